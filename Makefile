@@ -1,0 +1,38 @@
+# The two commands of a newcomer are `make demo` and `make test`. Neither needs root.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
+
+.PHONY: demo test test-all venv lint clean
+
+venv: $(STAMP)
+
+# PyTorch first: a plain install of what rests on it would otherwise choose a build of its own.
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Luthier needs Python 3.11 or later; set PYTHON=python3.12")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,dev]'
+	touch $@
+
+demo: $(STAMP)
+	$(BIN)/luthier run examples/quickstart/run.yaml
+	@echo
+	@echo "Ask the model yourself:"
+	@echo "  $(BIN)/luthier ask \$$(ls -td runs/run-*/ | head -1) 'show the last 25 lines of server.log'"
+
+test: $(STAMP) lint
+	$(BIN)/python -m pytest -rs
+
+test-all: $(STAMP) lint
+	$(BIN)/python -m pytest -rs -m 'not gpu and not peer and not torch211'
+
+lint: $(STAMP)
+	$(BIN)/ruff check src tests recipes benchmarks
+	$(BIN)/ruff format --check src tests recipes benchmarks
+	$(BIN)/mypy
+
+clean:
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

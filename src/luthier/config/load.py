@@ -1,0 +1,297 @@
+"""From a run file to a resolved, checked configuration. Loading is pure: no network, no device, no torch."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from luthier.config import names, rules, yaml_file
+from luthier.config.schema import RunConfig
+from luthier.config.yaml_file import Document, KeyPath, Place
+from luthier.core.errors import ConfigError, Problem
+from luthier.core.files import sha256_json
+
+MAX_EXTENDS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedRun:
+    """A run file, resolved: the configuration, what loading noted, the file's own text, and where each value was written."""
+
+    config: RunConfig
+    path: Path
+    text: str
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+    document: Document
+    existing_folder: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the run folder: run name and the first eight digits of the hash of every field that can change a result."""
+        if self.existing_folder is not None:
+            return self.existing_folder.name
+        stem = re.sub(r"[^A-Za-z0-9._-]+", "-", self.config.run_name or self.path.stem)
+        return f"{stem}-{sha256_json(self.config.result_fields())[:8]}"
+
+    @property
+    def folder(self) -> Path:
+        """The path of the run folder."""
+        return self.existing_folder or Path(self.config.output_dir) / self.name
+
+    def resolved_text(self) -> str:
+        """The resolved run file as YAML."""
+        return yaml_file.dump(self.config.model_dump(mode="json", exclude_none=True))
+
+
+def load(path: Path | str, overrides: Sequence[str] = ()) -> LoadedRun:
+    """The resolved run file `path` with `overrides` (`key=value`, dotted) applied; every problem at once as one `ConfigError`.
+
+    A run folder stands for the resolved run file in it; it takes no overrides, for they would make it another run.
+    """
+    path = Path(path)
+    folder = path if (path / "resolved.yaml").is_file() else None
+    if folder is not None:
+        if overrides:
+            raise ConfigError(
+                Problem("a run folder takes no `--set`", where=str(folder), hint=f"use the run file itself, or {folder / 'run.yaml'}")
+            )
+        path = folder / "resolved.yaml"
+    elif path.is_dir():
+        raise ConfigError(Problem("this folder is no run folder", where=str(path), hint="a run folder holds `resolved.yaml`; `luthier runs list` names them"))
+    text = yaml_file.read_text(path)
+    document = _read_merged(path, text, ())
+    for override in overrides:
+        _override(document, override)
+    problems = document.problems + rules.take_secrets(document)
+    naming = names.apply_tables(document)
+    problems += naming.problems
+    notes = naming.notes + _imply(document)
+    problems += rules.check_rules(document)
+    if folder is None:
+        _anchor_suites(document)
+    config, errors = _validate(document)
+    problems += errors
+    if problems or config is None:
+        raise ConfigError(sorted(_once(problems), key=_by_place))
+    return LoadedRun(config, path, text, tuple(notes), tuple(_warnings(config)), document, folder)
+
+
+def _read_merged(path: Path, text: str, seen: tuple[Path, ...]) -> Document:
+    """The document at `path` on top of what it extends; paths in `extends` start at the file that names them."""
+    if path.resolve() in seen or len(seen) > MAX_EXTENDS:
+        chain = " -> ".join(str(link) for link in (*seen, path.resolve()))
+        raise ConfigError(
+            Problem("`extends` leads back to a file that is being read", where=str(path), found=chain, hint="break the circle")
+        )
+    document = yaml_file.parse(text, str(path))
+    bases = document.value.pop("extends", None)
+    merged = Document({})
+    for index, base in enumerate([bases] if isinstance(bases, str) else bases or []):
+        place = document.place(("extends", index)).text()
+        if not isinstance(base, str):
+            raise ConfigError(Problem("`extends` takes a file or a list of files", where=place, found=str(base)))
+        base_path = path.parent / base
+        if not base_path.is_file():
+            raise ConfigError(Problem(f"the file `{base}` that `extends` names does not exist", where=place, hint=_neighbours(base_path)))
+        _merge(merged, _read_merged(base_path, yaml_file.read_text(base_path), (*seen, path.resolve())))
+    _merge(merged, document)
+    merged.places[()] = Place(str(path))
+    return merged
+
+
+def _neighbours(path: Path) -> str:
+    folder = path.parent
+    if not folder.is_dir():
+        return f"there is no folder {folder}"
+    best = names.nearest(path.name, [file.name for file in folder.iterdir()])
+    return f"did you mean `{best}`?" if best else f"it is looked for in {folder}"
+
+
+def _merge(into: Document, upper: Document) -> None:
+    """Puts `upper` on top of `into`: mappings are merged key by key, anything else replaces what was there."""
+    _merge_values(into.value, upper.value, (), into.places)
+    into.places.update(upper.places)
+    into.problems.extend(upper.problems)
+
+
+def _merge_values(into: dict[str, Any], upper: dict[str, Any], path: KeyPath, places: dict[KeyPath, Place]) -> None:
+    for name, value in upper.items():
+        if isinstance(value, dict) and isinstance(into.get(name), dict):
+            _merge_values(into[name], value, (*path, name), places)
+        else:
+            # The places of a replaced list must not stand for the items of the new one.
+            for known in [known for known in places if known[: len(path) + 1] == (*path, name)]:
+                del places[known]
+            into[name] = value
+
+
+def _override(document: Document, override: str) -> None:
+    name, separator, text = override.partition("=")
+    if not separator or not name.strip():
+        raise ConfigError(Problem("`--set` takes key=value", where="--set", found=override, hint="for example --set learning_rate=1e-4"))
+    parts: KeyPath = tuple(int(part) if part.isdigit() else part for part in re.sub(r"\[(\d+)\]", r".\1", name.strip()).split("."))
+    holder: Any = document.value
+    for depth, part in enumerate(parts[:-1]):
+        if isinstance(holder, dict) and isinstance(part, str):
+            if holder.get(part) is None:
+                holder[part] = {}
+            holder = holder[part]
+        elif isinstance(holder, list) and isinstance(part, int) and part < len(holder):
+            holder = holder[part]
+        else:
+            raise ConfigError(
+                Problem(f"there is no `{names.dotted(parts[: depth + 1])}` to set something in", where="--set", found=override)
+            )
+    last = parts[-1]
+    if not isinstance(holder, dict) and not (isinstance(holder, list) and isinstance(last, int) and last < len(holder)):
+        raise ConfigError(Problem(f"`{names.dotted(parts[:-1])}` holds no keys", where="--set", found=override))
+    holder[last] = yaml_file.parse_value(text)  # type: ignore[index]
+    document.places[parts] = Place(f"--set {names.dotted(parts)}")
+
+
+def _imply(document: Document) -> list[str]:
+    """Fills in what the written keys imply; the notes say so."""
+    notes: list[str] = []
+    value = document.value
+    lora_written = [name for name in value if name.startswith("lora_") and value[name] is not None]
+    if not value.get("adapter") and lora_written:
+        value["adapter"] = "lora"
+        notes.append(f"`{lora_written[0]}` without `adapter` means `adapter: lora`")
+    if value.get("adapter") and not value.get("lora_target_modules") and not value.get("lora_target_linear"):
+        notes.append("no target is named: every linear layer but the head is adapted (`lora_target_linear: true`)")
+    for holder in (value, *_entries(value)):
+        if holder.get("chat_template_jinja") and not holder.get("chat_template"):
+            holder["chat_template"] = "jinja"
+            notes.append("`chat_template_jinja` means `chat_template: jinja`")
+    if value.get("save_strategy") is None and "save_strategy" in value:
+        del value["save_strategy"]
+    return notes
+
+
+def _entries(value: dict[str, Any]) -> list[dict[str, Any]]:
+    lists = [value.get(name) for name in ("datasets", "test_datasets")]
+    return [entry for entries in lists if isinstance(entries, list) for entry in entries if isinstance(entry, dict)]
+
+
+def _anchor_suites(document: Document) -> None:
+    """Suite files start at the file that names them; from here on they start at the working directory, as all other paths do."""
+    section = document.value.get("evaluate")
+    if not isinstance(section, dict):
+        return
+    suites = section.get("suites")
+    if isinstance(suites, str):
+        suites = section["suites"] = [suites]
+    for index, suite in enumerate(suites if isinstance(suites, list) else []):
+        if isinstance(suite, str) and suite.endswith((".yaml", ".yml")):
+            place = document.place(("evaluate", "suites", index))
+            folder = Path() if place.file.startswith("--set") else Path(place.file).parent
+            section["suites"][index] = Path(os.path.normpath(folder / suite)).as_posix()
+
+
+def _validate(document: Document) -> tuple[RunConfig | None, list[Problem]]:
+    # A null leaves a key at its default, as in Axolotl.
+    written = {name: value for name, value in document.value.items() if value is not None}
+    try:
+        return RunConfig.model_validate(written), []
+    except ValidationError as error:
+        return None, [_problem_of(dict(item), document) for item in error.errors(include_url=False)]
+
+
+def _problem_of(item: dict[str, Any], document: Document) -> Problem:
+    """A pydantic error in Luthier's words."""
+    # pydantic puts the tag of a union into the path; it is no key of the file.
+    path: KeyPath = tuple(part for part in item["loc"] if part not in ("name", "mapping") or (*item["loc"],)[-1:] == (part,))
+    while path and path not in document.places and path[:-1] in document.places and item["type"] not in ("missing", "extra_forbidden"):
+        path = path[:-1]
+    kind = item["type"]
+    where = document.place(path).text()
+    if kind == "extra_forbidden":
+        return names.unknown_key(path, document)
+    if kind == "missing":
+        return Problem(f"the key `{names.dotted(path)}` is missing", where=where or str(document.place(()).file), hint=_example(path))
+    found = str(item.get("input"))
+    context = item.get("ctx", {})
+    expected = context.get("expected", "") if kind == "literal_error" else ""
+    hint = ""
+    if kind == "literal_error":
+        known = re.findall(r"'([^']*)'", expected)
+        later = names.table("values").get(names.dotted(path, generic=True), {}).get("later", ())
+        if found in later:
+            return Problem(f"`{names.dotted(path)}: {found}` is not in this version yet", where=where, expected=expected)
+        best = names.nearest(found, known)
+        hint = f"did you mean `{best}`?" if best else ""
+    return Problem(
+        f"`{names.dotted(path)}` has a wrong value: {_in_words(item)}", where=where, found=found[:120], expected=expected, hint=hint
+    )
+
+
+_WORDS = {
+    "literal_error": "it is none of the known ones",
+    "int_parsing": "a whole number is meant",
+    "int_from_float": "a whole number is meant",
+    "int_type": "a whole number is meant",
+    "float_parsing": "a number is meant",
+    "float_type": "a number is meant",
+    "bool_parsing": "true or false is meant",
+    "bool_type": "true or false is meant",
+    "string_type": "text is meant",
+    "tuple_type": "a list is meant",
+    "dict_type": "keys and values are meant",
+    "model_type": "keys and values are meant",
+    "model_attributes_type": "keys and values are meant",
+    "finite_number": "a finite number is meant",
+}
+
+
+def _in_words(item: dict[str, Any]) -> str:
+    kind, context = item["type"], item.get("ctx", {})
+    if kind in _WORDS:
+        return _WORDS[kind]
+    for name, words in (("ge", "at least"), ("gt", "more than"), ("le", "at most"), ("lt", "less than")):
+        if name in context:
+            return f"it must be {words} {context[name]}"
+    return str(item["msg"]).removeprefix("Value error, ")
+
+
+def _example(path: KeyPath) -> str:
+    examples = {
+        "base_model": "base_model: starter",
+        "learning_rate": "learning_rate: 2e-4",
+        "adapter": "adapter: lora",
+        "path": "path: data/rows.jsonl",
+    }
+    example = examples.get(str(path[-1]) if path else "", "")
+    return f"write, for example, `{example}`" if example else ""
+
+
+def _once(problems: Sequence[Problem]) -> list[Problem]:
+    """The problems without repeats of one place and key: a rule and the schema may both complain about a missing adapter."""
+    kept: dict[tuple[str, str], Problem] = {}
+    for problem in problems:
+        keys = re.findall(r"`([^`]*)`", problem.what)
+        kept.setdefault((problem.where, keys[0] if keys else problem.what), problem)
+    return list(kept.values())
+
+
+def _by_place(problem: Problem) -> tuple[str, int]:
+    file, _, line = problem.where.rpartition(":")
+    return (file, int(line)) if line.isdigit() else (problem.where, 0)
+
+
+def _warnings(config: RunConfig) -> list[str]:
+    warnings = []
+    if not config.datasets:
+        warnings.append("the file names no `datasets`: there is nothing to train on, and `luthier run` will end with 2")
+    alpaca = any(entry.type == "alpaca" for entry in config.datasets)
+    if alpaca and re.search(r"instruct|chat|-it\b", config.base_model, re.IGNORECASE):
+        warnings.append(
+            "`type: alpaca` trains an instruct base on Alpaca's wording, not on its own chat template; rows as `type: chat_template` usually do better"
+        )
+    return warnings

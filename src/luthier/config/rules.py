@@ -1,0 +1,255 @@
+"""Rules between keys: what excludes what, what wants what. Each rule is a small function over the written values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, get_args
+
+from luthier.config.names import dotted, nearest
+from luthier.config.schema import FALLBACK_PREFIX, ChatTemplateName
+from luthier.config.yaml_file import Document, KeyPath
+from luthier.core.errors import Problem
+
+Values = dict[str, Any]
+Rule = Callable[[Document], Iterator[Problem]]
+
+EXPORT_TARGETS = ("adapter", "merged")
+LATER_EXPORTS = ("gguf",)
+BUILT_IN_SUITES = ("commands",)
+LATER_SUITES = ("safety", "gsm8k", "humaneval", "perplexity")
+LATER_SECTIONS = ("sources", "serve", "guard", "endpoints")
+LATER_IN_SECTION = {
+    "clean": ("secrets", "near_duplicates", "shell", "license", "language", "urls", "personal_data", "decontaminate"),
+    "evaluate": ("gate", "judge"),
+}
+CHAT_TEMPLATES: tuple[str, ...] = get_args(ChatTemplateName)
+
+# Text that is a credential whatever key it stands under: the issuers' own published prefixes.
+_LITERAL_SECRET = re.compile(
+    r"\b(?:sk-[A-Za-z0-9_-]{16,}|hf_[A-Za-z0-9]{20,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|AKIA[0-9A-Z]{16}|xox[abprs]-[\w-]{10,}|glpat-[\w-]{16,})"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----"
+)
+_SECRET_KEY = re.compile(r"(?:^|_)(?:api_?key|token|secret|password|passwd|credential)s?$", re.IGNORECASE)
+
+
+def take_secrets(document: Document) -> list[Problem]:
+    """Takes literal secrets out of `document` and reports where they stood, never what they were."""
+    problems: list[Problem] = []
+    _scan(document, document.value, (), problems)
+    return problems
+
+
+def _scan(document: Document, value: Any, path: KeyPath, problems: list[Problem]) -> None:
+    items = list(value.items()) if isinstance(value, dict) else list(enumerate(value))
+    for part, inner in items:
+        here = (*path, part)
+        if isinstance(inner, dict | list):
+            _scan(document, inner, here, problems)
+        elif isinstance(inner, str) and (_LITERAL_SECRET.search(inner) or (inner and isinstance(part, str) and _SECRET_KEY.search(part))):
+            problems.append(
+                Problem(
+                    f"`{dotted(here)}` holds a secret",
+                    where=document.place(here).text(),
+                    hint="take it out of the file, change it where it was issued, and name an environment variable (`api_key_env: NAME`) instead",
+                )
+            )
+            value[part] = None
+
+
+def check_rules(document: Document) -> list[Problem]:
+    """The problems that all rules find."""
+    return [problem for rule in RULES for problem in rule(document)]
+
+
+def _problem(document: Document, path: KeyPath, what: str, hint: str = "", found: Any = None) -> Problem:
+    return Problem(what, where=document.place(path).text(), found="" if found is None else str(found), hint=hint)
+
+
+def _written(document: Document, name: str) -> bool:
+    return document.value.get(name) is not None
+
+
+def _exclude_each_other(document: Document) -> Iterator[Problem]:
+    pairs = [
+        ("eval_steps", "evals_per_epoch"),
+        ("save_steps", "saves_per_epoch"),
+        ("warmup_steps", "warmup_ratio"),
+        ("batch_size", "gradient_accumulation_steps"),
+        ("val_set_size", "test_datasets"),
+        ("val_set_size", "split"),
+    ]
+    for first, second in pairs:
+        if document.value.get(first) and document.value.get(second):
+            yield _problem(
+                document,
+                (second,),
+                f"`{first}` and `{second}` exclude each other",
+                hint=f"`{first}` stands in {document.place((first,)).text()}; keep one of the two",
+            )
+
+
+def _strategies(document: Document) -> Iterator[Problem]:
+    for word in ("eval", "save"):
+        strategy, steps = document.value.get(f"{word}_strategy"), document.value.get(f"{word}_steps")
+        if steps and strategy not in (None, "steps"):
+            yield _problem(document, (f"{word}_steps",), f"`{word}_steps` acts only with `{word}_strategy: steps`", found=strategy)
+        if strategy == "steps" and not steps and not document.value.get(f"{word}s_per_epoch"):
+            yield _problem(
+                document, (f"{word}_strategy",), f"`{word}_strategy: steps` wants `{word}_steps`", hint=f"write `{word}_steps: 100`"
+            )
+
+
+def _held_out(document: Document) -> Iterator[Problem]:
+    split = document.value.get("split")
+    shares = split if isinstance(split, dict) else {}
+    held_out = document.value.get("val_set_size") or document.value.get("test_datasets") or shares.get("validation")
+    for name in ("eval_steps", "evals_per_epoch"):
+        if document.value.get(name) and not held_out:
+            yield _problem(
+                document,
+                (name,),
+                f"`{name}` is written, but no rows are held out",
+                hint="write `val_set_size: 0.05` or `split: {validation: 0.05}`",
+            )
+    if document.value.get("eval_strategy") in ("steps", "epoch") and not held_out:
+        yield _problem(
+            document, ("eval_strategy",), "`eval_strategy` is written, but no rows are held out", hint="write `val_set_size: 0.05`"
+        )
+    numbers = [share for share in (shares.get("validation", 0), shares.get("test", 0)) if isinstance(share, int | float)]
+    if sum(numbers) >= 1:
+        yield _problem(
+            document, ("split",), "`split` leaves no rows to train on", found=f"shares sum to {sum(numbers):g}", hint="keep the sum below 1"
+        )
+    if shares.get("validation") and document.value.get("test_datasets"):
+        yield _problem(
+            document, ("split", "validation"), "`split.validation` and `test_datasets` exclude each other", hint="keep one of the two"
+        )
+
+
+def _batches(document: Document) -> Iterator[Problem]:
+    total, micro = document.value.get("batch_size"), document.value.get("micro_batch_size")
+    if total is not None and micro is None:
+        yield _problem(
+            document, ("batch_size",), "`batch_size` wants `micro_batch_size` beside it", hint="write the sequences of one forward pass"
+        )
+    elif isinstance(total, int) and isinstance(micro, int) and micro > 0 and total % micro:
+        yield _problem(
+            document,
+            ("batch_size",),
+            "`batch_size` is no multiple of `micro_batch_size`",
+            found=f"{total} and {micro}",
+            hint="choose a multiple",
+        )
+
+
+def _adapter(document: Document) -> Iterator[Problem]:
+    adapter = document.value.get("adapter")
+    if adapter == "qlora" and document.value.get("load_in_4bit") not in (True, "true", "yes"):
+        yield _problem(document, ("adapter",), "`adapter: qlora` wants `load_in_4bit: true`", hint="write it, or use `adapter: lora`")
+    if not adapter:
+        yield Problem(
+            "`adapter` is missing; training all weights is not in this version yet",
+            where=document.place(()).file,
+            hint="write `adapter: lora`",
+        )
+    targets = document.value.get("lora_target_modules")
+    for index, pattern in enumerate([targets] if isinstance(targets, str) else targets or []):
+        try:
+            re.compile(str(pattern))
+        except re.error as error:
+            yield _problem(document, ("lora_target_modules", index), "this is no valid pattern", found=pattern, hint=str(error))
+
+
+def _schedule(document: Document) -> Iterator[Problem]:
+    if document.value.get("cosine_min_lr_ratio") and document.value.get("lr_scheduler", "cosine") != "cosine":
+        yield _problem(
+            document,
+            ("cosine_min_lr_ratio",),
+            "`cosine_min_lr_ratio` acts only with `lr_scheduler: cosine`",
+            found=document.value["lr_scheduler"],
+        )
+
+
+def _template(document: Document) -> Iterator[Problem]:
+    holders: list[tuple[KeyPath, Values]] = [((), document.value)]
+    for name in ("datasets", "test_datasets"):
+        entries = document.value.get(name)
+        if isinstance(entries, list):
+            holders += [((name, index), entry) for index, entry in enumerate(entries) if isinstance(entry, dict)]
+    for path, holder in holders:
+        chosen, text = holder.get("chat_template"), holder.get("chat_template_jinja")
+        if isinstance(chosen, str):
+            name = chosen.removeprefix(FALLBACK_PREFIX)
+            if name not in CHAT_TEMPLATES:
+                best = nearest(name, CHAT_TEMPLATES)
+                hint = f"did you mean `{best}`?" if best else f"known: {', '.join(CHAT_TEMPLATES)}"
+                yield _problem(document, (*path, "chat_template"), f"unknown chat template `{chosen}`", hint=hint)
+        if chosen == "jinja" and not text:
+            yield _problem(document, (*path, "chat_template"), "`chat_template: jinja` wants `chat_template_jinja`")
+        if text and chosen not in (None, "jinja"):
+            yield _problem(
+                document, (*path, "chat_template_jinja"), "`chat_template_jinja` acts only with `chat_template: jinja`", found=chosen
+            )
+
+
+def _exports(document: Document) -> Iterator[Problem]:
+    targets = document.value.get("export")
+    for index, target in enumerate([targets] if isinstance(targets, str) else targets or []):
+        path = ("export", index)
+        kind = str(target).split(":", maxsplit=1)[0]
+        if kind in LATER_EXPORTS:
+            yield _problem(document, path, f"the export target `{target}` is not in this version yet", hint="`adapter` and `merged` are")
+        elif target not in EXPORT_TARGETS:
+            best = nearest(str(target), EXPORT_TARGETS)
+            yield _problem(
+                document,
+                path,
+                f"unknown export target `{target}`",
+                hint=f"did you mean `{best}`?" if best else f"known: {', '.join(EXPORT_TARGETS)}",
+            )
+
+
+def _suites(document: Document) -> Iterator[Problem]:
+    section = document.value.get("evaluate")
+    suites = section.get("suites") if isinstance(section, dict) else None
+    for index, suite in enumerate([suites] if isinstance(suites, str) else suites or []):
+        path = ("evaluate", "suites", index)
+        if suite in LATER_SUITES:
+            yield _problem(document, path, f"the suite `{suite}` is not in this version yet", hint="`commands` and suite files are")
+        elif isinstance(suite, str) and suite not in BUILT_IN_SUITES and not suite.endswith((".yaml", ".yml")):
+            best = nearest(suite, BUILT_IN_SUITES)
+            hint = f"did you mean `{best}`?" if best else "a suite is `commands` or a YAML file"
+            yield _problem(document, path, f"unknown suite `{suite}`", hint=hint)
+
+
+def _later_sections(document: Document) -> Iterator[Problem]:
+    for name in LATER_SECTIONS:
+        if document.value.get(name):
+            yield _problem(document, (name,), f"the section `{name}` is not in this version yet", hint="take it out of the file")
+        document.value.pop(name, None)
+    for section, names in LATER_IN_SECTION.items():
+        inner = document.value.get(section)
+        if not isinstance(inner, dict):
+            continue
+        for name in names:
+            if inner.get(name):
+                yield _problem(document, (section, name), f"`{section}.{name}` is not in this version yet", hint="take it out of the file")
+            inner.pop(name, None)
+    if document.value.get("engine") == "axolotl":
+        yield _problem(document, ("engine",), "`engine: axolotl` is not in this version yet", hint="leave `engine` out")
+        document.value.pop("engine")
+
+
+RULES: tuple[Rule, ...] = (
+    _later_sections,
+    _exclude_each_other,
+    _strategies,
+    _held_out,
+    _batches,
+    _adapter,
+    _schedule,
+    _template,
+    _exports,
+    _suites,
+)

@@ -1,0 +1,180 @@
+"""The one writer and hasher of files: a temporary name, flushed, renamed; a reader never sees half a file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import IO
+
+from luthier.core.errors import IntegrityError
+from luthier.core.records import JsonObject, JsonValue
+
+_CHUNK_BYTES = 1 << 20
+
+
+def write_with(path: Path, write: Callable[[IO[bytes]], None]) -> None:
+    """Writes `path` through `write(stream)`: the file is there whole or not at all, also after a crash."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as stream:
+            write(stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes `content` to `path`, whole or not at all."""
+
+    def write(stream: IO[bytes]) -> None:
+        stream.write(content)
+
+    write_with(path, write)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes `text` as UTF-8 to `path`, whole or not at all."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_json(path: Path, value: JsonValue) -> None:
+    """Writes `value` as readable JSON to `path`; keys keep their order, so equal values give equal bytes."""
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+
+
+def json_line(row: JsonObject) -> str:
+    """One row as a line of JSON Lines, newline included."""
+    return json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def write_jsonl(path: Path, rows: Iterable[JsonObject]) -> int:
+    """Writes `rows` as JSON Lines to `path` and returns their number."""
+    count = 0
+
+    def write(stream: IO[bytes]) -> None:
+        nonlocal count
+        for row in rows:
+            stream.write(json_line(row).encode("utf-8"))
+            count += 1
+
+    write_with(path, write)
+    return count
+
+
+def read_json(path: Path) -> JsonValue:
+    """The value in the JSON file `path`."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def read_jsonl(path: Path) -> Iterator[JsonObject]:
+    """The rows of a JSON Lines file that Luthier wrote; a line that is no JSON is an `IntegrityError` with its number."""
+    with path.open(encoding="utf-8") as stream:
+        for number, line in enumerate(stream, 1):
+            try:
+                yield json.loads(line)
+            except json.JSONDecodeError as error:
+                raise IntegrityError(f"{path}:{number}: not a line of JSON; the file was changed or cut ({error.msg})") from error
+
+
+def sync_folder(path: Path) -> None:
+    """Makes the names in folder `path` durable, where the system can."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError:  # Some network file systems refuse to flush a folder; the files in it are flushed already.
+        pass
+    finally:
+        os.close(descriptor)
+
+
+def sha256_bytes(content: bytes) -> str:
+    """The SHA-256 of `content` in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def sha256_json(value: JsonValue) -> str:
+    """The SHA-256 of `value` in canonical JSON: sorted keys, no blanks."""
+    return sha256_bytes(json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode())
+
+
+def sha256_file(path: Path) -> str:
+    """The SHA-256 of a file's bytes in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+class HashMemory:
+    """SHA-256 of files, remembered by path, size and time of change, so that a large file is hashed once.
+
+    A wrong or unreadable memory costs a new hash, never a wrong answer: a file whose size or nanosecond time differs is hashed again.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known: dict[str, list[JsonValue]] = {}
+        self._changed = False
+        if path.is_file():
+            try:
+                self._known = json.loads(path.read_text(encoding="utf-8"))
+            except (ValueError, OSError):
+                self._known = {}
+
+    def sha256(self, path: Path) -> str:
+        """The SHA-256 of the file `path`."""
+        status = path.stat()
+        key = str(path.resolve())
+        stamp = [status.st_size, status.st_mtime_ns]
+        known = self._known.get(key)
+        if known is not None and known[:2] == stamp:
+            return str(known[2])
+        digest = sha256_file(path)
+        self._known[key] = [*stamp, digest]
+        self._changed = True
+        return digest
+
+    def sha256_tree(self, path: Path) -> str:
+        """The SHA-256 over names and hashes of all files below `path`; of the file itself where `path` is one."""
+        if path.is_file():
+            return self.sha256(path)
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        return sha256_json([[str(file.relative_to(path)), self.sha256(file)] for file in files])
+
+    def save(self) -> None:
+        """Writes the memory back, where anything is new."""
+        if self._changed:
+            write_text(self._path, json.dumps(self._known))
+            self._changed = False
+
+
+def remove(path: Path) -> None:
+    """Removes a file or a folder with all in it; nothing happens where there is none."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Puts `source`, a file or a folder, at `target`: as hard links where the file system allows it, else as copies."""
+    if source.is_dir():
+        for file in sorted(source.rglob("*")):
+            if file.is_file():
+                link_or_copy(file, target / file.relative_to(source))
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    remove(target)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)

@@ -1,0 +1,248 @@
+"""The records that the stages exchange. All are frozen; the run folder holds them as JSON lines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+JsonValue = Any
+JsonObject = dict[str, JsonValue]
+
+# Roles beside the usual system, user, assistant and tool. A row whose messages are all `text` is trained as it stands,
+# without a chat template; `input` is the second half of an Alpaca instruction.
+TEXT_ROLE = "text"
+INPUT_ROLE = "input"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """One call of a tool by the assistant. `arguments` is the decoded JSON object."""
+
+    name: str
+    arguments: JsonObject
+    id: str | None = None
+
+    def to_json(self) -> JsonObject:
+        """The call in OpenAI's nested form, the form in which rows are stored."""
+        call: JsonObject = {"type": "function", "function": {"name": self.name, "arguments": self.arguments}}
+        return call if self.id is None else {"id": self.id, **call}
+
+    @staticmethod
+    def from_json(call: JsonObject) -> ToolCall:
+        """The call that `to_json` wrote."""
+        function = call["function"]
+        return ToolCall(function["name"], function["arguments"], call.get("id"))
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn. `train` None leaves it to the run file whether the turn is trained; True and False decide it."""
+
+    role: str
+    content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+    name: str | None = None
+    reasoning: str | None = None
+    train: bool | None = None
+
+    def to_json(self) -> JsonObject:
+        """The message as stored: absent fields are left out."""
+        row: JsonObject = {"role": self.role, "content": self.content}
+        if self.tool_calls:
+            row["tool_calls"] = [call.to_json() for call in self.tool_calls]
+        for key in ("tool_call_id", "name", "reasoning", "train"):
+            if (value := getattr(self, key)) is not None:
+                row[key] = value
+        return row
+
+    @staticmethod
+    def from_json(row: JsonObject) -> Message:
+        """The message that `to_json` wrote."""
+        return Message(
+            role=row["role"],
+            content=row["content"],
+            tool_calls=tuple(ToolCall.from_json(call) for call in row.get("tool_calls", ())),
+            tool_call_id=row.get("tool_call_id"),
+            name=row.get("name"),
+            reasoning=row.get("reasoning"),
+            train=row.get("train"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a row comes from. `maker` is the format or row maker that made it; exactly one of `file` and `repo` is set.
+
+    `line` counts from 1 in `file`; `lines` is a first and last line in `path` of `repo`; `parents` are ids of rows it was made from.
+    """
+
+    maker: str
+    maker_version: int
+    file: str | None = None
+    line: int | None = None
+    repo: str | None = None
+    commit: str | None = None
+    path: str | None = None
+    lines: tuple[int, int] | None = None
+    license: str | None = None
+    parents: tuple[str, ...] = ()
+
+    def to_json(self) -> JsonObject:
+        """The origin as stored: absent fields are left out."""
+        row: JsonObject = {}
+        for key in ("file", "line", "repo", "commit", "path", "lines", "license", "maker", "maker_version", "parents"):
+            value = getattr(self, key)
+            if value is not None and value != ():
+                row[key] = list(value) if isinstance(value, tuple) else value
+        return row
+
+    @staticmethod
+    def from_json(row: JsonObject) -> Origin:
+        """The origin that `to_json` wrote."""
+        fields = dict(row)
+        if "lines" in fields:
+            fields["lines"] = (fields["lines"][0], fields["lines"][1])
+        fields["parents"] = tuple(fields.get("parents", ()))
+        return Origin(**fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One training or test row.
+
+    `group` names the rows that must stay on one side of a split. `template` names the wording this row is rendered with
+    (a key of `data/templates.json`); empty means the run's chat template. `answers` are further accepted answers of a test row.
+    """
+
+    id: str
+    messages: tuple[Message, ...]
+    origin: Origin
+    tools: tuple[JsonObject, ...] = ()
+    group: str = ""
+    template: str = ""
+    answers: tuple[str, ...] = ()
+
+    def to_json(self) -> JsonObject:
+        """The row as stored in `data/*.jsonl`: empty fields are left out."""
+        row: JsonObject = {"id": self.id, "messages": [message.to_json() for message in self.messages]}
+        if self.tools:
+            row["tools"] = list(self.tools)
+        row["origin"] = self.origin.to_json()
+        for key in ("group", "template"):
+            if value := getattr(self, key):
+                row[key] = value
+        if self.answers:
+            row["answers"] = list(self.answers)
+        return row
+
+    @staticmethod
+    def from_json(row: JsonObject) -> Example:
+        """The row that `to_json` wrote."""
+        return Example(
+            id=row["id"],
+            messages=tuple(Message.from_json(message) for message in row["messages"]),
+            origin=Origin.from_json(row["origin"]),
+            tools=tuple(row.get("tools", ())),
+            group=row.get("group", ""),
+            template=row.get("template", ""),
+            answers=tuple(row.get("answers", ())),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A row that a step dropped: which step, a reason code (`lower_snake_case`), and a detail that a person can act on.
+
+    `file` and `line` say where the row stands; `detail` never holds the row's content where the reason is a secret.
+    """
+
+    id: str
+    step: str
+    reason: str
+    detail: str
+    file: str | None = None
+    line: int | None = None
+
+    def to_json(self) -> JsonObject:
+        """The reject as stored in `data/rejected.jsonl`."""
+        row: JsonObject = {"id": self.id, "step": self.step, "reason": self.reason, "detail": self.detail}
+        if self.file is not None:
+            row["file"] = self.file
+        if self.line is not None:
+            row["line"] = self.line
+        return row
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One answer of one candidate to one test row. `extracted` is what the metrics judge, `metrics` their 0/1 or real values."""
+
+    id: str
+    suite: str
+    candidate: str
+    request: str
+    expected: tuple[str, ...]
+    text: str
+    extracted: str
+    metrics: dict[str, float]
+    finish_reason: str
+    prompt_tokens: int
+    completion_tokens: int
+    group: str = ""
+
+    def to_json(self) -> JsonObject:
+        """The generation as stored in `evaluate/<suite>/generations.jsonl`."""
+        row: JsonObject = {key: getattr(self, key) for key in self.__slots__ if key != "expected"}
+        return {**row, "expected": list(self.expected)}
+
+    @staticmethod
+    def from_json(row: JsonObject) -> Generation:
+        """The generation that `to_json` wrote."""
+        return Generation(**{**row, "expected": tuple(row["expected"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A metric's value with its 95 % interval; `count` is the number of rows behind it, `p` a paired test's p-value."""
+
+    value: float
+    low: float
+    high: float
+    count: int
+    p: float | None = None
+
+    def to_json(self) -> JsonObject:
+        """The score as stored in `scores.json`."""
+        row: JsonObject = {"value": self.value, "low": self.low, "high": self.high}
+        if self.p is not None:
+            row["p"] = self.p
+        return {**row, "count": self.count}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Facts about the machine that a run is held to, saved as `plan.json`; the run is set from it, whatever the environment says.
+
+    `device` is `cpu` or `cuda`; `dtype` is `float32` or `bfloat16`; `threads` is the intra-operation thread count.
+    """
+
+    device: str
+    device_name: str
+    dtype: str
+    threads: int
+    processes: int = 1
+    instruction_set: str = ""
+    memory_bytes: int = 0
+    deterministic: bool = False
+    tf32: bool = False
+    versions: dict[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> JsonObject:
+        """The plan as stored."""
+        return {key: getattr(self, key) for key in self.__slots__}
+
+    @staticmethod
+    def from_json(row: JsonObject) -> Plan:
+        """The plan that `to_json` wrote."""
+        return Plan(**row)

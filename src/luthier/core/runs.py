@@ -1,0 +1,272 @@
+"""The run folder: its layout, its manifest, stage keys, and the lock that keeps two processes out of one folder."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from importlib import metadata
+from pathlib import Path
+
+from luthier.core.errors import BusyError, IntegrityError, Problem
+from luthier.core.files import HashMemory, link_or_copy, read_json, remove, sha256_json, write_json
+from luthier.core.records import JsonObject, JsonValue
+
+MANIFEST_FORMAT = 1
+STAGES = ("data", "train", "evaluate", "export", "report")
+
+
+@dataclass(frozen=True, slots=True)
+class StageRecord:
+    """What the manifest keeps of a complete stage: its key, the hash of every output, and the run it was taken from, if any."""
+
+    key: str
+    outputs: Mapping[str, str]
+    seconds: float
+    taken_from: str = ""
+
+    def to_json(self) -> JsonObject:
+        """The record as stored."""
+        row: JsonObject = {"key": self.key, "seconds": round(self.seconds, 3), "outputs": dict(self.outputs)}
+        return {**row, "from": self.taken_from} if self.taken_from else row
+
+    @staticmethod
+    def from_json(row: JsonObject) -> StageRecord:
+        """The record that `to_json` wrote."""
+        return StageRecord(row["key"], row["outputs"], row["seconds"], row.get("from", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What is done in a run folder."""
+
+    run: str
+    stages: Mapping[str, StageRecord] = field(default_factory=dict)
+
+    def with_stage(self, name: str, record: StageRecord | None) -> Manifest:
+        """The manifest with stage `name` set to `record`, or without it where `record` is None."""
+        stages = {key: value for key, value in self.stages.items() if key != name}
+        return replace(self, stages=stages if record is None else {**stages, name: record})
+
+
+def package_versions(packages: Sequence[str]) -> dict[str, str]:
+    """The installed version of each package, `absent` where it is not installed."""
+    versions = {}
+    for package in packages:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = "absent"
+    return versions
+
+
+def stage_key(name: str, version: int, fields: JsonObject, inputs: Mapping[str, str], packages: Sequence[str]) -> str:
+    """The SHA-256 that a stage's result depends on: its fields, its inputs' hashes, its own version, its packages' versions."""
+    return sha256_json(
+        {
+            "stage": name,
+            "version": version,
+            "fields": fields,
+            "inputs": dict(inputs),
+            "packages": package_versions(packages),
+        }
+    )
+
+
+class RunFolder:
+    """Names of everything in a run folder, and its manifest."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.hashes = HashMemory(path.parent / ".hashes.json")
+
+    # Files of the run itself.
+    @property
+    def run_yaml(self) -> Path:
+        """The run file as the user wrote it."""
+        return self.path / "run.yaml"
+
+    @property
+    def resolved_yaml(self) -> Path:
+        """The run file after `extends`, overrides and defaults."""
+        return self.path / "resolved.yaml"
+
+    @property
+    def plan_json(self) -> Path:
+        """The machine facts that the run is held to."""
+        return self.path / "plan.json"
+
+    @property
+    def versions_lock(self) -> Path:
+        """Python's and every package's version."""
+        return self.path / "versions.lock"
+
+    @property
+    def manifest_json(self) -> Path:
+        """What is done."""
+        return self.path / "manifest.json"
+
+    @property
+    def events_jsonl(self) -> Path:
+        """The one structured stream of what happened."""
+        return self.path / "events.jsonl"
+
+    # The data stage's files.
+    @property
+    def data(self) -> Path:
+        """The folder of the data stage."""
+        return self.path / "data"
+
+    def split(self, name: str) -> Path:
+        """The rows of `train`, `validation` or `test`."""
+        return self.data / f"{name}.jsonl"
+
+    @property
+    def rejected(self) -> Path:
+        """The rows that were dropped, with reasons."""
+        return self.data / "rejected.jsonl"
+
+    @property
+    def data_report(self) -> Path:
+        """Counts of the data stage."""
+        return self.data / "report.json"
+
+    @property
+    def provenance(self) -> Path:
+        """Sources with their hashes and licenses."""
+        return self.data / "provenance.json"
+
+    @property
+    def templates(self) -> Path:
+        """The wordings that rows name in `template`: `{name: jinja text}`."""
+        return self.data / "templates.json"
+
+    # The other stages' files.
+    @property
+    def train(self) -> Path:
+        """Training's working files: tokens and the summary."""
+        return self.path / "train"
+
+    @property
+    def tokens(self) -> Path:
+        """Tokenized rows."""
+        return self.train / "tokens"
+
+    @property
+    def train_summary(self) -> Path:
+        """Training's losses, counts, speed and peak memory."""
+        return self.train / "summary.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def adapter(self) -> Path:
+        """Training's result: adapter and tokenizer files."""
+        return self.path / "adapter"
+
+    @property
+    def evaluate(self) -> Path:
+        """One folder for each suite."""
+        return self.path / "evaluate"
+
+    @property
+    def export(self) -> Path:
+        """Merged model, card and other targets."""
+        return self.path / "export"
+
+    @property
+    def report_html(self) -> Path:
+        """The report as one page."""
+        return self.path / "report.html"
+
+    @property
+    def report_md(self) -> Path:
+        """The report as Markdown."""
+        return self.path / "report.md"
+
+    def manifest(self) -> Manifest:
+        """The stored manifest; an empty one where there is none."""
+        if not self.manifest_json.is_file():
+            return Manifest(self.path.name)
+        row = read_json(self.manifest_json)
+        if row.get("format") != MANIFEST_FORMAT:
+            raise IntegrityError(f"{self.manifest_json}: written by another version of Luthier (format {row.get('format')})")
+        return Manifest(row["run"], {name: StageRecord.from_json(record) for name, record in row["stages"].items()})
+
+    def save_manifest(self, manifest: Manifest) -> None:
+        """Writes the manifest."""
+        stages = {name: record.to_json() for name, record in manifest.stages.items()}
+        write_json(self.manifest_json, {"format": MANIFEST_FORMAT, "run": manifest.run, "stages": stages})
+
+    def output_hashes(self, outputs: Sequence[str]) -> dict[str, str]:
+        """The hash of every existing output (a file or a folder, relative to the run folder)."""
+        return {name: self.hashes.sha256_tree(self.path / name) for name in outputs if (self.path / name).exists()}
+
+    def is_complete(self, name: str, key: str) -> bool:
+        """Whether stage `name` was completed with `key` and every output still has its recorded bytes."""
+        record = self.manifest().stages.get(name)
+        return record is not None and record.key == key and self.is_intact(record)
+
+    def is_intact(self, record: StageRecord) -> bool:
+        """Whether every output of `record` still has its recorded bytes."""
+        return all(
+            (self.path / output).exists() and self.hashes.sha256_tree(self.path / output) == digest
+            for output, digest in record.outputs.items()
+        )
+
+    def take_from_sibling(self, name: str, key: str) -> Path | None:
+        """Links stage `name` from a run beside this one that completed it with the same `key`; the sibling, or None."""
+        for path in sorted(self.path.parent.iterdir()):
+            if path == self.path or not (path / "manifest.json").is_file():
+                continue
+            sibling = RunFolder(path)
+            sibling.hashes = self.hashes
+            if not sibling.is_complete(name, key):
+                continue
+            record = sibling.manifest().stages[name]
+            for output in record.outputs:
+                remove(self.path / output)
+                link_or_copy(path / output, self.path / output)
+            taken = StageRecord(key, record.outputs, record.seconds, taken_from=path.name)
+            self.save_manifest(self.manifest().with_stage(name, taken))
+            return path
+        return None
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Holds the folder for this process; `BusyError` where another process holds it. The system frees it at any exit."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / ".lock").open("a+", encoding="ascii") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                stream.seek(0)
+                holder = stream.read().strip() or "unknown"
+                raise BusyError(
+                    Problem(
+                        f"another process (id {holder}) is at work in {self.path}",
+                        hint="wait for it to end, or stop it; nothing was changed",
+                    )
+                ) from None
+            stream.truncate(0)
+            stream.write(str(os.getpid()))
+            stream.flush()
+            yield
+
+
+def find_runs(output_dir: Path) -> list[RunFolder]:
+    """The run folders in `output_dir`, the latest change last."""
+    if not output_dir.is_dir():
+        return []
+    found = [path for path in output_dir.iterdir() if (path / "resolved.yaml").is_file()]
+    return [RunFolder(path) for path in sorted(found, key=lambda path: path.stat().st_mtime)]
+
+
+def summary_or_none(path: Path) -> JsonValue:
+    """The JSON in `path`, or None where the stage that writes it has not run."""
+    return read_json(path) if path.is_file() else None

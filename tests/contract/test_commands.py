@@ -1,0 +1,59 @@
+"""Commands: the frozen list of commands and options, and what is not built yet says so."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from luthier import cli
+
+HERE = Path(__file__).parent
+
+
+def commands(group: click.Group, prefix: str = "luthier") -> list[str]:
+    lines = []
+    for name, command in sorted(group.commands.items()):
+        if isinstance(command, click.Group):
+            lines += commands(command, f"{prefix} {name}")
+        else:
+            options = sorted(option for parameter in command.params for option in parameter.opts)
+            lines.append(f"{prefix} {name}: {' '.join(options)}")
+    return lines
+
+
+def test_commands_are_the_frozen_list() -> None:
+    frozen = (HERE / "commands.txt").read_text(encoding="utf-8").splitlines()
+    assert commands(cli.group) == frozen, "a command or option came or went: change tests/contract/commands.txt with it"
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "luthier", *words], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("words", [("plan", "x"), ("serve",), ("review", "x"), ("guard", "command", "ls"), ("find-lr",), ("doctor",), ("runs", "compare")])
+def test_commands_of_later_versions_say_so(words: tuple[str, ...]) -> None:
+    done = run(*words)
+    assert done.returncode == 2
+    assert "not in this version yet" in done.stderr
+
+
+def test_unknown_command_names_the_nearest() -> None:
+    done = run("chekc", "x")
+    assert done.returncode == 2
+    assert "check" in done.stderr
+
+
+def test_every_command_takes_json() -> None:
+    for line in commands(cli.group):
+        assert "--json" in line, line
+
+
+def test_schema_is_a_json_schema() -> None:
+    schema = json.loads(run("check", "--schema").stdout)
+    assert schema["additionalProperties"] is False
+    assert "base_model" in schema["required"]
+    assert schema["properties"]["sequence_len"]["description"]
