@@ -153,7 +153,9 @@ def _override(document: Document, override: str) -> None:
     if not isinstance(holder, dict) and not (isinstance(holder, list) and isinstance(last, int) and last < len(holder)):
         raise ConfigError(Problem(f"`{names.dotted(parts[:-1])}` holds no keys", where="--set", found=override))
     holder[last] = yaml_file.parse_value(text)  # type: ignore[index]
-    document.places[parts] = Place(f"--set {names.dotted(parts)}")
+    document.places[parts] = place = Place(f"--set {names.dotted(parts)}")
+    for depth in range(1, len(parts)):
+        document.places.setdefault(parts[:depth], place)
 
 
 def _imply(document: Document) -> list[str]:

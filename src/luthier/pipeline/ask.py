@@ -1,0 +1,87 @@
+"""One answer from a run folder, an adapter, a model folder or a hub model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from luthier.config.load import load
+from luthier.config.schema import BaseSettings, PrecisionSettings
+from luthier.core.errors import LuthierError, ModelError, Problem
+from luthier.core.files import HashMemory, read_json
+from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationRequest, Generator, TokenEvent
+from luthier.core.records import Message
+from luthier.core.runs import RunFolder, package_versions
+from luthier.model.locate import locate
+from luthier.pipeline.plan import PLANNED_PACKAGES, saved_plan
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked. `temperature` 0 is greedy; `base` asks the untuned model of a run."""
+
+    text: str
+    system: str | None = None
+    base: bool = False
+    max_new_tokens: int = 128
+    temperature: float = 0.0
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back; `finish_reason` is `stop` or `length`."""
+
+    text: str
+    model: str
+    finish_reason: str
+    completion_tokens: int
+
+
+def answer(target: str, question: Question, on_text: Callable[[str], None] = lambda text: None) -> Answer:
+    """The answer of `target` (a run folder, an adapter folder, a model folder, `starter` or a hub id); `on_text` gets it as it grows."""
+    turns = (Message("system", question.system),) if question.system else ()
+    with _open(target) as generator:
+        model = "tuned" if "tuned" in generator.names() and not question.base else "base"
+        request = GenerationRequest(
+            id="ask",
+            messages=(*turns, Message("user", question.text)),
+            model=model,
+            max_new_tokens=question.max_new_tokens,
+            temperature=question.temperature,
+            seed=question.seed,
+        )
+        for event in generator.generate([request]):
+            if isinstance(event, TokenEvent):
+                on_text(event.text)
+            elif isinstance(event, ErrorEvent):
+                raise LuthierError(event.message)
+            elif isinstance(event, DoneEvent):
+                return Answer(event.text, model, event.finish_reason, event.completion_tokens)
+    raise LuthierError("the model ended without an answer")
+
+
+def _open(target: str) -> AbstractContextManager[Generator]:
+    from luthier.model.device import make_plan
+    from luthier.model.generate import open_local
+
+    path = Path(target)
+    if (path / "resolved.yaml").is_file():
+        loaded, folder = load(path), RunFolder(path)
+        if not (folder.adapter / "adapter_config.json").is_file():
+            raise ModelError(Problem("this run has no trained adapter yet", where=target, hint=f"type `luthier train {target}`"))
+        location = locate(loaded.config.base_model, loaded.config.revision_of_model, folder.hashes)
+        return open_local(location, folder.adapter, loaded.config.base_settings(), saved_plan(loaded.config, folder))
+    adapter = path if (path / "adapter_config.json").is_file() else None
+    name = str(read_json(path / "adapter_config.json")["base_model_name_or_path"]) if adapter else target
+    if adapter is None and path.exists() and not (path / "config.json").is_file():
+        raise ModelError(
+            Problem("this is neither a run folder nor a model", where=target, hint="a model folder holds `config.json`, an adapter `adapter_config.json`")
+        )
+    memory = HashMemory(Path.home() / ".cache" / "luthier" / "hashes.json")
+    settings = BaseSettings(name, None, None, load_in_4bit=False, attention=None)
+    precision = PrecisionSettings(bf16="auto", tf32="auto", gradient_checkpointing=False, deterministic=False)
+    plan = make_plan(precision, package_versions(PLANNED_PACKAGES))
+    return open_local(locate(name, None, memory), adapter, settings, plan)

@@ -1,0 +1,79 @@
+"""The Python API: one run file as an object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from luthier.config.load import LoadedRun, load
+from luthier.config.paths import missing_files
+from luthier.config.yaml_file import dump
+from luthier.core.errors import ConfigError, NotYetError
+from luthier.core.events import Listener
+from luthier.core.runs import RunFolder
+from luthier.pipeline.run import StageOutcome, run_stages
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A resolved run file. Every stage method runs what comes before it where that is not done yet, and returns the run folder."""
+
+    loaded: LoadedRun
+    listeners: tuple[Listener, ...] = ()
+
+    @staticmethod
+    def load(path: str | Path, overrides: Mapping[str, object] | Sequence[str] = (), listeners: tuple[Listener, ...] = ()) -> Experiment:
+        """The experiment of run file (or run folder) `path`; overrides are `{dotted key: value}` or `key=value` texts."""
+        if isinstance(overrides, Mapping):
+            overrides = [f"{name}={dump({'value': value}).removeprefix('value:').strip()}" for name, value in overrides.items()]
+        return Experiment(load(path, overrides), listeners)
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+        return self.loaded.folder
+
+    def check(self) -> list[str]:
+        """What loading noted and warns of; `ConfigError` lists every file that the run file names and that is not there."""
+        if problems := missing_files(self.loaded):
+            raise ConfigError(problems)
+        return [*self.loaded.notes, *self.loaded.warnings]
+
+    def plan(self) -> None:
+        """What will run, and its memory, time and cost: not in this version yet."""
+        raise NotYetError("`plan`", hint="`check` validates the file; `runs show` says what is done")
+
+    def run(self) -> Path:
+        """Data, training, evaluation, export and report."""
+        return self._until("report")
+
+    def data(self) -> Path:
+        """The data stage alone."""
+        return self._until("data")
+
+    def train(self) -> Path:
+        """Training, after data."""
+        return self._until("train")
+
+    def evaluate(self) -> Path:
+        """Evaluation, after training."""
+        return self._until("evaluate")
+
+    def export(self) -> Path:
+        """Export, after evaluation."""
+        return self._until("export")
+
+    def ask(self, text: str) -> str:
+        """The tuned model's answer to `text`."""
+        from luthier.pipeline.ask import Question, answer
+
+        return answer(str(self.folder), Question(text)).text
+
+    def outcomes(self, until: str) -> list[StageOutcome]:
+        """Runs up to and with stage `until`, and says what became of each stage."""
+        return run_stages(self.loaded, until, self.listeners)
+
+    def _until(self, stage: str) -> Path:
+        self.outcomes(stage)
+        return RunFolder(self.folder).path

@@ -1,0 +1,26 @@
+"""The machine facts that a run is held to: made once, saved in the run folder, obeyed from then on."""
+
+from __future__ import annotations
+
+from luthier.config.schema import RunConfig
+from luthier.core.files import read_json, write_json
+from luthier.core.records import Plan
+from luthier.core.runs import RunFolder, package_versions
+
+PLANNED_PACKAGES = ("luthier", "torch", "transformers", "peft", "bitsandbytes", "tokenizers", "safetensors")
+
+
+def saved_plan(config: RunConfig, folder: RunFolder) -> Plan:
+    """The run's plan: the saved one where this machine can keep it, else a new one, which is saved.
+
+    A run goes on with the threads and the number format it began with, so that it ends with the same bytes.
+    """
+    from luthier.model.device import make_plan
+
+    fresh = make_plan(config.precision_settings(), package_versions(PLANNED_PACKAGES))
+    if folder.plan_json.is_file():
+        saved = Plan.from_json(read_json(folder.plan_json))
+        if (saved.device, saved.device_name, saved.dtype) == (fresh.device, fresh.device_name, fresh.dtype):
+            return saved
+    write_json(folder.plan_json, fresh.to_json())
+    return fresh

@@ -1,0 +1,120 @@
+"""Orders the stages, skips what is done, and hands each its parts."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+
+from luthier.config.load import LoadedRun
+from luthier.config.paths import missing_files
+from luthier.core.errors import ConfigError, DataError, Problem
+from luthier.core.events import EventLog, Listener, monotonic_seconds
+from luthier.core.files import remove, write_text
+from luthier.core.runs import RunFolder, StageRecord
+from luthier.pipeline.plan import saved_plan
+from luthier.pipeline.stages import STAGE_SPECS, Context, StageSpec
+
+
+@dataclass(frozen=True, slots=True)
+class StageOutcome:
+    """What became of a stage: `done`, `kept` from before, or `taken` from the run named in `source`."""
+
+    stage: str
+    outcome: str
+    seconds: float = 0.0
+    source: str = ""
+
+
+def run_stages(loaded: LoadedRun, until: str, listeners: tuple[Listener, ...] = ()) -> list[StageOutcome]:
+    """Runs every stage up to and with `until` that is not done yet, in the run's folder."""
+    _refuse_unrunnable(loaded)
+    folder = RunFolder(loaded.folder)
+    with folder.lock(), _event_log(folder, listeners) as events:
+        _write_run_files(loaded, folder)
+        context = Context(loaded, folder, events, lambda: saved_plan(loaded.config, folder))
+        outcomes = []
+        for spec in STAGE_SPECS:
+            outcomes.append(_run_stage(spec, context))
+            folder.hashes.save()
+            if spec.name == until:
+                break
+        return outcomes
+
+
+def _refuse_unrunnable(loaded: LoadedRun) -> None:
+    if not loaded.config.datasets:
+        raise ConfigError(
+            Problem(
+                "`datasets` is missing: there is nothing to train on",
+                where=str(loaded.path),
+                hint="write, for example, `datasets: [{path: data/rows.jsonl, type: chat_template}]`",
+            )
+        )
+    # A run folder outlives its sources: what they were is recorded in it.
+    if loaded.existing_folder is None and (problems := missing_files(loaded)):
+        raise ConfigError(problems)
+
+
+@contextmanager
+def _event_log(folder: RunFolder, listeners: tuple[Listener, ...]) -> Iterator[EventLog]:
+    events = EventLog(folder.events_jsonl, listeners)
+    try:
+        yield events
+    finally:
+        events.close()
+
+
+def _write_run_files(loaded: LoadedRun, folder: RunFolder) -> None:
+    if loaded.existing_folder is None:
+        write_text(folder.run_yaml, loaded.text)
+        write_text(folder.resolved_yaml, loaded.resolved_text())
+    versions = sorted({f"{item.name}=={item.version}" for item in metadata.distributions()}, key=str.lower)
+    write_text(folder.versions_lock, "\n".join([f"# Python {platform.python_version()} on {platform.system()} {platform.machine()}", *versions]) + "\n")
+
+
+def _key_of(spec: StageSpec, context: Context) -> str:
+    folder = context.folder
+    record = folder.manifest().stages.get(spec.name)
+    try:
+        return spec.key(context.loaded, folder)
+    except DataError:
+        # The sources of a finished run may be gone; its rows are still the ones that were recorded.
+        if context.loaded.existing_folder is None or record is None or not folder.is_intact(record):
+            raise
+        context.events.note(f"the sources of stage {spec.name} are no longer where the run file names them; its recorded output is used")
+        return record.key
+
+
+def _run_stage(spec: StageSpec, context: Context) -> StageOutcome:
+    folder, events = context.folder, context.events
+    key = _key_of(spec, context)
+    if folder.is_complete(spec.name, key):
+        events.emit("stage.skip", stage=spec.name, reason="kept")
+        return StageOutcome(spec.name, "kept")
+    if (sibling := folder.take_from_sibling(spec.name, key)) is not None:
+        events.emit("stage.skip", stage=spec.name, reason="taken", source=sibling.name)
+        return StageOutcome(spec.name, "taken", source=sibling.name)
+    _forget_from(spec, folder)
+    if not spec.resumes:
+        for output in spec.outputs:
+            remove(folder.path / output)
+    events.emit("stage.start", stage=spec.name, key=key)
+    started = monotonic_seconds()
+    spec.start(context, key)
+    seconds = monotonic_seconds() - started
+    record = StageRecord(key, folder.output_hashes(spec.outputs), seconds)
+    folder.save_manifest(folder.manifest().with_stage(spec.name, record))
+    events.emit("stage.end", stage=spec.name, seconds=round(seconds, 3))
+    return StageOutcome(spec.name, "done", seconds)
+
+
+def _forget_from(spec: StageSpec, folder: RunFolder) -> None:
+    """Takes `spec` and every later stage out of the manifest: they rest on what is about to change."""
+    manifest = folder.manifest()
+    names = [later.name for later in STAGE_SPECS]
+    for name in names[names.index(spec.name) :]:
+        manifest = manifest.with_stage(name, None)
+    folder.save_manifest(manifest)

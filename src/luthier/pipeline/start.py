@@ -1,0 +1,81 @@
+"""A run file to start from: a template with example rows, or an Axolotl file in Luthier's names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from luthier.config import names, yaml_file
+from luthier.config.load import load
+from luthier.config.yaml_file import Document
+from luthier.core.errors import ConfigError, NotYetError, Problem, UserError
+from luthier.core.files import write_text
+
+ASSETS = Path(__file__).parent.parent / "assets" / "init"
+LATER_TEMPLATES = ("repo", "docs")
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The files that were written, and what the user should know about them."""
+
+    written: tuple[Path, ...]
+    notes: tuple[str, ...] = ()
+
+
+def from_template(template: str, target: Path, force: bool) -> Started:
+    """A run file and example rows beside it."""
+    if template in LATER_TEMPLATES:
+        raise NotYetError(f"the template `{template}`", hint="`commands` is; rows from repositories and docs need `sources`")
+    source = ASSETS / f"{template}.yaml"
+    if not source.is_file():
+        known = sorted(path.stem for path in ASSETS.glob("*.yaml"))
+        raise UserError(Problem(f"there is no template `{template}`", hint=f"known: {', '.join(known)}"))
+    rows = target.with_name(f"{template}.jsonl")
+    _refuse_existing((target, rows), force)
+    text = source.read_text(encoding="utf-8").replace("@ROWS@", rows.as_posix()).replace("@RUN_FILE@", target.as_posix())
+    write_text(rows, (ASSETS / f"{template}.jsonl").read_text(encoding="utf-8"))
+    write_text(target, text)
+    return Started((target, rows), ("the rows are twenty examples; put your own in their place",))
+
+
+def from_axolotl(source: Path, target: Path, force: bool) -> Started:
+    """The run file that says in Luthier's names what Axolotl's file `source` says; what Luthier cannot do is left out and listed."""
+    _refuse_existing((target,), force)
+    document = yaml_file.read(source)
+    naming = names.apply_tables(document)
+    unknown = _take_unknown(document)
+    lines = [f"# From {source.name}, in Luthier's names."]
+    refused = [*naming.problems, *unknown]
+    if refused:
+        lines.append("# Left out:")
+        lines += [f"#   {_comment(problem)}" for problem in refused]
+    if not document.value.get("adapter"):
+        naming.notes.append("the file trains all weights, which is not in this version yet: `adapter: lora` was put in its place")
+        document.value["adapter"] = "lora"
+    write_text(target, "\n".join(lines) + "\n" + yaml_file.dump(document.value))
+    notes = [*naming.notes, *(f"left out: {_comment(problem)}" for problem in refused)]
+    try:
+        load(target)
+    except ConfigError as error:
+        notes.append(f"the result still needs a hand:\n{error}")
+    return Started((target,), tuple(notes))
+
+
+def _take_unknown(document: Document) -> list[Problem]:
+    known = {path.split(".")[0] for path in names.schema_paths()}
+    unknown = [name for name in document.value if name not in known]
+    problems = [names.unknown_key((name,), document) for name in unknown]
+    for name in unknown:
+        del document.value[name]
+    return problems
+
+
+def _comment(problem: Problem) -> str:
+    return " ".join(problem.text().split())
+
+
+def _refuse_existing(paths: tuple[Path, ...], force: bool) -> None:
+    there = [path for path in paths if path.exists()]
+    if there and not force:
+        raise UserError([Problem("the file is there already", where=str(path), hint="choose another `--output`, or overwrite it with `--force`") for path in there])

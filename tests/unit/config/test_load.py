@@ -1,0 +1,232 @@
+"""Run files: what is accepted as it stands, what is resolved, and what every mistake is answered with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from luthier.config.load import LoadedRun, load
+from luthier.core.errors import ConfigError, Problem
+
+ROOT = Path(__file__).parents[3]
+BASE = "base_model: starter\nadapter: lora\nlearning_rate: 1e-3\ndatasets: [{path: rows.jsonl}]\n"
+
+
+def load_text(tmp_path: Path, text: str, *overrides: str) -> LoadedRun:
+    path = tmp_path / "run.yaml"
+    path.write_text(text, encoding="utf-8")
+    return load(path, overrides)
+
+
+def problems_of(tmp_path: Path, text: str, *overrides: str) -> list[Problem]:
+    with pytest.raises(ConfigError) as caught:
+        load_text(tmp_path, text, *overrides)
+    return list(caught.value.problems)
+
+
+class TestAccepted:
+    def test_the_command_standard(self) -> None:
+        config = load(ROOT / "examples/command-standard/run.yaml").config
+        assert config.load_in_4bit
+        assert config.learning_rate == 2e-4
+        assert config.lora_settings().all_linear
+        assert config.batch_settings().accumulation_steps == 8
+        assert config.datasets[0].type == "alpaca"
+
+    def test_the_codebase_assistant(self) -> None:
+        loaded = load(ROOT / "examples/codebase-assistant/run.yaml")
+        assert loaded.config.adapter == "lora"
+        assert (loaded.config.lora_r, loaded.config.lora_alpha, loaded.config.lora_dropout) == (16, 32, 0.05)
+        assert loaded.config.micro_batch_size == 1
+        assert any("nothing to train on" in warning for warning in loaded.warnings)
+
+    def test_the_split_files(self) -> None:
+        loaded = load(ROOT / "examples/framework-docs/run.yaml")
+        assert loaded.config.load_in_4bit
+        assert loaded.config.lora_settings().targets[0] == "q_proj"
+        assert not loaded.config.lora_settings().all_linear
+        debug = load(ROOT / "examples/framework-docs/debug.yaml").config
+        assert debug.max_steps == 2
+        assert debug.sequence_len == 512
+        assert debug.lora_r == 64
+
+    def test_the_four_bit_block_can_be_commented_out(self, tmp_path: Path) -> None:
+        text = (ROOT / "examples/framework-docs/model/qwen-7b-lora.yaml").read_text()
+        head, block = text.split("quantization:")
+        commented = head + "quantization:\n" + "".join(f"# {line}\n" for line in block.splitlines())
+        config = load_text(tmp_path, commented + "\nlearning_rate: 1e-4\n").config
+        assert not config.load_in_4bit
+
+    def test_no_target_means_all_linears_and_is_said(self, tmp_path: Path) -> None:
+        loaded = load_text(tmp_path, BASE)
+        assert loaded.config.lora_settings().all_linear
+        assert any("every linear layer" in note for note in loaded.notes)
+
+    @pytest.mark.parametrize(
+        ("written", "value"),
+        [("2e-4", 2e-4), ("'2e-4'", 2e-4), ("2.0E-4", 2e-4), ("1", 1.0), (".5", 0.5)],
+    )
+    def test_numbers(self, tmp_path: Path, written: str, value: float) -> None:
+        assert load_text(tmp_path, BASE, f"learning_rate={written}").config.learning_rate == value
+
+    @pytest.mark.parametrize(("written", "value"), [("yes", True), ("no", False), ("true", True), ("False", False)])
+    def test_booleans(self, tmp_path: Path, written: str, value: bool) -> None:
+        assert load_text(tmp_path, BASE + f"sample_packing: {written}\n").config.sample_packing is value
+
+    def test_null_leaves_the_default(self, tmp_path: Path) -> None:
+        assert load_text(tmp_path, BASE + "sequence_len: null\nfsdp: null\nwandb_project:\n").config.sequence_len == 512
+
+    def test_refused_keys_that_ask_for_nothing_pass_with_a_note(self, tmp_path: Path) -> None:
+        loaded = load_text(tmp_path, BASE + "fsdp: []\ndeepspeed: ''\ntrust_remote_code: false\n")
+        assert sum("asks for nothing" in note for note in loaded.notes) == 3
+
+    def test_overrides_reach_into_lists_and_sections(self, tmp_path: Path) -> None:
+        loaded = load_text(tmp_path, BASE, "datasets.0.type=alpaca", "split.test=0.1", "lora.r=4", "lora_target_modules=[q_proj, v_proj]")
+        assert loaded.config.datasets[0].type == "alpaca"
+        assert loaded.config.split is not None
+        assert loaded.config.split.test == 0.1
+        assert loaded.config.lora_r == 4
+        assert loaded.config.lora_target_modules == ("q_proj", "v_proj")
+
+    def test_targets_are_the_union(self, tmp_path: Path) -> None:
+        settings = load_text(tmp_path, BASE + "lora_target_linear: true\nlora_target_modules: [lm_head]\n").config.lora_settings()
+        assert settings.all_linear
+        assert settings.targets == ("lm_head",)
+
+    def test_batch_size_becomes_accumulation(self, tmp_path: Path) -> None:
+        settings = load_text(tmp_path, BASE + "batch_size: 12\nmicro_batch_size: 3\n").config.batch_settings()
+        assert (settings.micro_batch_size, settings.accumulation_steps) == (3, 4)
+
+    def test_suite_files_start_at_the_file_that_names_them(self, tmp_path: Path) -> None:
+        (tmp_path / "inner").mkdir()
+        (tmp_path / "inner" / "base.yaml").write_text("evaluate: {suites: [tasks/mine.yaml, commands]}\n")
+        loaded = load_text(tmp_path, "extends: inner/base.yaml\n" + BASE)
+        assert loaded.config.evaluate.suites == ((tmp_path / "inner/tasks/mine.yaml").as_posix(), "commands")
+
+    def test_the_name_changes_with_results_only(self, tmp_path: Path) -> None:
+        names = [load_text(tmp_path, BASE, *more).name for more in ((), ("logging_steps=7",), ("output_dir=x",), ("learning_rate=2e-3",))]
+        assert names[0] == names[1] == names[2] != names[3]
+
+    def test_the_resolved_file_loads_to_the_same_configuration(self, tmp_path: Path) -> None:
+        first = load(ROOT / "examples/framework-docs/run.yaml")
+        resolved = tmp_path / "resolved.yaml"
+        resolved.write_text(first.resolved_text(), encoding="utf-8")
+        assert load(resolved).config == first.config
+
+
+class TestExtends:
+    def test_the_upper_file_wins_and_sections_merge(self, tmp_path: Path) -> None:
+        (tmp_path / "a.yaml").write_text("lora_r: 4\nsplit: {validation: 0.1, seed: 1}\nnum_epochs: 3\n")
+        (tmp_path / "b.yaml").write_text("num_epochs: 5\n")
+        config = load_text(tmp_path, "extends: [a.yaml, b.yaml]\nsplit: {seed: 2}\n" + BASE).config
+        assert (config.lora_r, config.num_epochs) == (4, 5.0)
+        assert config.split is not None
+        assert (config.split.validation, config.split.seed) == (0.1, 2)
+
+    def test_a_circle_is_refused(self, tmp_path: Path) -> None:
+        (tmp_path / "a.yaml").write_text("extends: run.yaml\n")
+        assert "leads back" in problems_of(tmp_path, "extends: a.yaml\n" + BASE)[0].what
+
+    def test_a_missing_file_names_the_nearest(self, tmp_path: Path) -> None:
+        (tmp_path / "base.yaml").write_text("lora_r: 4\n")
+        found = problems_of(tmp_path, "extends: bsae.yaml\n" + BASE)[0]
+        assert found.where.endswith("run.yaml:1")
+        assert "base.yaml" in found.hint
+
+    def test_a_problem_is_placed_in_the_file_that_holds_it(self, tmp_path: Path) -> None:
+        (tmp_path / "a.yaml").write_text("\nlora_r: -1\n")
+        assert problems_of(tmp_path, "extends: a.yaml\n" + BASE)[0].where.endswith("a.yaml:2")
+
+
+WRONG = [
+    ("lerning_rate: 1\n", 5, "unknown key `lerning_rate`", "learning_rate"),
+    ("sample_paking: true\n", 5, "unknown key", "sample_packing"),
+    ("evaluate: {shotz: 3}\n", 5, "unknown key `evaluate.shotz`", "evaluate.shots"),
+    ("lora: {rr: 3}\n", 5, "unknown key", "lora"),
+    ("lora_r: many\n", 5, "whole number", ""),
+    ("lora_r: 0\n", 5, "at least 1", ""),
+    ("lora_r: 2.5\n", 5, "whole number", ""),
+    ("lora_r: true\n", 5, "a number is meant", ""),
+    ("sequence_len: -1\n", 5, "at least", ""),
+    ("sample_packing: maybe\n", 5, "true or false", ""),
+    ("num_epochs: .inf\n", 5, "finite", ""),
+    ("optimizer: adamw_8bti\n", 5, "none of the known", "adamw_8bit"),
+    ("optimizer: lion_8bit\n", 5, "not in this version yet", ""),
+    ("lr_scheduler: cosin\n", 5, "none of the known", "cosine"),
+    ("chat_template: chatlm\n", 5, "unknown chat template", "chatml"),
+    ("export: [adaptor]\n", 5, "unknown export target", "adapter"),
+    ("export: ['gguf:q8_0']\n", 5, "not in this version yet", ""),
+    ("evaluate: {gate: {commands.exact_match: {min: 0.5}}}\n", 5, "not in this version yet", ""),
+    ("evaluate: {suites: [safety]}\n", 5, "not in this version yet", ""),
+    ("evaluate: {suites: [comands]}\n", 5, "unknown suite", "commands"),
+    ("clean: {shell: {parse: true}}\n", 5, "not in this version yet", ""),
+    ("sources: [{repo: .}]\n", 5, "not in this version yet", ""),
+    ("engine: axolotl\n", 5, "not in this version yet", ""),
+    ("eval_steps: 5\nevals_per_epoch: 1\nval_set_size: 0.1\n", 6, "exclude each other", ""),
+    ("val_set_size: 0.1\nsplit: {test: 0.1}\n", 6, "exclude each other", ""),
+    ("val_set_size: 0.1\ntest_datasets: [{path: x.jsonl}]\n", 6, "exclude each other", ""),
+    ("batch_size: 8\ngradient_accumulation_steps: 2\nmicro_batch_size: 4\n", 6, "exclude each other", ""),
+    ("batch_size: 8\n", 5, "wants `micro_batch_size`", ""),
+    ("batch_size: 8\nmicro_batch_size: 3\n", 5, "no multiple", ""),
+    ("warmup_steps: 5\nwarmup_ratio: 0.1\n", 6, "exclude each other", ""),
+    ("save_steps: 5\nsave_strategy: epoch\n", 5, "acts only with", ""),
+    ("eval_steps: 5\n", 5, "no rows are held out", "val_set_size"),
+    ("cosine_min_lr_ratio: 0.1\nlr_scheduler: linear\n", 5, "acts only with", ""),
+    ("split: {validation: 0.5, test: 0.5}\n", 5, "leaves no rows", ""),
+    ("chat_template: jinja\n", 5, "wants `chat_template_jinja`", ""),
+    ("lora_target_modules: ['q_(']\n", 5, "no valid pattern", ""),
+    ("deepspeed: ds.json\n", 5, "not in this version yet", ""),
+    ("lora_r: 1\nlora_r: 2\n", 6, "stands twice", ""),
+    ("micro_batch_size: 2\nper_device_train_batch_size: 3\n", 6, "another spelling", "micro_batch_size"),
+    ("wandb_api_key: abcdef\n", 5, "holds a secret", "environment"),
+    ("run_name: hf_abcdefghijklmnopqrstuvwx\n", 5, "holds a secret", "environment"),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "what", "hint"), WRONG, ids=[text.split("\n")[0] for text, *_ in WRONG])
+def test_a_mistake_is_answered_with_place_and_remedy(tmp_path: Path, text: str, line: int, what: str, hint: str) -> None:
+    found = problems_of(tmp_path, BASE + text)
+    fitting = [problem for problem in found if what in problem.text()]
+    assert fitting, "\n".join(problem.text() for problem in found)
+    assert fitting[0].where.endswith(f"run.yaml:{line}"), fitting[0].where
+    assert hint in fitting[0].hint, fitting[0].hint
+
+
+def test_all_problems_of_a_file_come_at_once(tmp_path: Path) -> None:
+    text = "base_modle: x\nlora_r: -3\noptimizer: adamw_8bti\ndatasets:\n  - path: x\n    typ: alpaca\n"
+    found = problems_of(tmp_path, text)
+    assert [problem.where.rsplit(":", 1)[-1] for problem in found if problem.where.count(":")] == ["1", "2", "3", "6"]
+    assert {"base_model", "learning_rate", "datasets[0].typ"} <= {word for problem in found for word in problem.what.split("`")}
+
+
+def test_a_secret_is_never_repeated(tmp_path: Path) -> None:
+    found = problems_of(tmp_path, BASE + "hub_token: hf_abcdefghijklmnopqrstuvwx\n")
+    assert "hf_abc" not in "\n".join(problem.text() for problem in found)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "- a\n- b\n", "just words", "a: [1, 2\n", "a: b: c\n", "\tkey: 1\n", "a: 1\n---\nb: 2\n", "{" * 5000, "a: &x [*x]\n", "a: !!python/object:os.system x\n", "%YAML 9.9\n---\na"],
+)
+def test_rubbish_is_an_error_with_a_place_and_never_a_traceback(tmp_path: Path, text: str) -> None:
+    assert problems_of(tmp_path, text)[0].where
+
+
+def test_aliases_are_bounded(tmp_path: Path) -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"] + [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
+    assert "too many" in problems_of(tmp_path, "\n".join(lines))[0].what
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load(tmp_path / "absent.yaml")
+    (tmp_path / "bytes.yaml").write_bytes(b"a: 1\nb: \xff\xfe\n")
+    with pytest.raises(ConfigError, match=r"bytes.yaml:2"):
+        load(tmp_path / "bytes.yaml")
+    with pytest.raises(ConfigError, match="no run folder"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("override", ["learning_rate", "=3", "datasets.7.path=x", "lora_r.x=3"])
+def test_a_wrong_override_is_refused(tmp_path: Path, override: str) -> None:
+    assert "--set" in problems_of(tmp_path, BASE, override)[0].where
