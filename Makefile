@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 
-.PHONY: demo test test-all venv lint clean
+.PHONY: demo test test-all test-gpu venv lint clean
 
 venv: $(STAMP)
 
@@ -21,13 +21,17 @@ demo: $(STAMP)
 	$(BIN)/luthier run examples/quickstart/run.yaml
 	@echo
 	@echo "Ask the model yourself:"
-	@echo "  $(BIN)/luthier ask \$$(ls -td runs/run-*/ | head -1) 'show the last 25 lines of server.log'"
+	@echo "  $(BIN)/luthier ask \$$(ls -td runs/quickstart-*/ | head -1) 'show the last 25 lines of server.log'"
 
 test: $(STAMP) lint
 	$(BIN)/python -m pytest -rs
 
 test-all: $(STAMP) lint
 	$(BIN)/python -m pytest -rs -m 'not gpu and not peer and not torch211'
+
+# On a machine with a CUDA device.
+test-gpu: $(STAMP)
+	$(BIN)/python -m pytest -rs -m gpu
 
 lint: $(STAMP)
 	$(BIN)/ruff check src tests recipes benchmarks

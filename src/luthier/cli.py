@@ -92,7 +92,9 @@ def group() -> None:
     """
 
 
-_set_option = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Set a key of the run file (dotted; again for more).")
+_set_option = click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Set a key of the run file (dotted; again for more)."
+)
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")
 _run_argument = click.argument("run_file", metavar="RUN.yaml|RUN_DIR")
 
@@ -151,7 +153,12 @@ def check(run_file: str | None, overrides: tuple[str, ...], as_json: bool, schem
     if problems := missing_files(loaded):
         raise ConfigError(problems)
     if as_json:
-        result = {"run": str(loaded.folder), "notes": loaded.notes, "warnings": loaded.warnings, "resolved": loaded.config.model_dump(mode="json")}
+        result = {
+            "run": str(loaded.folder),
+            "notes": loaded.notes,
+            "warnings": loaded.warnings,
+            "resolved": loaded.config.model_dump(mode="json"),
+        }
         click.echo(json.dumps(result))
         return
     for note in loaded.notes:
@@ -199,7 +206,9 @@ def ask(target: str, text: str, as_json: bool, **options: Any) -> None:
     question = Question(text, **options)
     if as_json:
         found = answer(target, question)
-        click.echo(json.dumps({"text": found.text, "model": found.model, "finish_reason": found.finish_reason, "tokens": found.completion_tokens}))
+        click.echo(
+            json.dumps({"text": found.text, "model": found.model, "finish_reason": found.finish_reason, "tokens": found.completion_tokens})
+        )
         return
     found = answer(target, question, lambda piece: click.echo(piece, nl=False))
     click.echo()

@@ -139,5 +139,7 @@ def score_lines(run: RunFolder) -> list[str]:
         for candidate, metrics in scores["candidates"].items():
             if (score := metrics.get("exact_match")) is not None:
                 interval = f"{score['low']:6.1%} to {score['high']:6.1%}"
-                lines.append(f"{scores['suite']:<24} {candidate:<12} exact match {score['value']:6.1%}  ({interval}, {score['count']} rows)")
+                lines.append(
+                    f"{scores['suite']:<24} {candidate:<12} exact match {score['value']:6.1%}  ({interval}, {score['count']} rows)"
+                )
     return lines

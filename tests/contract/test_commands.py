@@ -34,7 +34,9 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "luthier", *words], capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("words", [("plan", "x"), ("serve",), ("review", "x"), ("guard", "command", "ls"), ("find-lr",), ("doctor",), ("runs", "compare")])
+@pytest.mark.parametrize(
+    "words", [("plan", "x"), ("serve",), ("review", "x"), ("guard", "command", "ls"), ("find-lr",), ("doctor",), ("runs", "compare")]
+)
 def test_commands_of_later_versions_say_so(words: tuple[str, ...]) -> None:
     done = run(*words)
     assert done.returncode == 2

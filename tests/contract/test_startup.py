@@ -53,7 +53,16 @@ def test_check_is_fast_and_loads_no_torch() -> None:
 
 
 def test_rooms_without_torch_stay_without() -> None:
-    rooms = ["data.stage", "evaluate.stage", "report.page", "model.tokens", "model.template", "model.locate", "guard.shell", "pipeline.stages"]
+    rooms = [
+        "data.stage",
+        "evaluate.stage",
+        "report.page",
+        "model.tokens",
+        "model.template",
+        "model.locate",
+        "guard.shell",
+        "pipeline.stages",
+    ]
     loaded = modules_after("import " + ", ".join(f"luthier.{room}" for room in rooms))
     assert not loaded & {"torch", "transformers", "peft", "bitsandbytes"}
 

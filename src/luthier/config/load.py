@@ -64,7 +64,11 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> LoadedRun:
             )
         path = folder / "resolved.yaml"
     elif path.is_dir():
-        raise ConfigError(Problem("this folder is no run folder", where=str(path), hint="a run folder holds `resolved.yaml`; `luthier runs list` names them"))
+        raise ConfigError(
+            Problem(
+                "this folder is no run folder", where=str(path), hint="a run folder holds `resolved.yaml`; `luthier runs list` names them"
+            )
+        )
     text = yaml_file.read_text(path)
     document = _read_merged(path, text, ())
     for override in overrides:

@@ -154,9 +154,11 @@ class RunConfig(Section):
     # Batches
     sample_packing: bool = key(False, "train", "Put several rows into one sequence; they never see each other.")
     eval_sample_packing: bool | None = key(None, "train", "The same for the evaluation rows; as `sample_packing` where it is not given.")
-    micro_batch_size: Int | None = key(None, "train", "Sequences in one forward pass.", ge=1)
+    micro_batch_size: Int = key(1, "train", "Sequences in one forward pass.", ge=1)
     eval_batch_size: Int | None = key(None, "train", "Sequences in one forward pass of the evaluation.", ge=1)
-    gradient_accumulation_steps: Int | None = key(None, "train", "Micro batches in one optimizer step.", ge=1)
+    gradient_accumulation_steps: Int | None = key(
+        None, "train", "Micro batches in one optimizer step; 1 where neither it nor `batch_size` is given.", ge=1
+    )
     batch_size: Int | None = key(None, "train", "Sequences in one optimizer step: micro batch times accumulation.", ge=1)
     num_epochs: Float = key(1.0, "train", "Passes over the rows.", gt=0)
     max_steps: Int | None = key(None, "train", "Optimizer steps after which training ends, whatever the epochs.", ge=1)
@@ -276,11 +278,8 @@ class RunConfig(Section):
 
     def batch_settings(self) -> BatchSettings:
         """Sizes and counts of batches; the three batch keys are resolved to two."""
-        micro, accumulation = self.micro_batch_size, self.gradient_accumulation_steps
-        if micro is None:
-            micro = (self.batch_size or 1) // (accumulation or 1)
-        if accumulation is None:
-            accumulation = (self.batch_size or micro) // micro
+        micro = self.micro_batch_size
+        accumulation = self.gradient_accumulation_steps or (self.batch_size or micro) // micro
         return BatchSettings(
             sequence_len=self.sequence_len,
             micro_batch_size=micro,

@@ -78,7 +78,11 @@ def _open(target: str) -> AbstractContextManager[Generator]:
     name = str(read_json(path / "adapter_config.json")["base_model_name_or_path"]) if adapter else target
     if adapter is None and path.exists() and not (path / "config.json").is_file():
         raise ModelError(
-            Problem("this is neither a run folder nor a model", where=target, hint="a model folder holds `config.json`, an adapter `adapter_config.json`")
+            Problem(
+                "this is neither a run folder nor a model",
+                where=target,
+                hint="a model folder holds `config.json`, an adapter `adapter_config.json`",
+            )
         )
     memory = HashMemory(Path.home() / ".cache" / "luthier" / "hashes.json")
     settings = BaseSettings(name, None, None, load_in_4bit=False, attention=None)

@@ -28,7 +28,13 @@ def list_runs(output_dir: str) -> list[JsonObject]:
 def _brief(folder: RunFolder) -> JsonObject:
     done = [stage for stage in STAGES if stage in folder.manifest().stages]
     summary = summary_or_none(folder.train_summary) or {}
-    return {"run": folder.path.name, "path": str(folder.path), "done": done, "final_loss": summary.get("final_loss"), "scores": _scores(folder)}
+    return {
+        "run": folder.path.name,
+        "path": str(folder.path),
+        "done": done,
+        "final_loss": summary.get("final_loss"),
+        "scores": _scores(folder),
+    }
 
 
 def _scores(folder: RunFolder) -> JsonObject:
@@ -73,7 +79,11 @@ def show_text(found: JsonObject) -> str:
     lines = [f"run       {found['path']}"]
     for stage in STAGES:
         record = found["stages"].get(stage)
-        told = "not done" if record is None else f"done in {record['seconds']:.1f} s" + (f", taken from {record['from']}" if "from" in record else "")
+        told = (
+            "not done"
+            if record is None
+            else f"done in {record['seconds']:.1f} s" + (f", taken from {record['from']}" if "from" in record else "")
+        )
         lines.append(f"{stage:<9} {told}")
     if found["data"]:
         splits = ", ".join(f"{name} {count}" for name, count in found["data"].get("splits", {}).items())

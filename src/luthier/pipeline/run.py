@@ -72,7 +72,10 @@ def _write_run_files(loaded: LoadedRun, folder: RunFolder) -> None:
         write_text(folder.run_yaml, loaded.text)
         write_text(folder.resolved_yaml, loaded.resolved_text())
     versions = sorted({f"{item.name}=={item.version}" for item in metadata.distributions()}, key=str.lower)
-    write_text(folder.versions_lock, "\n".join([f"# Python {platform.python_version()} on {platform.system()} {platform.machine()}", *versions]) + "\n")
+    write_text(
+        folder.versions_lock,
+        "\n".join([f"# Python {platform.python_version()} on {platform.system()} {platform.machine()}", *versions]) + "\n",
+    )
 
 
 def _key_of(spec: StageSpec, context: Context) -> str:

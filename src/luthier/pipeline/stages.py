@@ -58,7 +58,9 @@ def fields_of(loaded: LoadedRun, stage: str) -> JsonObject:
     fields = config.fields_of(stage)  # type: ignore[arg-type]
     if stage == "evaluate":
         # A tuned model is asked with the base and the wording it was trained with; the adapter's hash covers the rest.
-        fields |= {name: value for name, value in config.fields_of("train").items() if name in ("load_in_4bit", "attn_implementation", "bf16")}
+        fields |= {
+            name: value for name, value in config.fields_of("train").items() if name in ("load_in_4bit", "attn_implementation", "bf16")
+        }
     return fields
 
 
@@ -125,7 +127,9 @@ def _start_evaluate(context: Context, key: str) -> None:
     from luthier.model.generate import open_local
 
     config, folder = context.loaded.config, context.folder
-    stage.run(config, folder, lambda: open_local(context.location(), folder.adapter, config.base_settings(), context.plan()), context.events)
+    stage.run(
+        config, folder, lambda: open_local(context.location(), folder.adapter, config.base_settings(), context.plan()), context.events
+    )
 
 
 def _start_export(context: Context, key: str) -> None:
@@ -145,7 +149,9 @@ _TORCH = ("torch", "transformers", "peft", "bitsandbytes", "tokenizers", "jinja2
 STAGE_SPECS: tuple[StageSpec, ...] = (
     StageSpec("data", 1, ("pyarrow",), ("data",), _data_inputs, _start_data),
     StageSpec("train", 1, _TORCH, ("train", "adapter"), _train_inputs, _start_train, resumes=True),
-    StageSpec("evaluate", 1, (*_TORCH, "numpy", "tree-sitter", "tree-sitter-bash"), ("evaluate",), _evaluate_inputs, _start_evaluate, resumes=True),
+    StageSpec(
+        "evaluate", 1, (*_TORCH, "numpy", "tree-sitter", "tree-sitter-bash"), ("evaluate",), _evaluate_inputs, _start_evaluate, resumes=True
+    ),
     StageSpec("export", 1, _TORCH, ("export",), _export_inputs, _start_export),
     StageSpec("report", 1, ("jinja2",), ("report.html", "report.md"), _report_inputs, _start_report),
 )

@@ -78,4 +78,9 @@ def _comment(problem: Problem) -> str:
 def _refuse_existing(paths: tuple[Path, ...], force: bool) -> None:
     there = [path for path in paths if path.exists()]
     if there and not force:
-        raise UserError([Problem("the file is there already", where=str(path), hint="choose another `--output`, or overwrite it with `--force`") for path in there])
+        raise UserError(
+            [
+                Problem("the file is there already", where=str(path), hint="choose another `--output`, or overwrite it with `--force`")
+                for path in there
+            ]
+        )

@@ -206,7 +206,19 @@ def test_a_secret_is_never_repeated(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "- a\n- b\n", "just words", "a: [1, 2\n", "a: b: c\n", "\tkey: 1\n", "a: 1\n---\nb: 2\n", "{" * 5000, "a: &x [*x]\n", "a: !!python/object:os.system x\n", "%YAML 9.9\n---\na"],
+    [
+        "",
+        "- a\n- b\n",
+        "just words",
+        "a: [1, 2\n",
+        "a: b: c\n",
+        "\tkey: 1\n",
+        "a: 1\n---\nb: 2\n",
+        "{" * 5000,
+        "a: &x [*x]\n",
+        "a: !!python/object:os.system x\n",
+        "%YAML 9.9\n---\na",
+    ],
 )
 def test_rubbish_is_an_error_with_a_place_and_never_a_traceback(tmp_path: Path, text: str) -> None:
     assert problems_of(tmp_path, text)[0].where

@@ -1,0 +1,143 @@
+"""The order of the stages: what is skipped, taken from a sibling, redone, and refused. The stages here are stand-ins that count."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from luthier.config.load import LoadedRun, load
+from luthier.core.errors import ConfigError, LuthierError
+from luthier.core.files import write_text
+from luthier.core.runs import RunFolder
+from luthier.pipeline import run as pipeline
+from luthier.pipeline.stages import Context, StageSpec
+
+RUN = "base_model: starter\nadapter: lora\nlearning_rate: {rate}\ndatasets: [{{path: {rows}}}]\noutput_dir: {out}\n"
+
+
+class Stages:
+    """Three stages that write one file each and remember that they ran."""
+
+    def __init__(self) -> None:
+        self.ran: list[str] = []
+        self.fail_at = ""
+
+    def specs(self) -> tuple[StageSpec, ...]:
+        def starter(name: str) -> Callable[[Context, str], None]:
+            def start(context: Context, key: str) -> None:
+                self.ran.append(name)
+                write_text(context.folder.path / name / "half", "half")
+                if self.fail_at == name:
+                    raise LuthierError("failed")
+                write_text(context.folder.path / name / "out.txt", f"{name} {key}")
+
+            return start
+
+        def before(*stages: str) -> Callable[[LoadedRun, RunFolder], dict[str, str]]:
+            def inputs(loaded: LoadedRun, folder: RunFolder) -> dict[str, str]:
+                records = folder.manifest().stages
+                return {stage: str(records[stage].outputs) for stage in stages if stage in records}
+
+            return inputs
+
+        def rows(loaded: LoadedRun, folder: RunFolder) -> dict[str, str]:
+            return {"rows": Path(loaded.config.datasets[0].path).read_text()}
+
+        return (
+            StageSpec("data", 1, (), ("data",), rows, starter("data")),
+            StageSpec("train", 1, (), ("train",), before("data"), starter("train"), resumes=True),
+            StageSpec("evaluate", 1, (), ("evaluate",), before("train"), starter("evaluate")),
+        )
+
+
+@pytest.fixture
+def stages(monkeypatch: pytest.MonkeyPatch) -> Stages:
+    stages = Stages()
+    monkeypatch.setattr(pipeline, "STAGE_SPECS", stages.specs())
+    return stages
+
+
+def loaded(tmp_path: Path, rate: str = "1e-3") -> LoadedRun:
+    rows = tmp_path / "rows.jsonl"
+    if not rows.exists():
+        rows.write_text("rows")
+    path = tmp_path / "run.yaml"
+    path.write_text(RUN.format(rate=rate, rows=rows, out=tmp_path / "runs"))
+    return load(path)
+
+
+def outcomes(run: LoadedRun, until: str = "evaluate") -> list[str]:
+    return [item.outcome for item in pipeline.run_stages(run, until)]
+
+
+def test_a_second_run_does_nothing(tmp_path: Path, stages: Stages) -> None:
+    assert outcomes(loaded(tmp_path)) == ["done", "done", "done"]
+    assert outcomes(loaded(tmp_path)) == ["kept", "kept", "kept"]
+    assert stages.ran == ["data", "train", "evaluate"]
+
+
+def test_a_new_learning_rate_redoes_training_and_never_data(tmp_path: Path, stages: Stages) -> None:
+    outcomes(loaded(tmp_path))
+    assert outcomes(loaded(tmp_path, "2e-3")) == ["taken", "done", "done"]
+
+
+def test_changed_rows_redo_everything_in_the_same_folder(tmp_path: Path, stages: Stages) -> None:
+    outcomes(loaded(tmp_path))
+    (tmp_path / "rows.jsonl").write_text("other rows")
+    assert outcomes(loaded(tmp_path)) == ["done", "done", "done"]
+
+
+def test_only_what_is_asked_for_runs(tmp_path: Path, stages: Stages) -> None:
+    assert outcomes(loaded(tmp_path), "data") == ["done"]
+    assert outcomes(loaded(tmp_path), "train") == ["kept", "done"]
+
+
+def test_a_failed_stage_is_cleaned_and_redone(tmp_path: Path, stages: Stages) -> None:
+    stages.fail_at = "evaluate"
+    with pytest.raises(LuthierError):
+        outcomes(loaded(tmp_path))
+    stages.fail_at = ""
+    (loaded(tmp_path).folder / "evaluate" / "rest").write_text("from the failed try")
+    assert outcomes(loaded(tmp_path)) == ["kept", "kept", "done"]
+    assert not (loaded(tmp_path).folder / "evaluate" / "rest").exists()
+
+
+def test_an_altered_output_is_redone_with_what_rests_on_it(tmp_path: Path, stages: Stages) -> None:
+    outcomes(loaded(tmp_path))
+    write_text(loaded(tmp_path).folder / "train" / "out.txt", "altered")
+    assert outcomes(loaded(tmp_path)) == ["kept", "done", "done"]
+
+
+def test_a_run_folder_runs_without_its_sources(tmp_path: Path, stages: Stages) -> None:
+    run = loaded(tmp_path)
+    outcomes(run)
+    assert outcomes(load(run.folder)) == ["kept", "kept", "kept"]
+    assert load(run.folder).folder == run.folder
+
+
+def test_missing_rows_are_refused_with_their_key(tmp_path: Path, stages: Stages) -> None:
+    run = loaded(tmp_path)
+    (tmp_path / "rows.jsonl").rename(tmp_path / "rosw.jsonl")
+    with pytest.raises(ConfigError, match=r"datasets\[0\]\.path") as caught:
+        outcomes(run)
+    assert "rosw.jsonl" in str(caught.value)
+    assert stages.ran == []
+
+
+def test_without_datasets_there_is_nothing_to_run(tmp_path: Path, stages: Stages) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text("base_model: starter\nadapter: lora\nlearning_rate: 1\n")
+    with pytest.raises(ConfigError, match="nothing to train on"):
+        pipeline.run_stages(load(path), "report")
+
+
+def test_the_run_folder_holds_what_ran(tmp_path: Path, stages: Stages) -> None:
+    run = loaded(tmp_path)
+    heard: list[str] = []
+    pipeline.run_stages(run, "data", (lambda event: heard.append(event["event"]),))
+    folder = RunFolder(run.folder)
+    assert folder.run_yaml.read_text() == run.text
+    assert "luthier==" in folder.versions_lock.read_text()
+    assert load(folder.resolved_yaml).config == run.config
+    assert heard == ["stage.start", "stage.end"]

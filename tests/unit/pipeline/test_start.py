@@ -1,0 +1,75 @@
+"""`luthier init`: both forms write run files that load."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from luthier.config.load import load
+from luthier.config.paths import missing_files
+from luthier.core.errors import NotYetError, UserError
+from luthier.pipeline.start import from_axolotl, from_template
+
+AXOLOTL = """
+base_model: Qwen/Qwen2.5-0.5B
+load_in_4bit: true
+adapter: qlora
+lora_r: 8
+lora_alpha: 16
+lora_target_linear: true
+datasets:
+  - path: tatsu-lab/alpaca
+    type: alpaca
+evaluation_strategy: steps
+eval_steps: 10
+val_set_size: 0.05
+deepspeed: zero2.json
+wandb_project: mine
+flash_attention: false
+dataset_prepared_path: last_run
+micro_batch_size: 2
+learning_rate: 2e-4
+not_a_key: 1
+"""
+
+
+def test_the_template_is_a_run_file_with_rows(tmp_path: Path) -> None:
+    started = from_template("commands", tmp_path / "my.yaml", force=False)
+    assert [path.name for path in started.written] == ["my.yaml", "commands.jsonl"]
+    loaded = load(tmp_path / "my.yaml")
+    assert missing_files(loaded) == []
+    assert not loaded.warnings
+
+
+def test_what_is_there_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "commands.jsonl").write_text("mine")
+    with pytest.raises(UserError, match="there already"):
+        from_template("commands", tmp_path / "run.yaml", force=False)
+    assert (tmp_path / "commands.jsonl").read_text() == "mine"
+    assert not (tmp_path / "run.yaml").exists()
+    from_template("commands", tmp_path / "run.yaml", force=True)
+    assert (tmp_path / "commands.jsonl").read_text() != "mine"
+
+
+@pytest.mark.parametrize("template", ["repo", "docs"])
+def test_later_templates_say_so(tmp_path: Path, template: str) -> None:
+    with pytest.raises(NotYetError):
+        from_template(template, tmp_path / "run.yaml", force=False)
+
+
+def test_an_unknown_template_names_the_known(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="commands"):
+        from_template("comands", tmp_path / "run.yaml", force=False)
+
+
+def test_an_axolotl_file_is_translated_and_what_is_left_out_is_listed(tmp_path: Path) -> None:
+    (tmp_path / "axolotl.yaml").write_text(AXOLOTL)
+    started = from_axolotl(tmp_path / "axolotl.yaml", tmp_path / "run.yaml", force=False)
+    config = load(tmp_path / "run.yaml").config
+    assert config.eval_strategy == "steps"
+    assert config.load_in_4bit
+    text = (tmp_path / "run.yaml").read_text()
+    for name in ("deepspeed", "wandb_project", "not_a_key", "dataset_prepared_path"):
+        assert f"`{name}`" in text.split("base_model:")[0], name
+        assert any(name in note for note in started.notes)
+    assert "flash_attention" not in text.split("base_model:")[1]
