@@ -1,0 +1,174 @@
+"""Where rows come from: files, folders and hub data sets, found and identified without reading a row.
+
+Nothing heavy is imported here, for this is asked whenever a run file is run.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from luthier.config.names import nearest
+from luthier.config.paths import is_hub_id
+from luthier.config.schema import DatasetEntry
+from luthier.core.errors import DataError, NotYetError, Problem
+from luthier.core.files import HashMemory
+from luthier.core.optional import load
+
+_FORMATS: Mapping[str, str] = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
+# Files that `datasets` puts beside its own; they describe rows and hold none.
+_DESCRIPTIONS = frozenset({"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"})
+_GZIP = ".gz"
+
+
+@dataclass(frozen=True, slots=True)
+class HubDataset:
+    """A data set on the hub: its id, and which part of it is read."""
+
+    id: str
+    name: str | None
+    split: str
+    revision: str | None
+    data_files: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class HubSnapshot:
+    """What the hub says of a data set: the commit that will be read, and the license on its card, if any."""
+
+    commit: str
+    license: str | None
+
+
+def resolve(entry: DatasetEntry, where: str = "datasets.path") -> list[Path] | HubDataset:
+    """The files that `entry` reads, in reading order, or the hub data set that it names; `DataError` where there is neither."""
+    path = Path(entry.path)
+    if path.exists():
+        _refuse_idle_keys(entry, path, where)
+        return _files_in(path, entry, where) if path.is_dir() else [path]
+    if not is_hub_id(entry.path):
+        raise _missing(path, where)
+    default = "test" if where.startswith("test_datasets") else "train"
+    return HubDataset(entry.path, entry.name, entry.split or default, entry.revision, entry.data_files)
+
+
+def identify(entry: DatasetEntry, hashes: HashMemory, where: str = "datasets.path") -> dict[str, str]:
+    """Label to SHA-256 of every file that `entry` reads; to `commit:<sha>` for a hub data set. `DataError` where something is missing."""
+    found = resolve(entry, where)
+    if isinstance(found, HubDataset):
+        files = {found.id: f"commit:{snapshot(found, where).commit}"}
+    else:
+        files = {file.as_posix(): hashes.sha256(file) for file in found}
+    template = template_file(entry)
+    return files if template is None else {**files, template.as_posix(): hashes.sha256(template)}
+
+
+def template_file(entry: DatasetEntry) -> Path | None:
+    """The file that `chat_template_jinja` names, or None where it holds the text itself."""
+    text = entry.chat_template_jinja
+    if text is None or "\n" in text or "{" in text:
+        return None
+    return Path(text) if Path(text).is_file() else None
+
+
+def file_format(path: Path, entry: DatasetEntry) -> str:
+    """`json`, `csv` or `parquet`: what `ds_type` says, else what the name's ending says, else `json` as in Axolotl."""
+    return entry.ds_type or _format_of(path) or "json"
+
+
+def _format_of(path: Path) -> str | None:
+    return _FORMATS.get(Path(path.name.lower().removesuffix(_GZIP)).suffix)
+
+
+def _files_in(folder: Path, entry: DatasetEntry, where: str) -> list[Path]:
+    everything = sorted(file for file in folder.rglob("*") if file.is_file() and not _is_hidden(file.relative_to(folder)))
+    if entry.data_files is not None:
+        return _named_files(folder, entry.data_files, everything, where)
+    files = [file for file in everything if _format_of(file) is not None and file.name not in _DESCRIPTIONS]
+    if files:
+        return files
+    if any(file.suffix == ".arrow" for file in everything):
+        what, hint = "the folder was written by `save_to_disk`, which is not read", "write the rows with `to_parquet` or `to_json`"
+    else:
+        what, hint = "the folder holds no file of rows", f"its files must end in {', '.join(_FORMATS)} (or these with {_GZIP})"
+    raise DataError(Problem(what, where=where, found=str(folder), hint=hint))
+
+
+def _is_hidden(relative: Path) -> bool:
+    return any(part.startswith((".", "__")) for part in relative.parts)
+
+
+def _named_files(folder: Path, patterns: tuple[str, ...], everything: list[Path], where: str) -> list[Path]:
+    names = [file.relative_to(folder).as_posix() for file in everything]
+    files: dict[Path, None] = {}
+    problems = []
+    for pattern in patterns:
+        matching = [folder / name for name in names if fnmatch.fnmatchcase(name, pattern)]
+        if not matching:
+            best = nearest(pattern, names)
+            hint = f"did you mean `{best}`?" if best else f"the folder holds: {', '.join(names[:10]) or 'nothing'}"
+            place = where.removesuffix(".path") + ".data_files"
+            problems.append(Problem("no file in the folder has this name", where=place, found=pattern, hint=hint))
+        files |= dict.fromkeys(matching)
+    if problems:
+        raise DataError(problems)
+    return list(files)
+
+
+def _refuse_idle_keys(entry: DatasetEntry, path: Path, where: str) -> None:
+    """An error where a written key would be ignored because the path is a local one."""
+    # A local file has one split, which `datasets` calls `train`.
+    if entry.split not in (None, "train"):
+        place = where.removesuffix(".path") + ".split"
+        hint = "name the file to read, or leave `split` out"
+        raise NotYetError(f"`split: {entry.split}` of a local file or folder", where=place, hint=hint)
+    acts_on = {"name": "hub data sets", "revision": "hub data sets"}
+    if not path.is_dir():
+        acts_on["data_files"] = "folders and hub data sets"
+    for name, what in acts_on.items():
+        if getattr(entry, name) is not None:
+            place = f"{where.removesuffix('.path')}.{name}"
+            raise DataError(Problem(f"`{name}` acts only on {what}", where=place, found=str(path), hint="leave it out"))
+
+
+def _missing(path: Path, where: str) -> DataError:
+    best = nearest(path.name, [other.name for other in path.parent.iterdir()]) if path.parent.is_dir() else None
+    hint = f"did you mean `{path.parent / best}`?" if best else f"paths start at the working directory, {Path.cwd()}"
+    return DataError(Problem("there is no file or folder of this name", where=where, found=str(path), hint=hint))
+
+
+def snapshot(dataset: HubDataset, where: str = "datasets.path") -> HubSnapshot:
+    """The commit that `dataset` stands at and its license; from the local cache where the hub cannot be reached.
+
+    Only the card is fetched. `DataError` names both readings of the path where neither a file nor the hub answers.
+    """
+    hub = load("huggingface_hub", extra="data", reason="it reads data sets from the hub")
+    try:
+        folder = hub.snapshot_download(dataset.id, repo_type="dataset", revision=dataset.revision, allow_patterns=["README.md"])
+    except (OSError, ValueError) as error:
+        raise unreachable(dataset, where, error) from error
+    card = Path(folder) / "README.md"
+    return HubSnapshot(Path(folder).name, _license_of(hub, card) if card.is_file() else None)
+
+
+def _license_of(hub: object, card: Path) -> str | None:
+    try:
+        found = hub.DatasetCard.load(card).data.license  # type: ignore[attr-defined]
+    except ValueError:  # The card's head is no YAML: the license is then not known.
+        return None
+    return ", ".join(str(part) for part in found) if isinstance(found, list) else found and str(found)
+
+
+def unreachable(dataset: HubDataset, where: str, error: Exception) -> DataError:
+    """The error for a path that is neither a local file nor a hub data set that can be read now."""
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return DataError(
+        Problem(
+            f"`{dataset.id}` is no local file or folder, and as a hub data set it cannot be read",
+            where=where,
+            found=reason[:200],
+            hint=f"if a file is meant, mind that paths start at {Path.cwd()}; if the hub is meant, check the id and the network",
+        )
+    )

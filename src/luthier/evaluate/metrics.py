@@ -1,0 +1,154 @@
+"""What one answer is worth: metrics of shell commands, each 0 or 1 for a row. No metric runs a command, and none raises on any text."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from luthier.guard.shell import command_words, has_comment, is_well_formed, normalized, parse, simple_commands
+from luthier.guard.words import Word, literal_text
+
+COMMAND_METRICS = ("exact_match", "normalized_match", "command_only_rate", "bash_valid_rate")
+_BASH_SECONDS = 5.0
+
+_NAME = re.compile(r"[A-Za-z0-9_./~][A-Za-z0-9_./~+@%:-]*|\[|:")
+_TITLE_CASE = re.compile(r"[A-Z][a-z']*")
+_PROGRAMS_IN_TITLE_CASE = frozenset(("Rscript", "Xorg", "Xvfb", "Xephyr", "Xnest", "Xwayland", "R", "X"))
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# Words that begin an English sentence and name no program of a usual system.
+_OPENERS = _words(
+    """a an and answer as can check could enter execute first for hello hi i if in it just let no not of ok okay or please run should
+    simply so sorry sure that the then there these this those to try use used using with would yes you your"""
+)
+_FUNCTION_WORDS = _words("a an and are be can for from in is it of that the this to will with you your")
+# Programs whose arguments are prose by nature.
+_SPEAKERS = _words(
+    """echo printf say espeak wall notify-send logger figlet cowsay banner toilet git svn hg zenity dialog whiptail at man apropos"""
+)
+
+
+def exact_match(answer: str, accepted: Sequence[str]) -> float:
+    """1 where the answer is one of the accepted ones, white space at the ends aside."""
+    return float(answer.strip() in {text.strip() for text in accepted})
+
+
+def normalized_match(answer: str, accepted: Sequence[str]) -> float:
+    """1 where the answer and an accepted one share a normalized form: see `guard.shell.normalized`."""
+    return float(exact_match(answer, accepted) or normalized(answer) in {normalized(text) for text in accepted})
+
+
+def command_only(answer: str) -> float:
+    """1 where the answer is one line of shell and nothing else. All of this must hold, white space at the ends aside:
+
+    1. it is not empty, has no control character, and is one line once line continuations are joined;
+    2. it has no Markdown: no fence, not all of it in backticks, no `$ ` prompt in front;
+    3. it parses with no error, and no comment stands in it;
+    4. every program in it is named by a plausible word: letters, digits and `_ . / ~ + @ % : -`, not ending in `: , ; ? !`
+       or, after a letter or digit, in a full stop; or an expansion names it;
+    5. it is no English sentence: the first program's name is no word that opens one (`use`, `the`, `to` ...), no title-case word
+       such as `List` that has arguments (`Rscript` and its like aside), and its plain arguments hold at most one function word
+       (`the`, `of`, `is` ...) unless the program is one that is given prose, such as `echo` or `git`.
+    """
+    text = answer.strip().replace("\\\n", "")
+    if not text or any(ord(character) < 32 and character != "\t" for character in text):
+        return 0.0
+    if "```" in text or text.startswith("$ ") or (text[0] == "`" and text[-1] == "`"):
+        return 0.0
+    root = parse(text)
+    if root is None or not is_well_formed(root) or has_comment(root):
+        return 0.0
+    commands = [command_words(command) for command in simple_commands(root)]
+    names = [_written_name(words[0]) for words in commands if words]
+    if not all(name is None or _is_plausible_name(name) for name in names):
+        return 0.0
+    arguments = [literal_text(word) or "" for word in commands[0][1:]] if commands else []
+    return float(not (names and names[0] is not None and _is_sentence(names[0], arguments)))
+
+
+def _written_name(word: Word) -> str | None:
+    """The name of a program without quotes; None where an expansion decides it."""
+    if word is None or any(kind in ("quoted", "split", "raw") for kind, _ in word):
+        return None
+    return "".join(text for _, text in word)
+
+
+def _is_plausible_name(name: str) -> bool:
+    if name in (".", "..", "[", ":"):
+        return True
+    if not _NAME.fullmatch(name) or name[-1] in ":,;?!":
+        return False
+    return not (name[-1] == "." and (name[-2].isalnum()))
+
+
+def _is_sentence(name: str, arguments: Sequence[str]) -> bool:
+    if name.lower() in _OPENERS:
+        return True
+    if _TITLE_CASE.fullmatch(name) and arguments and name not in _PROGRAMS_IN_TITLE_CASE:
+        return True
+    return name not in _SPEAKERS and sum(word in _FUNCTION_WORDS for word in arguments) > 1
+
+
+def bash_path() -> str | None:
+    """Where bash is, or None."""
+    return shutil.which("bash")
+
+
+def bash_valid(answers: Sequence[str], bash: str) -> list[float]:
+    """For each answer 1 where it is not empty and `bash -n` reads it without an error.
+
+    Every answer has a child process of its own, for only `-n` given from the start makes sure that nothing is ever run; as many work
+    at once as there are processors. A text that no shell can be handed (a zero byte, a lone surrogate) is 0, as is one that takes
+    longer than five seconds.
+    """
+    distinct = list(dict.fromkeys(answers))
+    with ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as pool:
+        valid = dict(zip(distinct, pool.map(lambda answer: _reads(answer, bash), distinct), strict=True))
+    return [valid[answer] for answer in answers]
+
+
+def _reads(answer: str, bash: str) -> float:
+    if not answer.strip() or "\0" in answer:
+        return 0.0
+    try:
+        source = answer.encode("utf-8")
+    except UnicodeEncodeError:
+        return 0.0
+    try:
+        # An empty environment: BASH_ENV would name a file that bash reads first.
+        child = subprocess.run(
+            [bash, "--noprofile", "--norc", "-n"],
+            input=source,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={"LC_ALL": "C.UTF-8"},
+            timeout=_BASH_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return 0.0
+    return float(child.returncode == 0)
+
+
+def command_metrics(answers: Sequence[str], accepted: Sequence[Sequence[str]], bash: str | None) -> list[dict[str, float]]:
+    """The metrics of every answer against its accepted ones; `bash_valid_rate` is left out where there is no bash."""
+    rows = [
+        {
+            "exact_match": exact_match(answer, texts),
+            "normalized_match": normalized_match(answer, texts),
+            "command_only_rate": command_only(answer),
+        }
+        for answer, texts in zip(answers, accepted, strict=True)
+    ]
+    if bash is not None:
+        for row, valid in zip(rows, bash_valid(answers, bash), strict=True):
+            row["bash_valid_rate"] = valid
+    return rows

@@ -1,0 +1,307 @@
+"""The model card, `export/README.md`: what the model is, how to use it, what it was made from, what was measured and what was not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from luthier.core.records import JsonObject, JsonValue, Plan
+from luthier.core.runs import RunFolder, package_versions, summary_or_none
+
+UNKNOWN = "unknown"
+_PACKAGES = ("luthier", "torch", "transformers", "peft", "bitsandbytes", "tokenizers")
+_STARTER = "starter"
+# Settings that matter to someone who judges or repeats the training, in the order of the table.
+_SETTINGS = (
+    "adapter", "load_in_4bit", "lora_r", "lora_alpha", "lora_dropout", "lora_target_modules", "lora_target_linear", "chat_template",
+    "train_on_inputs", "sequence_len", "excess_length_strategy", "sample_packing", "micro_batch_size", "gradient_accumulation_steps",
+    "num_epochs", "max_steps", "learning_rate", "lr_scheduler", "warmup_ratio", "warmup_steps", "optimizer", "weight_decay",
+    "max_grad_norm", "bf16", "gradient_checkpointing", "deterministic", "seed",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What the card is about. `base_identity` is `commit:<sha>` of a hub base or `sha256:<tree>` of a folder."""
+
+    run: str
+    base_model: str
+    base_folder: Path
+    base_identity: str
+    settings: Mapping[str, JsonValue]
+    plan: Plan
+
+
+def write_card(subject: Subject, folder: RunFolder, exported: JsonObject) -> str:
+    """The card's text. `exported` are the targets of `export/summary.json`; everything else is read from the run folder."""
+    sections = [
+        _front_matter(subject),
+        f"# {subject.run}",
+        _introduction(subject),
+        "## Use",
+        _usage(subject, folder, exported),
+        "## Results",
+        _results(folder),
+        "## Data",
+        _data(folder),
+        "## Training",
+        _training(subject, folder),
+        "## Hashes, versions, licenses",
+        _hashes(subject, folder, exported),
+        "## Limits",
+        _limits(folder, exported),
+    ]
+    return "\n\n".join(section.strip("\n") for section in sections) + "\n"
+
+
+def base_license(folder: Path) -> str:
+    """The license that the base's own card names in its front matter, or `unknown`."""
+    card = folder / "README.md"
+    if not card.is_file():
+        return UNKNOWN
+    lines = card.read_text(encoding="utf-8", errors="replace").splitlines()
+    if not lines or lines[0].strip() != "---":
+        return UNKNOWN
+    for line in lines[1:]:
+        if line.strip() == "---":
+            break
+        name, _, value = line.partition(":")
+        if name == "license" and value.strip():
+            return value.strip().strip("\"'")
+    return UNKNOWN
+
+
+def usage_code(subject: Subject, has_chat_template: bool, adapter: str = "adapter") -> str:
+    """Plain transformers and peft that ask the tuned model; it runs as printed where `adapter` is the adapter's folder."""
+    settings = subject.settings
+    quantised = bool(settings.get("load_in_4bit"))
+    names = ["AutoModelForCausalLM", "AutoTokenizer", *(["BitsAndBytesConfig"] if quantised else [])]
+    base = 'files("luthier") / "assets" / "starter"' if subject.base_model == _STARTER else json.dumps(subject.base_model)
+    options = [base, f'dtype="{subject.plan.dtype}"']
+    if subject.base_identity.startswith("commit:"):
+        options.append(f'revision="{subject.base_identity.removeprefix("commit:")}"')
+    if quantised:
+        options.append(
+            'quantization_config=BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True)'
+        )
+    # The built-in base lies inside the package, so it takes one line more to name it.
+    lines = ["from importlib.resources import files"] if subject.base_model == _STARTER else []
+    lines += ["from peft import PeftModel", f"from transformers import {', '.join(names)}"]
+    lines.append(f'tokenizer = AutoTokenizer.from_pretrained("{adapter}")')
+    lines.append(f'model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained({", ".join(options)}), "{adapter}")')
+    if has_chat_template:
+        messages = '[{"role": "user", "content": "Write your request here."}]'
+        lines.append(
+            f'prompt = tokenizer.apply_chat_template({messages}, add_generation_prompt=True, return_dict=True, return_tensors="pt")'
+        )
+    else:
+        lines.append('prompt = tokenizer("Write the beginning of a text here.", return_tensors="pt")')
+    answer = 'model.generate(**prompt, max_new_tokens=128, do_sample=False)[0, prompt["input_ids"].shape[1]:]'
+    return "\n".join([*lines, f"print(tokenizer.decode({answer}, skip_special_tokens=True))"])
+
+
+def _front_matter(subject: Subject) -> str:
+    """The block that model hubs read. JSON strings are YAML strings, so nothing in a name can break it."""
+    license_name = base_license(subject.base_folder)
+    lines = ["---", f"base_model: {json.dumps(subject.base_model)}", "library_name: peft", "pipeline_tag: text-generation"]
+    lines += [f"license: {json.dumps(license_name)}"] if license_name != UNKNOWN else []
+    tags = ["luthier", "lora", *(["qlora", "4-bit"] if subject.settings.get("load_in_4bit") else [])]
+    return "\n".join([*lines, "tags:", *(f"- {tag}" for tag in tags), "---"])
+
+
+def _introduction(subject: Subject) -> str:
+    kind = "QLoRA adapter (4-bit base)" if subject.settings.get("load_in_4bit") else "LoRA adapter"
+    return (
+        f"A {kind} of rank {subject.settings.get('lora_r')} for `{subject.base_model}`, trained, measured and exported by Luthier "
+        f"from one run file. Everything on this card was written by the run itself; what it does not know is called {UNKNOWN}."
+    )
+
+
+def _usage(subject: Subject, folder: RunFolder, exported: JsonObject) -> str:
+    chat = _has_template(folder.adapter)
+    parts = [
+        "In the run's folder, or wherever the folder `adapter` was copied:",
+        f"```python\n{usage_code(subject, chat)}\n```",
+    ]
+    if "merged" in exported:
+        parts.append(
+            "The folder `export/merged` holds the same model without an adapter: "
+            '`AutoModelForCausalLM.from_pretrained("export/merged")`. ' + _merge_sentence(exported["merged"])
+        )
+    return "\n\n".join(parts)
+
+
+def _has_template(adapter: Path) -> bool:
+    """Whether the tokenizer in `adapter` knows how a conversation is worded, in either of the two places for it."""
+    if (adapter / "chat_template.jinja").is_file():
+        return True
+    settings = summary_or_none(adapter / "tokenizer_config.json") or {}
+    return bool(settings.get("chat_template"))
+
+
+def _merge_sentence(merged: JsonObject) -> str:
+    text = (
+        f"Read back from disk it was held to the adapter's logits over {merged['rows']} rows: the largest difference is "
+        f"{merged['max_logit_difference']:.3g} (allowed {merged['tolerance']:.3g}), the mean {merged['mean']:.3g} "
+        f"(allowed {merged['mean_tolerance']:.3g})."
+    )
+    if other := merged.get("against_4bit"):
+        text += (
+            " The adapter was trained on the 4-bit base and merged into the published weights. Against the 4-bit base with the adapter the "
+            f"logits differ by up to {other['max_logit_difference']:.3g}, {other['mean']:.3g} in the mean; the likeliest next token is the "
+            f"same at {100 * other['same_token']:.1f} % of the positions."
+        )
+    return text
+
+
+def _results(folder: RunFolder) -> str:
+    parts = []
+    summary = summary_or_none(folder.evaluate / "summary.json") or {}
+    for suite in summary.get("suites", ()):
+        scores = summary_or_none(folder.evaluate / suite["name"] / "scores.json")
+        if scores:
+            parts.append(_suite_table(suite, scores))
+    for row in summary.get("left_out", ()):
+        what = row.get("metric") or row.get("candidate")
+        parts.append(f"Left out: `{row['suite']}`{f' ({what})' if what else ''}: {row['reason']}.")
+    return "\n\n".join(parts) or "Not measured: the evaluation has not run."
+
+
+def _suite_table(suite: JsonObject, scores: JsonObject) -> str:
+    candidates: JsonObject = scores["candidates"]
+    metrics = list(dict.fromkeys(metric for found in candidates.values() for metric in found))
+    rows = []
+    for metric in metrics:
+        cells = [_interval(found.get(metric), metric) for found in candidates.values()]
+        paired = scores.get("paired", {}).get("tuned - base", {}).get(metric)
+        rows.append([f"`{metric}`", *cells, _gain(paired, metric)])
+    head = ["metric", *candidates, "tuned - base"]
+    title = f"Suite `{suite['name']}`, {suite['rows']} rows; values with 95 % intervals, differences in points, paired by row."
+    return f"{title}\n\n{_table(head, rows)}"
+
+
+def _interval(score: JsonObject | None, metric: str) -> str:
+    if score is None:
+        return "-"
+    if metric == "perplexity":
+        return f"{score['value']:.2f} ({score['low']:.2f} to {score['high']:.2f})"
+    return f"{100 * score['value']:.1f} % ({100 * score['low']:.1f} to {100 * score['high']:.1f})"
+
+
+def _gain(score: JsonObject | None, metric: str) -> str:
+    if score is None:
+        return "-"
+    scale = 1 if metric == "perplexity" else 100
+    text = f"{scale * score['value']:+.1f} ({scale * score['low']:+.1f} to {scale * score['high']:+.1f})"
+    p = score.get("p")
+    if p is None:
+        return text
+    return f"{text}, p < 0.001" if p < 0.001 else f"{text}, p = {p:.3f}"
+
+
+def _data(folder: RunFolder) -> str:
+    report = summary_or_none(folder.data_report)
+    if not report:
+        return "The data stage has left no report."
+    licenses = _source_licenses(folder)
+    rows = [
+        [
+            f"`{source.get('path', '')}`",
+            _type_name(source.get("type")),
+            str(source.get("read", "")),
+            str(source.get("accepted", "")),
+            licenses.get(source.get("path", ""), UNKNOWN),
+            f"`{_digest(source.get('sha256'))}`",
+        ]
+        for source in report.get("sources", ())
+    ]
+    splits = report.get("splits", {})
+    parts = [
+        _table(["source", "type", "rows read", "accepted", "license", "SHA-256"], rows),
+        f"{report.get('read', 0)} rows read, {report.get('accepted', 0)} accepted, {report.get('duplicates', 0)} duplicates; "
+        + ", ".join(f"{count} {name}" for name, count in splits.items())
+        + ".",
+    ]
+    rejected = dict(report.get("rejected", {}))
+    for reason, count in (summary_or_none(folder.train_summary) or {}).get("rejected", {}).items():
+        rejected[f"{reason} (as tokens)"] = count
+    if rejected:
+        parts.append("Left out, by reason: " + ", ".join(f"{reason} {count}" for reason, count in rejected.items()) + ".")
+    return "\n\n".join(parts)
+
+
+def _source_licenses(folder: RunFolder) -> dict[str, str]:
+    """License by path as the data stage recorded it."""
+    stored = summary_or_none(folder.provenance) or {}
+    sources = stored.get("sources", ()) if isinstance(stored, dict) else stored
+    return {row.get("path", ""): str(row["license"]) for row in sources if isinstance(row, dict) and row.get("license")}
+
+
+def _type_name(value: JsonValue) -> str:
+    return value if isinstance(value, str) else "field mapping"
+
+
+def _digest(value: JsonValue) -> str:
+    """One hash as it stands; several (a folder's files) by their number."""
+    if isinstance(value, Mapping):
+        found = list(value.values())
+        return str(found[0]) if len(found) == 1 else ", ".join(f"{name}: {digest}" for name, digest in value.items())
+    return str(value or UNKNOWN)
+
+
+def _training(subject: Subject, folder: RunFolder) -> str:
+    rows = [[f"`{name}`", f"`{json.dumps(subject.settings[name])}`"] for name in _SETTINGS if subject.settings.get(name) is not None]
+    parts = [_table(["setting", "value"], rows)]
+    summary = summary_or_none(folder.train_summary)
+    if summary:
+        facts = [
+            ("steps", "steps"), ("rows", "rows"), ("trained_tokens", "trained tokens"), ("first_loss", "first loss"),
+            ("final_loss", "last loss"), ("best_eval_loss", "best validation loss"), ("trainable_parameters", "trained parameters"),
+            ("total_parameters", "parameters in all"),
+        ]  # fmt: skip
+        found = [f"{label} {_number(summary[key])}" for key, label in facts if summary.get(key) is not None]
+        parts.append(f"On {subject.plan.device_name or subject.plan.device} in {subject.plan.dtype}: " + ", ".join(found) + ".")
+    return "\n\n".join(parts)
+
+
+def _number(value: JsonValue) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else f"{value:,}"
+
+
+def _hashes(subject: Subject, folder: RunFolder, exported: JsonObject) -> str:
+    rows = [["base", f"`{subject.base_identity}`", base_license(subject.base_folder)]]
+    rows += [["adapter", f"`{exported['adapter']['sha256']}`", "follows base and data"]] if "adapter" in exported else []
+    rows += [
+        [f"merged/{name}", f"`{digest}`", "follows base and data"] for name, digest in exported.get("merged", {}).get("sha256", {}).items()
+    ]
+    data_record = folder.manifest().stages.get("data")
+    licenses = sorted(set(_source_licenses(folder).values())) or [UNKNOWN]
+    rows += [["data", f"`{data_record.outputs.get('data', UNKNOWN)}`", ", ".join(licenses)]] if data_record else []
+    versions = package_versions(_PACKAGES)
+    return _table(["what", "hash", "license"], rows) + "\n\n" + ", ".join(f"{name} {version}" for name, version in versions.items()) + "."
+
+
+def _limits(folder: RunFolder, exported: JsonObject) -> str:
+    summary = summary_or_none(folder.evaluate / "summary.json") or {}
+    names = [suite["name"] for suite in summary.get("suites", ())]
+    lines = [
+        f"Measured on {', '.join(f'`{name}`' for name in names)} and nothing else." if names else "Nothing was measured.",
+        "Not measured: safety, requests of another kind or language than the rows, and what tuning cost the base's other skills.",
+        "Answers can be wrong or harmful; nothing here checks a command before it is run.",
+    ]
+    if "merged" not in exported:
+        lines.append("No merged model was exported.")
+    return "\n".join(f"* {line}" for line in lines)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; a bar inside a cell is escaped."""
+    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    lines += ["| " + " | ".join(_cell(cell) for cell in row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")

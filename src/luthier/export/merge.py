@@ -1,0 +1,241 @@
+"""The target `merged`: one model without an adapter, held to the logits of base and adapter after it was read back from disk.
+
+The adapter is always merged into the base's published weights. With a 4-bit base these are not the weights that training saw; the
+difference that this makes is measured and recorded, never hidden.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from peft import PeftModel
+from transformers import GenerationConfig, PreTrainedModel
+
+from luthier.config.schema import BaseSettings
+from luthier.core.errors import LuthierError
+from luthier.core.files import read_json, sha256_file, write_json
+from luthier.core.records import JsonObject, Plan
+from luthier.export.adapter import read_header
+from luthier.model import device
+from luthier.model.adapters import load_adapter
+from luthier.model.base import load_base, set_training
+from luthier.model.locate import ModelLocation
+
+SHARD_BYTES = 4_000_000_000
+# Share of the memory that one copy of the weights may take when both sides of the check are computed in float32: beside it lie
+# the kept logits, activations and the tensors that are being written.
+_FLOAT32_SHARE = 0.7
+
+
+class MergeError(LuthierError):
+    """The merged model does not answer as base and adapter do; nothing was exported."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """The largest and the mean absolute difference between two sets of logits that still count as the same model, and why."""
+
+    maximum: float
+    mean: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogitDifference:
+    """How far apart two models' logits are over `positions` tokens of `rows` rows; `same_token` is the share of equal top tokens."""
+
+    maximum: float
+    mean: float
+    same_token: float
+    rows: int
+    positions: int
+
+    def to_json(self) -> JsonObject:
+        """The difference as stored in `export/summary.json`."""
+        return {
+            "max_logit_difference": self.maximum,
+            "mean": self.mean,
+            "same_token": self.same_token,
+            "rows": self.rows,
+            "positions": self.positions,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """What the merged model's folder needs beside weights and configuration: end-of-answer ids, and the id that pads."""
+
+    eos_ids: tuple[int, ...]
+    pad_id: int | None
+
+
+def merge(
+    location: ModelLocation,
+    adapter: Path,
+    target: Path,
+    settings: BaseSettings,
+    plan: Plan,
+    rows: Sequence[Sequence[int]],
+    tail: Tail,
+) -> JsonObject:
+    """Writes the merged model to the folder `target` and returns its entry of `export/summary.json`.
+
+    Both sides answer `rows` (token ids) before and after; `MergeError` where they differ by more than the tolerance. The caller
+    removes `target` then.
+    """
+    whole = replace(settings, load_in_4bit=False, attention="sdpa")
+    dtype = "bfloat16" if settings.load_in_4bit else plan.dtype
+    check_dtype = _check_dtype(location.path, plan, dtype)
+    # TF32 keeps 10 bits of each factor; a check in float32 wants them all.
+    check_plan = replace(plan, dtype=check_dtype, tf32=False)
+    device.apply(check_plan)
+
+    model = _adapted(location, adapter, whole, check_plan)
+    expected = logits_of(model, rows)
+    with model.disable_adapter():
+        effect = compare(logits_of(model, rows), expected)
+    write_merged(model, target, device.torch_dtype(replace(plan, dtype=dtype)), tail)
+    del model
+    _free()
+
+    merged = _placed(load_base(ModelLocation(target.name, target, ""), whole, check_plan), check_plan)
+    found = logits_of(merged, rows)
+    del merged
+    _free()
+    difference = compare(found, expected)
+    tolerance = tolerance_for(dtype, check_dtype, expected)
+    hold(difference, tolerance, dtype)
+
+    result: JsonObject = {
+        **difference.to_json(),
+        "tolerance": tolerance.maximum,
+        "mean_tolerance": tolerance.mean,
+        "tolerance_reason": tolerance.reason,
+        "dtype": dtype,
+        "check_dtype": check_dtype,
+        "adapter_effect": {"max_logit_difference": effect.maximum, "mean": effect.mean, "same_token": effect.same_token},
+        "merged_into": "the base's published weights" if settings.load_in_4bit else "the base's weights",
+    }
+    if settings.load_in_4bit:
+        device.apply(plan)
+        quantised = _adapted(location, adapter, replace(settings, attention="sdpa"), plan)
+        result["against_4bit"] = compare(found, logits_of(quantised, rows)).to_json()
+        del quantised
+        _free()
+    files = sorted(target.glob("*.safetensors"))
+    return result | {"bytes": sum(file.stat().st_size for file in files), "sha256": {file.name: sha256_file(file) for file in files}}
+
+
+def write_merged(model: PeftModel, target: Path, dtype: torch.dtype, tail: Tail, shard_bytes: int = SHARD_BYTES) -> None:
+    """Merges the adapter into `model`, which is used up, and writes weights, `config.json` and `generation_config.json` to `target`.
+
+    Weights over `shard_bytes` are written as several files with `model.safetensors.index.json`. A merge that makes a weight
+    non-finite is a `MergeError`.
+    """
+    try:
+        merged: PreTrainedModel = model.merge_and_unload(safe_merge=True)
+    except ValueError as error:
+        raise MergeError(f"the adapter cannot be merged: {error}") from error
+    stored = merged.generation_config.to_diff_dict() if merged.generation_config is not None else {}
+    stored.pop("_from_model_config", None)
+    # transformers refuses to save what some published bases carry (a temperature beside greedy search): it is written below instead.
+    merged.generation_config = GenerationConfig()
+    merged.to(dtype)
+    merged.config.dtype = dtype
+    merged.config.use_cache = True
+    target.mkdir(parents=True, exist_ok=True)
+    merged.save_pretrained(target, max_shard_size=shard_bytes)
+    settings = read_json(target / "config.json")
+    settings["eos_token_id"] = tail.eos_ids[0] if len(tail.eos_ids) == 1 else list(tail.eos_ids)
+    settings["pad_token_id"] = tail.pad_id
+    write_json(target / "config.json", settings)
+    write_json(target / "generation_config.json", generation_settings(stored, tail))
+
+
+def generation_settings(stored: JsonObject, tail: Tail) -> JsonObject:
+    """The base's generation settings with the ids that end and pad the tuned model's answers."""
+    ids: JsonObject = {"eos_token_id": tail.eos_ids[0] if len(tail.eos_ids) == 1 else list(tail.eos_ids)}
+    if tail.pad_id is not None:
+        ids["pad_token_id"] = tail.pad_id
+    return {**stored, **ids}
+
+
+@torch.inference_mode()
+def logits_of(model: torch.nn.Module, rows: Sequence[Sequence[int]]) -> list[torch.Tensor]:
+    """For each row its logits [tokens, vocabulary] in float32 on the CPU. Rows are asked one by one, so padding cannot matter."""
+    set_training(model, False)
+    place = next(model.parameters()).device
+    return [model(input_ids=torch.tensor([list(row)], device=place), use_cache=False).logits[0].float().cpu() for row in rows]
+
+
+def compare(found: Sequence[torch.Tensor], expected: Sequence[torch.Tensor]) -> LogitDifference:
+    """The difference between two lists of logits of the same rows; a non-finite logit is a `MergeError`."""
+    largest, total, elements, same, positions = 0.0, 0.0, 0, 0, 0
+    for one, other in zip(found, expected, strict=True):
+        gap = (one - other).abs()
+        if not bool(torch.isfinite(gap).all()):
+            raise MergeError("a logit is not finite; the adapter or the base holds a broken weight")
+        largest = max(largest, gap.max().item())
+        total += gap.sum(dtype=torch.float64).item()
+        elements += gap.numel()
+        same += int((one.argmax(-1) == other.argmax(-1)).sum())
+        positions += one.shape[0]
+    return LogitDifference(largest, total / elements, same / positions, len(found), positions)
+
+
+def tolerance_for(dtype: str, check_dtype: str, expected: Sequence[torch.Tensor]) -> Tolerance:
+    """What a merge into `dtype` may change when both sides are computed in `check_dtype`, on the scale of the `expected` logits.
+
+    float32: Wx + BAx and (W + BA)x are one sum in two orders; each product is off by at most 2^-24 of itself, and the layers
+    add this up. bfloat16 keeps 8 bits: a merged weight is off by up to 2^-9 of itself, so every layer adds about 0.1 % noise
+    that no order of work can avoid; the limits are shares of the logits' spread (their standard deviation).
+    """
+    if dtype == "float32":
+        largest = max(1.0, *(row.abs().max().item() for row in expected))
+        return Tolerance(
+            1e-4 * largest, 1e-5 * largest, "float32: the same sums in another order; 1e-4 of the largest logit, at least 1e-4"
+        )
+    spread = torch.cat([row.flatten() for row in expected]).std().item()
+    if check_dtype == "float32":
+        return Tolerance(
+            spread / 2, spread / 16, "bfloat16 weights: each is rounded by up to 2^-9; half the logits' spread, a sixteenth in the mean"
+        )
+    return Tolerance(
+        spread, spread / 8, "bfloat16 weights and arithmetic (too little memory for float32): the logits' spread, an eighth in the mean"
+    )
+
+
+def hold(difference: LogitDifference, tolerance: Tolerance, dtype: str) -> None:
+    """Raises `MergeError` where `difference` exceeds `tolerance`."""
+    if difference.maximum > tolerance.maximum or difference.mean > tolerance.mean:
+        raise MergeError(
+            f"the merged model ({dtype}) does not answer as base and adapter do, so it was not kept: logits differ by up to "
+            f"{difference.maximum:.3g} (allowed {tolerance.maximum:.3g}), {difference.mean:.3g} in the mean (allowed {tolerance.mean:.3g})"
+        )
+
+
+def _check_dtype(base: Path, plan: Plan, dtype: str) -> str:
+    """float32 where one copy of the weights fits the plan's memory, else the merged model's own number format."""
+    parameters = sum(entry.elements for file in base.glob("*.safetensors") for entry in read_header(file).values())
+    fits = plan.memory_bytes == 0 or parameters * 4 <= plan.memory_bytes * _FLOAT32_SHARE
+    return "float32" if fits else dtype
+
+
+def _adapted(location: ModelLocation, adapter: Path, settings: BaseSettings, plan: Plan) -> PeftModel:
+    base = load_base(location, settings, plan)
+    return load_adapter(base if settings.load_in_4bit else _placed(base, plan), adapter)
+
+
+def _placed(model: PreTrainedModel, plan: Plan) -> PreTrainedModel:
+    """The model on the plan's device and wholly in its number format, so that both sides of the check are computed alike."""
+    return model.to(device=plan.device, dtype=device.torch_dtype(plan))
+
+
+def _free() -> None:
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -1,0 +1,139 @@
+"""The export stage's front door: checks the adapter, merges it where asked, and writes the card."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from luthier.config.schema import RunConfig
+from luthier.core.errors import IntegrityError, NotYetError
+from luthier.core.events import EventLog, monotonic_seconds
+from luthier.core.files import read_json, remove, sha256_file, sync_folder, write_bytes, write_json, write_text
+from luthier.core.records import JsonObject, Plan
+from luthier.core.runs import RunFolder
+from luthier.export.adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS, check_adapter
+from luthier.export.card import Subject, write_card
+from luthier.export.merge import Tail, merge
+from luthier.model.locate import ModelLocation
+from luthier.model.tokens import load_rows, make_encoder
+
+VERSION = 1
+PACKAGES = ("torch", "transformers", "peft", "bitsandbytes", "tokenizers", "jinja2")
+OUTPUTS = ("export",)
+TARGETS = ("adapter", "merged")
+# Rows, and tokens of each, over which the merged model is held to the adapter: enough to meet every layer with real text, and with
+# a vocabulary of 150,000 still below a gigabyte of logits.
+_CHECK_ROWS = 8
+_CHECK_TOKENS = 128
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What every target is made from."""
+
+    config: RunConfig
+    folder: RunFolder
+    location: ModelLocation
+    plan: Plan
+    target: Path
+    events: EventLog
+
+
+def run(config: RunConfig, folder: RunFolder, location: ModelLocation, plan: Plan, events: EventLog) -> None:
+    """Writes `export/`: the targets that the run file names, `summary.json` and the card `README.md`.
+
+    All of it is written beside `export/` and renamed at the end, so a failure leaves no half export. Raises `IntegrityError` where the
+    adapter is not whole, `MergeError` where the merged model answers otherwise, `NotYetError` for a target of a later version.
+    """
+    for name in config.export:
+        if name not in TARGETS:
+            raise NotYetError(f"the export target `{name}`", where="export", hint=f"known targets: {', '.join(TARGETS)}")
+    target = folder.path / f".export.{os.getpid()}.tmp"
+    remove(target)
+    target.mkdir(parents=True)
+    work = _Work(config, folder, location, plan, target, events)
+    try:
+        _export(work)
+        remove(folder.export)
+        target.rename(folder.export)
+        sync_folder(folder.path)
+    finally:
+        remove(target)
+
+
+def _export(work: _Work) -> None:
+    """Fills the temporary folder. The adapter is checked whatever is asked for: every other target is made from it."""
+    targets: JsonObject = {"adapter": check_adapter(work.folder.adapter)}
+    if "merged" in work.config.export:
+        targets["merged"] = _merged(work)
+    if "adapter" not in work.config.export:
+        del targets["adapter"]
+    for name in targets:
+        work.events.emit("export.target", target=name)
+    subject = Subject(
+        run=work.config.run_name or work.folder.manifest().run,
+        base_model=work.config.base_model,
+        base_folder=work.location.path,
+        base_identity=work.location.identity,
+        settings=_card_settings(work.config),
+        plan=work.plan,
+    )
+    card = work.target / "README.md"
+    write_text(card, write_card(subject, work.folder, targets))
+    write_json(work.target / "summary.json", {"targets": targets, "card": {"path": card.name, "sha256": sha256_file(card)}})
+
+
+def _merged(work: _Work) -> JsonObject:
+    started = monotonic_seconds()
+    target = work.target / "merged"
+    rows = check_rows(work.folder)
+    result = merge(work.location, work.folder.adapter, target, work.config.base_settings(), work.plan, rows, _tail(work))
+    _copy_tokenizer(work.folder.adapter, target)
+    if result["dtype"] == "bfloat16" and result["mean"] > result["adapter_effect"]["mean"] / 2:
+        work.events.warn(
+            f"the adapter changes the logits by {result['adapter_effect']['mean']:.3g} in the mean, rounding merged weights to bfloat16 "
+            f"changes them by {result['mean']:.3g}: use the adapter itself, or train longer"
+        )
+    work.events.note(f"merged model checked over {result['rows']} rows in {monotonic_seconds() - started:.1f} s")
+    return {"path": "merged", **result}
+
+
+def check_rows(folder: RunFolder) -> list[list[int]]:
+    """Token ids of up to 8 rows, of the validation rows or else of the training rows, each cut after 128 tokens."""
+    for name in ("validation", "train"):
+        path = folder.tokens / f"{name}.safetensors"
+        if path.is_file() and (rows := load_rows(path)):
+            return [row.ids[:_CHECK_TOKENS].tolist() for row in rows[:_CHECK_ROWS]]
+    raise IntegrityError(f"{folder.tokens}: no tokenized rows to hold the merged model to; run `luthier train` again")
+
+
+def _tail(work: _Work) -> Tail:
+    """The ids that end an answer: those of the run's chat template first, then what the base ends with on its own."""
+    folder = work.folder
+    # The adapter's own tokenizer files: they are what the tuned model is asked with, whatever the base's folder holds.
+    tuned = ModelLocation(work.location.name, folder.adapter, "")
+    templates = read_json(folder.templates) if folder.templates.is_file() else {}
+    encoder = make_encoder(tuned, work.config.token_settings(), templates)
+    stored = folder.adapter / "generation_config.json"
+    own = read_json(stored).get("eos_token_id") if stored.is_file() else None
+    base_ids: Sequence[int] = own if isinstance(own, list) else [] if own is None else [own]
+    return Tail(tuple(dict.fromkeys([*encoder.stop_ids, *base_ids])), encoder.tokenizer.pad_id)
+
+
+def _copy_tokenizer(adapter: Path, target: Path) -> None:
+    """Copies the tokenizer files, and with them the run's chat template; whatever else the adapter's folder holds stays there."""
+    kept_out = {ADAPTER_CONFIG, ADAPTER_WEIGHTS, "generation_config.json", "README.md"}
+    for file in sorted(adapter.iterdir()):
+        if file.is_file() and file.name not in kept_out:
+            write_bytes(target / file.name, file.read_bytes())
+
+
+def _card_settings(config: RunConfig) -> JsonObject:
+    """The resolved settings, with the batch keys as the run used them."""
+    batches = config.batch_settings()
+    return config.result_fields() | {
+        "micro_batch_size": batches.micro_batch_size,
+        "gradient_accumulation_steps": batches.accumulation_steps,
+    }

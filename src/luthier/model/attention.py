@@ -1,0 +1,150 @@
+"""Attention by rows: packed rows lie one after the other in a flat matrix and never see each other.
+
+The function is handed to `transformers` through its public attention interface. A model that runs with it gets a batch of one sequence,
+`[1, tokens]`, and the keyword `rows`, a `RowLayout`: linear layers see one flat matrix, and only attention knows where a row ends.
+Shapes: T tokens, H query heads, K key heads, D head width, N rows of one group, L tokens of a row.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import torch
+from torch.nn import functional
+from torch.nn.attention.varlen import varlen_attn
+from transformers import AttentionInterface, PreTrainedModel
+
+from luthier.core.errors import ModelError, Problem
+
+ROWS = "luthier_rows"
+# Terms of other models' attention that are not written here.
+_UNKNOWN_TERMS = ("position_bias", "s_aux", "sinks", "block_mask", "head_mask")
+
+
+@dataclass(frozen=True, slots=True)
+class RowLayout:
+    """Where rows lie in the flat matrix.
+
+    `groups` are (number of rows, tokens of each) in order: neighbours of equal length share one product. `boundaries` are the int32
+    offsets `[rows + 1]` on a CUDA device whose kernels take rows of any length, None elsewhere.
+    """
+
+    groups: tuple[tuple[int, int], ...]
+    boundaries: torch.Tensor | None = None
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest row."""
+        return max(length for _, length in self.groups)
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return sum(number for number, _ in self.groups)
+
+
+def layout_of(lengths: Sequence[int], device: torch.device, dtype: torch.dtype) -> RowLayout:
+    """The layout of rows with these `lengths`, in the order in which they lie in the matrix; order them by length for few groups."""
+    groups = tuple((len(list(run)), length) for length, run in groupby(lengths))
+    if device.type != "cuda" or dtype == torch.float32:
+        return RowLayout(groups)
+    offsets = torch.tensor([0, *lengths], dtype=torch.int32).cumsum(0, dtype=torch.int32)
+    return RowLayout(groups, offsets.to(device))
+
+
+def use_rows(model: PreTrainedModel) -> None:
+    """Sets `model` to attention by rows; every forward pass then needs the keyword `rows`."""
+    AttentionInterface.register(ROWS, rows_attention)
+    model.set_attn_implementation(ROWS)
+
+
+def rows_attention(
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    rows: RowLayout | None = None,
+    **terms: Any,
+) -> tuple[torch.Tensor, None]:
+    """Causal attention inside each row: query [1, H, T, D], key and value [1, K, T, D] to [1, T, H, D].
+
+    Obeys `scaling`, `dropout`, `sliding_window` and `softcap`; a model with further terms, or one that does not hand `rows` on, is a
+    `ModelError` that names the way out.
+    """
+    if rows is None or attention_mask is not None or any(terms.get(name) is not None for name in _UNKNOWN_TERMS):
+        raise ModelError(
+            Problem(
+                f"{type(module).__name__} cannot attend by rows",
+                where="attn_implementation",
+                hint="set attn_implementation: eager (or sdpa), which run on every model",
+            )
+        )
+    scale, dropout = terms.get("scaling"), terms.get("dropout") or 0.0
+    window, softcap = terms.get("sliding_window"), terms.get("softcap")
+    windowed = window is not None and rows.longest > window
+    if rows.boundaries is not None and not softcap and not dropout:
+        return _attend_any_length(query, key, value, rows, scale, window if windowed else None), None
+    if softcap or windowed:
+        attend: _Attend = _plain_attention(scale, dropout, window if windowed else None, softcap)
+    else:
+        attend = _fused_attention(scale, dropout)
+    return _attend_by_groups(query, key, value, rows, attend), None
+
+
+_Attend = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def _attend_by_groups(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, rows: RowLayout, attend: _Attend) -> torch.Tensor:
+    """One product for each group; splitting and joining once keeps the backward pass to one join and one split."""
+    sizes = [number * length for number, length in rows.groups]
+    flat = [part.transpose(1, 2)[0].split(sizes) for part in (query, key, value)]  # each [N * L, heads, D]
+    outputs = []
+    for (number, length), q, k, v in zip(rows.groups, *flat, strict=True):
+        q, k, v = (part.unflatten(0, (number, length)).transpose(1, 2) for part in (q, k, v))  # [N, heads, L, D]
+        outputs.append(attend(q, k, v).transpose(1, 2).flatten(0, 1))
+    return torch.cat(outputs).unsqueeze(0)
+
+
+def _fused_attention(scale: float | None, dropout: float) -> _Attend:
+    def attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+        return functional.scaled_dot_product_attention(
+            query, key, value, dropout_p=dropout, is_causal=True, scale=scale, enable_gqa=query.shape[1] != key.shape[1]
+        )
+
+    return attend
+
+
+def _plain_attention(scale: float | None, dropout: float, window: int | None, softcap: float | None) -> _Attend:
+    """Attention written out, for terms that the fused kernel does not know. Query t sees the keys t - window + 1 to t."""
+
+    def attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+        repeats, length = query.shape[1] // key.shape[1], query.shape[2]
+        key, value = key.repeat_interleave(repeats, 1), value.repeat_interleave(repeats, 1)
+        scores = query @ key.transpose(2, 3) * (query.shape[-1] ** -0.5 if scale is None else scale)
+        if softcap:
+            scores = torch.tanh(scores / softcap) * softcap
+        hidden = torch.ones(length, length, dtype=torch.bool, device=query.device).triu(1)
+        if window is not None:
+            hidden |= torch.ones_like(hidden).tril(-window)
+        weights = scores.masked_fill(hidden, float("-inf")).softmax(-1, dtype=torch.float32).to(query.dtype)
+        return functional.dropout(weights, dropout) @ value
+
+    return attend
+
+
+def _attend_any_length(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, rows: RowLayout, scale: float | None, window: int | None
+) -> torch.Tensor:
+    """All rows in one CUDA kernel. Its signature moves between versions of PyTorch, so the arguments are chosen by name."""
+    arguments: dict[str, Any] = {"scale": scale, "window_size": (-1 if window is None else window - 1, 0)}
+    q, k, v = (part.transpose(1, 2)[0] for part in (query, key, value))  # [T, heads, D]
+    if "enable_gqa" in inspect.signature(varlen_attn).parameters:  # From PyTorch 2.12.
+        arguments["enable_gqa"] = q.shape[1] != k.shape[1]
+    else:
+        k, v = (part.repeat_interleave(q.shape[1] // part.shape[1], 1) for part in (k, v))
+    return varlen_attn(q, k, v, rows.boundaries, rows.boundaries, rows.longest, rows.longest, **arguments).unsqueeze(0)

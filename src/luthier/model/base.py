@@ -1,0 +1,81 @@
+"""Loading a base model: safetensors only, no code from the model's folder, NF4 on the CPU and on CUDA."""
+
+from __future__ import annotations
+
+import torch
+from bitsandbytes.nn import Linear4bit
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
+
+from luthier.config.schema import BaseSettings
+from luthier.core.errors import ModelError, Problem
+from luthier.core.records import Plan
+from luthier.model.device import torch_dtype
+from luthier.model.locate import ModelLocation
+
+
+def load_base(location: ModelLocation, settings: BaseSettings, plan: Plan) -> PreTrainedModel:
+    """The frozen base model on the plan's device, in the plan's number format, in evaluation mode.
+
+    With `load_in_4bit` every linear layer but the head is NF4 with double quantisation. Attention is `settings.attention`, or SDPA; training then
+    changes to attention by rows. A folder that holds no causal language model in safetensors is a `ModelError`.
+    """
+    dtype = torch_dtype(plan)
+    quantization = None
+    if settings.load_in_4bit:
+        quantization = BitsAndBytesConfig(
+            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
+        )
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            str(location.path),
+            dtype=dtype,
+            quantization_config=quantization,
+            device_map={"": plan.device},
+            attn_implementation=settings.attention or "sdpa",
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+        )
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            Problem(
+                "the base model cannot be loaded",
+                where="base_model",
+                found=location.name,
+                expected="a causal language model that transformers knows, as safetensors",
+                hint=str(error).strip().splitlines()[0],
+            )
+        ) from error
+    model.requires_grad_(False)
+    model.config.use_cache = False
+    set_training(model, False)
+    return model
+
+
+def set_training(model: torch.nn.Module, training: bool) -> None:
+    """Switches dropout on or off. NF4 layers stay in training mode, which changes nothing in their result.
+
+    bitsandbytes repacks an NF4 weight in place at its first forward pass in evaluation mode on some processors; no gradient passes it afterwards.
+    """
+    model.train(training)
+    for module in model.modules():
+        if isinstance(module, Linear4bit):
+            module.train()
+
+
+def checkpoint_layers(model: PreTrainedModel) -> None:
+    """Sets each decoder layer to make its activations again in the backward pass instead of keeping them."""
+    # Renamed in transformers 5; the old name warns there.
+    enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+    enable({"use_reentrant": False})
+
+
+def parameter_counts(model: torch.nn.Module) -> tuple[int, int]:
+    """Trained and all parameters; an NF4 byte counts as the two weights it holds."""
+    trained = total = 0
+    for value in model.parameters():
+        state = getattr(value, "quant_state", None)
+        count = state.shape.numel() if state is not None else value.numel()
+        total += count
+        trained += count if value.requires_grad else 0
+    return trained, total

@@ -1,0 +1,145 @@
+"""Everything the report shows, read from the run folder; what a stage has not written is empty, never an error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from luthier.core.events import read_events
+from luthier.core.files import read_jsonl
+from luthier.core.records import JsonObject, JsonValue
+from luthier.core.runs import RunFolder, StageRecord, summary_or_none
+
+# The stages that a report is about; the report itself is not among them, so that writing it again changes nothing.
+REPORTED_STAGES = ("data", "train", "evaluate", "export")
+TUNED = "tuned"
+BASE = "base"
+
+
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """Points of the training, in order of steps; a step that was repeated after a resumption counts once, as it was last."""
+
+    steps: tuple[JsonObject, ...]
+    evaluations: tuple[JsonObject, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteFacts:
+    """One suite: its row of `evaluate/summary.json`, its scores, and its generations by row id and candidate."""
+
+    name: str
+    rows: int
+    kind: str
+    sha256: str
+    candidates: Mapping[str, Mapping[str, JsonObject]]
+    paired: Mapping[str, Mapping[str, JsonObject]]
+    generations: Mapping[str, Mapping[str, JsonObject]]
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """A run folder's content. Absent files are empty objects, lists and texts."""
+
+    name: str
+    started: str
+    stages: Mapping[str, StageRecord]
+    plan: JsonObject
+    versions: str
+    resolved: str
+    curves: Curves
+    warnings: tuple[str, ...]
+    data: JsonObject
+    licenses: Mapping[str, str]
+    train: JsonObject
+    suites: tuple[SuiteFacts, ...]
+    left_out: tuple[JsonObject, ...]
+    is_evaluated: bool
+    export: JsonObject
+    adapter_bytes: int
+
+
+def read_run(folder: RunFolder) -> RunFacts:
+    """The facts in `folder`. A file that is there but is no JSON is an error: it was changed or cut."""
+    events = read_events(folder.events_jsonl)
+    manifest = folder.manifest()
+    train = _object(summary_or_none(folder.train_summary))
+    evaluation = summary_or_none(folder.evaluate / "summary.json")
+    weights = folder.adapter / "adapter_model.safetensors"
+    return RunFacts(
+        name=manifest.run,
+        started=str(events[0].get("time", "")) if events else "",
+        stages={name: record for name, record in manifest.stages.items() if name in REPORTED_STAGES},
+        plan=_object(summary_or_none(folder.plan_json)),
+        versions=_text(folder, "versions.lock"),
+        resolved=_text(folder, "resolved.yaml"),
+        curves=_curves(events),
+        warnings=_unique([*_messages(events), *(str(text) for text in _list(train.get("warnings")))]),
+        data=_object(summary_or_none(folder.data_report)),
+        licenses=_licenses(summary_or_none(folder.provenance)),
+        train=train,
+        suites=tuple(_suites(folder, _object(evaluation))),
+        left_out=tuple(row for row in _list(_object(evaluation).get("left_out")) if isinstance(row, dict)),
+        is_evaluated=evaluation is not None,
+        export=_object(summary_or_none(folder.export / "summary.json")),
+        adapter_bytes=weights.stat().st_size if weights.is_file() else 0,
+    )
+
+
+def _object(value: JsonValue) -> JsonObject:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: JsonValue) -> list[JsonValue]:
+    return value if isinstance(value, list) else []
+
+
+def _text(folder: RunFolder, name: str) -> str:
+    path = folder.path / name
+    return path.read_text(encoding="utf-8", errors="replace").strip() if path.is_file() else ""
+
+
+def _unique(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(text for text in texts if text))
+
+
+def _messages(events: Iterable[JsonObject]) -> list[str]:
+    return [str(event.get("message", "")) for event in events if event["event"] == "warning"]
+
+
+def _curves(events: Iterable[JsonObject]) -> Curves:
+    steps: dict[int, JsonObject] = {}
+    evaluations: dict[int, JsonObject] = {}
+    for event in events:
+        kept = {"train.step": steps, "train.eval": evaluations}.get(event["event"])
+        if kept is not None and isinstance(event.get("step"), int) and isinstance(event.get("loss"), int | float):
+            kept[event["step"]] = event
+    return Curves(tuple(steps[step] for step in sorted(steps)), tuple(evaluations[step] for step in sorted(evaluations)))
+
+
+def _licenses(provenance: JsonValue) -> dict[str, str]:
+    rows = _list(provenance.get("sources")) if isinstance(provenance, dict) else _list(provenance)
+    return {str(row.get("path", "")): str(row["license"]) for row in rows if isinstance(row, dict) and row.get("license")}
+
+
+def _suites(folder: RunFolder, summary: JsonObject) -> Iterable[SuiteFacts]:
+    """The suites of the summary in their order; without a summary, those whose scores are there (a run that was cut short)."""
+    rows = [row for row in _list(summary.get("suites")) if isinstance(row, dict) and "name" in row]
+    if not rows and folder.evaluate.is_dir():
+        rows = [{"name": path.parent.name} for path in sorted(folder.evaluate.glob("*/scores.json"))]
+    for row in rows:
+        path = folder.evaluate / row["name"]
+        scores = _object(summary_or_none(path / "scores.json"))
+        generations: dict[str, dict[str, JsonObject]] = {}
+        if (path / "generations.jsonl").is_file():
+            for generation in read_jsonl(path / "generations.jsonl"):
+                generations.setdefault(str(generation.get("id", "")), {})[str(generation.get("candidate", ""))] = generation
+        yield SuiteFacts(
+            name=str(row["name"]),
+            rows=int(row.get("rows") or len(generations)),
+            kind=str(row.get("kind", "")),
+            sha256=str(row.get("suite_sha256") or scores.get("suite_sha256", "")),
+            candidates=_object(scores.get("candidates")),
+            paired=_object(scores.get("paired")),
+            generations=generations,
+        )

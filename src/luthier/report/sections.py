@@ -1,0 +1,330 @@
+"""The report's other parts: key numbers, curves, data, stages, machine, hashes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from luthier.core.records import JsonObject, JsonValue
+from luthier.report.charts import Line, LineChart, line_chart, smooth
+from luthier.report.reading import BASE, REPORTED_STAGES, TUNED, RunFacts
+from luthier.report.results import headline_metric
+from luthier.report.wording import (
+    DASH,
+    candidate_name,
+    count,
+    decimal,
+    duration,
+    interval_text,
+    metric_name,
+    millions,
+    reason_name,
+    share,
+    size,
+    value_text,
+)
+
+_SPLITS = ("train", "validation", "test")
+_MOST_IDS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class KeyNumber:
+    """One figure of the header: what, how much, and a line below it."""
+
+    label: str
+    value: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StageRow:
+    """One stage: its state in words, its time, and its share of the longest for the bar."""
+
+    name: str
+    state: str
+    time: str
+    percent: float
+
+
+@dataclass(frozen=True, slots=True)
+class SplitPart:
+    """One side of the division of rows."""
+
+    name: str
+    rows: str
+    percent: float
+
+
+@dataclass(frozen=True, slots=True)
+class RejectRow:
+    """One reason for which rows were left out, with examples of where and why."""
+
+    reason: str
+    step: str
+    rows: str
+    share: str
+    examples: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DataFacts:
+    """The data section; everything is text already."""
+
+    facts: tuple[tuple[str, str], ...]
+    sources: tuple[tuple[str, str, str, str, str], ...]
+    splits: tuple[SplitPart, ...]
+    rejects: tuple[RejectRow, ...]
+    length: str
+    length_ids: str
+    notes: tuple[str, ...]
+
+
+def key_numbers(facts: RunFacts) -> list[KeyNumber]:
+    """The figures of the header; those of stages that have not run are left away."""
+    numbers = _measured(facts)
+    train = facts.train
+    if train.get("final_eval_loss") is not None:
+        numbers.append(
+            KeyNumber("Validation loss", decimal(train["final_eval_loss"], 3), f"best {decimal(train.get('best_eval_loss'), 3)}")
+        )
+    elif train.get("final_loss") is not None:
+        numbers.append(KeyNumber("Training loss", decimal(train["final_loss"], 3), f"from {decimal(train.get('first_loss'), 3)}"))
+    if facts.data:
+        rows = facts.data.get("splits", {}).get("train", facts.data.get("accepted"))
+        numbers.append(KeyNumber("Training rows", count(rows), f"of {count(facts.data.get('read'))} read"))
+    if train.get("tokens_per_second"):
+        numbers.append(KeyNumber("Training speed", count(round(train["tokens_per_second"])), "tokens per second"))
+    if facts.adapter_bytes:
+        numbers.append(KeyNumber("Adapter", size(facts.adapter_bytes), f"{millions(train.get('trainable_parameters'))} parameters"))
+    if train.get("peak_memory_bytes"):
+        numbers.append(KeyNumber("Peak memory", size(train["peak_memory_bytes"]), "training"))
+    if facts.stages:
+        seconds = sum(record.seconds for record in facts.stages.values())
+        numbers.append(KeyNumber("Time", duration(seconds), "all stages"))
+    return numbers
+
+
+def _measured(facts: RunFacts) -> list[KeyNumber]:
+    for suite in facts.suites:
+        metric = headline_metric(suite)
+        if metric is None:
+            continue
+        found = [name for name in (TUNED, BASE) if metric in suite.candidates.get(name, {})]
+        return [
+            KeyNumber(
+                f"{candidate_name(name)}, {metric_name(metric)}",
+                value_text(metric, suite.candidates[name][metric]["value"]),
+                interval_text(metric, suite.candidates[name][metric]),
+            )
+            for name in found
+        ]
+    return []
+
+
+def curves(facts: RunFacts) -> list[LineChart]:
+    """Loss, learning rate and gradient norm over steps, as far as they were logged."""
+    steps, evaluations = facts.curves.steps, facts.curves.evaluations
+    losses = [(float(row["step"]), float(row["loss"])) for row in steps]
+    smoothed = smooth([loss for _, loss in losses], max(3, len(losses) // 40))
+    lines = [
+        Line("training loss", "raw", losses),
+        Line("smoothed", "smooth", [(at, value) for (at, _), value in zip(losses, smoothed, strict=True)]),
+    ]
+    if evaluations:
+        points = [(float(row["step"]), float(row["loss"])) for row in evaluations]
+        lines.append(Line("validation loss", "evaluation", points, is_marked=True))
+    charts = [line_chart("Loss", lines, lambda value: decimal(value, 4))]
+    for title, field, style in (("Learning rate", "learning_rate", "rate"), ("Gradient norm", "grad_norm", "norm")):
+        points = [(float(row["step"]), float(row[field])) for row in steps if isinstance(row.get(field), int | float)]
+        charts.append(line_chart(title, [Line(title.lower(), style, points)], lambda value: f"{value:.3g}", starts_at_zero=True))
+    return [chart for chart in charts if chart is not None]
+
+
+def training_facts(facts: RunFacts) -> list[tuple[str, str]]:
+    """Names and values of what training counted, empty where it has not run."""
+    train = facts.train
+    if not train:
+        return []
+    base = train.get("base", {})
+    trained, total = train.get("trainable_parameters"), train.get("total_parameters")
+    return [
+        ("Base model", str(base.get("name", DASH))),
+        ("Weights of the base", {"nf4": "NF4, double quantisation", "none": "not quantised"}.get(base.get("quantization", ""), DASH)),
+        ("Computed in", str(base.get("dtype", DASH))),
+        ("Steps", count(train.get("steps"))),
+        ("Epochs", decimal(train.get("epochs"), 2)),
+        ("Rows", count(train.get("rows"))),
+        ("Tokens in one epoch", count(train.get("tokens_per_epoch"))),
+        ("Trained tokens, all epochs", count(train.get("trained_tokens"))),
+        ("Loss, first to last", f"{decimal(train.get('first_loss'))} to {decimal(train.get('final_loss'))}"),
+        ("Validation loss, best and last", f"{decimal(train.get('best_eval_loss'))}, {decimal(train.get('final_eval_loss'))}"),
+        ("Trained parameters", f"{millions(trained)} ({share(trained, total)} of all)" if trained and total else DASH),
+        ("Parameters in all", millions(total)),
+        ("Tokens per second", count(round(train["tokens_per_second"])) if train.get("tokens_per_second") else DASH),
+        ("Time in steps", duration(train.get("seconds"))),
+        ("Peak memory", size(train.get("peak_memory_bytes"))),
+    ]
+
+
+def stage_rows(facts: RunFacts) -> list[StageRow]:
+    """Every stage in order, those that have not run included."""
+    longest = max((record.seconds for record in facts.stages.values()), default=0.0) or 1.0
+    rows = []
+    for name in REPORTED_STAGES:
+        record = facts.stages.get(name)
+        if record is None:
+            rows.append(StageRow(name, "not run", DASH, 0.0))
+            continue
+        state = f"taken from {record.taken_from}" if record.taken_from else "done"
+        rows.append(StageRow(name, state, duration(record.seconds), round(100 * record.seconds / longest, 2)))
+    return rows
+
+
+def data_facts(facts: RunFacts) -> DataFacts | None:
+    """The data section, or None where the data stage has not run."""
+    data = facts.data
+    if not data:
+        return None
+    read = data.get("read", 0)
+    splits = data.get("splits", {})
+    placed = sum(splits.values()) or 1
+    length = facts.train.get("length", {})
+    ids = [str(row_id) for row_id in length.get("ids", ())]
+    return DataFacts(
+        facts=(
+            ("Rows read", count(read)),
+            ("Accepted", f"{count(data.get('accepted'))} ({share(data.get('accepted', 0), read)})"),
+            ("Left out", count(sum(data.get("rejected", {}).values()))),
+            ("of these duplicates", count(data.get("duplicates"))),
+            ("Groups kept on one side", count(data.get("groups"))),
+        ),
+        sources=tuple(_source(source, facts.licenses) for source in data.get("sources", ())),
+        splits=tuple(
+            SplitPart(name, count(splits[name]), round(100 * splits[name] / placed, 2)) for name in (*_SPLITS, *splits) if name in splits
+        )[: len(splits)],
+        rejects=tuple(_rejects(facts)),
+        length=_length(length),
+        length_ids=", ".join(ids[:_MOST_IDS]) + (f" and {len(ids) - _MOST_IDS} more" if len(ids) > _MOST_IDS else ""),
+        notes=tuple(str(note) for note in data.get("notes", ())),
+    )
+
+
+def _source(source: JsonObject, licenses: Mapping[str, str]) -> tuple[str, str, str, str, str]:
+    path, kind = str(source.get("path", "")), source.get("type")
+    form = kind if isinstance(kind, str) else "field mapping"
+    return path, form, count(source.get("read")), count(source.get("accepted")), licenses.get(path, "unknown")
+
+
+def _rejects(facts: RunFacts) -> list[RejectRow]:
+    """Rows left out by the data stage, then those left out as tokens, the most frequent reason first."""
+    rows = []
+    examples = facts.data.get("examples", {})
+    found = facts.data.get("rejected", {})
+    for reason in sorted(found, key=lambda name: (-found[name], name)):
+        shown = tuple((_place(row), str(row.get("detail", ""))) for row in examples.get(reason, ()))
+        rows.append(
+            RejectRow(
+                reason_name(reason), "reading and cleaning", count(found[reason]), share(found[reason], facts.data.get("read", 0)), shown
+            )
+        )
+    lost = facts.train.get("rejected", {})
+    total = facts.train.get("rows", 0) + sum(lost.values())
+    for reason in sorted(lost, key=lambda name: (-lost[name], name)):
+        rows.append(RejectRow(reason_name(reason), "tokens", count(lost[reason]), share(lost[reason], total), ()))
+    return rows
+
+
+def _place(reject: JsonObject) -> str:
+    file, line = reject.get("file"), reject.get("line")
+    if file is None:
+        return str(reject.get("id", ""))
+    return f"{file}:{line}" if line is not None else str(file)
+
+
+def _length(length: JsonObject) -> str:
+    if not length:
+        return ""
+    over = length.get("over_length", 0)
+    what = {"drop": "left out", "truncate": "cut", "raise": "refused"}.get(str(length.get("strategy")), str(length.get("strategy", "")))
+    return f"{count(over)} rows were over the longest length; such rows are {what}." if over else "No row was over the longest length."
+
+
+def hashes(facts: RunFacts) -> list[tuple[str, str]]:
+    """What was hashed, and its hash."""
+    rows: list[tuple[str, str]] = []
+    for name in REPORTED_STAGES:
+        if record := facts.stages.get(name):
+            rows.append((f"{name}: stage key", record.key))
+            rows += [(f"{name}: {output}", digest) for output, digest in sorted(record.outputs.items())]
+    if identity := facts.train.get("base", {}).get("identity"):
+        rows.append(("base model", str(identity)))
+    if digest := facts.train.get("adapter_sha256"):
+        rows.append(("adapter weights", str(digest)))
+    for source in facts.data.get("sources", ()):
+        rows += [(f"source {label}", digest) for label, digest in _digests(str(source.get("path", "")), source.get("sha256"))]
+    rows += [(f"suite {suite.name}", suite.sha256) for suite in facts.suites if suite.sha256]
+    for name, digest in (facts.export.get("targets", {}).get("merged", {}).get("sha256") or {}).items():
+        rows.append((f"merged: {name}", str(digest)))
+    return rows
+
+
+def _digests(path: str, value: JsonValue) -> list[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        return [(str(label), str(digest)) for label, digest in value.items()]
+    return [(path, str(value))] if value else []
+
+
+def export_rows(facts: RunFacts) -> list[tuple[str, str, str]]:
+    """Target, size, and what was checked."""
+    targets = facts.export.get("targets", {})
+    rows = []
+    if "adapter" in targets:
+        adapter = targets["adapter"]
+        modules = (
+            f"{count(adapter['adapted_modules'])} adapted modules, rank {adapter.get('rank')}; " if "adapted_modules" in adapter else ""
+        )
+        rows.append(("adapter", size(adapter.get("bytes")), f"{modules}complete, opens with peft"))
+    if "merged" in targets:
+        rows.append(("merged", size(targets["merged"].get("bytes")), _merge_words(targets["merged"])))
+    return rows
+
+
+def _merge_words(merged: JsonObject) -> str:
+    if "max_logit_difference" not in merged:
+        return "written"
+    text = (
+        f"held to the adapter's logits over {merged.get('rows')} rows: largest difference {merged['max_logit_difference']:.2g} "
+        f"(allowed {merged.get('tolerance', float('nan')):.2g}), mean {merged.get('mean', float('nan')):.2g}"
+    )
+    if other := merged.get("against_4bit"):
+        text += (
+            f"; against the 4-bit base with the adapter {other['max_logit_difference']:.2g}, mean {other['mean']:.2g}, "
+            f"same likeliest token at {100 * other['same_token']:.1f} %"
+        )
+    return text
+
+
+def machine(facts: RunFacts) -> list[tuple[str, str]]:
+    """The machine that the run was held to."""
+    plan = facts.plan
+    if not plan:
+        return []
+    return [
+        ("Device", f"{plan.get('device_name') or plan.get('device', DASH)}"),
+        ("Number format", str(plan.get("dtype", DASH))),
+        ("Threads", str(plan.get("threads", DASH))),
+        ("Processes", str(plan.get("processes", DASH))),
+        ("Instruction set", str(plan.get("instruction_set") or DASH)),
+        ("Memory", size(plan.get("memory_bytes"))),
+        ("Deterministic", "yes" if plan.get("deterministic") else "no"),
+    ]
+
+
+def warnings(facts: RunFacts) -> list[str]:
+    """What the reader should know first: warnings of the run, and what was not measured."""
+    left_out = []
+    for row in facts.left_out:
+        what: Sequence[str] = [str(row[key]) for key in ("candidate", "metric") if row.get(key)]
+        left_out.append(f"Left out of suite {row.get('suite', '')}{': ' + ', '.join(what) if what else ''} – {row.get('reason', '')}")
+    return [*facts.warnings, *dict.fromkeys(left_out)]

@@ -1,0 +1,153 @@
+"""Which rows go into which batch: a pure function of row lengths, seed, epoch, processes and micro batch.
+
+A plan is a list of optimizer steps, a step a list of micro batches, a micro batch a list of row numbers. Nothing is dropped: the last batch and the last step of an epoch may be short.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from luthier.config.schema import BatchSettings
+
+MicroBatch = list[int]
+Step = list[MicroBatch]
+
+# A row may go back into the last bins that are still open, not into all of them: linear time, and rows stay near where they were drawn.
+_OPEN_BINS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """The whole training: how many steps each epoch gives, and where it ends.
+
+    `epoch_ends` are the step numbers (from 1) after which an epoch is complete, the last one being the end.
+    """
+
+    steps: int
+    epoch_ends: tuple[int, ...]
+
+    def epoch_at(self, step: int) -> float:
+        """Epochs done after `step` steps; fractions within an epoch."""
+        start = 0
+        for number, end in enumerate(self.epoch_ends):
+            if step < end:
+                return number + (step - start) / (end - start)
+            start = end
+        return float(len(self.epoch_ends))
+
+
+class BatchPlan:
+    """The steps of a training run over rows of these `lengths` (in tokens), for one of `processes`."""
+
+    def __init__(self, lengths: Sequence[int], settings: BatchSettings, processes: int = 1) -> None:
+        self._lengths, self._settings, self._processes = lengths, settings, processes
+        self.course = self._course()
+
+    def steps(self, after: int = 0) -> Iterator[Step]:
+        """The steps from step number `after` + 1 on to the end."""
+        start = 0
+        for epoch, end in enumerate(self.course.epoch_ends):
+            if after < end:
+                plan = plan_epoch(self._lengths, self._settings, epoch, self._processes)
+                yield from plan[max(after, start) - start : end - start]
+            start = end
+
+    def _course(self) -> Course:
+        """Unpacked, the steps are `ceil(rows * epochs / rows of a step)`, as Axolotl counts them; packed, those of each epoch's own packing."""
+        settings = self._settings
+        if not self._lengths:
+            return Course(0, ())
+        limit = math.inf if settings.max_steps is None else settings.max_steps
+        if not settings.packing:
+            rows = len(self._lengths) * settings.epochs
+            limit = min(limit, math.ceil(rows / (settings.micro_batch_size * settings.accumulation_steps * self._processes) - 1e-9))
+        ends: list[int] = []
+        total, left = 0, settings.epochs
+        while left > 1e-9 and total < limit:
+            length = self._epoch_steps(len(ends))
+            total += max(1, math.ceil(length * min(1.0, left) - 1e-9))
+            ends.append(int(min(total, limit)))
+            left -= 1
+        return Course(ends[-1], tuple(ends))
+
+    def _epoch_steps(self, epoch: int) -> int:
+        if self._settings.packing:
+            return len(plan_epoch(self._lengths, self._settings, epoch, self._processes))
+        micro_batches = math.ceil(len(self._lengths) / self._settings.micro_batch_size)
+        return math.ceil(micro_batches / (self._settings.accumulation_steps * self._processes))
+
+
+def plan_epoch(lengths: Sequence[int], settings: BatchSettings, epoch: int, processes: int = 1) -> list[Step]:
+    """The steps of one epoch. A step holds `accumulation_steps * processes` micro batches; process p takes every p-th of them.
+
+    Rows are drawn at random from (seed, epoch), or keep their order where `shuffle` is off. Packed, a bin of at most `sequence_len` tokens
+    takes the place of a row.
+    """
+    order = np.random.default_rng([settings.seed, epoch]).permutation(len(lengths)) if settings.shuffle else np.arange(len(lengths))
+    drawn = [int(row) for row in order]
+    sequences = pack(drawn, lengths, settings.sequence_len) if settings.packing else [[row] for row in drawn]
+    micro_batches = [
+        [row for sequence in sequences[start : start + settings.micro_batch_size] for row in sequence]
+        for start in range(0, len(sequences), settings.micro_batch_size)
+    ]
+    size = settings.accumulation_steps * processes
+    return [micro_batches[start : start + size] for start in range(0, len(micro_batches), size)]
+
+
+def pack(order: Sequence[int], lengths: Sequence[int], bin_tokens: int) -> list[list[int]]:
+    """Rows in drawn order into bins of at most `bin_tokens`: each into the fullest open bin that takes it (best fit), else into a new one.
+
+    A row longer than a bin has a bin of its own. Bins come in the order in which they were opened.
+    """
+    bins: list[list[int]] = []
+    room: dict[int, int] = {}
+    for row in order:
+        length = lengths[row]
+        fitting = [(left, number) for number, left in room.items() if left >= length]
+        if fitting:
+            left, number = min(fitting)
+        else:
+            left, number = bin_tokens, len(bins)
+            bins.append([])
+        bins[number].append(row)
+        room[number] = left - length
+        if room[number] < 2 or len(room) > _OPEN_BINS:
+            del room[min(room, key=lambda key: (room[key], key))]
+    return bins
+
+
+def evaluation_batches(lengths: Sequence[int], settings: BatchSettings) -> list[MicroBatch]:
+    """Micro batches that hold every row once, in file order; packed ones filled first-fit."""
+    order = range(len(lengths))
+    sequences = pack(order, lengths, settings.sequence_len) if settings.eval_packing else [[row] for row in order]
+    size = settings.eval_micro_batch_size
+    return [[row for sequence in sequences[start : start + size] for row in sequence] for start in range(0, len(sequences), size)]
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """When something is done: by steps (a number, or a share of all steps below 1), by epoch, or so many times an epoch."""
+
+    strategy: str | None
+    every: float | None
+    per_epoch: int | None
+
+    def steps(self, course: Course, epochs: float) -> frozenset[int]:
+        """The step numbers after which it is done; `no` and zero times an epoch give none.
+
+        `per_epoch` n means every 1 / (n * epochs) of the steps, as in Axolotl. Nothing given means each epoch.
+        """
+        every = self.every
+        if self.strategy == "no" or self.per_epoch == 0 or not course.steps:
+            return frozenset()
+        if self.per_epoch is not None:
+            share = 1 / (self.per_epoch * epochs)
+            every = share if share < 1 else None
+        if self.strategy == "epoch" or every is None:
+            return frozenset(course.epoch_ends)
+        interval = max(1, math.ceil(every * course.steps - 1e-9)) if every < 1 else int(every)
+        return frozenset(range(interval, course.steps + 1, interval))

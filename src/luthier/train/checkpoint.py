@@ -1,0 +1,139 @@
+"""Checkpoints: whole or not there, each file held by its hash, no pickle.
+
+`checkpoint-N/` opens with `PeftModel.from_pretrained`. Its marker `COMPLETE` is written last and holds the SHA-256 of every other file; the folder is
+made under another name and renamed, so that a run killed at any instant finds either this checkpoint or the one before.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save
+
+from luthier.core.errors import TrainingError
+from luthier.core.files import read_json, remove, sha256_file, sync_folder, write_bytes, write_json
+from luthier.core.records import JsonObject
+
+FORMAT = 1
+_MARKER = "COMPLETE"
+_STATE, _OPTIMIZER, _ADAPTER = "trainer_state.json", "optimizer.safetensors", "adapter_model.safetensors"
+_RNG = "rng/"
+_NAME = re.compile(r"checkpoint-(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Everything that training goes on from. `numbers` are the optimizer's, `progress` the loop's."""
+
+    key: str
+    step: int
+    adapter: dict[str, torch.Tensor]
+    tensors: dict[str, torch.Tensor]
+    numbers: JsonObject
+    progress: JsonObject
+
+
+def save_checkpoint(checkpoints: Path, point: Checkpoint, write_config: Callable[[Path], None]) -> Path:
+    """Writes `checkpoint-<step>` with the state of every random source, and returns its path.
+
+    `write_config` writes `adapter_config.json` into the folder it is given. Where the disk refuses, a `TrainingError`; checkpoints before this one stay as they are.
+    """
+    final = checkpoints / f"checkpoint-{point.step}"
+    building = checkpoints / f".{final.name}.tmp"
+    state: JsonObject = {"format": FORMAT, "key": point.key, "step": point.step, "optimizer": point.numbers, "progress": point.progress}
+    try:
+        remove(building)
+        building.mkdir(parents=True)
+        write_config(building)
+        write_bytes(building / _ADAPTER, save(point.adapter, metadata={"format": "pt"}))
+        write_bytes(building / _OPTIMIZER, save({**point.tensors, **_torch_rng()}))
+        write_json(building / _STATE, {**state, "rng": _plain_rng()})
+        write_json(building / _MARKER, {file.name: sha256_file(file) for file in sorted(building.iterdir())})
+        remove(final)
+        building.rename(final)
+        sync_folder(checkpoints)
+    except OSError as error:
+        raise TrainingError(
+            f"the checkpoint of step {point.step} cannot be written to {checkpoints}: {error.strerror or error}. "
+            "Earlier checkpoints are intact; free some space or mend the folder's rights, then run the same command again."
+        ) from error
+    return final
+
+
+def load_newest(checkpoints: Path, key: str, warn: Callable[[str], None]) -> Checkpoint | None:
+    """The newest complete checkpoint of training `key`, with every random source set back to it; None where there is none.
+
+    One that is cut or altered is passed over with a warning that names the file, in favour of the one before.
+    """
+    for path in reversed(list_checkpoints(checkpoints)):
+        fault = _fault(path)
+        if fault:
+            warn(f"{path} is passed over: {fault}")
+            continue
+        state = read_json(path / _STATE)
+        if state["key"] != key:
+            continue
+        tensors = load_file(path / _OPTIMIZER)
+        rng = {name: tensors.pop(name) for name in list(tensors) if name.startswith(_RNG)}
+        _set_rng(rng, state["rng"])
+        return Checkpoint(key, state["step"], load_file(path / _ADAPTER), tensors, state["optimizer"], state["progress"])
+    return None
+
+
+def list_checkpoints(checkpoints: Path) -> list[Path]:
+    """The checkpoint folders, lowest step first."""
+    found = [(int(match[1]), path) for path in checkpoints.glob("checkpoint-*") if (match := _NAME.fullmatch(path.name))]
+    return [path for _, path in sorted(found)]
+
+
+def prune(checkpoints: Path, keep: int, newest: Path) -> None:
+    """Removes all but the `keep` newest checkpoints up to `newest`, and any beyond it, which an earlier course of the run left."""
+    paths = list_checkpoints(checkpoints)
+    position = paths.index(newest) + 1
+    for path in paths[: max(0, position - keep)] + paths[position:]:
+        remove(path)
+
+
+def _fault(path: Path) -> str:
+    """What is wrong with a checkpoint; empty where every file has its recorded bytes."""
+    if not (path / _MARKER).is_file():
+        return "it is not complete"
+    try:
+        hashes = read_json(path / _MARKER)
+    except ValueError:
+        return f"{_MARKER} is cut"
+    for name, digest in hashes.items():
+        if not (path / name).is_file() or sha256_file(path / name) != digest:
+            return f"{name} does not have its recorded bytes"
+    return "" if {_STATE, _OPTIMIZER, _ADAPTER} <= hashes.keys() else "files are missing from its list"
+
+
+def _torch_rng() -> dict[str, torch.Tensor]:
+    states = {f"{_RNG}cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        states |= {f"{_RNG}cuda{number}": state for number, state in enumerate(torch.cuda.get_rng_state_all())}
+    return states
+
+
+def _plain_rng() -> JsonObject:
+    """Python's and numpy's generators as JSON."""
+    version, words, gauss = random.getstate()
+    name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
+    return {"python": [version, list(words), gauss], "numpy": [name, keys.tolist(), position, has_gauss, cached]}
+
+
+def _set_rng(tensors: dict[str, torch.Tensor], plain: JsonObject) -> None:
+    torch.set_rng_state(tensors[f"{_RNG}cpu"])
+    cuda = [tensors[name] for name in sorted(tensors, key=lambda name: (len(name), name)) if name.startswith(f"{_RNG}cuda")]
+    if cuda and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(cuda)
+    version, words, gauss = plain["python"]
+    random.setstate((version, tuple(words), gauss))
+    name, keys, *rest = plain["numpy"]
+    np.random.set_state((name, np.array(keys, dtype=np.uint32), *rest))

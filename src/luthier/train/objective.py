@@ -1,0 +1,215 @@
+"""What is optimised: an objective turns rows into a batch, and a batch into (loss sum, trained-token count).
+
+The sum is divided once, by the loop, with the global count over micro batches. Shapes: T tokens of all rows of a batch, M of them predict a trained token, V vocabulary, D hidden width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from peft import PeftModel
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+from transformers import PreTrainedModel
+
+from luthier.core.errors import ModelError, Problem
+from luthier.model.attention import ROWS, RowLayout, layout_of
+from luthier.model.tokens import TokenRow
+
+# Logits of a chunk take 4 V bytes a token: 64 MB hold 110 tokens of a vocabulary of 151,936 or 2,048 of one of 8,192.
+_CHUNK_BYTES = 64 << 20
+_SMALLEST_CHUNK = 256
+_CHECKED_TOKENS = 48
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisedBatch:
+    """Rows side by side in one flat sequence, shortest first.
+
+    `ids` and `positions` are [1, T]; `sources` [M] are the places whose next token is trained and `targets` [M] those tokens.
+    """
+
+    ids: torch.Tensor
+    positions: torch.Tensor
+    sources: torch.Tensor
+    targets: torch.Tensor
+    rows: RowLayout
+    row_ids: tuple[str, ...]
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all rows; there is no padding."""
+        return self.ids.shape[1]
+
+    @property
+    def trained_tokens(self) -> int:
+        """Tokens that carry loss."""
+        return self.targets.shape[0]
+
+
+class Objective(Protocol):
+    """The first seam of training."""
+
+    def batch(self, rows: Sequence[TokenRow]) -> SupervisedBatch:
+        """The rows as tensors on the model's device."""
+        ...
+
+    def loss_sum(self, batch: SupervisedBatch) -> torch.Tensor:
+        """The float32 sum of the loss over the batch's trained tokens, with a gradient where gradients are on."""
+        ...
+
+
+def trained_tokens(row: TokenRow) -> int:
+    """Tokens of `row` that carry loss: those trained, but for a first one, which nothing predicts."""
+    return int(row.trained[1:].sum())
+
+
+class SupervisedObjective:
+    """Next-token cross entropy on trained tokens.
+
+    The model's decoder runs over the flat sequence; its output head runs on the M places that predict a trained token, a chunk at a time, so that
+    the logits are never whole.
+    """
+
+    def __init__(self, model: PeftModel) -> None:
+        base: PreTrainedModel = model.get_base_model()
+        self._base = base
+        self._decoder: torch.nn.Module = base.get_decoder()
+        self._head: torch.nn.Module = base.get_output_embeddings()
+        self._by_rows = base.config._attn_implementation == ROWS
+        config = base.config.get_text_config()
+        self._form = LogitForm(
+            softcap=getattr(config, "final_logit_softcapping", None) or 0.0,
+            scale=(getattr(config, "logit_scale", None) or 1.0) / (getattr(config, "logits_scaling", None) or 1.0),
+        )
+        self._device = next(base.parameters()).device
+
+    def batch(self, rows: Sequence[TokenRow]) -> SupervisedBatch:
+        """The rows as tensors, shortest first, so that attention meets rows of equal length side by side."""
+        ordered = sorted(rows, key=lambda row: (len(row.ids), row.id))
+        lengths = [len(row.ids) for row in ordered]
+        trained = np.concatenate([np.append(row.trained[1:], False) for row in ordered])
+        ids = torch.from_numpy(np.concatenate([row.ids for row in ordered]).astype(np.int64))
+        sources = torch.from_numpy(np.flatnonzero(trained))
+        positions = torch.from_numpy(np.concatenate([np.arange(length) for length in lengths]))
+        dtype = self._head.weight.dtype if isinstance(self._head, torch.nn.Linear) else torch.float32
+        return SupervisedBatch(
+            ids=ids.unsqueeze(0).to(self._device),
+            positions=positions.unsqueeze(0).to(self._device),
+            sources=sources.to(self._device),
+            targets=ids[sources + 1].to(self._device),
+            rows=layout_of(lengths, self._device, dtype),
+            row_ids=tuple(row.id for row in ordered),
+        )
+
+    def loss_sum(self, batch: SupervisedBatch) -> torch.Tensor:
+        """The float32 sum of cross entropy in nats over the batch's trained tokens."""
+        hidden = self._hidden(batch)[0].index_select(0, batch.sources)
+        return head_loss(hidden, self._head, batch.targets, self._form)
+
+    def check(self, row: TokenRow) -> None:
+        """Holds the objective's logits to the whole model's on the first tokens of `row`.
+
+        A family that changes its logits in a way that is not known here is a `ModelError` instead of a wrong loss.
+        """
+        short = TokenRow(row.id, row.ids[:_CHECKED_TOKENS], row.trained[:_CHECKED_TOKENS])
+        batch = self.batch([short])
+        with torch.no_grad():
+            own = self._form.apply(self._head(self._hidden(batch)).float())
+            whole = self._base(input_ids=batch.ids, position_ids=batch.positions, use_cache=False, **self._row_terms(batch)).logits.float()
+        if not torch.allclose(own, whole, rtol=1e-2, atol=1e-2):
+            raise ModelError(
+                Problem(
+                    f"{type(self._base).__name__} makes its logits in a way that this version does not know",
+                    where="base_model",
+                    found=f"a difference of {(own - whole).abs().max().item():.3g}",
+                )
+            )
+
+    def _hidden(self, batch: SupervisedBatch) -> torch.Tensor:
+        """The decoder's output after its last norm, [1, T, D]."""
+        output = self._decoder(input_ids=batch.ids, position_ids=batch.positions, use_cache=False, **self._row_terms(batch))
+        return output.last_hidden_state
+
+    def _row_terms(self, batch: SupervisedBatch) -> dict[str, Any]:
+        """Attention by rows takes the layout; SDPA and eager make a block mask from positions that start anew."""
+        return {"rows": batch.rows} if self._by_rows else {}
+
+
+@dataclass(frozen=True, slots=True)
+class LogitForm:
+    """What a family does to the head's product `z`: `c tanh(s z / c)` with scale `s` and cap `c`; a cap of 0 is none."""
+
+    softcap: float = 0.0
+    scale: float = 1.0
+
+    def apply(self, logits: torch.Tensor) -> torch.Tensor:
+        """The logits from the head's product."""
+        logits = logits if self.scale == 1.0 else logits * self.scale
+        return logits if not self.softcap else torch.tanh(logits / self.softcap) * self.softcap
+
+    def backward(self, grad: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+        """The gradient with respect to the head's product; `logits` is what `apply` gave. Changes `grad` in place."""
+        if self.softcap:
+            grad.mul_(1 - (logits / self.softcap).square())
+        return grad if self.scale == 1.0 else grad.mul_(self.scale)
+
+
+def head_loss(hidden: torch.Tensor, head: torch.nn.Module, targets: torch.Tensor, form: LogitForm) -> torch.Tensor:
+    """The float32 sum of cross entropy of `head(hidden)` [M, V] against `targets` [M], without ever holding all logits."""
+    if not len(targets):
+        return hidden.float().sum() * 0.0
+    if type(head) is torch.nn.Linear and not head.weight.requires_grad:
+        return _FrozenHeadLoss.apply(hidden, head.weight, head.bias, targets, form)
+    # A head that is itself adapted: logits of a chunk are made again in the backward pass.
+    size = _chunk_tokens(head.weight.shape[0])
+    parts = [
+        checkpoint(_chunk_loss, part, head, target, form, use_reentrant=False)
+        for part, target in zip(hidden.split(size), targets.split(size), strict=True)
+    ]
+    return torch.stack(parts).sum()
+
+
+def _chunk_loss(hidden: torch.Tensor, head: torch.nn.Module, targets: torch.Tensor, form: LogitForm) -> torch.Tensor:
+    return functional.cross_entropy(form.apply(head(hidden).float()), targets, reduction="sum")
+
+
+def _chunk_tokens(vocabulary: int) -> int:
+    return max(_SMALLEST_CHUNK, _CHUNK_BYTES // (4 * vocabulary))
+
+
+class _FrozenHeadLoss(torch.autograd.Function):
+    """Cross entropy behind a frozen head. The gradient for `hidden` is made in the forward pass, while a chunk's logits are there."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, targets: torch.Tensor, form: LogitForm
+    ) -> torch.Tensor:
+        size = _chunk_tokens(weight.shape[0])
+        precise = torch.promote_types(hidden.dtype, torch.float32)
+        total = torch.zeros((), dtype=precise, device=hidden.device)
+        grad = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
+        for start in range(0, len(targets), size):
+            part, target = hidden[start : start + size], targets[start : start + size]
+            logits = form.apply(functional.linear(part, weight, bias).to(precise))
+            chosen = logits.gather(1, target.unsqueeze(1))
+            # One buffer becomes the shifted logits, their exponentials, then the softmax: at most one more is held, for the cap's derivative.
+            peak = logits.amax(1, keepdim=True)
+            softmax = torch.sub(logits, peak) if form.softcap else logits.sub_(peak)
+            normaliser = softmax.exp_().sum(1, keepdim=True)
+            total += (normaliser.log() + peak - chosen).sum()
+            if grad is None:
+                continue
+            softmax.div_(normaliser)[torch.arange(len(target), device=target.device), target] -= 1
+            torch.mm(form.backward(softmax, logits).to(hidden.dtype), weight, out=grad[start : start + size])
+        ctx.save_for_backward(grad)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, upstream: torch.Tensor) -> tuple[torch.Tensor | None, None, None, None, None]:
+        (grad,) = ctx.saved_tensors
+        return (grad * upstream.to(grad.dtype) if grad is not None else None), None, None, None, None

@@ -1,0 +1,172 @@
+"""The training stage's front door: rows of the data stage to tokens, tokens to an adapter."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import torch
+from peft import PeftModel
+
+from luthier.config.schema import RunConfig
+from luthier.core.errors import DataError, Problem, TrainingError
+from luthier.core.events import EventLog
+from luthier.core.files import read_json, read_jsonl, remove, sha256_file, write_json
+from luthier.core.records import Example, JsonObject, Plan
+from luthier.core.runs import RunFolder
+from luthier.model import device
+from luthier.model.adapters import add_lora, save_adapter, save_adapter_config
+from luthier.model.attention import use_rows
+from luthier.model.base import checkpoint_layers, load_base, parameter_counts
+from luthier.model.locate import ModelLocation, locate
+from luthier.model.tokens import EncodedRows, RowEncoder, encode_rows, first_wording, make_encoder, save_rows
+from luthier.train.batches import BatchPlan
+from luthier.train.loop import Loop, Progress, Rows, Settings, Store
+from luthier.train.objective import SupervisedObjective, trained_tokens
+from luthier.train.optim import Schedule, make_optimizer
+from luthier.train.strategy import Single
+
+VERSION = 1
+PACKAGES = ("torch", "transformers", "peft", "bitsandbytes", "tokenizers", "jinja2")
+OUTPUTS = ("train", "adapter")
+
+
+def run(config: RunConfig, folder: RunFolder, location: ModelLocation, plan: Plan, events: EventLog, key: str) -> None:
+    """Trains an adapter on the rows in `data/` and writes `train/` and `adapter/`.
+
+    Goes on from the newest complete checkpoint of the same `key`. Raises `DataError` where no row can be trained on, `TrainingError` where training
+    breaks off, and `Interrupted` after Ctrl-C or SIGTERM has saved.
+    """
+    device.apply(plan)
+    encoder = _make_encoder(config, folder, location)
+    train, validation = _encode(folder, encoder, "train"), _encode(folder, encoder, "validation")
+    if not train.rows:
+        reasons = ", ".join(f"{reason} ({count})" for reason, count in _reasons(train).items())
+        raise DataError(Problem("no row is left to train on", where="datasets", found=reasons or "an empty data set"))
+    warnings = _warnings(config, train, validation)
+    for warning in warnings:
+        events.warn(warning)
+
+    model = _make_model(config, location, plan)
+    loop, store = _make_loop(config, folder, model, Rows(train.rows, validation.rows), key)
+    steps = loop.course.steps
+    events.emit(
+        "train.start", steps=steps, rows=len(train.rows), validation_rows=len(validation.rows), device=plan.device, dtype=plan.dtype
+    )
+    try:
+        progress = loop.run(store, events)
+    except torch.OutOfMemoryError as error:
+        raise TrainingError(
+            f"the device's memory is full ({str(error).splitlines()[0]}). Lower micro_batch_size or set gradient_checkpointing: true."
+        ) from error
+
+    _write_adapter(model, encoder, folder.adapter, config.base_model)
+    summary = {
+        **_course_facts(progress, loop, train),
+        **_model_facts(model, config, location, plan),
+        "adapter_sha256": sha256_file(folder.adapter / "adapter_model.safetensors"),
+        "length": _length_facts(train, config),
+        "rejected": _reasons(train),
+        "warnings": warnings,
+    }
+    write_json(folder.train_summary, summary)
+    events.emit("train.end", **{name: summary[name] for name in ("steps", "final_loss", "final_eval_loss", "seconds", "tokens_per_second")})
+
+
+def _make_encoder(config: RunConfig, folder: RunFolder, location: ModelLocation) -> RowEncoder:
+    """The encoder of the base model's tokenizer, or of the one that `tokenizer_config` names."""
+    if config.tokenizer_config is not None:
+        location = locate(config.tokenizer_config, None, folder.hashes)
+    templates = read_json(folder.templates) if folder.templates.is_file() else {}
+    return make_encoder(location, config.token_settings(), templates, first_wording(folder.split("train")))
+
+
+def _encode(folder: RunFolder, encoder: RowEncoder, name: str) -> EncodedRows:
+    """The rows of one split as tokens, kept in `train/tokens/` too."""
+    path = folder.split(name)
+    examples = (Example.from_json(row) for row in read_jsonl(path)) if path.is_file() else iter(())
+    encoded = encode_rows(encoder, examples)
+    save_rows(folder.tokens / f"{name}.safetensors", encoded.rows)
+    return encoded
+
+
+def _make_model(config: RunConfig, location: ModelLocation, plan: Plan) -> PeftModel:
+    """The base with its fresh adapter, set to attention by rows where the run file names none."""
+    torch.manual_seed(config.seed)
+    base = load_base(location, config.base_settings(), plan)
+    if config.attn_implementation is None:
+        use_rows(base)
+    model = add_lora(base, config.lora_settings(), config.seed)
+    if config.gradient_checkpointing:
+        checkpoint_layers(base)
+    return model
+
+
+def _make_loop(config: RunConfig, folder: RunFolder, model: PeftModel, rows: Rows, key: str) -> tuple[Loop, Store]:
+    objective = SupervisedObjective(model)
+    objective.check(rows.train[0])
+    strategy = Single()
+    wrapped = strategy.wrap(model, make_optimizer(model, config.optimizer_settings()))
+    batches = BatchPlan([len(row.ids) for row in rows.train], config.batch_settings(), strategy.processes)
+    settings = Settings(config.batch_settings(), config.optimizer_settings(), config.watch_settings())
+    schedule = Schedule(config.schedule_settings(), batches.course.steps)
+    loop = Loop(wrapped, objective, strategy, schedule, batches, rows, settings)
+    return loop, Store(folder.checkpoints, key, lambda target: save_adapter_config(model, target, config.base_model))
+
+
+def _write_adapter(model: PeftModel, encoder: RowEncoder, target: Path, base_name: str) -> None:
+    """The result: what peft opens, with the tokenizer and the chat template that the rows were rendered with."""
+    remove(target)
+    save_adapter(model, target, base_name)
+    encoder.tokenizer.save(target, encoder.template.text)
+    write_json(target / "generation_config.json", model.get_base_model().generation_config.to_diff_dict())
+
+
+def _warnings(config: RunConfig, train: EncodedRows, validation: EncodedRows) -> list[str]:
+    """What the user should know before the first step."""
+    found = []
+    for name, encoded in (("train", train), ("validation", validation)):
+        for reason, count in _reasons(encoded).items():
+            found.append(f"{count} rows of {name} are left out: {reason}")
+    asked = [name for name in ("eval_strategy", "eval_steps", "evals_per_epoch") if getattr(config, name) not in (None, "no", 0)]
+    if asked and not validation.rows:
+        found.append(f"{asked[0]} is set, but there are no validation rows: nothing is evaluated during training")
+    return found
+
+
+def _reasons(encoded: EncodedRows) -> dict[str, int]:
+    return dict(sorted(Counter(reject.reason for reject in encoded.rejects).items()))
+
+
+def _course_facts(progress: Progress, loop: Loop, train: EncodedRows) -> JsonObject:
+    """What happened; `seconds` are those of the optimizer steps, without loading and evaluation."""
+    return {
+        "steps": progress.step,
+        "epochs": round(loop.course.epoch_at(progress.step), 4),
+        "rows": len(train.rows),
+        "tokens_per_epoch": sum(len(row.ids) for row in train.rows),
+        "trained_tokens": progress.trained_tokens,
+        "trained_tokens_per_epoch": sum(trained_tokens(row) for row in train.rows),
+        "first_loss": progress.first_loss,
+        "final_loss": progress.last_loss,
+        "best_eval_loss": progress.best_eval_loss,
+        "final_eval_loss": progress.final_eval_loss,
+        "seconds": round(progress.seconds, 3),
+        "tokens_per_second": round(progress.tokens / progress.seconds, 1) if progress.seconds else 0.0,
+    }
+
+
+def _model_facts(model: PeftModel, config: RunConfig, location: ModelLocation, plan: Plan) -> JsonObject:
+    trained, total = parameter_counts(model)
+    quantization = "nf4" if config.load_in_4bit else "none"
+    return {
+        "peak_memory_bytes": device.peak_memory_bytes(plan),
+        "trainable_parameters": trained,
+        "total_parameters": total,
+        "base": {"name": config.base_model, "identity": location.identity, "quantization": quantization, "dtype": plan.dtype},
+    }
+
+
+def _length_facts(train: EncodedRows, config: RunConfig) -> JsonObject:
+    """What became of rows over `sequence_len`."""
+    return {"strategy": config.excess_length_strategy, "over_length": len(train.over_length), "ids": train.over_length}

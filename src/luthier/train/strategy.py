@@ -1,0 +1,97 @@
+"""How a model is held and stepped: the second seam of training. The loop calls these and nothing else, so that several processes join here."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from peft import PeftModel
+
+from luthier.core.records import JsonObject
+from luthier.model.adapters import adapter_weights, load_weights, trainable
+from luthier.train.optim import load_optimizer_state, optimizer_state, set_learning_rate
+
+
+class Strategy(Protocol):
+    """What the loop needs of one process or of many."""
+
+    rank: int
+    processes: int
+
+    def wrap(self, model: PeftModel, optimizer: torch.optim.Optimizer) -> torch.nn.Module:
+        """The model as the objective runs it; the strategy keeps it and its optimizer."""
+        ...
+
+    def total(self, number: float) -> float:
+        """The sum of `number` over all processes."""
+        ...
+
+    def backward(self, loss: torch.Tensor) -> None:
+        """Adds the gradient of `loss`."""
+        ...
+
+    def grad_norm(self) -> float:
+        """The global norm of the gradient that the next step will use."""
+        ...
+
+    def step(self, max_norm: float, learning_rate: float) -> None:
+        """Clips to `max_norm` (0 is no clipping), steps the optimizer, and clears the gradient."""
+        ...
+
+    def state(self) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor], JsonObject]:
+        """The whole adapter, and the optimizer's tensors and numbers, on the CPU."""
+        ...
+
+    def load(self, adapter: dict[str, torch.Tensor], tensors: dict[str, torch.Tensor], numbers: JsonObject) -> None:
+        """Takes back what `state` gave."""
+        ...
+
+
+class Single:
+    """One process, one device."""
+
+    rank = 0
+    processes = 1
+
+    def __init__(self) -> None:
+        self._model: PeftModel
+        self._optimizer: torch.optim.Optimizer
+        self._parameters: list[torch.nn.Parameter] = []
+        self._norm: torch.Tensor | None = None
+
+    def wrap(self, model: PeftModel, optimizer: torch.optim.Optimizer) -> torch.nn.Module:
+        """The model itself."""
+        self._model, self._optimizer = model, optimizer
+        self._parameters = [value for _, value in trainable(model)]
+        return model
+
+    def total(self, number: float) -> float:
+        """The number itself."""
+        return number
+
+    def backward(self, loss: torch.Tensor) -> None:
+        """Adds the gradient of `loss`."""
+        loss.backward()
+
+    def grad_norm(self) -> float:
+        """The Euclidean norm over all gradients."""
+        self._norm = torch.nn.utils.get_total_norm([value.grad for value in self._parameters if value.grad is not None])
+        return self._norm.item()
+
+    def step(self, max_norm: float, learning_rate: float) -> None:
+        """Clips by the norm that `grad_norm` measured, steps, and frees the gradients."""
+        if max_norm and self._norm is not None:
+            torch.nn.utils.clip_grads_with_norm_(self._parameters, max_norm, self._norm)
+        set_learning_rate(self._optimizer, learning_rate)
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        self._norm = None
+
+    def state(self) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor], JsonObject]:
+        """The adapter's weights, the optimizer's tensors and its numbers."""
+        return adapter_weights(self._model), *optimizer_state(self._optimizer, self._model)
+
+    def load(self, adapter: dict[str, torch.Tensor], tensors: dict[str, torch.Tensor], numbers: JsonObject) -> None:
+        """Puts weights and optimizer back."""
+        load_weights(self._model, adapter)
+        load_optimizer_state(self._optimizer, self._model, tensors, numbers)

@@ -1,0 +1,154 @@
+"""`kill -9` at any moment: the run goes on from its last checkpoint and ends with the bytes of the unbroken run."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import pytest
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from training_driver import STEPS, train
+from training_parts import qwen
+
+from luthier.core.files import sha256_file
+from luthier.core.records import Example, Message, Origin
+from luthier.core.runs import RunFolder
+
+TEMPLATE_TOKENS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
+
+
+def write_base(folder: Path) -> None:
+    """A random model with a tokenizer that knows bytes and the template's tokens."""
+    qwen().save_pretrained(folder)
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE({symbol: number + 3 for number, symbol in enumerate(alphabet)}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(list(TEMPLATE_TOKENS))
+    tokenizer.save(str(folder / "tokenizer.json"))
+    settings = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<|im_end|>", "pad_token": "<|endoftext|>"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+
+
+def write_rows(folder: RunFolder, count: int) -> None:
+    folder.data.mkdir(parents=True)
+    for name, rows in (("train", range(count)), ("validation", range(count, count + 6)), ("test", range(0))):
+        lines = []
+        for number in rows:
+            messages = (Message("user", f"print {number}"), Message("assistant", f"echo {number * number}"))
+            example = Example(f"row{number}", messages, Origin("test", 1, file="rows.jsonl", line=number + 1))
+            lines.append(json.dumps(example.to_json()))
+        folder.split(name).write_text("".join(line + "\n" for line in lines))
+    folder.templates.write_text("{}")
+
+
+# Children are forked from a server that has imported everything: the time goes into training, not into imports.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["training_driver"])
+
+
+def start(folder: Path, base: Path) -> BaseProcess:
+    process = PROCESSES.Process(target=train, args=(str(folder), str(base)))
+    process.start()
+    return process
+
+
+def finish(folder: Path, base: Path) -> None:
+    process = start(folder, base)
+    process.join(120)
+    assert process.exitcode == 0, (folder / "problem.txt").read_text()
+
+
+def steps_done(folder: Path) -> int:
+    events = folder / "events.jsonl"
+    return events.read_text().count('"train.step"') if events.is_file() else 0
+
+
+def wait_for(process: BaseProcess, what: Callable[[], bool]) -> None:
+    """Until `what` holds; the process must still be at work."""
+    deadline = time.monotonic() + 60
+    while not what():
+        assert process.is_alive(), "the training ended before it could be stopped"
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    path = tmp_path_factory.mktemp("base")
+    write_base(path)
+    return path
+
+
+def make_run(folder: Path) -> Path:
+    write_rows(RunFolder(folder), 60)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(base, tmp_path_factory):
+    """The unbroken run."""
+    folder = make_run(tmp_path_factory.mktemp("whole") / "run")
+    finish(folder, base)
+    assert json.loads((folder / "train" / "summary.json").read_text())["steps"] == STEPS
+    return folder
+
+
+def adapter_hash(folder: Path) -> str:
+    return sha256_file(folder / "adapter/adapter_model.safetensors")
+
+
+def test_killed_at_three_random_moments_it_ends_with_the_same_bytes(base, whole, tmp_path):
+    broken = make_run(tmp_path / "broken")
+    draw = random.Random(os.urandom(8))
+    # The first two leave a checkpoint behind, or not, as it comes; a run that is killed begins again after its last one.
+    for wanted in (draw.randint(1, 9), draw.randint(6, 9), draw.randint(6, 12)):
+        process, before = start(broken, base), steps_done(broken)
+        wait_for(process, lambda before=before, wanted=wanted: steps_done(broken) - before >= wanted)
+        time.sleep(draw.random() * 0.02)
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+    assert not (broken / "adapter").exists()
+    finish(broken, base)
+    assert (broken / "events.jsonl").read_text().count("goes on after step") >= 2
+    for name in ("adapter/adapter_model.safetensors", "adapter/adapter_config.json", "adapter/tokenizer.json"):
+        assert sha256_file(broken / name) == sha256_file(whole / name), name
+    one, other = (json.loads((folder / "train" / "summary.json").read_text()) for folder in (whole, broken))
+    for key in ("steps", "trained_tokens", "first_loss", "final_loss", "best_eval_loss", "final_eval_loss", "adapter_sha256"):
+        assert one[key] == other[key], key
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_polite_stop_saves_and_the_next_run_goes_on(base, whole, tmp_path, number):
+    stopped = make_run(tmp_path / "stopped")
+    process = start(stopped, base)
+    wait_for(process, lambda: steps_done(stopped) >= 3)
+    os.kill(process.pid, number)
+    process.join(60)
+    assert process.exitcode == 1
+    assert "Interrupted: stopped after step" in (stopped / "problem.txt").read_text()
+    assert list((stopped / "checkpoints").glob("checkpoint-*/COMPLETE"))
+    finish(stopped, base)
+    assert adapter_hash(stopped) == adapter_hash(whole)
+
+
+def test_a_cut_checkpoint_is_passed_over_with_a_warning(base, whole, tmp_path):
+    cut = make_run(tmp_path / "cut")
+    process = start(cut, base)
+    wait_for(process, lambda: len(list((cut / "checkpoints").glob("checkpoint-*/COMPLETE"))) == 2)
+    process.kill()
+    process.join()
+    newest = max((cut / "checkpoints").glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
+    file = newest / "optimizer.safetensors"
+    file.write_bytes(file.read_bytes()[:100])
+    finish(cut, base)
+    assert f"{newest.name} is passed over: optimizer.safetensors" in (cut / "events.jsonl").read_text()
+    assert adapter_hash(cut) == adapter_hash(whole)

@@ -1,0 +1,154 @@
+"""The merged model answers as base and adapter do: in float32 within 1e-4, in bfloat16 within what rounding the weights costs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from transformers import AutoModelForCausalLM, Qwen2Config, Qwen2ForCausalLM
+
+from luthier.config.schema import BaseSettings
+from luthier.core.records import Plan
+from luthier.export.merge import MergeError, Tail, compare, hold, logits_of, merge, tolerance_for, write_merged
+from luthier.model.locate import ModelLocation
+
+ROWS = [[5, 17, 99, 3, 250, 8], [1, 2, 3], list(range(40, 90))]
+TAIL = Tail((7, 9), 0)
+FLOAT32 = Plan(device="cpu", device_name="", dtype="float32", threads=2)
+
+
+def _base(folder: Path, tied: bool) -> ModelLocation:
+    torch.manual_seed(3)
+    config = Qwen2Config(
+        vocab_size=300, hidden_size=64, intermediate_size=160, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2,
+        max_position_embeddings=128, tie_word_embeddings=tied, initializer_range=0.08,
+    )  # fmt: skip
+    Qwen2ForCausalLM(config).to(torch.bfloat16).save_pretrained(folder)
+    return ModelLocation("tiny", folder, "sha256:0")
+
+
+def _adapter(base: ModelLocation, folder: Path) -> Path:
+    """An adapter whose B is not zero, so that it changes the answers clearly."""
+    model = AutoModelForCausalLM.from_pretrained(base.path, dtype=torch.float32)
+    settings = LoraConfig(r=4, lora_alpha=8, target_modules="all-linear", task_type="CAUSAL_LM")
+    adapted = get_peft_model(model, settings)
+    torch.manual_seed(5)
+    with torch.no_grad():
+        for name, value in adapted.named_parameters():
+            if ".lora_B." in name:
+                value.normal_(std=0.05)
+    adapted.save_pretrained(folder)
+    return folder
+
+
+def _settings(load_in_4bit: bool = False) -> BaseSettings:
+    return BaseSettings(base_model="tiny", revision=None, tokenizer=None, load_in_4bit=load_in_4bit, attention=None)
+
+
+def _load(folder: Path) -> Qwen2ForCausalLM:
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_merged_float32_logits_are_the_adapters(tmp_path: Path, tied: bool) -> None:
+    base = _base(tmp_path / "base", tied)
+    adapter = _adapter(base, tmp_path / "adapter")
+    expected = logits_of(PeftModel.from_pretrained(_load(base.path), adapter), ROWS)
+
+    result = merge(base, adapter, tmp_path / "merged", _settings(), FLOAT32, ROWS, TAIL)
+
+    stock = compare(logits_of(_load(tmp_path / "merged"), ROWS), expected)
+    assert stock.maximum < 1e-4
+    assert result["max_logit_difference"] < 1e-4
+    assert result["rows"] == 3
+    assert result["positions"] == sum(map(len, ROWS))
+    assert result["adapter_effect"]["mean"] > 100 * result["mean"], "an adapter that changes nothing proves nothing"
+
+
+def test_merged_bfloat16_is_within_its_stated_tolerance_and_below_the_adapters_effect(tmp_path: Path) -> None:
+    base = _base(tmp_path / "base", tied=True)
+    adapter = _adapter(base, tmp_path / "adapter")
+    plan = Plan(device="cpu", device_name="", dtype="bfloat16", threads=2)
+
+    result = merge(base, adapter, tmp_path / "merged", _settings(), plan, ROWS, TAIL)
+
+    assert result["dtype"] == "bfloat16"
+    assert result["check_dtype"] == "float32"
+    assert 0 < result["mean"] < result["mean_tolerance"] / 2
+    assert result["max_logit_difference"] < result["tolerance"] / 2
+    assert result["adapter_effect"]["mean"] > 4 * result["mean"]
+    assert _load(tmp_path / "merged").dtype == torch.float32
+    assert json.loads((tmp_path / "merged" / "config.json").read_text())["dtype"] == "bfloat16"
+
+
+def test_a_4bit_base_is_merged_into_the_published_weights_and_the_difference_is_recorded(tmp_path: Path) -> None:
+    base = _base(tmp_path / "base", tied=True)
+    adapter = _adapter(base, tmp_path / "adapter")
+
+    result = merge(base, adapter, tmp_path / "merged", _settings(load_in_4bit=True), FLOAT32, ROWS, TAIL)
+
+    assert result["dtype"] == "bfloat16"
+    assert result["max_logit_difference"] < result["tolerance"]
+    assert result["against_4bit"]["mean"] > result["mean"], "quantisation costs more than rounding, and must show"
+    whole = compare(logits_of(_load(tmp_path / "merged"), ROWS), logits_of(PeftModel.from_pretrained(_load(base.path), adapter), ROWS))
+    assert whole.mean == pytest.approx(result["mean"], rel=0.05)
+
+
+def test_a_model_without_the_adapter_or_with_twice_its_strength_is_refused(tmp_path: Path) -> None:
+    base = _base(tmp_path / "base", tied=True)
+    adapter = _adapter(base, tmp_path / "adapter")
+    expected = logits_of(PeftModel.from_pretrained(_load(base.path), adapter), ROWS)
+    settings = json.loads((adapter / "adapter_config.json").read_text())
+    (adapter / "adapter_config.json").write_text(json.dumps(settings | {"lora_alpha": 16}))
+    doubled = logits_of(PeftModel.from_pretrained(_load(base.path), adapter), ROWS)
+
+    for dtype in ("float32", "bfloat16"):
+        tolerance = tolerance_for(dtype, "float32", expected)
+        hold(compare(expected, expected), tolerance, dtype)
+        for wrong in (doubled, logits_of(_load(base.path), ROWS)):
+            with pytest.raises(MergeError, match="does not answer"):
+                hold(compare(wrong, expected), tolerance, dtype)
+
+
+def test_a_weight_that_is_not_finite_is_refused(tmp_path: Path) -> None:
+    base = _base(tmp_path / "base", tied=True)
+    model = PeftModel.from_pretrained(_load(base.path), _adapter(base, tmp_path / "adapter"))
+    with torch.no_grad():
+        next(value for name, value in model.named_parameters() if ".lora_B." in name)[0, 0] = float("nan")
+
+    with pytest.raises(MergeError, match="cannot be merged"):
+        write_merged(model, tmp_path / "merged", torch.float32, TAIL)
+
+
+def test_large_weights_are_written_in_shards_that_open_as_one(tmp_path: Path) -> None:
+    base = _base(tmp_path / "base", tied=False)
+    model = PeftModel.from_pretrained(_load(base.path), _adapter(base, tmp_path / "adapter"))
+    expected = logits_of(model, ROWS)
+
+    write_merged(model, tmp_path / "merged", torch.float32, TAIL, shard_bytes=200_000)
+
+    index = json.loads((tmp_path / "merged" / "model.safetensors.index.json").read_text())
+    shards = sorted(path.name for path in (tmp_path / "merged").glob("*.safetensors"))
+    assert len(shards) > 1
+    assert sorted(set(index["weight_map"].values())) == shards
+    assert compare(logits_of(_load(tmp_path / "merged"), ROWS), expected).maximum < 1e-4
+
+
+def test_the_merged_folder_names_its_end_and_no_place_on_this_machine(tmp_path: Path) -> None:
+    base = _base(tmp_path / "base", tied=True)
+    model = PeftModel.from_pretrained(_load(base.path), _adapter(base, tmp_path / "adapter"))
+    model.get_base_model().generation_config.temperature = 0.4  # Beside greedy search: transformers itself refuses to save this.
+
+    write_merged(model, tmp_path / "merged", torch.float32, TAIL)
+
+    generation = json.loads((tmp_path / "merged" / "generation_config.json").read_text())
+    assert generation["eos_token_id"] == [7, 9]
+    assert generation["pad_token_id"] == 0
+    assert generation["temperature"] == 0.4
+    config = json.loads((tmp_path / "merged" / "config.json").read_text())
+    assert config["use_cache"] is True
+    assert not any(str(tmp_path) in path.read_text() for path in (tmp_path / "merged").glob("*.json"))
+    assert not any("lora" in name for name in _load(tmp_path / "merged").state_dict())

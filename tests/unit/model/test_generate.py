@@ -1,0 +1,291 @@
+"""The local model's answers, token by token against `transformers.generate`, and the adapter's switch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import AutoModelForCausalLM, MistralConfig, MistralForCausalLM, PreTrainedModel, Qwen2Config, Qwen2ForCausalLM
+
+from luthier.config.schema import BaseSettings, TokenSettings
+from luthier.core.errors import ModelError
+from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationEvent, GenerationRequest, Generator, TokenEvent
+from luthier.core.records import INPUT_ROLE, Message, Plan
+from luthier.model.generate import LocalGenerator, Voice, draw, make_voices, open_local
+from luthier.model.locate import ModelLocation
+from luthier.model.tokens import TextTokenizer
+
+# Products as small as these lose more to a second thread than they win.
+torch.set_num_threads(1)
+CHATML = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+PLAN = Plan(device="cpu", device_name="test", dtype="float32", threads=1)
+SETTINGS = BaseSettings("tiny", None, None, load_in_4bit=False, attention=None)
+SIZES = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
+
+
+def save_tokenizer(folder: Path, template: str | None) -> int:
+    """A byte-level tokenizer without merges; the number of its ids."""
+    specials = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    vocabulary = {text: index for index, text in enumerate([*specials, *sorted(pre_tokenizers.ByteLevel.alphabet())])}
+    rust = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    rust.add_special_tokens(specials)
+    rust.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    rust.decoder = decoders.ByteLevel()
+    folder.mkdir(parents=True, exist_ok=True)
+    rust.save(str(folder / "tokenizer.json"))
+    config = {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>", "tokenizer_class": "PreTrainedTokenizerFast"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    if template is not None:
+        (folder / "chat_template.jinja").write_text(template)
+    return len(vocabulary)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> ModelLocation:
+    folder = tmp_path_factory.mktemp("base")
+    torch.manual_seed(5)
+    config = Qwen2Config(
+        vocab_size=save_tokenizer(folder, CHATML), max_position_embeddings=256, initializer_range=0.3, eos_token_id=2, pad_token_id=0, **SIZES
+    )
+    Qwen2ForCausalLM(config).save_pretrained(folder)
+    return ModelLocation("tiny", folder, "sha256:0")
+
+
+@pytest.fixture(scope="module")
+def adapter(base: ModelLocation, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("adapter")
+    model = get_peft_model(AutoModelForCausalLM.from_pretrained(base.path), LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM"))
+    torch.manual_seed(6)
+    with torch.no_grad():
+        for name, value in model.named_parameters():
+            if "lora_" in name:
+                value.normal_(std=0.3)
+    model.save_pretrained(folder)
+    save_tokenizer(folder, CHATML.replace("assistant", "helper"))
+    return folder
+
+
+class Plain:
+    """Prompts that are the last message's text, with stop ids of the test's own."""
+
+    def __init__(self, tokenizer: TextTokenizer, stop_ids: tuple[int, ...]) -> None:
+        self.tokenizer, self.stop_ids = tokenizer, stop_ids
+
+    def prompt(self, messages: tuple[Message, ...], tools: object = (), template: str = "") -> list[int]:
+        return self.tokenizer.encode(messages[-1].content)
+
+
+def requests(count: int = 24, **changes: object) -> list[GenerationRequest]:
+    texts = [f"{'list files ' * (number % 7)}{number}" for number in range(count)]
+    made = [GenerationRequest(str(number), (Message("user", text),), "base", max_new_tokens=40) for number, text in enumerate(texts)]
+    return [replace(request, **changes) for request in made]
+
+
+def done(events: Iterator[GenerationEvent]) -> dict[str, DoneEvent]:
+    found = {event.id: event for event in events if isinstance(event, DoneEvent)}
+    return dict(sorted(found.items()))
+
+
+def stock_answer(model: PreTrainedModel, ids: list[int], stop_ids: tuple[int, ...]) -> list[int]:
+    """What `transformers` answers greedily, the stop token left out."""
+    output = model.generate(
+        torch.tensor([ids]), attention_mask=torch.ones(1, len(ids)), max_new_tokens=40, do_sample=False, pad_token_id=0, eos_token_id=list(stop_ids)
+    )
+    answer = output[0, len(ids) :].tolist()
+    return answer[:-1] if answer[-1] in stop_ids else answer
+
+
+def common_stops(model: PreTrainedModel, tokenizer: TextTokenizer) -> tuple[int, ...]:
+    """Two tokens that the random model often says, so that answers end at many lengths."""
+    said: dict[int, int] = {}
+    for request in requests():
+        for token in set(stock_answer(model, tokenizer.encode(request.messages[-1].content), (2,))[5:]):
+            said[token] = said.get(token, 0) + 1
+    return tuple(sorted(said, key=lambda token: (abs(said[token] - 9), token))[:2])
+
+
+def mistral() -> PreTrainedModel:
+    """A model whose window of 16 tokens is shorter than its prompts."""
+    torch.manual_seed(8)
+    config = MistralConfig(vocab_size=259, sliding_window=16, initializer_range=0.3, max_position_embeddings=256, eos_token_id=2, **SIZES)
+    return MistralForCausalLM(config).eval()
+
+
+@pytest.mark.parametrize("kind", ["qwen", "mistral"])
+def test_greedy_answers_are_those_of_transformers(base: ModelLocation, kind: str) -> None:
+    model = AutoModelForCausalLM.from_pretrained(base.path).eval() if kind == "qwen" else mistral()
+    tokenizer = TextTokenizer.from_folder(base.path)
+    stops = common_stops(model, tokenizer)
+    voices = {"base": Voice(Plain(tokenizer, stops))}  # type: ignore[arg-type]
+    wanted = {request.id: stock_answer(model, tokenizer.encode(request.messages[-1].content), stops) for request in requests()}
+    for batch_size in (1, 5, 24):
+        found = done(LocalGenerator(model, tokenizer, voices, batch_size).generate(requests()))
+        assert {row_id: event.text for row_id, event in found.items()} == {
+            row_id: tokenizer.decode(ids) for row_id, ids in sorted(wanted.items())
+        }
+        for row_id, event in found.items():
+            assert event.finish_reason == ("length" if len(wanted[row_id]) == 40 else "stop")
+            assert event.completion_tokens == len(wanted[row_id]) + (event.finish_reason == "stop")
+    assert len({len(ids) for ids in wanted.values()}) > 5  # Rows did leave the batch at different times.
+    assert {event.finish_reason for event in found.values()} == {"stop", "length"}
+
+
+def test_pieces_of_text_make_the_whole(base: ModelLocation) -> None:
+    with open_local(base, None, SETTINGS, PLAN) as generator:
+        told: dict[str, str] = {}
+        whole: dict[str, str] = {}
+        for event in generator.generate(requests(6)):
+            if isinstance(event, TokenEvent):
+                assert event.id not in whole
+                told[event.id] = told.get(event.id, "") + event.text
+            elif isinstance(event, DoneEvent):
+                whole[event.id] = event.text
+    assert {row_id: text for row_id, text in whole.items() if text} == told
+
+
+class Script(torch.nn.Module):
+    """A model that says the ids it is given, whatever it is asked."""
+
+    def __init__(self, ids: list[int]) -> None:
+        super().__init__()
+        self.ids, self.said = ids, 0
+        self.embedding = torch.nn.Embedding(1, 1)
+        self.config = Qwen2Config(vocab_size=259, max_position_embeddings=64, **SIZES)
+
+    def get_input_embeddings(self) -> torch.nn.Module:
+        return self.embedding
+
+    def forward(self, input_ids: torch.Tensor, **ignored: object) -> object:
+        logits = torch.zeros(len(input_ids), 1, 259)
+        logits[:, :, self.ids[self.said]] = 1
+        self.said += 1
+        return type("Output", (), {"logits": logits})
+
+
+def test_a_character_of_several_tokens_is_told_whole(base: ModelLocation) -> None:
+    tokenizer = TextTokenizer.from_folder(base.path)
+    text = "aé→😀b"
+    ids = tokenizer.encode(text)
+    assert len(ids) > len(text)
+    generator = LocalGenerator(Script([*ids, 2]), tokenizer, {"base": Voice(Plain(tokenizer, (2,)))})  # type: ignore[arg-type]
+    pieces = [event.text for event in generator.generate(requests(1)) if isinstance(event, TokenEvent)]
+    assert pieces == list(text)
+
+
+def test_the_adapter_is_switched(base: ModelLocation, adapter: Path) -> None:
+    stock = AutoModelForCausalLM.from_pretrained(base.path).eval()
+    with open_local(base, adapter, SETTINGS, PLAN) as generator:
+        assert isinstance(generator, Generator)
+        assert generator.names() == ("base", "tuned")
+        mixed = [replace(request, id=f"{model} {request.id}", model=model) for request in requests(6) for model in ("tuned", "base")]
+        found = done(generator.generate(mixed))
+        again = done(generator.generate(mixed[:3]))
+    assert all(found[row_id] == event for row_id, event in again.items())
+    tokenizer = TextTokenizer.from_folder(adapter)
+    tuned = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base.path), adapter).eval()
+    for request in requests(6):
+        text = request.messages[0].content
+        asked = {"base": f"<|im_start|>user\n{text}<|im_end|>\n<|im_start|>assistant\n"}
+        asked["tuned"] = asked["base"].replace("assistant", "helper")  # The template saved beside the adapter.
+        for name, model in (("base", stock), ("tuned", tuned)):
+            wanted = stock_answer(model, tokenizer.encode(asked[name]), (2,))
+            assert found[f"{name} {request.id}"].text == tokenizer.decode(wanted)
+            assert found[f"{name} {request.id}"].prompt_tokens == len(tokenizer.encode(asked[name]))
+
+
+def test_a_base_without_a_template_is_asked_as_the_tuned_model(base: ModelLocation, adapter: Path, tmp_path: Path) -> None:
+    save_tokenizer(tmp_path, None)
+    bare = ModelLocation("bare", tmp_path, "sha256:0")
+    tokenizer = TextTokenizer.from_folder(adapter)
+    messages = (Message("user", "x"),)
+    voices = make_voices(bare, tokenizer, True, {"shout": "!{{ messages[0].content }}"})
+    assert voices["base"].prompt(messages) == voices["tuned"].prompt(messages)
+    assert tokenizer.decode(voices["base"].prompt(messages, template="shout")) == "!x"
+    with pytest.raises(ModelError, match="neither the base model nor the adapter"):
+        make_voices(bare, TextTokenizer.from_folder(tmp_path), False, {})
+
+
+def test_rows_with_a_wording_of_their_own(base: ModelLocation, adapter: Path) -> None:
+    tokenizer = TextTokenizer.from_folder(adapter)
+    tokens = TokenSettings(None, None, "Be brief.", train_on_inputs=False, sequence_len=64, excess_length_strategy="drop")
+    voices = make_voices(base, tokenizer, True, {"shout": "!{{ messages[0].content }}"}, tokens)
+    messages = (Message("user", "sum"), Message(INPUT_ROLE, "1 2"))
+
+    def text(name: str, template: str = "") -> str:
+        return tokenizer.decode(voices[name].prompt(messages, template=template), skip_special=False)
+
+    assert "!sum" in text("tuned", "shout")
+    assert text("tuned").startswith("<|im_start|>system\nBe brief.<|im_end|>\n")
+    # The base is asked in its own words, which know neither the wording nor the role `input`.
+    assert text("base", "shout") == text("base") == "<|im_start|>user\nsum\n\n1 2<|im_end|>\n<|im_start|>assistant\n"
+    with pytest.raises(ModelError, match="wording that is not known"):
+        voices["tuned"].prompt(messages, template="whisper")
+
+
+def test_what_cannot_be_asked_is_an_event(base: ModelLocation, adapter: Path) -> None:
+    ok, long, unknown, unworded = requests(4)
+    long = replace(long, messages=(Message("user", "x" * 300),))
+    with open_local(base, adapter, SETTINGS, PLAN) as generator:
+        asked = [ok, long, replace(unknown, model="other"), replace(unworded, model="tuned", template="whisper")]
+        events = list(generator.generate(asked))
+    errors = {event.id: event.message for event in events if isinstance(event, ErrorEvent)}
+    assert errors.keys() == {"1", "2", "3"}
+    assert "positions" in errors["1"]
+    assert "base, tuned" in errors["2"]
+    assert "whisper" in errors["3"]
+    assert done(iter(events)).keys() == {"0"}
+
+
+def test_closing_stops_and_frees_the_generator(base: ModelLocation, adapter: Path) -> None:
+    with open_local(base, adapter, SETTINGS, PLAN) as generator:
+        fresh = done(generator.generate(requests(2, model="tuned")))
+        running = generator.generate(requests(2))
+        next(running)
+        with pytest.raises(RuntimeError, match="answering already"):
+            next(generator.generate(requests(2)))
+        running.close()
+        assert done(generator.generate(requests(2, model="tuned"))) == fresh  # The adapter is on again.
+
+
+def test_draws_depend_on_the_seed_alone(base: ModelLocation) -> None:
+    with open_local(base, None, SETTINGS, PLAN, batch_size=8) as generator:
+        first = done(generator.generate(requests(8, temperature=1.0, top_p=0.9, seed=3)))
+        alone = {row_id: event for request in requests(8, temperature=1.0, top_p=0.9, seed=3) for row_id, event in done(generator.generate([request])).items()}
+        other = done(generator.generate(requests(8, temperature=1.0, top_p=0.9, seed=4)))
+    assert first == alone
+    assert sum(first[row_id].text != other[row_id].text for row_id in first) > 4
+
+
+def test_a_draw_follows_the_probabilities() -> None:
+    random = torch.Generator().manual_seed(0)
+    logits = torch.tensor([0.5, 0.3, 0.15, 0.05]).log()
+    counts = torch.bincount(torch.tensor([draw(logits, 1.0, 1.0, random) for _ in range(4000)]), minlength=4) / 4000
+    assert torch.allclose(counts, torch.tensor([0.5, 0.3, 0.15, 0.05]), atol=0.03)
+    assert {draw(logits, 1.0, 0.6, random) for _ in range(200)} == {0, 1}
+    assert {draw(logits, 1.0, 0.0, random) for _ in range(20)} == {0}
+    assert {draw(logits, 0.01, 1.0, random) for _ in range(50)} == {0}
+
+
+def test_scores_are_the_summed_log_probabilities(base: ModelLocation, adapter: Path) -> None:
+    rows = [((Message("user", "x" * length),), answer) for length, answer in ((3, "ls"), (30, "find . -name x"), (1, ""), (9, "a" * 40))]
+    tokenizer = TextTokenizer.from_folder(adapter)
+    model = AutoModelForCausalLM.from_pretrained(base.path).eval()
+    with open_local(base, adapter, SETTINGS, PLAN) as generator:
+        found, tuned = generator.score(iter(rows), "base"), generator.score(rows, "tuned")
+    for (messages, answer), (score, count) in zip(rows, found, strict=True):
+        prompt = tokenizer.encode(f"<|im_start|>user\n{messages[0].content}<|im_end|>\n<|im_start|>assistant\n")
+        ids = tokenizer.encode(answer)
+        with torch.no_grad():
+            logs = model(torch.tensor([prompt + ids])).logits[0].log_softmax(-1)
+        wanted = sum(float(logs[len(prompt) + index - 1, token]) for index, token in enumerate(ids))
+        assert (score, count) == (pytest.approx(wanted, abs=1e-3), len(ids))
+    assert tuned != found

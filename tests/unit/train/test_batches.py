@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from training_parts import BATCHES
+
+from luthier.train.batches import BatchPlan, Course, Rhythm, evaluation_batches, pack, plan_epoch
+
+UNPACKED = replace(BATCHES, packing=False, micro_batch_size=2, accumulation_steps=2)
+LENGTHS = st.lists(st.integers(2, 64), min_size=1, max_size=60)
+
+
+def flat(plan):
+    return [row for step in plan for micro in step for row in micro]
+
+
+@settings(deadline=None, max_examples=60)
+@given(LENGTHS, st.integers(0, 3), st.integers(1, 3), st.booleans())
+def test_every_row_comes_once_and_bins_hold(lengths, epoch, processes, packing):
+    chosen = replace(BATCHES, packing=packing, accumulation_steps=2)
+    plan = plan_epoch(lengths, chosen, epoch, processes)
+    assert sorted(flat(plan)) == list(range(len(lengths)))
+    assert plan == plan_epoch(list(lengths), chosen, epoch, processes)
+    for step in plan:
+        assert 1 <= len(step) <= 2 * processes
+        for micro in step:
+            assert sum(lengths[row] for row in micro) <= (chosen.sequence_len * chosen.micro_batch_size)
+
+
+@settings(deadline=None)
+@given(LENGTHS)
+def test_bins_hold_and_waste_little(lengths):
+    bins = pack(range(len(lengths)), lengths, 64)
+    fills = [sum(lengths[row] for row in part) for part in bins]
+    assert max(fills) <= 64
+    # Two bins that fit into one would have been one, as long as both were open.
+    assert sum(1 for fill in fills if fill <= 32) <= 1
+
+
+def test_packing_is_dense_and_rows_stay_drawn_at_random():
+    lengths = np.random.default_rng(0).integers(10, 90, 3000).tolist()
+    plan = plan_epoch(lengths, replace(BATCHES, sequence_len=1024), 0)
+    sizes = [sum(lengths[row] for micro in step for row in micro) for step in plan]
+    assert np.mean(sizes[:-1]) > 0.98 * 2048
+    means = [np.mean([lengths[row] for micro in step for row in micro]) for step in plan[:-1]]
+    assert np.std(means) < 8  # A sort by length would spread the means over 10 to 90.
+    assert flat(plan) != flat(plan_epoch(lengths, replace(BATCHES, sequence_len=1024), 1))
+    assert flat(plan) != flat(plan_epoch(lengths, replace(BATCHES, sequence_len=1024, seed=8), 0))
+
+
+def test_order_of_the_file_is_kept_without_shuffle():
+    assert flat(plan_epoch([5] * 9, replace(UNPACKED, shuffle=False), 3)) == list(range(9))
+
+
+@pytest.mark.parametrize(
+    ("rows", "epochs", "steps", "ends"),
+    [(10, 1.0, 3, (3,)), (10, 2.0, 5, (3, 5)), (8, 3.0, 6, (2, 4, 6)), (10, 0.5, 2, (2,)), (10, 1.5, 4, (3, 4)), (1, 1.0, 1, (1,))],
+)
+def test_unpacked_steps_are_axolotls(rows, epochs, steps, ends):
+    course = BatchPlan([5] * rows, replace(UNPACKED, epochs=epochs)).course
+    assert course == Course(steps, ends)
+
+
+def test_last_short_step_is_kept():
+    steps = list(BatchPlan([5] * 10, replace(UNPACKED, epochs=1.0)).steps())
+    assert [[len(micro) for micro in step] for step in steps] == [[2, 2], [2, 2], [2]]
+
+
+def test_packed_steps_and_fractions():
+    lengths = [30] * 20  # two rows a bin, two bins a micro batch: five steps an epoch
+    assert BatchPlan(lengths, BATCHES).course == Course(5, (5,))
+    assert BatchPlan(lengths, replace(BATCHES, epochs=2.5)).course == Course(13, (5, 10, 13))
+    assert BatchPlan(lengths, replace(BATCHES, epochs=3.0, max_steps=7)).course == Course(7, (5, 7))
+    assert BatchPlan(lengths, replace(BATCHES, max_steps=100)).course == Course(5, (5,))
+
+
+@pytest.mark.parametrize("packing", [True, False])
+def test_steps_go_on_from_anywhere(packing):
+    plan = BatchPlan([20, 30, 11, 40, 7] * 7, replace(BATCHES, packing=packing, epochs=2.4))
+    whole = list(plan.steps())
+    assert len(whole) == plan.course.steps
+    for after in range(len(whole) + 1):
+        assert list(plan.steps(after)) == whole[after:]
+
+
+def test_processes_share_a_step():
+    lengths = [5] * 16
+    one = plan_epoch(lengths, replace(UNPACKED, accumulation_steps=4), 0, 1)
+    two = plan_epoch(lengths, UNPACKED, 0, 2)
+    assert one == two
+    assert [len(step[rank::2]) for step in two for rank in (0, 1)] == [2, 2, 2, 2]
+
+
+def test_epochs_done():
+    course = Course(13, (5, 10, 13))
+    assert [course.epoch_at(step) for step in (0, 1, 5, 10, 13)] == [0.0, 0.2, 1.0, 2.0, 3.0]
+
+
+def test_evaluation_holds_every_row_once():
+    lengths = [10, 60, 30, 30, 7]
+    for packing in (True, False):
+        batches = evaluation_batches(lengths, replace(BATCHES, eval_packing=packing))
+        assert Counter(row for micro in batches for row in micro) == Counter(range(5))
+
+
+@pytest.mark.parametrize(
+    ("rhythm", "expected"),
+    [
+        (Rhythm(None, None, None), {10, 20}),
+        (Rhythm("epoch", None, None), {10, 20}),
+        (Rhythm("no", None, None), set()),
+        (Rhythm("steps", 6, None), {6, 12, 18}),
+        (Rhythm(None, 0.3, None), {6, 12, 18}),
+        (Rhythm(None, None, 2), {5, 10, 15, 20}),
+        (Rhythm(None, None, 0), set()),
+        (Rhythm(None, 7.0, None), {7, 14}),
+    ],
+)
+def test_rhythm(rhythm, expected):
+    assert rhythm.steps(Course(20, (10, 20)), 2.0) == expected
+
+
+def test_once_in_one_epoch_is_its_end():
+    assert Rhythm(None, None, 1).steps(Course(8, (8,)), 1.0) == {8}

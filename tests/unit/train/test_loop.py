@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from training_parts import LORA, adapted, by_rows, make_loop, qwen, rows, write_nothing
+
+from luthier.core.errors import Interrupted, TrainingError
+from luthier.core.events import EventLog
+from luthier.model.adapters import adapter_weights
+from luthier.model.tokens import TokenRow
+from luthier.train.checkpoint import list_checkpoints
+from luthier.train.loop import Store, stop_request
+
+
+def run(tmp_path, loop, listener=None):
+    seen = []
+    listeners = [seen.append] + ([listener] if listener else [])
+    loop.run(Store(tmp_path / "checkpoints", "key", write_nothing), EventLog(None, listeners))
+    return seen
+
+
+def of(events, name):
+    return [event for event in events if event["event"] == name]
+
+
+def test_loss_falls_and_everything_is_told(tmp_path):
+    data = rows(24)
+    loop = make_loop(adapted(by_rows(qwen())), data, rows(5, seed=9), epochs=3.0, save_strategy="epoch")
+    events = run(tmp_path, loop)
+    steps = of(events, "train.step")
+    assert [event["step"] for event in steps] == list(range(1, loop.course.steps + 1))
+    assert steps[-1]["loss"] < steps[0]["loss"] - 0.3
+    assert steps[-1]["tokens"] == 3 * sum(len(row.ids) for row in data)
+    assert steps[-1]["trained_tokens"] == 3 * sum(int(row.trained[1:].sum()) for row in data)
+    assert steps[-1]["seconds_left"] == 0
+    assert [event["step"] for event in of(events, "train.eval")] == [0, *loop.course.epoch_ends]
+    assert [event["step"] for event in of(events, "train.checkpoint")] == list(loop.course.epoch_ends)
+    assert loop.progress.first_loss == pytest.approx(steps[0]["loss"])
+    assert loop.progress.best_eval_loss <= loop.progress.eval_losses[0][1]
+
+
+def test_evaluation_is_the_mean_over_trained_tokens_and_leaves_no_trace(tmp_path):
+    data, held_out = rows(10), rows(7, seed=4)
+    with_eval = make_loop(adapted(by_rows(qwen())), data, held_out, eval_strategy="steps", eval_steps=1.0)
+    without = make_loop(adapted(by_rows(qwen())), data)
+    first = of(run(tmp_path / "a", with_eval), "train.eval")[0]
+    run(tmp_path / "b", without)
+    model = adapted(by_rows(qwen()))
+    single = make_loop(model, data, held_out, eval_packing=False, eval_micro_batch_size=1)
+    alone = of(run(tmp_path / "c", single), "train.eval")[0]
+    assert first["loss"] == pytest.approx(alone["loss"], rel=1e-5)
+    assert first["trained_tokens"] == sum(int(row.trained[1:].sum()) for row in held_out)
+    for name, value in adapter_weights(with_eval._model).items():
+        assert torch.equal(value, adapter_weights(without._model)[name])
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.2])
+@pytest.mark.parametrize("optimizer", ["adamw_torch_fused", "adamw_8bit"])
+def test_resumed_is_unbroken(tmp_path, dropout, optimizer):
+    def make():
+        torch.manual_seed(0)
+        model = adapted(by_rows(qwen()), replace(LORA, dropout=dropout))
+        return make_loop(model, rows(30), rows(4, seed=2), epochs=2.0, name=optimizer, save_strategy="steps", save_steps=2, logging_steps=3)
+
+    unbroken = make()
+    told = run(tmp_path / "whole", unbroken)
+    broken = make()
+
+    def stop(event):
+        if event["event"] == "train.checkpoint" and event["step"] == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "parts", broken, stop)
+    torch.manual_seed(99)
+    resumed = make()
+    events = run(tmp_path / "parts", resumed)
+    assert of(events, "note")
+    for name, value in adapter_weights(unbroken._model).items():
+        assert torch.equal(value, adapter_weights(resumed._model)[name]), name
+    tail = of(told, "train.step")[-2:]
+    for mine, theirs in zip(of(events, "train.step")[-2:], tail, strict=True):
+        assert {key: mine[key] for key in ("step", "loss", "tokens", "trained_tokens")} == {key: theirs[key] for key in ("step", "loss", "tokens", "trained_tokens")}
+    assert resumed.progress.eval_losses == unbroken.progress.eval_losses
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_after_the_step_and_saves(tmp_path, number):
+    loop = make_loop(adapted(by_rows(qwen())), rows(30), epochs=3.0)
+
+    def kill(event):
+        if event["event"] == "train.step" and event["step"] == 2:
+            os.kill(os.getpid(), number)
+
+    former = signal.getsignal(number)
+    with pytest.raises(Interrupted, match="after step 2"):
+        run(tmp_path, loop, kill)
+    assert [path.name for path in list_checkpoints(tmp_path / "checkpoints")] == ["checkpoint-2"]
+    assert signal.getsignal(number) is former
+
+
+def test_the_second_signal_is_the_systems():
+    with stop_request() as asked:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert asked()
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_loss_that_is_not_finite_stops_before_the_step(tmp_path):
+    model = adapted(by_rows(qwen()))
+    with torch.no_grad():
+        model.get_base_model().model.norm.weight[3] = float("nan")
+    before = {name: value.clone() for name, value in adapter_weights(model).items()}
+    with pytest.raises(TrainingError, match=r"loss is nan at step 1.*model.norm.weight.*damaged.*row\d"):
+        run(tmp_path, make_loop(model, rows(4)))
+    assert all(torch.equal(value, adapter_weights(model)[name]) for name, value in before.items())
+
+
+def test_a_rate_that_is_too_high_is_named(tmp_path):
+    model = adapted(by_rows(qwen()))
+    loop = make_loop(model, rows(40), epochs=20.0, learning_rate=1e30, max_grad_norm=0.0)
+    with pytest.raises(TrainingError, match="learning_rate"):
+        run(tmp_path, loop)
+
+
+def test_an_unwritable_folder_is_told_after_the_first_step(tmp_path):
+    (tmp_path / "checkpoints").write_text("a file where the folder should be")
+    seen = []
+    with pytest.raises(TrainingError, match="cannot be written"):
+        run(tmp_path, make_loop(adapted(by_rows(qwen())), rows(30), epochs=3.0), seen.append)
+    assert len(of(seen, "train.step")) == 1
+
+
+def test_limit_of_checkpoints_and_best(tmp_path):
+    loop = make_loop(adapted(by_rows(qwen())), rows(30), epochs=3.0, save_strategy="steps", save_steps=1, save_total_limit=2)
+    run(tmp_path / "a", loop)
+    last = loop.course.steps
+    assert [path.name for path in list_checkpoints(tmp_path / "a" / "checkpoints")] == [f"checkpoint-{last - 1}", f"checkpoint-{last}"]
+    best = make_loop(adapted(by_rows(qwen())), rows(30), rows(30), epochs=3.0, save_strategy="best", eval_strategy="steps", eval_steps=2)
+    events = run(tmp_path / "b", best)
+    losses, lowest, expected = of(events, "train.eval"), float("inf"), []
+    for event in losses:
+        if event["loss"] < lowest:
+            lowest = event["loss"]
+            expected += [event["step"]] if event["step"] else []
+    assert [event["step"] for event in of(events, "train.checkpoint")] == expected
+    assert expected
+
+
+def test_clipping(tmp_path):
+    norms = []
+    for limit in (0.0, 1e-9):
+        model = adapted(by_rows(qwen()))
+        before = adapter_weights(model)
+        before = {name: value.clone() for name, value in before.items()}
+        run(tmp_path / str(limit), make_loop(model, rows(4), max_grad_norm=limit, max_steps=1, adam_epsilon=1.0, epsilon=1.0, name="adamw_torch", warmup_steps=0))
+        norms.append(sum((value - before[name]).norm() for name, value in adapter_weights(model).items()))
+    assert norms[1] < 1e-6 * norms[0]
+
+
+def test_rows_whose_first_token_alone_is_trained_carry_no_loss(tmp_path):
+    row = TokenRow("only-first", np.array([5, 6, 7], dtype=np.int32), np.array([True, False, False]))
+    loop = make_loop(adapted(by_rows(qwen())), [row, *rows(3)])
+    assert np.isfinite(of(run(tmp_path, loop), "train.step")[0]["loss"])
