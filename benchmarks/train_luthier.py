@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from datetime import datetime
+from importlib import metadata
 from itertools import pairwise
 from pathlib import Path
 
-import peft
 import torch
-import transformers
 
-import luthier
 from luthier.config.schema import RunConfig
 from luthier.core.events import EventLog
 from luthier.core.files import read_json, remove, write_json, write_jsonl
@@ -53,19 +52,27 @@ def main() -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     plan = Plan(device=device, device_name="", dtype=job["dtype"], threads=job["threads"])
     steps: list[dict[str, object]] = []
-    events = EventLog(None, [lambda event: steps.append(event) if event["event"] in ("train.start", "train.step") else None])
+    processor: list[float] = []
+
+    def listen(event: dict[str, object]) -> None:
+        if event["event"] in ("train.start", "train.step"):
+            steps.append(event)
+            processor.append(time.process_time())
+
+    events = EventLog(None, [listen])
     stage.run(config, folder, locate(job["base"], None, folder.hashes), plan, events, "benchmark")
     times = [datetime.fromisoformat(str(event["time"])) for event in steps]
     totals = [0, *(event["tokens"] for event in steps[1:])]
     summary = read_json(folder.train_summary)
     result = {
         "seconds": [(after - before).total_seconds() for before, after in pairwise(times)],
+        "processor_seconds": [after - before for before, after in pairwise(processor)],
         "tokens": [after - before for before, after in pairwise(totals)],
         "losses": [event["loss"] for event in steps[1:]],
         "grad_norms": [event["grad_norm"] for event in steps[1:]],
         "peak_memory_bytes": summary["peak_memory_bytes"],
         "trained_tokens": summary["trained_tokens"],
-        "versions": {module.__name__: module.__version__ for module in (luthier, transformers, peft, torch)},
+        "versions": {name: metadata.version(name) for name in ("luthier", "transformers", "peft", "torch")},
     }
     print(json.dumps(result))
 

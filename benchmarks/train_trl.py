@@ -2,7 +2,8 @@
 
     python train_trl.py '{"base": ..., "rows": ..., "adapter": ..., "out": ..., ...}'
 
-Prints one JSON line: seconds and non-padding tokens of each step, the losses, versions, and peak memory. Writes the trained adapter to `out`.
+Prints one JSON line: seconds and non-padding tokens of each step, the losses, versions, and peak memory. Writes the trained
+adapter to `out`.
 """
 
 import json
@@ -24,22 +25,24 @@ job = json.loads(sys.argv[1])
 torch.set_num_threads(job["threads"])
 cpu = not torch.cuda.is_available()
 seconds: list[float] = []
+processor_seconds: list[float] = []
 
 
 class Clock(TrainerCallback):
     """Times each optimizer step; fetching the batch lies outside, in the peer's favour."""
 
-    started = 0.0
+    started = processor = 0.0
 
     def on_step_begin(self, *_, **__):
         if not cpu:
             torch.cuda.synchronize()
-        self.started = time.perf_counter()
+        self.started, self.processor = time.perf_counter(), time.process_time()
 
     def on_step_end(self, *_, **__):
         if not cpu:
             torch.cuda.synchronize()
         seconds.append(time.perf_counter() - self.started)
+        processor_seconds.append(time.process_time() - self.processor)
 
 
 class InOrder(SFTTrainer):
@@ -85,6 +88,7 @@ print(
     json.dumps(
         {
             "seconds": seconds,
+            "processor_seconds": processor_seconds,
             "tokens": [after - before for before, after in zip([0, *seen], seen, strict=False)],
             "losses": [entry["loss"] for entry in log],
             "grad_norms": [entry["grad_norm"] for entry in log],

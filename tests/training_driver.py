@@ -2,20 +2,49 @@
 
 from __future__ import annotations
 
+import json
 import traceback
 from pathlib import Path
 
 import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from luthier.config.schema import RunConfig
 from luthier.core.events import EventLog
-from luthier.core.records import Plan
+from luthier.core.records import Example, Message, Origin, Plan
 from luthier.core.runs import RunFolder
 from luthier.model.locate import locate
 from luthier.train import stage
+from training_parts import qwen
 
-STEPS = 36
+STEPS = 24
 PLAN = Plan("cpu", "test", "float32", threads=1)
+TEMPLATE_TOKENS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
+
+
+def write_base(folder: Path) -> None:
+    """A random model with a tokenizer that knows bytes and the template's tokens."""
+    qwen().save_pretrained(folder)
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE({symbol: number for number, symbol in enumerate([*TEMPLATE_TOKENS, *alphabet])}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(list(TEMPLATE_TOKENS))
+    tokenizer.save(str(folder / "tokenizer.json"))
+    settings = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<|im_end|>", "pad_token": "<|endoftext|>"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+
+
+def write_rows(folder: RunFolder, count: int) -> None:
+    folder.data.mkdir(parents=True)
+    for name, rows in (("train", range(count)), ("validation", range(count, count + 6)), ("test", range(0))):
+        lines = []
+        for number in rows:
+            messages = (Message("user", f"print {number}"), Message("assistant", f"echo {number * number}"))
+            example = Example(f"row{number}", messages, Origin("test", 1, file="rows.jsonl", line=number + 1))
+            lines.append(json.dumps(example.to_json()))
+        folder.split(name).write_text("".join(line + "\n" for line in lines))
+    folder.templates.write_text("{}")
 
 
 def train(path: str, base: str) -> None:
@@ -37,9 +66,9 @@ def train(path: str, base: str) -> None:
         gradient_accumulation_steps=2,
         optimizer="adamw_8bit",
         save_strategy="steps",
-        save_steps=5,
+        save_steps=4,
         save_total_limit=2,
-        eval_steps=12,
+        eval_steps=8,
         chat_template="chatml",
         logging_steps=1,
     )

@@ -68,7 +68,14 @@ def qwen(attention: str = "sdpa", dtype: torch.dtype = torch.float32, **changes:
 def llama(**changes: object) -> PreTrainedModel:
     """A Llama of two layers with random weights and a head of its own."""
     config = LlamaConfig(
-        **{"vocab_size": VOCABULARY, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4, **changes}
+        **{
+            "vocab_size": VOCABULARY,
+            "hidden_size": 64,
+            "intermediate_size": 96,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            **changes,
+        }
     )
     torch.manual_seed(4)
     return LlamaForCausalLM._from_config(config, attn_implementation="sdpa").requires_grad_(False)
@@ -126,7 +133,9 @@ def make_loop(model: PeftModel, train: list[TokenRow], validation: list[TokenRow
     wrapped = strategy.wrap(model, make_optimizer(model, optimizer))
     plan = BatchPlan([len(row.ids) for row in train], batches)
     course = Schedule(schedule, plan.course.steps)
-    return Loop(wrapped, SupervisedObjective(model), strategy, course, plan, Rows(train, validation or []), Settings(batches, optimizer, watch))
+    return Loop(
+        wrapped, SupervisedObjective(model), strategy, course, plan, Rows(train, validation or []), Settings(batches, optimizer, watch)
+    )
 
 
 def _changed(settings: object, changes: dict[str, object]) -> object:

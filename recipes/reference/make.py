@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+
 from luthier import cli
 from luthier.config import names
 from luthier.config.schema import (

@@ -20,6 +20,6 @@ __all__ = ["load"]
 
 def load(path: str | Path, overrides: Mapping[str, object] | None = None) -> Experiment:
     """The experiment of run file `path`, with `overrides` (dotted key to value) applied; `ConfigError` lists everything wrong."""
-    from luthier.pipeline.experiment import Experiment  # noqa: PLC0415 - importing `luthier` must stay instant.
+    from luthier.pipeline.experiment import Experiment
 
     return Experiment.load(path, overrides or {})

@@ -1,4 +1,4 @@
-"""What a person sees while a run is at work: one progress line with rate and time left, log lines in fixed columns, a summary with paths."""
+"""What a person sees while a run is at work: a progress line with rate and time left, log lines in fixed columns, a summary."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 import pytest
+
 from luthier import cli
 
 HERE = Path(__file__).parent

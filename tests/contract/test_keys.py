@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from luthier.config import names
 from luthier.config.schema import DatasetEntry, EvaluateSection, MessageFields, PromptFormat, RunConfig, SplitSection, stage_of
 

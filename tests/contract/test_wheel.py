@@ -43,7 +43,8 @@ def site(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def try_in(site: Path, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    code = f"import sys; sys.path.insert(0, {str(site)!r}); import luthier.cli; assert luthier.__file__.startswith({str(site)!r}); luthier.cli.main()"
+    start = f"import sys; sys.path.insert(0, {str(site)!r}); import luthier.cli"
+    code = f"{start}; assert luthier.__file__.startswith({str(site)!r}); luthier.cli.main()"
     return subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, cwd=folder, check=False)
 
 

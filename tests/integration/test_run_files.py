@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import luthier
 import pytest
+
+import luthier
 from luthier.core.runs import RunFolder
 
 ROOT = Path(__file__).parents[2]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from training_parts import adapted, by_rows, make_loop, qwen, rows, write_nothing
 
 from luthier.core.events import EventLog
 from luthier.model.adapters import adapter_weights
 from luthier.train.loop import Store
+from training_parts import adapted, by_rows, make_loop, qwen, rows, write_nothing
 
 
 def train(tmp_path, name, **changes):

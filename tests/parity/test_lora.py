@@ -8,13 +8,13 @@ import pytest
 import torch
 from peft import PeftModel
 from torch.nn import functional
-from training_parts import LORA, adapted, by_rows, gradients, llama, qwen, rows, shaken, stock
 
 from luthier.config.schema import LoraSettings
 from luthier.model import adapters
 from luthier.model.adapters import add_lora, save_adapter
 from luthier.model.base import checkpoint_layers, set_training
 from luthier.train.objective import LogitForm, SupervisedObjective, head_loss
+from training_parts import LORA, adapted, by_rows, gradients, llama, qwen, rows, shaken, stock
 
 
 def plain_loss(model, data):

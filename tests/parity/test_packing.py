@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from training_parts import adapted, by_rows, gradients, llama, qwen, rows
 
 from luthier.train.objective import SupervisedObjective
+from training_parts import adapted, by_rows, gradients, llama, qwen, rows
 
 
 def loss_and_gradients(model, batches):

@@ -298,6 +298,7 @@ def _warnings(config: RunConfig) -> list[str]:
     alpaca = any(entry.type == "alpaca" for entry in config.datasets)
     if alpaca and re.search(r"instruct|chat|-it\b", config.base_model, re.IGNORECASE):
         warnings.append(
-            "`type: alpaca` trains an instruct base on Alpaca's wording, not on its own chat template; rows as `type: chat_template` usually do better"
+            "`type: alpaca` trains an instruct base on Alpaca's wording, not on its own chat template; "
+            "rows as `type: chat_template` usually do better"
         )
     return warnings

@@ -51,7 +51,8 @@ def _scan(document: Document, value: Any, path: KeyPath, problems: list[Problem]
                 Problem(
                     f"`{dotted(here)}` holds a secret",
                     where=document.place(here).text(),
-                    hint="take it out of the file, change it where it was issued, and name an environment variable (`api_key_env: NAME`) instead",
+                    hint="take it out of the file, change it where it was issued, "
+                    "and name an environment variable (`api_key_env: NAME`) instead",
                 )
             )
             value[part] = None
@@ -116,6 +117,10 @@ def _held_out(document: Document) -> Iterator[Problem]:
         yield _problem(
             document, ("eval_strategy",), "`eval_strategy` is written, but no rows are held out", hint="write `val_set_size: 0.05`"
         )
+    if document.value.get("save_strategy") == "best" and not held_out:
+        yield _problem(
+            document, ("save_strategy",), "`save_strategy: best` wants held-out rows", hint="write `val_set_size: 0.05`"
+        )
     numbers = [share for share in (shares.get("validation", 0), shares.get("test", 0)) if isinstance(share, int | float)]
     if sum(numbers) >= 1:
         yield _problem(
@@ -131,7 +136,7 @@ def _batches(document: Document) -> Iterator[Problem]:
     total, micro = document.value.get("batch_size"), document.value.get("micro_batch_size")
     if total is not None and micro is None:
         yield _problem(
-            document, ("batch_size",), "`batch_size` wants `micro_batch_size` beside it", hint="write the sequences of one forward pass"
+            document, ("batch_size",), "`batch_size` wants `micro_batch_size` beside it", hint="write sequences of a forward pass"
         )
     elif isinstance(total, int) and isinstance(micro, int) and micro > 0 and total % micro:
         yield _problem(

@@ -186,7 +186,7 @@ class RunConfig(Section):
     eval_strategy: Literal["no", "steps", "epoch"] | None = key(None, "train", "When the evaluation loss is measured.")
     eval_steps: Float | None = key(None, "train", "Steps (or a share below 1) between two evaluations.", gt=0)
     evals_per_epoch: Int | None = key(None, "train", "Evaluations in one epoch.", ge=0)
-    save_strategy: Literal["no", "steps", "epoch"] | None = key(None, "none", "When checkpoints are written.")
+    save_strategy: Literal["no", "steps", "epoch", "best"] | None = key(None, "none", "When checkpoints are written.")
     save_steps: Float | None = key(None, "none", "Steps (or a share below 1) between two checkpoints.", gt=0)
     saves_per_epoch: Int | None = key(None, "none", "Checkpoints in one epoch.", ge=0)
     save_total_limit: Int = key(4, "none", "Checkpoints kept.", ge=1)

@@ -97,7 +97,8 @@ class RejectLog:
         bad = {reason: count for reason, count in self.counts.most_common() if reason != DUPLICATE}
         counts = ", ".join(f"{count} x {reason}" for reason, count in bad.items())
         first = [Problem(f"{reject.reason}: {reject.detail}", where=place(reject.file, reject.line)) for reject in self._first_bad]
-        hint = "mend the rows, or raise `max_bad_rows`"
+        advice = "mend the rows, or raise `max_bad_rows`" if where == "max_bad_rows" else "mend the rows, or the entry's `type`"
+        hint = f"{advice}; every one is listed in data/rejected.jsonl of the run folder"
         return DataError([Problem(what, where=where, found=counts, hint=hint), *first])
 
     def write(self, path: Path) -> None:

@@ -24,7 +24,7 @@ _SETTINGS = (
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What the card is about. `base_identity` is `commit:<sha>` of a hub base or `sha256:<tree>` of a folder."""
+    """What the card is about. `base_identity` is `commit:<sha>` of a hub base or `sha256:<tree>` of a folder; `eos_ids` end an answer."""
 
     run: str
     base_model: str
@@ -32,6 +32,7 @@ class Subject:
     base_identity: str
     settings: Mapping[str, JsonValue]
     plan: Plan
+    eos_ids: tuple[int, ...]
 
 
 def write_card(subject: Subject, folder: RunFolder, exported: JsonObject) -> str:
@@ -98,7 +99,9 @@ def usage_code(subject: Subject, has_chat_template: bool, adapter: str = "adapte
         )
     else:
         lines.append('prompt = tokenizer("Write the beginning of a text here.", return_tensors="pt")')
-    answer = 'model.generate(**prompt, max_new_tokens=128, do_sample=False)[0, prompt["input_ids"].shape[1]:]'
+    # The base's own settings may end answers elsewhere than the run's chat template does.
+    options = ["**prompt", "max_new_tokens=128", "do_sample=False", f"eos_token_id={list(subject.eos_ids)}"]
+    answer = f'model.generate({", ".join(options)})[0, prompt["input_ids"].shape[1]:]'
     return "\n".join([*lines, f"print(tokenizer.decode({answer}, skip_special_tokens=True))"])
 
 
@@ -135,8 +138,9 @@ def _usage(subject: Subject, folder: RunFolder, exported: JsonObject) -> str:
 
 def _has_template(adapter: Path) -> bool:
     """Whether the tokenizer in `adapter` knows how a conversation is worded, in either of the two places for it."""
-    if (adapter / "chat_template.jinja").is_file():
-        return True
+    template = adapter / "chat_template.jinja"
+    if template.is_file():
+        return bool(template.read_text(encoding="utf-8").strip())
     settings = summary_or_none(adapter / "tokenizer_config.json") or {}
     return bool(settings.get("chat_template"))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +16,8 @@ from luthier.export.adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS, check_adapte
 from luthier.export.card import Subject, write_card
 from luthier.export.merge import Tail, merge
 from luthier.model.locate import ModelLocation
-from luthier.model.tokens import load_rows, make_encoder
+from luthier.model.token_file import load_rows
+from luthier.model.tokens import make_encoder
 
 VERSION = 1
 PACKAGES = ("torch", "transformers", "peft", "bitsandbytes", "tokenizers", "jinja2")
@@ -66,8 +66,9 @@ def run(config: RunConfig, folder: RunFolder, location: ModelLocation, plan: Pla
 def _export(work: _Work) -> None:
     """Fills the temporary folder. The adapter is checked whatever is asked for: every other target is made from it."""
     targets: JsonObject = {"adapter": check_adapter(work.folder.adapter)}
+    tail = _tail(work)
     if "merged" in work.config.export:
-        targets["merged"] = _merged(work)
+        targets["merged"] = _merged(work, tail)
     if "adapter" not in work.config.export:
         del targets["adapter"]
     for name in targets:
@@ -79,17 +80,18 @@ def _export(work: _Work) -> None:
         base_identity=work.location.identity,
         settings=_card_settings(work.config),
         plan=work.plan,
+        eos_ids=tail.eos_ids,
     )
     card = work.target / "README.md"
     write_text(card, write_card(subject, work.folder, targets))
     write_json(work.target / "summary.json", {"targets": targets, "card": {"path": card.name, "sha256": sha256_file(card)}})
 
 
-def _merged(work: _Work) -> JsonObject:
+def _merged(work: _Work, tail: Tail) -> JsonObject:
     started = monotonic_seconds()
     target = work.target / "merged"
     rows = check_rows(work.folder)
-    result = merge(work.location, work.folder.adapter, target, work.config.base_settings(), work.plan, rows, _tail(work))
+    result = merge(work.location, work.folder.adapter, target, work.config.base_settings(), work.plan, rows, tail)
     _copy_tokenizer(work.folder.adapter, target)
     if result["dtype"] == "bfloat16" and result["mean"] > result["adapter_effect"]["mean"] / 2:
         work.events.warn(
@@ -110,16 +112,12 @@ def check_rows(folder: RunFolder) -> list[list[int]]:
 
 
 def _tail(work: _Work) -> Tail:
-    """The ids that end an answer: those of the run's chat template first, then what the base ends with on its own."""
+    """The ids that end an answer and the one that pads, by the adapter's own tokenizer files: they are what the tuned model is asked with."""
     folder = work.folder
-    # The adapter's own tokenizer files: they are what the tuned model is asked with, whatever the base's folder holds.
     tuned = ModelLocation(work.location.name, folder.adapter, "")
     templates = read_json(folder.templates) if folder.templates.is_file() else {}
     encoder = make_encoder(tuned, work.config.token_settings(), templates)
-    stored = folder.adapter / "generation_config.json"
-    own = read_json(stored).get("eos_token_id") if stored.is_file() else None
-    base_ids: Sequence[int] = own if isinstance(own, list) else [] if own is None else [own]
-    return Tail(tuple(dict.fromkeys([*encoder.stop_ids, *base_ids])), encoder.tokenizer.pad_id)
+    return Tail(encoder.stop_ids, encoder.tokenizer.pad_id)
 
 
 def _copy_tokenizer(adapter: Path, target: Path) -> None:

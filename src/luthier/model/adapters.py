@@ -1,6 +1,7 @@
 """LoRA adapters: stock `peft` models with a faster product inside.
 
-Shapes: T tokens, I input width, O output width, R rank. The base product is `X W^T + b`, the adapter adds `s (X A^T) B^T` with `A [R, I]`, `B [O, R]`.
+Shapes: T tokens, I input width, O output width, R rank. The base product is `X W^T + b`, the adapter adds `s (X A^T) B^T` with `A
+[R, I]`, `B [O, R]`.
 """
 
 from __future__ import annotations
@@ -83,7 +84,8 @@ def trainable(model: torch.nn.Module) -> list[tuple[str, torch.nn.Parameter]]:
 def target_modules(model: PreTrainedModel, settings: LoraSettings) -> set[str] | str:
     """What peft is told to adapt: full names of modules, or one regular expression.
 
-    `all_linear` takes every linear layer, NF4 ones too, but the output head. One target that is no plain name is a regular expression on full names, as in peft.
+    `all_linear` takes every linear layer, NF4 ones too, but the output head. One target that is no plain name is a regular
+    expression on full names, as in peft.
     """
     if not settings.all_linear and len(settings.targets) == 1 and not re.fullmatch(r"[\w.]+", settings.targets[0]):
         return settings.targets[0]
@@ -167,7 +169,8 @@ class _FrozenProduct(torch.autograd.Function):
 class _AdaptedProduct(torch.autograd.Function):
     """The base product and the adapter's. Only X and the two factors are kept for the backward pass.
 
-    In float32 and float64 with many tokens the factors are added to the weight first, `W + s B A`: one product less in each direction, equal to rounding.
+    In float32 and float64 with many tokens the factors are added to the weight first, `W + s B A`: one product less in each
+    direction, equal to rounding.
     In bfloat16 they stay apart, as the small update would be lost in the weight's 8 bits.
     """
 

@@ -104,8 +104,8 @@ def _attend_by_groups(query: torch.Tensor, key: torch.Tensor, value: torch.Tenso
     sizes = [number * length for number, length in rows.groups]
     flat = [part.transpose(1, 2)[0].split(sizes) for part in (query, key, value)]  # each [N * L, heads, D]
     outputs = []
-    for (number, length), q, k, v in zip(rows.groups, *flat, strict=True):
-        q, k, v = (part.unflatten(0, (number, length)).transpose(1, 2) for part in (q, k, v))  # [N, heads, L, D]
+    for (number, length), *parts in zip(rows.groups, *flat, strict=True):
+        q, k, v = (part.unflatten(0, (number, length)).transpose(1, 2) for part in parts)  # [N, heads, L, D]
         outputs.append(attend(q, k, v).transpose(1, 2).flatten(0, 1))
     return torch.cat(outputs).unsqueeze(0)
 

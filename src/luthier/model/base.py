@@ -16,7 +16,8 @@ from luthier.model.locate import ModelLocation
 def load_base(location: ModelLocation, settings: BaseSettings, plan: Plan) -> PreTrainedModel:
     """The frozen base model on the plan's device, in the plan's number format, in evaluation mode.
 
-    With `load_in_4bit` every linear layer but the head is NF4 with double quantisation. Attention is `settings.attention`, or SDPA; training then
+    With `load_in_4bit` every linear layer but the head is NF4 with double quantisation. Attention is `settings.attention`, or
+    SDPA; training then
     changes to attention by rows. A folder that holds no causal language model in safetensors is a `ModelError`.
     """
     dtype = torch_dtype(plan)
@@ -55,7 +56,8 @@ def load_base(location: ModelLocation, settings: BaseSettings, plan: Plan) -> Pr
 def set_training(model: torch.nn.Module, training: bool) -> None:
     """Switches dropout on or off. NF4 layers stay in training mode, which changes nothing in their result.
 
-    bitsandbytes repacks an NF4 weight in place at its first forward pass in evaluation mode on some processors; no gradient passes it afterwards.
+    bitsandbytes repacks an NF4 weight in place at its first forward pass in evaluation mode on some processors; no gradient passes
+    it afterwards.
     """
     model.train(training)
     for module in model.modules():

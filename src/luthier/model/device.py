@@ -17,7 +17,8 @@ from luthier.core.errors import ModelError, Problem
 from luthier.core.records import Plan
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-# Without these a processor emulates bfloat16: measured on an AVX2 machine, products of 2,048 x 256 by 256 x 704 ran four times slower than in float32.
+# Without these a processor emulates bfloat16: measured on an AVX2 machine, products of 2,048 x 256 by 256 x 704 ran four times
+# slower than in float32.
 _FAST_BF16 = ("avx512_bf16", "amx_bf16")
 
 

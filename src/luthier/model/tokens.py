@@ -126,9 +126,14 @@ class RowEncoder:
                 marked = masks.mark_chat(messages, render, self.tokenizer.special_texts, self.settings.train_on_inputs)
         except TemplateRefusal as error:
             return _reject(example, "template_refused", str(error))
-        return marked or _reject(
-            example, "template_not_prefix_stable", f"the template `{template.name}` rewrites the turn before the answer; name another"
-        )
+        if marked is None:
+            detail = f"the template `{template.name}` rewrites the turn before the answer; name another"
+            return _reject(example, "template_not_prefix_stable", detail)
+        # A template that passes over tool calls would train empty answers.
+        calls = [call.name for message in messages for call in message.tool_calls]
+        if any(name not in piece.text for name in calls for piece in marked.pieces):
+            return _reject(example, "template_refused", f"the template `{template.name}` does not write tool calls; name another")
+        return marked
 
     def encode(self, example: Example) -> list[TokenRow] | Reject:
         """The row's tokens (several rows where a long text is cut into pieces), or why it cannot be trained on."""
@@ -196,14 +201,14 @@ def _reject(example: Example, reason: str, detail: str) -> Reject:
 def encode_rows(encoder: RowEncoder, examples: Iterable[Example]) -> EncodedRows:
     """All rows as tokens, under the run's `excess_length_strategy`; `DataError` for a long row where the strategy is `raise`."""
     result = EncodedRows([], [])
-    counts: Counter[str] = Counter()
+    counts: Counter[str] = Counter(rows=0, over_length=0, truncated=0, last_turn_only=0)
     for example, rows in _encode_in_batches(encoder, examples, counts):
         if isinstance(rows, Reject):
             result.rejects.append(rows)
             continue
         for row in rows:
             _keep(row, example, encoder.settings, result, counts)
-    result.counts.update({"rows": len(result.rows), **counts})
+    result.counts.update({**counts, "rows": len(result.rows)})
     return result
 
 

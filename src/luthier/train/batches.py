@@ -1,6 +1,7 @@
 """Which rows go into which batch: a pure function of row lengths, seed, epoch, processes and micro batch.
 
-A plan is a list of optimizer steps, a step a list of micro batches, a micro batch a list of row numbers. Nothing is dropped: the last batch and the last step of an epoch may be short.
+A plan is a list of optimizer steps, a step a list of micro batches, a micro batch a list of row numbers. Nothing is dropped: the
+last batch and the last step of an epoch may be short.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class BatchPlan:
             start = end
 
     def _course(self) -> Course:
-        """Unpacked, the steps are `ceil(rows * epochs / rows of a step)`, as Axolotl counts them; packed, those of each epoch's own packing."""
+        """Unpacked, `ceil(rows * epochs / rows of a step)`, as Axolotl counts; packed, the steps of each epoch's own packing."""
         settings = self._settings
         if not self._lengths:
             return Course(0, ())

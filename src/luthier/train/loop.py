@@ -241,7 +241,7 @@ class Loop:
         events.note(f"training goes on after step {point.step} of {self.course.steps}")
 
     def _evaluation_steps(self) -> frozenset[int]:
-        """Where validation rows are there: before the first step, as the run file says (each epoch where it says nothing), and at the end."""
+        """With validation rows: before the first step, as the run file says (each epoch where it says nothing), and at the end."""
         watch = self._settings.watch
         if not self._rows.validation or watch.eval_strategy == "no" or watch.evals_per_epoch == 0:
             return frozenset()
@@ -271,9 +271,10 @@ class Loop:
             if any("lora_" in name for name in broken):
                 cause = f"an earlier step made the adapter not finite ({broken[0]}): lower learning_rate"
         elif self.progress.first_loss is None:
-            cause = "at the first step it is mostly the base model in a number format that it was not made for, or a damaged row: try bf16: false"
+            cause = "at the first step it is mostly a number format that the base was not made for (try bf16: false), or a damaged row"
         else:
-            cause = f"the learning rate is mostly too high (learning_rate is {self._settings.optimizer.learning_rate:g}): lower it or warm up longer"
+            rate = self._settings.optimizer.learning_rate
+            cause = f"the learning rate is mostly too high (learning_rate is {rate:g}): lower it or warm up longer"
         return TrainingError(
             f"{what} is {value} at step {step}, before the optimizer step. Likely cause: {cause}. Rows of the batch: {shown}. "
             "Nothing of this step was kept; the last checkpoint is intact."

@@ -1,6 +1,7 @@
 """What is optimised: an objective turns rows into a batch, and a batch into (loss sum, trained-token count).
 
-The sum is divided once, by the loop, with the global count over micro batches. Shapes: T tokens of all rows of a batch, M of them predict a trained token, V vocabulary, D hidden width.
+The sum is divided once, by the loop, with the global count over micro batches. Shapes: T tokens of all rows of a batch, M of them
+predict a trained token, V vocabulary, D hidden width.
 """
 
 from __future__ import annotations
@@ -71,7 +72,8 @@ def trained_tokens(row: TokenRow) -> int:
 class SupervisedObjective:
     """Next-token cross entropy on trained tokens.
 
-    The model's decoder runs over the flat sequence; its output head runs on the M places that predict a trained token, a chunk at a time, so that
+    The model's decoder runs over the flat sequence; its output head runs on the M places that predict a trained token, a chunk at
+    a time, so that
     the logits are never whole.
     """
 
@@ -197,7 +199,8 @@ class _FrozenHeadLoss(torch.autograd.Function):
             part, target = hidden[start : start + size], targets[start : start + size]
             logits = form.apply(functional.linear(part, weight, bias).to(precise))
             chosen = logits.gather(1, target.unsqueeze(1))
-            # One buffer becomes the shifted logits, their exponentials, then the softmax: at most one more is held, for the cap's derivative.
+            # One buffer becomes the shifted logits, their exponentials, then the softmax: at most one more is held, for the cap's
+            # derivative.
             peak = logits.amax(1, keepdim=True)
             softmax = torch.sub(logits, peak) if form.softcap else logits.sub_(peak)
             normaliser = softmax.exp_().sum(1, keepdim=True)

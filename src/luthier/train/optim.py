@@ -69,11 +69,13 @@ def load_optimizer_state(
     """Gives the optimizer back what `optimizer_state` took from it."""
     parameters = dict(trainable(model))
     fused = any(group.get("fused") for group in optimizer.param_groups)
-    for key, value in {**tensors, **numbers}.items():
+    for key, number in numbers.items():
         name, _, entry = key.rpartition("/")
-        if isinstance(value, torch.Tensor) and (entry != "step" or fused):  # torch keeps a plain AdamW's step count on the CPU.
-            value = value.to(parameters[name].device)
-        optimizer.state[parameters[name]][entry] = value.clone() if isinstance(value, torch.Tensor) else value
+        optimizer.state[parameters[name]][entry] = number
+    for key, tensor in tensors.items():
+        name, _, entry = key.rpartition("/")
+        stays = entry == "step" and not fused  # torch keeps a plain AdamW's step count on the CPU.
+        optimizer.state[parameters[name]][entry] = tensor.clone() if stays else tensor.to(parameters[name].device, copy=True)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
@@ -85,7 +87,8 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 class Schedule:
     """The learning rate's course: `factor(step)` is what the peak is multiplied by at optimizer step `step`, counted from 0.
 
-    Linear warm-up from 0 over W steps, then cosine, linear, or constant to the end T, as transformers' schedules; `constant` has no warm-up.
+    Linear warm-up from 0 over W steps, then cosine, linear, or constant to the end T, as transformers' schedules; `constant` has
+    no warm-up.
     """
 
     def __init__(self, settings: ScheduleSettings, steps: int) -> None:

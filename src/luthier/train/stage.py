@@ -34,7 +34,8 @@ OUTPUTS = ("train", "adapter")
 def run(config: RunConfig, folder: RunFolder, location: ModelLocation, plan: Plan, events: EventLog, key: str) -> None:
     """Trains an adapter on the rows in `data/` and writes `train/` and `adapter/`.
 
-    Goes on from the newest complete checkpoint of the same `key`. Raises `DataError` where no row can be trained on, `TrainingError` where training
+    Goes on from the newest complete checkpoint of the same `key`. Raises `DataError` where no row can be trained on,
+    `TrainingError` where training
     breaks off, and `Interrupted` after Ctrl-C or SIGTERM has saved.
     """
     device.apply(plan)

@@ -1,4 +1,4 @@
-"""How a model is held and stepped: the second seam of training. The loop calls these and nothing else, so that several processes join here."""
+"""How a model is held and stepped: the second seam of training. The loop calls these alone, so that several processes can join here."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from luthier.config.load import LoadedRun, load
 from luthier.core.errors import ConfigError, Problem
 

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from luthier.core import files
 from luthier.core.errors import IntegrityError
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from luthier.core.errors import BusyError, IntegrityError
 from luthier.core.files import write_text
 from luthier.core.runs import Manifest, RunFolder, StageRecord, find_runs, stage_key

@@ -17,7 +17,10 @@ needs_bash = pytest.mark.skipif(BASH is None, reason="bash")
 
 ANY_TEXT = st.one_of(
     st.text(max_size=80),
-    st.lists(st.sampled_from(["`", "```", "~~~", "\n", " ", "ls", "$", "(", ")", "'", '"', "\\", "#", "\0", "\ud800", "\x1b", "The"]), max_size=25).map("".join),
+    st.lists(
+        st.sampled_from(["`", "```", "~~~", "\n", " ", "ls", "$", "(", ")", "'", '"', "\\", "#", "\0", "\ud800", "\x1b", "The"]),
+        max_size=25,
+    ).map("".join),
 )
 
 
@@ -46,7 +49,21 @@ def test_no_text_stops_bash(answers: list[str]) -> None:
 @needs_bash
 def test_bash_judges_every_command_by_itself() -> None:
     assert BASH is not None
-    answers = ["ls", "ls (", "for f in *; do", "echo 'open", "if true; then ls; fi", "", "  ", "a\0b", "\ud800", "ls", "echo a;;b", "exit 1", "[["]
+    answers = [
+        "ls",
+        "ls (",
+        "for f in *; do",
+        "echo 'open",
+        "if true; then ls; fi",
+        "",
+        "  ",
+        "a\0b",
+        "\ud800",
+        "ls",
+        "echo a;;b",
+        "exit 1",
+        "[[",
+    ]
     assert bash_valid(answers, BASH) == [1, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 1, 0]
     assert bash_valid([], BASH) == []
 

@@ -170,7 +170,9 @@ def test_commands_that_can_differ_stay_apart(first: str, second: str) -> None:
     assert not is_same(first, second)
 
 
-@pytest.mark.parametrize("text", ["", ")))", "echo 'open", "for", "a\0b", "\ud800", "if then", "x" * (MAX_TEXT_BYTES + 1), "(" * 5000, "$(" * 3000])
+@pytest.mark.parametrize(
+    "text", ["", ")))", "echo 'open", "for", "a\0b", "\ud800", "if then", "x" * (MAX_TEXT_BYTES + 1), "(" * 5000, "$(" * 3000]
+)
 def test_text_without_a_tree_is_its_own_form(text: str) -> None:
     assert normalized(f" {text}\n") == f"text:{text}"
 
@@ -182,7 +184,8 @@ def test_deep_nesting_costs_no_stack() -> None:
 
 
 SHELLISH = st.lists(
-    st.sampled_from([*"ab-$'\"\\`(){}[]<>|&;*?!~#=/ \n\t", "ls", "-la", "$(", "${", "<<E", "do", "done", "\u00e9", "\ud800", "\0"]), max_size=30
+    st.sampled_from([*"ab-$'\"\\`(){}[]<>|&;*?!~#=/ \n\t", "ls", "-la", "$(", "${", "<<E", "do", "done", "\u00e9", "\ud800", "\0"]),
+    max_size=30,
 ).map("".join)
 
 
@@ -201,7 +204,9 @@ def test_no_text_raises(text: str) -> None:
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=12), min_size=1, max_size=4))
+@given(
+    st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=12), min_size=1, max_size=4)
+)
 def test_quoting_by_hand_in_two_ways_gives_one_form(values: list[str]) -> None:
     single = "prog " + " ".join("'" + value.replace("'", "'\\''") + "'" for value in values)
     double = "prog " + " ".join('"' + "".join(f"\\{c}" if c in '$`"\\' else c for c in value) + '"' for value in values)
@@ -234,7 +239,9 @@ def test_the_option_table_names_each_letter_once() -> None:
         assert sum(map(len, program.groups)) == len(set("".join(program.groups))), name
 
 
-@pytest.mark.parametrize(("text", "names"), [("ls | wc -l", ["ls", "wc"]), ("a $(b)", ["a", "b"]), ("$x y", [None]), ("x=1", []), ("'l's", ["ls"])])
+@pytest.mark.parametrize(
+    ("text", "names"), [("ls | wc -l", ["ls", "wc"]), ("a $(b)", ["a", "b"]), ("$x y", [None]), ("x=1", []), ("'l's", ["ls"])]
+)
 def test_programs_are_found_in_order(text: str, names: list[str | None]) -> None:
     root = parse(text)
     assert root is not None

@@ -2,11 +2,20 @@ from __future__ import annotations
 
 import pytest
 import torch
-from training_parts import LORA, adapted, llama, qwen
 
 from luthier.config.schema import LoraSettings
 from luthier.core.errors import ModelError
-from luthier.model.adapters import LoraLinear, adapter_weights, add_lora, load_adapter, load_weights, save_adapter, target_modules, trainable
+from luthier.model.adapters import (
+    LoraLinear,
+    adapter_weights,
+    add_lora,
+    load_adapter,
+    load_weights,
+    save_adapter,
+    target_modules,
+    trainable,
+)
+from training_parts import LORA, adapted, llama, qwen
 
 ALL = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
 

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from training_parts import by_rows, qwen
 
 from luthier.core.errors import ModelError
 from luthier.model.attention import RowLayout, layout_of, rows_attention
+from training_parts import by_rows, qwen
 
 CPU = torch.device("cpu")
 
@@ -31,12 +31,16 @@ def expected(query, key, value, lengths, scale, softcap=None, window=None):
     return torch.cat(parts)[None]
 
 
-@pytest.mark.parametrize("terms", [{}, {"softcap": 3.0}, {"sliding_window": 4}, {"softcap": 2.0, "sliding_window": 3}, {"sliding_window": 99}])
+@pytest.mark.parametrize(
+    "terms", [{}, {"softcap": 3.0}, {"sliding_window": 4}, {"softcap": 2.0, "sliding_window": 3}, {"sliding_window": 99}]
+)
 def test_attention_of_rows(terms):
     torch.manual_seed(0)
     lengths = [1, 2, 2, 6, 9, 9]
     query, key, value = (torch.randn(1, heads, sum(lengths), 8) for heads in (4, 2, 2))
-    output, weights = rows_attention(torch.nn.Module(), query, key, value, None, rows=layout_of(lengths, CPU, torch.float32), scaling=0.3, **terms)
+    output, weights = rows_attention(
+        torch.nn.Module(), query, key, value, None, rows=layout_of(lengths, CPU, torch.float32), scaling=0.3, **terms
+    )
     assert weights is None
     assert output.shape == (1, sum(lengths), 4, 8)
     window = terms.get("sliding_window")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,7 @@ CHATML = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
+LENGTH = 24
 PLAN = Plan(device="cpu", device_name="test", dtype="float32", threads=1)
 SETTINGS = BaseSettings("tiny", None, None, load_in_4bit=False, attention=None)
 SIZES = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
@@ -54,7 +57,12 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> ModelLocation:
     folder = tmp_path_factory.mktemp("base")
     torch.manual_seed(5)
     config = Qwen2Config(
-        vocab_size=save_tokenizer(folder, CHATML), max_position_embeddings=256, initializer_range=0.3, eos_token_id=2, pad_token_id=0, **SIZES
+        vocab_size=save_tokenizer(folder, CHATML),
+        max_position_embeddings=256,
+        initializer_range=0.3,
+        eos_token_id=2,
+        pad_token_id=0,
+        **SIZES,
     )
     Qwen2ForCausalLM(config).save_pretrained(folder)
     return ModelLocation("tiny", folder, "sha256:0")
@@ -63,7 +71,9 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> ModelLocation:
 @pytest.fixture(scope="module")
 def adapter(base: ModelLocation, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("adapter")
-    model = get_peft_model(AutoModelForCausalLM.from_pretrained(base.path), LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM"))
+    model = get_peft_model(
+        AutoModelForCausalLM.from_pretrained(base.path), LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM")
+    )
     torch.manual_seed(6)
     with torch.no_grad():
         for name, value in model.named_parameters():
@@ -84,9 +94,9 @@ class Plain:
         return self.tokenizer.encode(messages[-1].content)
 
 
-def requests(count: int = 24, **changes: object) -> list[GenerationRequest]:
+def requests(count: int = 12, **changes: object) -> list[GenerationRequest]:
     texts = [f"{'list files ' * (number % 7)}{number}" for number in range(count)]
-    made = [GenerationRequest(str(number), (Message("user", text),), "base", max_new_tokens=40) for number, text in enumerate(texts)]
+    made = [GenerationRequest(str(number), (Message("user", text),), "base", max_new_tokens=LENGTH) for number, text in enumerate(texts)]
     return [replace(request, **changes) for request in made]
 
 
@@ -95,22 +105,23 @@ def done(events: Iterator[GenerationEvent]) -> dict[str, DoneEvent]:
     return dict(sorted(found.items()))
 
 
-def stock_answer(model: PreTrainedModel, ids: list[int], stop_ids: tuple[int, ...]) -> list[int]:
-    """What `transformers` answers greedily, the stop token left out."""
+def stock_answer(model: PreTrainedModel, ids: list[int], length: int = LENGTH) -> list[int]:
+    """What `transformers` answers greedily in `length` tokens, with nothing to stop it but the model's own end of turn."""
     output = model.generate(
-        torch.tensor([ids]), attention_mask=torch.ones(1, len(ids)), max_new_tokens=40, do_sample=False, pad_token_id=0, eos_token_id=list(stop_ids)
+        torch.tensor([ids]), attention_mask=torch.ones(1, len(ids)), max_new_tokens=length, do_sample=False, pad_token_id=0, eos_token_id=2
     )
     answer = output[0, len(ids) :].tolist()
-    return answer[:-1] if answer[-1] in stop_ids else answer
+    return answer[:-1] if answer[-1] == 2 else answer
 
 
-def common_stops(model: PreTrainedModel, tokenizer: TextTokenizer) -> tuple[int, ...]:
-    """Two tokens that the random model often says, so that answers end at many lengths."""
-    said: dict[int, int] = {}
-    for request in requests():
-        for token in set(stock_answer(model, tokenizer.encode(request.messages[-1].content), (2,))[5:]):
-            said[token] = said.get(token, 0) + 1
-    return tuple(sorted(said, key=lambda token: (abs(said[token] - 9), token))[:2])
+def common_tokens(answers: list[list[int]]) -> tuple[int, ...]:
+    """Two tokens that a part of the answers hold: as stops they end answers at many lengths."""
+    said = Counter(token for answer in answers for token in set(answer[3:]))
+    return tuple(sorted(said, key=lambda token: (abs(said[token] - len(answers) // 3), token))[:2])
+
+
+def cut(answer: list[int], stops: tuple[int, ...]) -> list[int]:
+    return list(takewhile(lambda token: token not in stops, answer))
 
 
 def mistral() -> PreTrainedModel:
@@ -124,18 +135,17 @@ def mistral() -> PreTrainedModel:
 def test_greedy_answers_are_those_of_transformers(base: ModelLocation, kind: str) -> None:
     model = AutoModelForCausalLM.from_pretrained(base.path).eval() if kind == "qwen" else mistral()
     tokenizer = TextTokenizer.from_folder(base.path)
-    stops = common_stops(model, tokenizer)
+    answers = {request.id: stock_answer(model, tokenizer.encode(request.messages[-1].content)) for request in requests()}
+    stops = (*common_tokens(list(answers.values())), 2)
+    wanted = {row_id: cut(answer, stops) for row_id, answer in sorted(answers.items())}
     voices = {"base": Voice(Plain(tokenizer, stops))}  # type: ignore[arg-type]
-    wanted = {request.id: stock_answer(model, tokenizer.encode(request.messages[-1].content), stops) for request in requests()}
-    for batch_size in (1, 5, 24):
+    for batch_size in (1, 5, 12):
         found = done(LocalGenerator(model, tokenizer, voices, batch_size).generate(requests()))
-        assert {row_id: event.text for row_id, event in found.items()} == {
-            row_id: tokenizer.decode(ids) for row_id, ids in sorted(wanted.items())
-        }
+        assert {row_id: event.text for row_id, event in found.items()} == {row_id: tokenizer.decode(ids) for row_id, ids in wanted.items()}
         for row_id, event in found.items():
-            assert event.finish_reason == ("length" if len(wanted[row_id]) == 40 else "stop")
+            assert event.finish_reason == ("length" if len(wanted[row_id]) == LENGTH else "stop")
             assert event.completion_tokens == len(wanted[row_id]) + (event.finish_reason == "stop")
-    assert len({len(ids) for ids in wanted.values()}) > 5  # Rows did leave the batch at different times.
+    assert len({len(ids) for ids in wanted.values()}) > 4  # Rows did leave the batch at different times.
     assert {event.finish_reason for event in found.values()} == {"stop", "length"}
 
 
@@ -186,18 +196,18 @@ def test_the_adapter_is_switched(base: ModelLocation, adapter: Path) -> None:
     with open_local(base, adapter, SETTINGS, PLAN) as generator:
         assert isinstance(generator, Generator)
         assert generator.names() == ("base", "tuned")
-        mixed = [replace(request, id=f"{model} {request.id}", model=model) for request in requests(6) for model in ("tuned", "base")]
+        mixed = [replace(request, id=f"{model} {request.id}", model=model) for request in requests(3) for model in ("tuned", "base")]
         found = done(generator.generate(mixed))
         again = done(generator.generate(mixed[:3]))
     assert all(found[row_id] == event for row_id, event in again.items())
     tokenizer = TextTokenizer.from_folder(adapter)
     tuned = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base.path), adapter).eval()
-    for request in requests(6):
+    for request in requests(3):
         text = request.messages[0].content
         asked = {"base": f"<|im_start|>user\n{text}<|im_end|>\n<|im_start|>assistant\n"}
         asked["tuned"] = asked["base"].replace("assistant", "helper")  # The template saved beside the adapter.
         for name, model in (("base", stock), ("tuned", tuned)):
-            wanted = stock_answer(model, tokenizer.encode(asked[name]), (2,))
+            wanted = stock_answer(model, tokenizer.encode(asked[name]))
             assert found[f"{name} {request.id}"].text == tokenizer.decode(wanted)
             assert found[f"{name} {request.id}"].prompt_tokens == len(tokenizer.encode(asked[name]))
 
@@ -217,13 +227,13 @@ def test_a_base_without_a_template_is_asked_as_the_tuned_model(base: ModelLocati
 def test_rows_with_a_wording_of_their_own(base: ModelLocation, adapter: Path) -> None:
     tokenizer = TextTokenizer.from_folder(adapter)
     tokens = TokenSettings(None, None, "Be brief.", train_on_inputs=False, sequence_len=64, excess_length_strategy="drop")
-    voices = make_voices(base, tokenizer, True, {"shout": "!{{ messages[0].content }}"}, tokens)
+    voices = make_voices(base, tokenizer, True, {"shout": "!{{ messages[-1].content }}"}, tokens)
     messages = (Message("user", "sum"), Message(INPUT_ROLE, "1 2"))
 
     def text(name: str, template: str = "") -> str:
         return tokenizer.decode(voices[name].prompt(messages, template=template), skip_special=False)
 
-    assert "!sum" in text("tuned", "shout")
+    assert text("tuned", "shout") == "!1 2"
     assert text("tuned").startswith("<|im_start|>system\nBe brief.<|im_end|>\n")
     # The base is asked in its own words, which know neither the wording nor the role `input`.
     assert text("base", "shout") == text("base") == "<|im_start|>user\nsum\n\n1 2<|im_end|>\n<|im_start|>assistant\n"
@@ -258,11 +268,15 @@ def test_closing_stops_and_frees_the_generator(base: ModelLocation, adapter: Pat
 
 def test_draws_depend_on_the_seed_alone(base: ModelLocation) -> None:
     with open_local(base, None, SETTINGS, PLAN, batch_size=8) as generator:
-        first = done(generator.generate(requests(8, temperature=1.0, top_p=0.9, seed=3)))
-        alone = {row_id: event for request in requests(8, temperature=1.0, top_p=0.9, seed=3) for row_id, event in done(generator.generate([request])).items()}
-        other = done(generator.generate(requests(8, temperature=1.0, top_p=0.9, seed=4)))
+        first = done(generator.generate(requests(5, temperature=1.0, top_p=0.9, seed=3)))
+        alone = {
+            row_id: event
+            for request in requests(5, temperature=1.0, top_p=0.9, seed=3)
+            for row_id, event in done(generator.generate([request])).items()
+        }
+        other = done(generator.generate(requests(5, temperature=1.0, top_p=0.9, seed=4)))
     assert first == alone
-    assert sum(first[row_id].text != other[row_id].text for row_id in first) > 4
+    assert sum(first[row_id].text != other[row_id].text for row_id in first) > 2
 
 
 def test_a_draw_follows_the_probabilities() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from luthier.config.load import LoadedRun, load
 from luthier.core.errors import ConfigError, LuthierError
 from luthier.core.files import write_text

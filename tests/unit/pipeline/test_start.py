@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from luthier.config.load import load
 from luthier.config.paths import missing_files
 from luthier.core.errors import NotYetError, UserError

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -33,9 +34,14 @@ QUICKSTART = ROOT / "examples" / "quickstart"
 SAMPLE_DOCUMENTS = 20_000
 
 
-@pytest.fixture(scope="module")
-def tokenizer() -> PreTrainedTokenizerFast:
+@cache
+def shipped_tokenizer() -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast.from_pretrained(STARTER)
+
+
+@pytest.fixture(name="tokenizer")
+def tokenizer_fixture() -> PreTrainedTokenizerFast:
+    return shipped_tokenizer()
 
 
 def ids_of(tokenizer: PreTrainedTokenizerFast, piece: str) -> list[int]:
@@ -77,7 +83,7 @@ def test_documents_do_not_change_and_do_not_depend_on_the_one_before() -> None:
     assert alone != text.document(make.SEED, 78)
     # The text of the shipped weights: when this hash changes, so must `text.VERSION` and the weights.
     stream = "\0".join(text.whole(text.document(make.SEED, number)) for number in range(4000, 4400))
-    assert (text.VERSION, hashlib.sha256(stream.encode()).hexdigest()[:16]) == (1, "STREAM_HASH")
+    assert (text.VERSION, hashlib.sha256(stream.encode()).hexdigest()[:16]) == (1, "f7ec195084693049")
 
 
 def test_every_intent_can_be_asked_and_every_dialect_names_all_its_roles() -> None:
@@ -85,8 +91,10 @@ def test_every_intent_can_be_asked_and_every_dialect_names_all_its_roles() -> No
     for intent in requests.intents():
         for seed in range(20):
             request = requests.draw_request(Random(seed), intent)
-            assert all(name in request.sentence for name in request.slots.values()), request
-            assert not set("[]{}") & set(request.sentence.replace("{", "", 0)) or any("{" in name for name in request.slots.values())
+            for name in request.slots.values():
+                # A name that opens a sentence may get a capital letter there.
+                assert name in request.sentence or request.sentence.startswith(name[:1].upper() + name[1:]), request
+            assert not set("[]|") & set(request.sentence), request
     for shapes in dialect_table().values():
         for intent in requests.intents():
             assert all("{" + role + "}" in shapes[intent.action] for role, _ in intent.roles)
@@ -110,14 +118,8 @@ def test_packed_rows_hold_each_document_once_and_whole(tokenizer: PreTrainedToke
 @settings(max_examples=300, deadline=None)
 @given(st.text(alphabet=st.characters(exclude_categories=("Cs",)), max_size=80))
 def test_any_text_comes_back_as_it_was(piece: str) -> None:
-    tokenizer = _loaded()
+    tokenizer = shipped_tokenizer()
     assert tokenizer.decode(ids_of(tokenizer, piece)) == piece
-
-
-def _loaded(cache: list[PreTrainedTokenizerFast] = []) -> PreTrainedTokenizerFast:  # noqa: B006
-    if not cache:
-        cache.append(PreTrainedTokenizerFast.from_pretrained(STARTER))
-    return cache[0]
 
 
 def test_white_space_indentation_and_every_byte_come_back(tokenizer: PreTrainedTokenizerFast) -> None:

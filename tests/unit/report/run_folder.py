@@ -27,15 +27,38 @@ def write_data(folder: RunFolder) -> None:
     """The data stage's report and provenance."""
     rejected = {"missing_field": 7, "duplicate": 12, "not_json": 2, "empty_answer": 1}
     examples = {
-        "missing_field": [{"id": "", "step": "read", "reason": "missing_field", "detail": "expected `output`, found instruction, response", "file": "rows.jsonl", "line": 17}],
+        "missing_field": [
+            {
+                "id": "",
+                "step": "read",
+                "reason": "missing_field",
+                "detail": "expected `output`, found instruction, response",
+                "file": "rows.jsonl",
+                "line": 17,
+            }
+        ],
         "not_json": [{"id": "", "step": "read", "reason": "not_json", "detail": NASTY, "file": "rows.jsonl", "line": 203}],
     }
     write_json(
         folder.data_report,
         {
             "sources": [
-                {"path": "examples/quickstart/rows.jsonl", "type": "chat_template", "format": "json", "sha256": "1f" * 32, "read": 1720, "accepted": 1712},
-                {"path": "more.csv", "type": {"field_instruction": "q"}, "format": "csv", "sha256": {"more.csv": "2e" * 32}, "read": 90, "accepted": 88},
+                {
+                    "path": "examples/quickstart/rows.jsonl",
+                    "type": "chat_template",
+                    "format": "json",
+                    "sha256": "1f" * 32,
+                    "read": 1720,
+                    "accepted": 1712,
+                },
+                {
+                    "path": "more.csv",
+                    "type": {"field_instruction": "q"},
+                    "format": "csv",
+                    "sha256": {"more.csv": "2e" * 32},
+                    "read": 90,
+                    "accepted": 88,
+                },
             ],
             "read": 1810,
             "accepted": 1788,
@@ -61,7 +84,9 @@ def write_train(folder: RunFolder, steps: int = 400) -> None:
              "grad_norm": 0.5 + 2 * math.exp(-step / 80) + 0.2 * math.sin(step * 2.3), "tokens": 2048, "tokens_per_second": 6120.0}
         )  # fmt: skip
         if step % 50 == 0:
-            events.append({"time": "t", "event": "train.eval", "step": step, "loss": 0.42 + 2.6 * math.exp(-step / 70), "trained_tokens": 9000})
+            events.append(
+                {"time": "t", "event": "train.eval", "step": step, "loss": 0.42 + 2.6 * math.exp(-step / 70), "trained_tokens": 9000}
+            )
     events.append({"time": "t", "event": "warning", "message": "4 rows of train are left out: over_length"})
     write_jsonl(folder.events_jsonl, events)
     write_json(
@@ -87,7 +112,13 @@ def write_suite(folder: RunFolder, name: str, rows: int, right: dict[str, int]) 
             request = f"{_VERBS[index % 8]} {_THINGS[index % 5]}" if index else NASTY
             expected = f"{_VERBS[index % 8]} --number {index}"
             is_right = index % 20 < right[candidate]
-            text = expected if is_right else f"```bash\n{expected.replace('--number', '-n')}\n```" if candidate.startswith("base") else f"{expected} | head"
+            text = (
+                expected
+                if is_right
+                else f"```bash\n{expected.replace('--number', '-n')}\n```"
+                if candidate.startswith("base")
+                else f"{expected} | head"
+            )
             near = float(is_right or (candidate == "tuned" and index % 20 == 19))
             generations.append(
                 {"id": f"{index:04x}{name[-4:]}", "suite": name, "candidate": candidate, "request": request, "text": text if index != 3 else NASTY,
@@ -143,7 +174,9 @@ def write_run(path: Path, stages: tuple[str, ...] = ("data", "train", "evaluate"
     records = {}
     for number, name in enumerate(stages):
         writers[name](folder)
-        records[name] = StageRecord(f"{number}" * 64, {name: f"{number + 4}" * 64}, seconds[name], "other-0a1b2c3d" if name == "data" else "")
+        records[name] = StageRecord(
+            f"{number}" * 64, {name: f"{number + 4}" * 64}, seconds[name], "other-0a1b2c3d" if name == "data" else ""
+        )
     folder.save_manifest(Manifest("quickstart-1f3a5b7c", records))
     write_text(folder.resolved_yaml, "base_model: starter\nadapter: lora\nlearning_rate: 0.001\n# " + NASTY + "\n")
     write_text(folder.versions_lock, "# Python 3.11.9 on Linux x86_64\ntorch==2.13.0\ntransformers==5.2.0\n")

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from training_parts import BATCHES
 
 from luthier.train.batches import BatchPlan, Course, Rhythm, evaluation_batches, pack, plan_epoch
+from training_parts import BATCHES
 
 UNPACKED = replace(BATCHES, packing=False, micro_batch_size=2, accumulation_steps=2)
 LENGTHS = st.lists(st.integers(2, 64), min_size=1, max_size=60)

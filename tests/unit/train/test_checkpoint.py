@@ -13,7 +13,9 @@ from luthier.train.checkpoint import Checkpoint, list_checkpoints, load_newest, 
 
 
 def point(step: int, key: str = "mine") -> Checkpoint:
-    return Checkpoint(key, step, {"a.weight": torch.full((2, 3), float(step))}, {"a/exp_avg": torch.ones(2)}, {"a/step": step}, {"step": step})
+    return Checkpoint(
+        key, step, {"a.weight": torch.full((2, 3), float(step))}, {"a/exp_avg": torch.ones(2)}, {"a/step": step}, {"step": step}
+    )
 
 
 def write_config(folder):
@@ -48,7 +50,9 @@ def test_random_sources_go_on(tmp_path):
     assert (torch.rand(3).tolist(), random.random(), np.random.rand()) == expected
 
 
-@pytest.mark.parametrize("name", ["adapter_model.safetensors", "optimizer.safetensors", "trainer_state.json", "adapter_config.json", "COMPLETE"])
+@pytest.mark.parametrize(
+    "name", ["adapter_model.safetensors", "optimizer.safetensors", "trainer_state.json", "adapter_config.json", "COMPLETE"]
+)
 @pytest.mark.parametrize("harm", ["cut", "altered", "gone"])
 def test_a_damaged_checkpoint_is_passed_over(tmp_path, name, harm):
     save(tmp_path, 1, 2)

@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from training_parts import LORA, adapted, by_rows, make_loop, qwen, rows, write_nothing
 
 from luthier.core.errors import Interrupted, TrainingError
 from luthier.core.events import EventLog
@@ -15,6 +14,7 @@ from luthier.model.adapters import adapter_weights
 from luthier.model.tokens import TokenRow
 from luthier.train.checkpoint import list_checkpoints
 from luthier.train.loop import Store, stop_request
+from training_parts import LORA, adapted, by_rows, make_loop, qwen, rows, write_nothing
 
 
 def run(tmp_path, loop, listener=None):
@@ -85,7 +85,9 @@ def test_resumed_is_unbroken(tmp_path, dropout, optimizer):
         assert torch.equal(value, adapter_weights(resumed._model)[name]), name
     tail = of(told, "train.step")[-2:]
     for mine, theirs in zip(of(events, "train.step")[-2:], tail, strict=True):
-        assert {key: mine[key] for key in ("step", "loss", "tokens", "trained_tokens")} == {key: theirs[key] for key in ("step", "loss", "tokens", "trained_tokens")}
+        assert {key: mine[key] for key in ("step", "loss", "tokens", "trained_tokens")} == {
+            key: theirs[key] for key in ("step", "loss", "tokens", "trained_tokens")
+        }
     assert resumed.progress.eval_losses == unbroken.progress.eval_losses
 
 
@@ -159,7 +161,10 @@ def test_clipping(tmp_path):
         model = adapted(by_rows(qwen()))
         before = adapter_weights(model)
         before = {name: value.clone() for name, value in before.items()}
-        run(tmp_path / str(limit), make_loop(model, rows(4), max_grad_norm=limit, max_steps=1, adam_epsilon=1.0, epsilon=1.0, name="adamw_torch", warmup_steps=0))
+        run(
+            tmp_path / str(limit),
+            make_loop(model, rows(4), max_grad_norm=limit, max_steps=1, adam_epsilon=1.0, epsilon=1.0, name="adamw_torch", warmup_steps=0),
+        )
         norms.append(sum((value - before[name]).norm() for name, value in adapter_weights(model).items()))
     assert norms[1] < 1e-6 * norms[0]
 

@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from training_parts import adapted, by_rows, qwen, rows
 
 from luthier.core.errors import ModelError
 from luthier.model.tokens import TokenRow
 from luthier.train.objective import SupervisedObjective, trained_tokens
+from training_parts import adapted, by_rows, qwen, rows
 
 
 def row(name, ids, trained):

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 import torch
-from training_parts import OPTIMIZER, SCHEDULE
 from transformers import get_cosine_schedule_with_warmup, get_linear_schedule_with_warmup
 
 from luthier.train.optim import Schedule, load_optimizer_state, make_optimizer, optimizer_state, set_learning_rate
+from training_parts import OPTIMIZER, SCHEDULE
 
 NAMES = ["adamw_torch", "adamw_torch_fused", "adamw_torch_8bit", "adamw_bnb_8bit", "adamw_8bit"]
 
@@ -34,7 +34,9 @@ def test_every_optimizer_walks_like_adamw(name):
     model, reference = Parts(), Parts()
     settings = replace(OPTIMIZER, name=name, weight_decay=0.1)
     walk(model, make_optimizer(model, settings), 12)
-    plain = torch.optim.AdamW([{"params": [reference.wide, reference.small]}, {"params": [reference.bias], "weight_decay": 0.0}], lr=1e-2, weight_decay=0.1)
+    plain = torch.optim.AdamW(
+        [{"params": [reference.wide, reference.small]}, {"params": [reference.bias], "weight_decay": 0.0}], lr=1e-2, weight_decay=0.1
+    )
     walk(reference, plain, 12)
     start = dict(Parts().named_parameters())
     for (key, value), other in zip(model.named_parameters(), reference.parameters(), strict=True):
@@ -62,7 +64,11 @@ def test_state_goes_out_and_back_to_the_bit(name):
 
 def test_biases_are_not_decayed():
     model = Parts()
-    decays = {id(value): group["weight_decay"] for group in make_optimizer(model, replace(OPTIMIZER, weight_decay=0.3)).param_groups for value in group["params"]}
+    decays = {
+        id(value): group["weight_decay"]
+        for group in make_optimizer(model, replace(OPTIMIZER, weight_decay=0.3)).param_groups
+        for value in group["params"]
+    }
     assert [decays[id(value)] for value in (model.wide, model.small, model.bias)] == [0.3, 0.3, 0.0]
 
 

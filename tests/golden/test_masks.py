@@ -1,0 +1,61 @@
+"""The trained text of every kind of conversation under every template, held to a file that people can read.
+
+`python tests/golden/test_masks.py` writes the file anew; the diff then shows what changed.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from conversations import CONVERSATIONS, REASONS, RUN, WITH_TOOLS
+from tokenizer_parts import ENDS, encoder_for, row, text_of
+
+from luthier.core.records import Reject
+from luthier.model.template import ChatTemplate
+from luthier.model.tokens import RowEncoder
+
+FILE = Path(__file__).parent / "masks.txt"
+HEAD = """Trained text stands between ⟦ and ⟧; ⏎ is a line break. Each block is one conversation under one template.
+"""
+
+
+def encoders(folder: Path) -> dict[str, RowEncoder]:
+    built_in = {name: encoder_for(folder / name, name, adds_bos=name in ("alpaca", "llama3")) for name in ENDS}
+    reasons = encoder_for(folder / "reasons", ChatTemplate("reasons", REASONS), bos=None, eos="<|im_end|>")
+    return {**built_in, "reasons (strips earlier reasoning)": reasons}
+
+
+def shown(encoder: RowEncoder, name: str) -> str:
+    example = row(*CONVERSATIONS[name], tools=(RUN,) if name in WITH_TOOLS else ())
+    found = encoder.encode(example)
+    if isinstance(found, Reject):
+        return f"refused: {found.reason}: {found.detail}"
+    runs: list[tuple[bool, list[int]]] = []
+    for token, trained in zip(found[0].ids.tolist(), found[0].trained.tolist(), strict=True):
+        if not runs or runs[-1][0] != trained:
+            runs.append((trained, []))
+        runs[-1][1].append(token)
+    text = "".join(f"⟦{text_of(encoder.tokenizer, ids)}⟧" if trained else text_of(encoder.tokenizer, ids) for trained, ids in runs)
+    marked = encoder.mark(example)
+    note = "(last turn only) " if not isinstance(marked, Reject) and marked.last_turn_only else ""
+    return note + text.replace("\n", "⏎\n")
+
+
+def book(folder: Path) -> str:
+    blocks = [HEAD]
+    for template, encoder in encoders(folder).items():
+        blocks += [f"==== {template} / {name}\n{shown(encoder, name)}\n" for name in CONVERSATIONS]
+    return "\n".join(blocks)
+
+
+def test_trained_text_is_as_it_was(tmp_path):
+    assert book(tmp_path) == FILE.read_text(encoding="utf-8")
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as name:
+        FILE.write_text(book(Path(name)), encoding="utf-8")

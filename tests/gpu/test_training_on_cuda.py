@@ -1,0 +1,97 @@
+"""Training on a CUDA device: bfloat16, NF4, and attention over rows of any length."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from luthier.config.schema import BaseSettings, PrecisionSettings, RunConfig
+from luthier.core.events import EventLog
+from luthier.core.files import read_json
+from luthier.core.runs import RunFolder
+from luthier.model import device
+from luthier.model.adapters import add_lora
+from luthier.model.attention import use_rows
+from luthier.model.base import load_base, set_training
+from luthier.model.locate import ModelLocation, locate
+from luthier.train import stage
+from luthier.train.loop import Store
+from luthier.train.objective import SupervisedObjective
+from training_driver import write_base, write_rows
+from training_parts import LORA, adapted, by_rows, gradients, make_loop, qwen, rows, shaken, write_nothing
+
+pytestmark = pytest.mark.gpu
+
+
+def cuda(dtype=torch.float32, **changes):
+    return by_rows(qwen(dtype=dtype, hidden_size=128, num_attention_heads=4, num_key_value_heads=2, **changes).to("cuda"))
+
+
+def measure(model, data):
+    objective = SupervisedObjective(model)
+    loss = objective.loss_sum(objective.batch(data))
+    loss.backward()
+    return loss.item(), gradients(model)
+
+
+def test_plan_finds_the_device():
+    precision = PrecisionSettings(bf16="auto", tf32="auto", gradient_checkpointing=False, deterministic=False)
+    plan = device.make_plan(precision, {})
+    assert (plan.device, plan.dtype, plan.tf32) == ("cuda", "bfloat16", True)
+
+
+def test_packed_is_unpacked_in_float32():
+    torch.set_float32_matmul_precision("highest")
+    data = rows(12)
+    packed = measure(adapted(cuda()), data)
+    model = adapted(cuda())
+    alone = sum(measure(model, [row])[0] for row in data)
+    assert packed[0] == pytest.approx(alone, rel=1e-5)
+    for name, gradient in gradients(model).items():
+        torch.testing.assert_close(packed[1][name], gradient, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("window", [{}, {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 0}])
+def test_rows_of_any_length_in_bfloat16_are_no_worse_than_single_rows(window):
+    data = rows(12)
+    model = adapted(cuda(torch.bfloat16, **window))
+    objective = SupervisedObjective(model)
+    batch = objective.batch(data)
+    assert batch.rows.boundaries is not None
+    oracle = measure(adapted(cuda(**window)), data)
+    packed = measure(adapted(cuda(torch.bfloat16, **window)), data)
+    alone = sum(objective.loss_sum(objective.batch([row])).item() for row in data)
+    assert abs(packed[0] - oracle[0]) <= 2 * abs(alone - oracle[0]) + 2e-3 * oracle[0]
+    for name, gradient in oracle[1].items():
+        assert torch.nn.functional.cosine_similarity(packed[1][name].flatten(), gradient.flatten(), dim=0) > 0.98, name
+
+
+def test_nf4_trains(tmp_path):
+    qwen().save_pretrained(tmp_path / "base")
+    plan = device.make_plan(PrecisionSettings(bf16="auto", tf32="auto", gradient_checkpointing=False, deterministic=False), {})
+    settings = BaseSettings("tiny", None, None, load_in_4bit=True, attention=None)
+    base = load_base(ModelLocation("tiny", tmp_path / "base", ""), settings, plan)
+    use_rows(base)
+    model = shaken(add_lora(base, LORA, 1))
+    set_training(model, True)
+    loop = make_loop(model, rows(24), rows(4, seed=1), epochs=3.0, name="adamw_8bit")
+    seen = []
+    loop.run(Store(tmp_path / "checkpoints", "key", write_nothing), EventLog(None, [seen.append]))
+    losses = [event["loss"] for event in seen if event["event"] == "train.step"]
+    assert losses[-1] < losses[0]
+
+
+def test_the_stage_runs_twice_to_the_same_bytes(tmp_path):
+    write_base(tmp_path / "base")
+    hashes = []
+    for name in ("one", "two"):
+        folder = RunFolder(tmp_path / name)
+        write_rows(folder, 40)
+        config = RunConfig(
+            base_model=str(tmp_path / "base"), adapter="lora", learning_rate=0.01, sequence_len=128, sample_packing=True,
+            micro_batch_size=2, max_steps=5, chat_template="chatml", deterministic=True,
+        )  # fmt: skip
+        plan = device.make_plan(config.precision_settings(), {})
+        stage.run(config, folder, locate(config.base_model, None, folder.hashes), plan, EventLog(None), "key")
+        hashes.append(read_json(folder.train_summary)["adapter_sha256"])
+    assert hashes[0] == hashes[1]

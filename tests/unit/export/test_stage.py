@@ -1,0 +1,192 @@
+"""The stage on the built-in base with an adapter that really changes its answers."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from luthier.config.schema import RunConfig
+from luthier.core.errors import IntegrityError, NotYetError
+from luthier.core.events import EventLog, read_events
+from luthier.core.files import HashMemory, sha256_file, write_json
+from luthier.core.records import Example, Message, Origin, Plan
+from luthier.core.runs import Manifest, RunFolder
+from luthier.export import stage
+from luthier.export.merge import MergeError
+from luthier.model.adapters import add_lora, save_adapter
+from luthier.model.base import load_base
+from luthier.model.locate import ModelLocation, locate
+from luthier.model.tokens import encode_rows, make_encoder, save_rows
+
+PLAN = Plan(device="cpu", device_name="A processor", dtype="float32", threads=2)
+CONFIG = RunConfig(base_model="starter", adapter="lora", learning_rate=1e-3, lora_r=4, export=("adapter", "merged"))
+
+
+def _example(number: int) -> Example:
+    messages = (Message("user", f"list {number} files"), Message("assistant", f"ls | head -n {number}"))
+    return Example(str(number), messages, Origin("chat_template", 1, file="rows.jsonl", line=number))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFolder, ModelLocation]:
+    """A run folder as training leaves it."""
+    folder = RunFolder(tmp_path_factory.mktemp("runs") / "demo-00000000")
+    location = locate("starter", None, HashMemory(folder.path.parent / "hashes.json"))
+    encoder = make_encoder(location, CONFIG.token_settings(), {})
+    save_rows(folder.tokens / "train.safetensors", encode_rows(encoder, [_example(number) for number in range(3, 15)]).rows)
+    save_rows(folder.tokens / "validation.safetensors", [])
+    model = add_lora(load_base(location, CONFIG.base_settings(), PLAN), CONFIG.lora_settings(), 1)
+    torch.manual_seed(2)
+    with torch.no_grad():
+        for name, value in model.named_parameters():
+            if ".lora_B." in name:
+                value.normal_(std=0.02)
+    save_adapter(model, folder.adapter, CONFIG.base_model)
+    encoder.tokenizer.save(folder.adapter, encoder.template.text)
+    write_json(folder.adapter / "generation_config.json", {"eos_token_id": 2})
+    folder.save_manifest(Manifest("demo-00000000"))
+    return folder, location
+
+
+@pytest.fixture(scope="module")
+def exported(trained: tuple[RunFolder, ModelLocation]) -> RunFolder:
+    folder, location = trained
+    stage.run(CONFIG, folder, location, PLAN, EventLog(folder.path / "events.jsonl"))
+    return folder
+
+
+@pytest.fixture
+def events() -> Iterator[EventLog]:
+    log = EventLog(None)
+    yield log
+    log.close()
+
+
+def test_the_summary_holds_what_was_checked(exported: RunFolder) -> None:
+    summary = json.loads((exported.export / "summary.json").read_text())
+
+    adapter, merged = summary["targets"]["adapter"], summary["targets"]["merged"]
+    assert adapter["sha256"] == sha256_file(exported.adapter / "adapter_model.safetensors")
+    assert adapter["bytes"] > 0
+    assert merged["rows"] == 8
+    assert merged["max_logit_difference"] < min(1e-3, merged["tolerance"])
+    assert merged["adapter_effect"]["mean"] > 1000 * merged["mean"]
+    assert merged["sha256"] == {"model.safetensors": sha256_file(exported.export / "merged" / "model.safetensors")}
+    assert summary["card"]["sha256"] == sha256_file(exported.export / "README.md")
+    assert [event["target"] for event in read_events(exported.events_jsonl) if event["event"] == "export.target"] == ["adapter", "merged"]
+
+
+def test_the_merged_folder_is_a_model_of_its_own(exported: RunFolder) -> None:
+    merged = exported.export / "merged"
+    names = {path.name for path in merged.iterdir()}
+    assert {
+        "config.json",
+        "generation_config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "chat_template.jinja",
+    } <= names
+    assert not any(name.startswith("adapter") for name in names)
+
+    tokenizer = AutoTokenizer.from_pretrained(merged)
+    model = AutoModelForCausalLM.from_pretrained(merged)
+    assert model.generation_config.eos_token_id in (tokenizer.eos_token_id, [tokenizer.eos_token_id])
+    assert model.generation_config.pad_token_id == tokenizer.pad_token_id
+
+
+def test_the_cards_code_runs_as_printed_and_answers_as_the_merged_model(exported: RunFolder) -> None:
+    code = re.search(r"```python\n(.*?)\n```", (exported.export / "README.md").read_text(), re.DOTALL)
+    assert code is not None
+
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "2"}
+    done = subprocess.run(
+        [sys.executable, "-c", code.group(1)], cwd=exported.path, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+
+    assert done.returncode == 0, done.stderr[-2000:]
+    tokenizer = AutoTokenizer.from_pretrained(exported.export / "merged")
+    model = AutoModelForCausalLM.from_pretrained(exported.export / "merged", dtype=torch.float32)
+    messages = [{"role": "user", "content": "Write your request here."}]
+    prompt = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=True, return_tensors="pt")
+    ids = model.generate(**prompt, max_new_tokens=128, do_sample=False)[0, prompt["input_ids"].shape[1] :]
+    assert done.stdout.rstrip("\n") == tokenizer.decode(ids, skip_special_tokens=True).rstrip("\n")
+
+
+def test_nothing_exported_names_a_place_on_this_machine(exported: RunFolder, trained: tuple[RunFolder, ModelLocation]) -> None:
+    for path in exported.export.rglob("*"):
+        if path.suffix in (".json", ".md", ".jinja"):
+            text = path.read_text()
+            assert str(exported.path) not in text, path
+            assert str(trained[1].path) not in text, path
+
+
+def test_a_second_export_replaces_the_first_with_equal_bytes(
+    trained: tuple[RunFolder, ModelLocation], exported: RunFolder, events: EventLog
+) -> None:
+    first = {path.relative_to(exported.export): sha256_file(path) for path in exported.export.rglob("*") if path.is_file()}
+    (exported.export / "left-over.txt").write_text("x")
+
+    stage.run(CONFIG, *trained, PLAN, events)
+
+    assert {path.relative_to(exported.export): sha256_file(path) for path in exported.export.rglob("*") if path.is_file()} == first
+
+
+def test_a_failed_merge_leaves_the_former_export_and_nothing_else(
+    trained: tuple[RunFolder, ModelLocation], exported: RunFolder, events: EventLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object) -> None:
+        (Path(str(arguments[2])) / "model.safetensors").parent.mkdir(parents=True)
+        raise MergeError("differs")
+
+    monkeypatch.setattr(stage, "merge", fail)
+    before = sorted(path.name for path in exported.path.iterdir())
+    with pytest.raises(MergeError):
+        stage.run(CONFIG, *trained, PLAN, events)
+
+    assert sorted(path.name for path in exported.path.iterdir()) == before
+
+
+def test_the_adapter_alone_needs_no_merge(trained: tuple[RunFolder, ModelLocation], events: EventLog, tmp_path: Path) -> None:
+    folder, location = trained
+    other = RunFolder(tmp_path / "runs" / "other-00000000")
+    other.path.mkdir(parents=True)
+    other.adapter.symlink_to(folder.adapter)
+    other.save_manifest(Manifest("other-00000000"))
+
+    stage.run(CONFIG.model_copy(update={"export": ("adapter",)}), other, location, PLAN, events)
+
+    assert sorted(path.name for path in other.export.iterdir()) == ["README.md", "summary.json"]
+    with pytest.raises(IntegrityError, match="no tokenized rows"):
+        stage.run(CONFIG, other, location, PLAN, events)
+
+
+def test_a_target_of_a_later_version_is_refused(trained: tuple[RunFolder, ModelLocation], events: EventLog) -> None:
+    with pytest.raises(NotYetError, match="gguf:q8_0"):
+        stage.run(CONFIG.model_copy(update={"export": ("gguf:q8_0",)}), *trained, PLAN, events)
+
+
+def test_bfloat16_rounding_that_drowns_the_adapter_is_told(
+    trained: tuple[RunFolder, ModelLocation], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    result = {"dtype": "bfloat16", "mean": 0.02, "adapter_effect": {"mean": 0.01}, "rows": 8}
+    monkeypatch.setattr(stage, "merge", lambda *_: (tmp_path / "t" / "merged").mkdir(parents=True) or result)
+    heard: list[str] = []
+    log = EventLog(None, (lambda event: heard.append(event.get("message", "")),))
+
+    stage._merged(
+        stage._Work(CONFIG, *trained, replace(PLAN, dtype="bfloat16"), tmp_path / "t", log),
+        stage._tail(stage._Work(CONFIG, *trained, PLAN, tmp_path, log)),
+    )
+
+    assert any("use the adapter itself" in message for message in heard)

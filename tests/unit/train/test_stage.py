@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from peft import PeftModel
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from luthier.config.schema import RunConfig
+from luthier.core.errors import DataError
+from luthier.core.events import EventLog
+from luthier.core.files import read_json, sha256_file
+from luthier.core.records import Message
+from luthier.core.runs import RunFolder
+from luthier.model.locate import locate
+from luthier.model.tokens import load_rows
+from luthier.train import stage
+from luthier.train.checkpoint import list_checkpoints
+from training_driver import PLAN, write_base, write_rows
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("base")
+    write_base(folder)
+    return folder
+
+
+def run(folder, base, rows=40, **changes):
+    folder = RunFolder(folder)
+    if not folder.data.exists():
+        write_rows(folder, rows)
+    settings = {
+        "base_model": str(base), "adapter": "lora", "lora_r": 4, "lora_alpha": 8, "learning_rate": 0.01, "sequence_len": 128,
+        "sample_packing": True, "micro_batch_size": 2, "num_epochs": 2, "chat_template": "chatml", "logging_steps": 1, **changes,
+    }  # fmt: skip
+    seen = []
+    stage.run(RunConfig(**settings), folder, locate(str(base), None, folder.hashes), PLAN, EventLog(None, [seen.append]), "key")
+    return folder, seen
+
+
+@pytest.fixture(scope="module")
+def done(base, tmp_path_factory):
+    return run(tmp_path_factory.mktemp("done") / "run", base)
+
+
+def test_summary_says_what_happened(done, base):
+    folder, events = done
+    summary = read_json(folder.train_summary)
+    rows = load_rows(folder.tokens / "train.safetensors")
+    assert summary["rows"] == len(rows) == 40
+    assert summary["tokens_per_epoch"] == sum(len(row.ids) for row in rows)
+    assert summary["trained_tokens"] == 2 * sum(int(row.trained[1:].sum()) for row in rows)
+    assert summary["final_loss"] < summary["first_loss"]
+    assert summary["best_eval_loss"] <= summary["final_eval_loss"]
+    assert summary["adapter_sha256"] == sha256_file(folder.adapter / "adapter_model.safetensors")
+    assert summary["trainable_parameters"] < summary["total_parameters"]
+    assert summary["base"] == {
+        "name": str(base),
+        "identity": locate(str(base), None, folder.hashes).identity,
+        "quantization": "none",
+        "dtype": "float32",
+    }
+    assert (summary["epochs"], summary["rejected"], summary["warnings"]) == (2.0, {}, [])
+    assert summary["length"] == {"strategy": "drop", "over_length": 0, "ids": []}
+    names = [event["event"] for event in events]
+    assert names.index("train.start") < names.index("train.eval") < names.index("train.step") < names.index("train.end")
+    assert sum(name == "train.step" for name in names) == summary["steps"]
+    assert summary["tokens_per_second"] > 0
+    assert summary["peak_memory_bytes"] > 1 << 20
+
+
+def test_result_opens_in_plain_transformers_and_peft(done, base):
+    folder, _ = done
+    tokenizer = AutoTokenizer.from_pretrained(folder.adapter)
+    text = tokenizer.apply_chat_template([{"role": "user", "content": "print 3"}], tokenize=False, add_generation_prompt=True)
+    assert text == "<|im_start|>user\nprint 3<|im_end|>\n<|im_start|>assistant\n"
+    ids = tokenizer(text, return_tensors="pt").input_ids
+    model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32), str(folder.adapter))
+    with torch.no_grad():
+        tuned = model(input_ids=ids).logits
+        with model.disable_adapter():
+            plain = model(input_ids=ids).logits
+    assert not torch.allclose(tuned, plain, atol=1e-3)
+    assert read_json(folder.adapter / "adapter_config.json")["base_model_name_or_path"] == str(base)
+
+
+def test_every_checkpoint_opens_in_peft(done, base):
+    folder, _ = done
+    paths = list_checkpoints(folder.checkpoints)
+    assert len(paths) == 2
+    last = load_file(paths[-1] / "adapter_model.safetensors")
+    result = load_file(folder.adapter / "adapter_model.safetensors")
+    assert all(torch.equal(value, result[name]) for name, value in last.items())
+    PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), str(paths[0]))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"load_in_4bit": True, "adapter": "qlora", "optimizer": "adamw_8bit", "gradient_checkpointing": True, "lora_dropout": 0.05},
+        {"attn_implementation": "sdpa", "sample_packing": False, "lr_scheduler": "linear"},
+        {"attn_implementation": "eager", "gradient_accumulation_steps": 2, "lr_scheduler": "constant"},
+        {"curriculum_sampling": True, "train_on_inputs": True, "save_strategy": "best", "evals_per_epoch": 2},
+    ],
+)
+def test_every_way_trains(base, tmp_path, changes):
+    folder, events = run(tmp_path / "run", base, max_steps=4, warmup_steps=0, **changes)
+    steps = [event for event in events if event["event"] == "train.step"]
+    assert len(steps) == 4
+    assert steps[-1]["loss"] < steps[0]["loss"]
+    assert all(event["grad_norm"] > 0 for event in steps)
+    assert (folder.adapter / "adapter_model.safetensors").is_file()
+
+
+def test_the_same_settings_give_the_same_bytes(done, base, tmp_path):
+    again, _ = run(tmp_path / "run", base)
+    assert read_json(again.train_summary)["adapter_sha256"] == read_json(done[0].train_summary)["adapter_sha256"]
+    other, _ = run(tmp_path / "other", base, seed=5)
+    assert read_json(other.train_summary)["adapter_sha256"] != read_json(done[0].train_summary)["adapter_sha256"]
+
+
+def test_what_is_left_out_is_told(base, tmp_path):
+    folder, events = run(tmp_path / "run", base, sequence_len=24, max_steps=1, num_epochs=1)
+    summary = read_json(folder.train_summary)
+    assert summary["length"]["over_length"] == summary["rejected"]["over_length"] == len(summary["length"]["ids"]) > 0
+    assert summary["rows"] == 40 - summary["rejected"]["over_length"]
+    assert any("over_length" in event["message"] for event in events if event["event"] == "warning")
+
+
+def test_nothing_left_to_train_on(base, tmp_path):
+    with pytest.raises(DataError, match="no row is left"):
+        run(tmp_path / "run", base, sequence_len=8)
+
+
+def test_rows_are_those_of_the_template(done):
+    folder, _ = done
+    row = load_rows(folder.tokens / "train.safetensors")[0]
+    tokenizer = AutoTokenizer.from_pretrained(folder.adapter)
+    assert tokenizer.decode(row.ids) == "<|im_start|>user\nprint 0<|im_end|>\n<|im_start|>assistant\necho 0<|im_end|>\n"
+    assert tokenizer.decode(row.ids[row.trained]) == "echo 0<|im_end|>"
+    assert Message("user", "print 0").content in tokenizer.decode(row.ids)
