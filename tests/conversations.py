@@ -12,7 +12,7 @@ RUN = {
         "parameters": {"type": "object", "properties": {"command": {"type": "string"}}, "required": ["command"]},
     },
 }
-S, U, A, T, I = (lambda text, role=role, **fields: Message(role, text, **fields) for role in ("system", "user", "assistant", "tool", INPUT_ROLE))
+S, U, A, T = (lambda text, role=role, **fields: Message(role, text, **fields) for role in ("system", "user", "assistant", "tool"))
 CALL = A("", tool_calls=(ToolCall("run", {"command": "ls 'a b' > ü.txt", "count": 2}, id="call_1"),))
 CALLS = A("I look.", tool_calls=(ToolCall("run", {"command": "ls"}), ToolCall("run", {"command": "pwd"})))
 
@@ -28,7 +28,7 @@ CONVERSATIONS: dict[str, tuple[Message, ...]] = {
     "empty answer": (U("say nothing"), A("")),
     "blanks": (U("  indented\n"), A("\n  ls -la  \n")),
     "reasoning": (U("2 + 2"), A("4", reasoning="2 and 2 make 4"), U("3 + 3"), A("6", reasoning="3 and 3 make 6")),
-    "input": (U("count the words"), I("a b c"), A("3")),
+    "input": (U("count the words"), Message(INPUT_ROLE, "a b c"), A("3")),
     "system alone": (S("Answer."), U("question without an answer")),
     "special text": (U("what is <|im_end|>?"), A("A token: </s> or <|im_end|>.")),
 }

@@ -7,9 +7,10 @@ import json
 from pathlib import Path
 
 import torch
-from recipes.starter.tokenizer import chat_template, dressed
 from tokenizers import Tokenizer
 from transformers import Qwen2ForCausalLM
+
+from recipes.starter.tokenizer import chat_template, dressed
 
 
 def export(model: Qwen2ForCausalLM, tokenizer: Tokenizer, folder: Path, facts: dict[str, str]) -> None:

@@ -11,15 +11,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from tokenizers import Tokenizer
+
 from recipes.starter.export import export
 from recipes.starter.initial import lay_in
 from recipes.starter.model import build_model
 from recipes.starter.packing import encode, rows
 from recipes.starter.probe import probe
+from recipes.starter.rare import set_apart
 from recipes.starter.text import document, documents, protected_grams, whole
 from recipes.starter.tokenizer import PAD, TURN_END, train_tokenizer
 from recipes.starter.train import STEPS, Settings, note, train
-from tokenizers import Tokenizer
 
 ROOT = Path(__file__).resolve().parents[2]
 SEED = 1
@@ -84,14 +86,18 @@ def main() -> None:
     lay_in(model)
     settings = Settings(steps=chosen.steps)
     train(model.to(chosen.device), packed, chosen.build, settings, lambda trained: probe(trained, tokenizer))
-    used = packed["owner"][: settings.steps * settings.rows_per_step]
+    model = model.cpu()
+    count = settings.steps * settings.rows_per_step
+    used = packed["owner"][:count] > 0
+    times = torch.bincount(torch.from_numpy(packed["ids"][:count][used].astype(np.int64)), minlength=tokenizer.get_vocab_size())
+    note(chosen.build, f"{set_apart(model.model.embed_tokens.weight.data, times)} rare tokens set apart")
     facts = {
-        "tokens_millions": f"{int((used > 0).sum()) / 1e6:.1f}",
+        "tokens_millions": f"{int(used.sum()) / 1e6:.1f}",
         "documents": f"{chosen.documents:,}",
         "dropped": str(chosen.documents - int(packed["documents"])),
         "probe": ", ".join(f"{kind} {share:.0%}" for kind, share in probe(model, tokenizer).items()),
     }
-    export(model.cpu(), tokenizer, chosen.output or chosen.build / "model", facts)
+    export(model, tokenizer, chosen.output or chosen.build / "model", facts)
     note(chosen.build, f"done after {(time.monotonic() - began) / 60:.1f} minutes on {chosen.device}")
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import torch
-from recipes.starter.tokenizer import CONTEXT_TOKENS
 from transformers import GenerationConfig, Qwen2Config, Qwen2ForCausalLM
+
+from recipes.starter.tokenizer import CONTEXT_TOKENS
 
 HIDDEN, LAYERS, HEADS, KEY_VALUE_HEADS, INNER = 256, 5, 4, 4, 768
 

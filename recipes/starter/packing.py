@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-from recipes.starter.text import Piece
 from tokenizers import Tokenizer
+
+from recipes.starter.text import Piece
 
 ROW_TOKENS = 320
 GIVEN_WEIGHT = 0.3

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 
 import torch
-from recipes.starter.text import Piece, kind_of
 from tokenizers import Tokenizer
 from torch import nn
+
+from recipes.starter.text import Piece, kind_of
 
 PROBE_SEED, PROBE_DOCUMENTS = 900_000, 700
 KINDS = ("copying", "listed", "fresh", "described", "dialect", "record", "reworded")

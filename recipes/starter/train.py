@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from recipes.starter.optimizer import optimizers
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import Qwen2ForCausalLM
+
+from recipes.starter.optimizer import optimizers
 
 STEPS = 2000
 

@@ -12,11 +12,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from conversations import CONVERSATIONS, REASONS, RUN, WITH_TOOLS
-from tokenizer_parts import ENDS, encoder_for, row, text_of
-
 from luthier.core.records import Reject
 from luthier.model.template import ChatTemplate
 from luthier.model.tokens import RowEncoder
+from tokenizer_parts import ENDS, encoder_for, row, text_of
 
 FILE = Path(__file__).parent / "masks.txt"
 HEAD = """Trained text stands between ⟦ and ⟧; ⏎ is a line break. Each block is one conversation under one template.

@@ -22,7 +22,7 @@ from training_driver import STEPS, train, write_base, write_rows
 _PATIENCE_SECONDS = 600
 # Children are forked from a server that has imported everything: the time goes into training, not into imports.
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["training_driver"])
+PROCESSES.set_forkserver_preload(["luthier.train.stage"])
 
 
 def start(folder: Path, base: Path) -> BaseProcess:

@@ -17,7 +17,7 @@ from luthier.model.locate import ModelLocation
 
 ROWS = [[5, 17, 99, 3, 250, 8], [1, 2, 3], list(range(40, 90))]
 TAIL = Tail((7, 9), 0)
-FLOAT32 = Plan(device="cpu", device_name="", dtype="float32", threads=2)
+FLOAT32 = Plan(device="cpu", device_name="", dtype="float32", threads=1)
 
 
 def _base(folder: Path, tied: bool) -> ModelLocation:
@@ -71,7 +71,7 @@ def test_merged_float32_logits_are_the_adapters(tmp_path: Path, tied: bool) -> N
 def test_merged_bfloat16_is_within_its_stated_tolerance_and_below_the_adapters_effect(tmp_path: Path) -> None:
     base = _base(tmp_path / "base", tied=True)
     adapter = _adapter(base, tmp_path / "adapter")
-    plan = Plan(device="cpu", device_name="", dtype="bfloat16", threads=2)
+    plan = Plan(device="cpu", device_name="", dtype="bfloat16", threads=1)
 
     result = merge(base, adapter, tmp_path / "merged", _settings(), plan, ROWS, TAIL)
 

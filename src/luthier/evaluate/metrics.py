@@ -26,10 +26,10 @@ def _words(text: str) -> frozenset[str]:
 
 # Words that begin an English sentence and name no program of a usual system.
 _OPENERS = _words(
-    """a an and answer as can check could enter execute first for hello hi i if in it just let no not of ok okay or please run should
-    simply so sorry sure that the then there these this those to try use used using with would yes you your"""
+    """a an and answer can check could enter execute first for hello hi i if in it no not of ok okay or please run should
+    simply so sorry sure that the then there these this those to try use used using with would you your"""
 )
-_FUNCTION_WORDS = _words("a an and are be can for from in is it of that the this to will with you your")
+_FUNCTION_WORDS = _words("a an and are be can for in is it of that the this will with you your")
 # Programs whose arguments are prose by nature.
 _SPEAKERS = _words(
     """echo printf say espeak wall notify-send logger figlet cowsay banner toilet git svn hg zenity dialog whiptail at man apropos"""
@@ -55,7 +55,7 @@ def command_only(answer: str) -> float:
     4. every program in it is named by a plausible word: letters, digits and `_ . / ~ + @ % : -`, not ending in `: , ; ? !`
        or, after a letter or digit, in a full stop; or an expansion names it;
     5. it is no English sentence: the first program's name is no word that opens one (`use`, `the`, `to` ...), no title-case word
-       such as `List` that has arguments (`Rscript` and its like aside), and its plain arguments hold at most one function word
+       such as `List` that has arguments (`Rscript` and its like aside), and its arguments hold at most one function word
        (`the`, `of`, `is` ...) unless the program is one that is given prose, such as `echo` or `git`.
     """
     text = answer.strip().replace("\\\n", "")
@@ -94,7 +94,7 @@ def _is_sentence(name: str, arguments: Sequence[str]) -> bool:
         return True
     if _TITLE_CASE.fullmatch(name) and arguments and name not in _PROGRAMS_IN_TITLE_CASE:
         return True
-    return name not in _SPEAKERS and sum(word in _FUNCTION_WORDS for word in arguments) > 1
+    return name not in _SPEAKERS and len(_FUNCTION_WORDS.intersection(arguments)) > 1
 
 
 def bash_path() -> str | None:

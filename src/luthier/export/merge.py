@@ -192,7 +192,9 @@ def tolerance_for(dtype: str, check_dtype: str, expected: Sequence[torch.Tensor]
 
     float32: Wx + BAx and (W + BA)x are one sum in two orders; each product is off by at most 2^-24 of itself, and the layers
     add this up. bfloat16 keeps 8 bits: a merged weight is off by up to 2^-9 of itself, so every layer adds about 0.1 % noise
-    that no order of work can avoid; the limits are shares of the logits' spread (their standard deviation).
+    that no order of work can avoid; the limits are shares of the logits' spread (their standard deviation). Measured on Qwen2 shapes
+    with random weights, 3 to 28 layers: 0.4 to 0.8 % of the spread in the mean and 2 to 5 % at most, in bfloat16 arithmetic 1 to 2 %
+    and 6 to 15 %. The limits leave room for the outliers of trained models; what was measured is stored beside them.
     """
     if dtype == "float32":
         largest = max(1.0, *(row.abs().max().item() for row in expected))

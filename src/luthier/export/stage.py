@@ -112,7 +112,7 @@ def check_rows(folder: RunFolder) -> list[list[int]]:
 
 
 def _tail(work: _Work) -> Tail:
-    """The ids that end an answer and the one that pads, by the adapter's own tokenizer files: they are what the tuned model is asked with."""
+    """The ids that end an answer and the one that pads, by the adapter's own tokenizer files: the tuned model is asked with them."""
     folder = work.folder
     tuned = ModelLocation(work.location.name, folder.adapter, "")
     templates = read_json(folder.templates) if folder.templates.is_file() else {}

@@ -1,12 +1,13 @@
 """LoRA adapters: stock `peft` models with a faster product inside.
 
-Shapes: T tokens, I input width, O output width, R rank. The base product is `X W^T + b`, the adapter adds `s (X A^T) B^T` with `A
-[R, I]`, `B [O, R]`.
+Shapes: T tokens, I input width, O output width, R rank. The base product is `X W^T + b`, the adapter adds `s (X A^T) B^T`
+with `A [R, I]`, `B [O, R]`.
 """
 
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,10 @@ def add_lora(model: PreTrainedModel, settings: LoraSettings, seed: int) -> PeftM
     # peft's door for layer classes of one's own; it is not written to the saved configuration.
     config._register_custom_module({torch.nn.Linear: LoraLinear})
     try:
-        adapted = get_peft_model(model, config, autocast_adapter_dtype=True)
+        with warnings.catch_warnings():
+            # peft asks transformers for a name that transformers has renamed; nobody who trains can mend it.
+            warnings.simplefilter("ignore", FutureWarning)
+            adapted = get_peft_model(model, config, autocast_adapter_dtype=True)
     except ValueError as error:
         raise _no_such_target(model, settings) from error
     _draw_weights(adapted, seed)
@@ -55,7 +59,9 @@ def load_adapter(model: PreTrainedModel, folder: Path) -> PeftModel:
     """`model` with the adapter in `folder`, frozen, in peft's own layers."""
     if not (folder / "adapter_config.json").is_file():
         raise ModelError(Problem("no adapter here", found=str(folder), expected="adapter_config.json and adapter_model.safetensors"))
-    return PeftModel.from_pretrained(model, str(folder), use_safetensors=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        return PeftModel.from_pretrained(model, str(folder), use_safetensors=True)
 
 
 def adapter_weights(model: PeftModel) -> dict[str, torch.Tensor]:
@@ -170,8 +176,7 @@ class _AdaptedProduct(torch.autograd.Function):
     """The base product and the adapter's. Only X and the two factors are kept for the backward pass.
 
     In float32 and float64 with many tokens the factors are added to the weight first, `W + s B A`: one product less in each
-    direction, equal to rounding.
-    In bfloat16 they stay apart, as the small update would be lost in the weight's 8 bits.
+    direction, equal to rounding. In bfloat16 they stay apart, as the small update would be lost in the weight's 8 bits.
     """
 
     @staticmethod

@@ -1,8 +1,8 @@
 """Attention by rows: packed rows lie one after the other in a flat matrix and never see each other.
 
-The function is handed to `transformers` through its public attention interface. A model that runs with it gets a batch of one sequence,
-`[1, tokens]`, and the keyword `rows`, a `RowLayout`: linear layers see one flat matrix, and only attention knows where a row ends.
-Shapes: T tokens, H query heads, K key heads, D head width, N rows of one group, L tokens of a row.
+The function is handed to `transformers` through its public attention interface. A model that runs with it gets a batch of
+one sequence, `[1, tokens]`, and the keyword `rows`, a `RowLayout`: linear layers see one flat matrix, and only attention
+knows where a row ends. Shapes: T tokens, H query heads, K key heads, D head width, N rows of one group, L tokens of a row.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _UNKNOWN_TERMS = ("position_bias", "s_aux", "sinks", "block_mask", "head_mask")
 class RowLayout:
     """Where rows lie in the flat matrix.
 
-    `groups` are (number of rows, tokens of each) in order: neighbours of equal length share one product. `boundaries` are the int32
-    offsets `[rows + 1]` on a CUDA device whose kernels take rows of any length, None elsewhere.
+    `groups` are (number of rows, tokens of each) in order: neighbours of equal length share one product. `boundaries` are
+    the int32 offsets `[rows + 1]` on a CUDA device whose kernels take rows of any length, None elsewhere.
     """
 
     groups: tuple[tuple[int, int], ...]
@@ -73,8 +73,8 @@ def rows_attention(
 ) -> tuple[torch.Tensor, None]:
     """Causal attention inside each row: query [1, H, T, D], key and value [1, K, T, D] to [1, T, H, D].
 
-    Obeys `scaling`, `dropout`, `sliding_window` and `softcap`; a model with further terms, or one that does not hand `rows` on, is a
-    `ModelError` that names the way out.
+    Obeys `scaling`, `dropout`, `sliding_window` and `softcap`; a model with further terms, or one that does not hand `rows`
+    on, is a `ModelError` that names the way out.
     """
     if rows is None or attention_mask is not None or any(terms.get(name) is not None for name in _UNKNOWN_TERMS):
         raise ModelError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from bitsandbytes.nn import Linear4bit
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
+from transformers.utils.logging import disable_progress_bar
 
 from luthier.config.schema import BaseSettings
 from luthier.core.errors import ModelError, Problem
@@ -16,9 +17,9 @@ from luthier.model.locate import ModelLocation
 def load_base(location: ModelLocation, settings: BaseSettings, plan: Plan) -> PreTrainedModel:
     """The frozen base model on the plan's device, in the plan's number format, in evaluation mode.
 
-    With `load_in_4bit` every linear layer but the head is NF4 with double quantisation. Attention is `settings.attention`, or
-    SDPA; training then
-    changes to attention by rows. A folder that holds no causal language model in safetensors is a `ModelError`.
+    With `load_in_4bit` every linear layer but the head is NF4 with double quantisation. Attention is `settings.attention`,
+    or SDPA; training then changes to attention by rows. A folder that holds no causal language model in safetensors is a
+    `ModelError`.
     """
     dtype = torch_dtype(plan)
     quantization = None
@@ -26,6 +27,7 @@ def load_base(location: ModelLocation, settings: BaseSettings, plan: Plan) -> Pr
         quantization = BitsAndBytesConfig(
             load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
         )
+    disable_progress_bar()
     try:
         model = AutoModelForCausalLM.from_pretrained(
             str(location.path),
@@ -56,8 +58,8 @@ def load_base(location: ModelLocation, settings: BaseSettings, plan: Plan) -> Pr
 def set_training(model: torch.nn.Module, training: bool) -> None:
     """Switches dropout on or off. NF4 layers stay in training mode, which changes nothing in their result.
 
-    bitsandbytes repacks an NF4 weight in place at its first forward pass in evaluation mode on some processors; no gradient passes
-    it afterwards.
+    bitsandbytes repacks an NF4 weight in place at its first forward pass in evaluation mode on some processors; no gradient
+    passes it afterwards.
     """
     model.train(training)
     for module in model.modules():

@@ -25,8 +25,8 @@ _FAST_BF16 = ("avx512_bf16", "amx_bf16")
 def make_plan(precision: PrecisionSettings, versions: Mapping[str, str]) -> Plan:
     """The machine facts that a run is held to.
 
-    `bf16: auto` becomes bfloat16 on a CUDA device that has it, and on a processor with AVX-512 bf16 or AMX; true and false are obeyed.
-    A CUDA device without bfloat16 that is asked for it is a `ModelError`.
+    `bf16: auto` becomes bfloat16 on a CUDA device that has it, and on a processor with AVX-512 bf16 or AMX; true and false
+    are obeyed. A CUDA device without bfloat16 that is asked for it is a `ModelError`.
     """
     flags = _processor_flags()
     cuda = torch.cuda.is_available()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -56,6 +57,7 @@ def _view(facts: RunFacts) -> dict[str, Any]:
     }
 
 
+@cache
 def _environment() -> Environment:
     """Templates of this package. HTML escapes by itself; Markdown through the filters `text` and `fenced`."""
     environment = Environment(

@@ -118,7 +118,7 @@ def _rival(pair: str) -> str:
 
 
 def _sentence(rival: str, metric: str, gain: JsonObject, rows: int) -> tuple[str, str]:
-    low, high = gain.get("low", gain["value"]), gain.get("high", gain["value"])
+    low, high = _bounds(gain)
     against = candidate_name(rival).lower()
     unit = f" {metric_name(metric)}" if metric in NOT_RATES else f" points {metric_name(metric)}"
     amount = f"{gain_text(metric, gain, unit)}, {rows} rows"
@@ -185,15 +185,23 @@ def comparison(suite: SuiteFacts) -> Comparison:
     )
 
 
+def _bounds(score: JsonObject) -> tuple[float, float]:
+    """The interval of a score; the value itself where it has none."""
+    value = float(score["value"])
+    low, high = score.get("low"), score.get("high")
+    return value if low is None else float(low), value if high is None else float(high)
+
+
 def _measured(candidate: str, metric: str, suite: SuiteFacts) -> Measured:
     score = suite.candidates[candidate][metric]
     value = score["value"]
+    low, high = _bounds(score)
     return Measured(
         label=candidate_name(candidate),
         style=_STYLES.get(candidate, "other"),
         value=value,
-        low=score.get("low", value),
-        high=score.get("high", value),
+        low=low,
+        high=high,
         text=f"{plain(100 * value, 1)} %",
         interval=interval_text(metric, score),
     )

@@ -1,7 +1,7 @@
 """Which rows go into which batch: a pure function of row lengths, seed, epoch, processes and micro batch.
 
-A plan is a list of optimizer steps, a step a list of micro batches, a micro batch a list of row numbers. Nothing is dropped: the
-last batch and the last step of an epoch may be short.
+A plan is a list of optimizer steps, a step a list of micro batches, a micro batch a list of row numbers. Nothing is dropped:
+the last batch and the last step of an epoch may be short.
 """
 
 from __future__ import annotations
@@ -85,8 +85,8 @@ class BatchPlan:
 def plan_epoch(lengths: Sequence[int], settings: BatchSettings, epoch: int, processes: int = 1) -> list[Step]:
     """The steps of one epoch. A step holds `accumulation_steps * processes` micro batches; process p takes every p-th of them.
 
-    Rows are drawn at random from (seed, epoch), or keep their order where `shuffle` is off. Packed, a bin of at most `sequence_len` tokens
-    takes the place of a row.
+    Rows are drawn at random from (seed, epoch), or keep their order where `shuffle` is off. Packed, a bin of at most
+    `sequence_len` tokens takes the place of a row.
     """
     order = np.random.default_rng([settings.seed, epoch]).permutation(len(lengths)) if settings.shuffle else np.arange(len(lengths))
     drawn = [int(row) for row in order]

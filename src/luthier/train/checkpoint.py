@@ -1,8 +1,8 @@
 """Checkpoints: whole or not there, each file held by its hash, no pickle.
 
-`checkpoint-N/` opens with `PeftModel.from_pretrained`. Its marker `COMPLETE` is written last and holds the SHA-256 of every other
-file; the folder is
-made under another name and renamed, so that a run killed at any instant finds either this checkpoint or the one before.
+`checkpoint-N/` opens with `PeftModel.from_pretrained`. Its marker `COMPLETE` is written last and holds the SHA-256 of every
+other file; the folder is made under another name and renamed, so that a run killed at any instant finds either this
+checkpoint or the one before.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class Checkpoint:
 def save_checkpoint(checkpoints: Path, point: Checkpoint, write_config: Callable[[Path], None]) -> Path:
     """Writes `checkpoint-<step>` with the state of every random source, and returns its path.
 
-    `write_config` writes `adapter_config.json` into the folder it is given. Where the disk refuses, a `TrainingError`; checkpoints
-    before this one stay as they are.
+    `write_config` writes `adapter_config.json` into the folder it is given. Where the disk refuses, a `TrainingError`;
+    checkpoints before this one stay as they are.
     """
     final = checkpoints / f"checkpoint-{point.step}"
     building = checkpoints / f".{final.name}.tmp"

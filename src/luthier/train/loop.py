@@ -109,8 +109,8 @@ class Loop:
     def run(self, store: Store, events: EventLog) -> Progress:
         """Trains to the end and returns what was seen.
 
-        Raises `TrainingError` before the optimizer step where loss or gradient is not finite, and `Interrupted` after Ctrl-C or SIGTERM,
-        once the step at hand is done and saved.
+        Raises `TrainingError` before the optimizer step where loss or gradient is not finite, and `Interrupted` after Ctrl-C
+        or SIGTERM, once the step at hand is done and saved.
         """
         self._resume(store, events)
         first, total = self.progress.step, self.course.steps

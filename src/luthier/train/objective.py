@@ -1,7 +1,7 @@
 """What is optimised: an objective turns rows into a batch, and a batch into (loss sum, trained-token count).
 
-The sum is divided once, by the loop, with the global count over micro batches. Shapes: T tokens of all rows of a batch, M of them
-predict a trained token, V vocabulary, D hidden width.
+The sum is divided once, by the loop, with the global count over micro batches. Shapes: T tokens of all rows of a batch, M of
+them predict a trained token, V vocabulary, D hidden width.
 """
 
 from __future__ import annotations
@@ -72,9 +72,8 @@ def trained_tokens(row: TokenRow) -> int:
 class SupervisedObjective:
     """Next-token cross entropy on trained tokens.
 
-    The model's decoder runs over the flat sequence; its output head runs on the M places that predict a trained token, a chunk at
-    a time, so that
-    the logits are never whole.
+    The model's decoder runs over the flat sequence; its output head runs on the M places that predict a trained token, a
+    chunk at a time, so that the logits are never whole.
     """
 
     def __init__(self, model: PeftModel) -> None:

@@ -20,8 +20,8 @@ _WARMUP_LIMIT = 100
 def make_optimizer(model: torch.nn.Module, settings: OptimizerSettings) -> torch.optim.Optimizer:
     """AdamW over the model's trainable parameters; biases and norms are not decayed.
 
-    The 8-bit names are one optimizer, bitsandbytes' AdamW with moments in blocks of 256 values, on the CPU and on CUDA; it keeps moments of
-    tensors under 4,096 values in 32 bits.
+    The 8-bit names are one optimizer, bitsandbytes' AdamW with moments in blocks of 256 values, on the CPU and on CUDA; it
+    keeps moments of tensors under 4,096 values in 32 bits.
     """
     decayed = [value for _, value in trainable(model) if value.ndim >= 2]
     others = [value for _, value in trainable(model) if value.ndim < 2]
@@ -87,8 +87,8 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 class Schedule:
     """The learning rate's course: `factor(step)` is what the peak is multiplied by at optimizer step `step`, counted from 0.
 
-    Linear warm-up from 0 over W steps, then cosine, linear, or constant to the end T, as transformers' schedules; `constant` has
-    no warm-up.
+    Linear warm-up from 0 over W steps, then cosine, linear, or constant to the end T, as transformers' schedules; `constant`
+    has no warm-up.
     """
 
     def __init__(self, settings: ScheduleSettings, steps: int) -> None:

@@ -35,8 +35,7 @@ def run(config: RunConfig, folder: RunFolder, location: ModelLocation, plan: Pla
     """Trains an adapter on the rows in `data/` and writes `train/` and `adapter/`.
 
     Goes on from the newest complete checkpoint of the same `key`. Raises `DataError` where no row can be trained on,
-    `TrainingError` where training
-    breaks off, and `Interrupted` after Ctrl-C or SIGTERM has saved.
+    `TrainingError` where training breaks off, and `Interrupted` after Ctrl-C or SIGTERM has saved.
     """
     device.apply(plan)
     encoder = _make_encoder(config, folder, location)
@@ -93,13 +92,13 @@ def _encode(folder: RunFolder, encoder: RowEncoder, name: str) -> EncodedRows:
 
 def _make_model(config: RunConfig, location: ModelLocation, plan: Plan) -> PeftModel:
     """The base with its fresh adapter, set to attention by rows where the run file names none."""
-    torch.manual_seed(config.seed)
     base = load_base(location, config.base_settings(), plan)
     if config.attn_implementation is None:
         use_rows(base)
     model = add_lora(base, config.lora_settings(), config.seed)
     if config.gradient_checkpointing:
         checkpoint_layers(base)
+    torch.manual_seed(config.seed)  # Dropout draws from here on; loading and the adapter's first weights have no part in it.
     return model
 
 
@@ -129,6 +128,8 @@ def _warnings(config: RunConfig, train: EncodedRows, validation: EncodedRows) ->
     for name, encoded in (("train", train), ("validation", validation)):
         for reason, count in _reasons(encoded).items():
             found.append(f"{count} rows of {name} are left out: {reason}")
+        if last := encoded.counts.get("last_turn_only", 0):
+            found.append(f"{last} rows of {name} are trained on their last turn alone: the chat template rewrites earlier turns")
     asked = [name for name in ("eval_strategy", "eval_steps", "evals_per_epoch") if getattr(config, name) not in (None, "no", 0)]
     if asked and not validation.rows:
         found.append(f"{asked[0]} is set, but there are no validation rows: nothing is evaluated during training")

@@ -19,9 +19,14 @@ SETTINGS = {"adapter": "lora", "load_in_4bit": False, "lora_r": 16, "lora_alpha"
 
 def _subject(tmp_path: Path, **changes: object) -> Subject:
     fields = {
-        "run": "quickstart", "base_model": "org/base", "base_folder": tmp_path / "somewhere" / "snapshots", "base_identity": "commit:abc123",
-        "settings": SETTINGS, "plan": PLAN, "eos_ids": (7, 9),
-    }  # fmt: skip
+        "run": "quickstart",
+        "base_model": "org/base",
+        "base_folder": tmp_path / "somewhere" / "snapshots",
+        "base_identity": "commit:abc123",
+        "settings": SETTINGS,
+        "plan": PLAN,
+        "eos_ids": (7, 9),
+    }
     return Subject(**{**fields, **changes})  # type: ignore[arg-type]
 
 
@@ -32,10 +37,14 @@ def folder(tmp_path: Path) -> RunFolder:
     write_json(
         run.data_report,
         {
-            "sources": [source], "read": 100, "accepted": 90, "rejected": {"missing_field": 9}, "duplicates": 1,
+            "sources": [source],
+            "read": 100,
+            "accepted": 90,
+            "rejected": {"missing_field": 9},
+            "duplicates": 1,
             "splits": {"train": 72, "validation": 9, "test": 9},
         },
-    )  # fmt: skip
+    )
     write_json(run.provenance, {"sources": [{"path": "rows|odd.jsonl", "license": "CC-BY-4.0"}]})
     write_json(run.train_summary, {"steps": 40, "rows": 71, "first_loss": 3.5, "final_loss": 0.4, "rejected": {"over_length": 1}})
     write_json(
@@ -58,10 +67,15 @@ def folder(tmp_path: Path) -> RunFolder:
 EXPORTED = {
     "adapter": {"sha256": "56" * 32},
     "merged": {
-        "sha256": {"model.safetensors": "78" * 32}, "rows": 8, "max_logit_difference": 2e-6, "mean": 1e-7, "tolerance": 1e-3, "mean_tolerance": 1e-4,
+        "sha256": {"model.safetensors": "78" * 32},
+        "rows": 8,
+        "max_logit_difference": 2e-6,
+        "mean": 1e-7,
+        "tolerance": 1e-3,
+        "mean_tolerance": 1e-4,
         "against_4bit": {"max_logit_difference": 0.8, "mean": 0.06, "same_token": 0.97},
     },
-}  # fmt: skip
+}
 
 
 def test_the_card_says_what_was_measured_and_from_what(tmp_path: Path, folder: RunFolder) -> None:

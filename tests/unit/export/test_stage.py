@@ -28,7 +28,7 @@ from luthier.model.base import load_base
 from luthier.model.locate import ModelLocation, locate
 from luthier.model.tokens import encode_rows, make_encoder, save_rows
 
-PLAN = Plan(device="cpu", device_name="A processor", dtype="float32", threads=2)
+PLAN = Plan(device="cpu", device_name="A processor", dtype="float32", threads=1)
 CONFIG = RunConfig(base_model="starter", adapter="lora", learning_rate=1e-3, lora_r=4, export=("adapter", "merged"))
 
 
@@ -109,7 +109,7 @@ def test_the_cards_code_runs_as_printed_and_answers_as_the_merged_model(exported
     code = re.search(r"```python\n(.*?)\n```", (exported.export / "README.md").read_text(), re.DOTALL)
     assert code is not None
 
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "2"}
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, "-c", code.group(1)], cwd=exported.path, env=environment, capture_output=True, text=True, timeout=300, check=False
     )

@@ -7,14 +7,16 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizer_parts import SETTINGS, encoder_for, row, text_of, trained_texts
 
 from luthier.core.records import TEXT_ROLE, Message, Reject, ToolCall
 from luthier.model.masks import is_trained, mark_chat
 from luthier.model.template import ChatTemplate
+from tokenizer_parts import SETTINGS, encoder_for, row, text_of, trained_texts
 
 U, A, S, T = (lambda text, role=role, **fields: Message(role, text, **fields) for role in ("user", "assistant", "system", "tool"))
-NO_END = ChatTemplate("no end", "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}")
+NO_END = ChatTemplate(
+    "no end", "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}"
+)
 # Rewrites earlier answers, as templates do that strip earlier reasoning.
 FORGETS = ChatTemplate(
     "forgets",
@@ -66,7 +68,10 @@ def test_flags_of_turns_decide_over_roles(tmp_path):
     encoder = encoder_for(tmp_path, "chatml")
     assert spans(encoder, U("one"), A("two", train=False), U("three"), A("four")) == ["four<|im_end|>"]
     assert spans(encoder, U("one", train=True), A("two", train=False)) == ["one<|im_end|>"]
-    assert is_trained(A("x")) and not is_trained(U("x")) and not is_trained(A("x", train=False)) and is_trained(T("x", train=True))
+    assert is_trained(A("x"))
+    assert not is_trained(U("x"))
+    assert not is_trained(A("x", train=False))
+    assert is_trained(T("x", train=True))
 
 
 def test_calls_of_tools_are_trained_as_they_are_rendered(tmp_path):
@@ -127,7 +132,10 @@ def test_an_empty_answer_trains_its_end(tmp_path):
 
 def test_a_token_on_the_border_is_trained_only_if_it_starts_inside(tmp_path):
     """The prompt ends with a blank, which the tokenizer joins with the answer's first word: that token is not the answer's own."""
-    encoder = encoder_for(tmp_path, ChatTemplate("blank", "{{ messages[0].content }}: {% if messages[1] is defined %}{{ messages[1].content }}</s>{% endif %}"))
+    encoder = encoder_for(
+        tmp_path,
+        ChatTemplate("blank", "{{ messages[0].content }}: {% if messages[1] is defined %}{{ messages[1].content }}</s>{% endif %}"),
+    )
     found = encoder.encode(row(U("list"), A("files by size")))[0]
     assert " files" in encoder.tokenizer.pieces(found.ids.tolist())
     assert trained_texts(encoder.tokenizer, found) == [" by size</s>"]
@@ -157,9 +165,13 @@ TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=12).map(str.s
 def test_spans_are_the_answers_whatever_they_say(turns):
     """Over any texts: the spans of the whole row hold exactly the trained answers and their ends."""
     messages = [message for ask, say, train in turns for message in (U(ask), A(say, train=train))]
-    template = ChatTemplate("plain", "{% for m in messages %}[{{ m.role }}]{{ m.content }}<|im_end|>{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}")
+    template = ChatTemplate(
+        "plain",
+        "{% for m in messages %}[{{ m.role }}]{{ m.content }}<|im_end|>{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}",
+    )
     render = lambda part, prompt: template.render(part, add_generation_prompt=prompt, special_tokens={})  # noqa: E731
     marked = mark_chat(messages, render, ("<|im_end|>",), train_on_inputs=False)
     piece = marked.pieces[0]
     assert [piece.text[start:end] for start, end in piece.spans] == [f"{say}<|im_end|>" for _, say, train in turns if train is not False]
-    assert not marked.last_turn_only and not piece.ends
+    assert not marked.last_turn_only
+    assert not piece.ends

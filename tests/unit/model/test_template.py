@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import get_args
 
 import pytest
-from tokenizer_parts import SETTINGS
 
 from luthier.config.schema import ChatTemplateName
 from luthier.core.errors import ModelError
 from luthier.core.records import INPUT_ROLE, Message, ToolCall
 from luthier.model.template import ChatTemplate, TemplateRefusal, as_template_sees, choose, known_names, named
+from tokenizer_parts import SETTINGS
 
 TOKENS = {"bos_token": "<s>", "eos_token": "</s>"}
 TALK = (Message("user", "list files"), Message("assistant", "ls"))
@@ -20,7 +20,8 @@ CALL = Message("assistant", "", tool_calls=(ToolCall("run", {"command": "ls <dir
 
 WRITTEN = {
     "chatml": "<|im_start|>user\nlist files<|im_end|>\n<|im_start|>assistant\nls<|im_end|>\n",
-    "llama3": "<s><|start_header_id|>user<|end_header_id|>\n\nlist files<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\nls<|eot_id|>",
+    "llama3": "<s><|start_header_id|>user<|end_header_id|>\n\nlist files<|eot_id|>"
+    "<|start_header_id|>assistant<|end_header_id|>\n\nls<|eot_id|>",
     "mistral_v1": "<s> [INST] list files [/INST] ls</s>",
     "gemma": "<s><start_of_turn>user\nlist files<end_of_turn>\n<start_of_turn>model\nls<end_of_turn>\n",
     "phi_3": "<s><|user|>\nlist files<|end|>\n<|assistant|>\nls<|end|>\n",
@@ -77,7 +78,8 @@ def test_qwen_words_tools_calls_and_answers():
 
 def test_chatml_words_tools_in_a_system_turn():
     text = render("chatml", TALK[0], CALL, tools=(TOOL,))
-    assert text.startswith("<|im_start|>system\n# Tools\n\n") and '"name": "run"' in text
+    assert text.startswith("<|im_start|>system\n# Tools\n\n")
+    assert '"name": "run"' in text
     with_system = render("chatml", Message("system", "Be brief."), TALK[0], CALL, tools=(TOOL,))
     assert with_system.startswith("<|im_start|>system\nBe brief.\n\n# Tools\n\n")
     assert with_system.count("system\n") == 1
@@ -109,7 +111,10 @@ def test_templates_see_reasoning_under_the_names_they_know():
 
 
 def test_the_sandbox_and_what_templates_may_use():
-    text = "{% for m in messages %}{% if loop.index > 1 %}{% break %}{% endif %}{% generation %}{{ m | tojson(indent=1) }}{% endgeneration %}{% endfor %}"
+    text = (
+        "{% for m in messages %}{% if loop.index > 1 %}{% break %}{% endif %}"
+        "{% generation %}{{ m | tojson(indent=1) }}{% endgeneration %}{% endfor %}"
+    )
     assert render(ChatTemplate("x", text), *TALK) == '{\n "role": "user",\n "content": "list files"\n}'
     assert render(ChatTemplate("x", "{{ {'b': 'é', 'a': 1} | tojson(sort_keys=true, separators=(',', ':')) }}"), *TALK) == '{"a":1,"b":"é"}'
     assert render(ChatTemplate("x", "{{ strftime_now('%Y') }}"), *TALK).isdigit()

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tokenizer_parts import SETTINGS, SPECIAL, encoder_for, row, text_of, trained_texts, write_tokenizer
 
 from luthier.core.errors import DataError, ModelError
 from luthier.core.protocols import Tokenizer
@@ -15,6 +14,7 @@ from luthier.core.records import INPUT_ROLE, TEXT_ROLE, Message, Reject
 from luthier.model.locate import ModelLocation
 from luthier.model.template import NO_TEMPLATE, ChatTemplate, named
 from luthier.model.tokens import RowEncoder, TextTokenizer, TokenRow, encode_rows, first_wording, load_rows, make_encoder, save_rows
+from tokenizer_parts import SETTINGS, SPECIAL, encoder_for, row, text_of, trained_texts, write_tokenizer
 
 TALK = (Message("user", "list files"), Message("assistant", "ls -la"))
 
@@ -29,7 +29,8 @@ def opened(folder, **config):
 def test_text_to_ids_and_back(tmp_path):
     tokenizer: Tokenizer = opened(tmp_path, adds_bos=True)
     ids = tokenizer.encode("<s>list 🙂 naïve</s>")
-    assert ids[0] == tokenizer.bos_id and ids[-1] == tokenizer.eos_id
+    assert ids[0] == tokenizer.bos_id
+    assert ids[-1] == tokenizer.eos_id
     assert tokenizer.decode(ids) == "list 🙂 naïve"
     assert tokenizer.decode(ids, skip_special=False) == "<s>list 🙂 naïve</s>"
     assert "".join(tokenizer.pieces(tokenizer.encode("list files"))) == "list files"
@@ -99,7 +100,7 @@ def test_a_tokenizer_without_a_free_token_is_refused(tmp_path):
 
 
 def test_missing_and_broken_files_are_named(tmp_path):
-    with pytest.raises(ModelError, match="tokenizer.json"):
+    with pytest.raises(ModelError, match=r"tokenizer\.json"):
         TextTokenizer.from_folder(tmp_path)
     with pytest.raises(ModelError, match="end-of-text"):
         opened(tmp_path / "endless", eos=None)
@@ -194,7 +195,8 @@ def test_long_rows_are_cut_on_the_right(tmp_path):
     encoder, result = lengths(tmp_path, "truncate", 24)
     whole = encoder.encode(row(Message("user", "files " * 3), Message("assistant", "ls " * 20)))[0]
     cut = result.rows[1]
-    assert cut.ids.tolist() == whole.ids[:24].tolist() and cut.trained.tolist() == whole.trained[:24].tolist()
+    assert cut.ids.tolist() == whole.ids[:24].tolist()
+    assert cut.trained.tolist() == whole.trained[:24].tolist()
     assert result.counts["truncated"] == 1
 
 
@@ -222,7 +224,8 @@ def test_many_rows_are_encoded_as_one_is(tmp_path):
     found = encode_rows(encoder, iter(examples))
     for example, together in list(zip(examples, found.rows, strict=True))[::97]:
         alone = encoder.encode(example)[0]
-        assert together.ids.tolist() == alone.ids.tolist() and together.trained.tolist() == alone.trained.tolist()
+        assert together.ids.tolist() == alone.ids.tolist()
+        assert together.trained.tolist() == alone.trained.tolist()
 
 
 # The run's encoder
@@ -234,11 +237,12 @@ def place(folder):
 
 def test_a_base_without_a_template_is_refused_where_a_conversation_needs_one(tmp_path):
     encoder = make_encoder(place(write_tokenizer(tmp_path)), SETTINGS, {})
-    with pytest.raises(ModelError, match="chat_template: chatml"):
+    with pytest.raises(ModelError, match=r"chat_template: chatml"):
         encoder.encode(row(*TALK))
     texts = encoder.encode(row(Message(TEXT_ROLE, "ls", train=True), maker="completion"))
     assert trained_texts(encoder.tokenizer, texts[0]) == ["ls</s>"]
-    assert encoder.template == NO_TEMPLATE and encoder.text([Message("user", "ls")]) == "ls"
+    assert encoder.template == NO_TEMPLATE
+    assert encoder.text([Message("user", "ls")]) == "ls"
 
 
 def test_a_model_is_asked_in_the_wording_it_was_trained_in(tmp_path):
@@ -258,7 +262,8 @@ def test_rows_and_prompts_take_the_wording_they_name(tmp_path):
     encoder = RowEncoder(tokenizer, named("chatml"), {"alpaca": named("alpaca").text}, SETTINGS)
     prompt = encoder.prompt(TALK[:1], template="alpaca")
     found = encoder.encode(row(*TALK, template="alpaca"))[0]
-    assert found.ids[: len(prompt)].tolist() == prompt and prompt[0] == tokenizer.bos_id
+    assert found.ids[: len(prompt)].tolist() == prompt
+    assert prompt[0] == tokenizer.bos_id
 
 
 def test_the_first_row_names_the_wording(tmp_path):

@@ -16,7 +16,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
-from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+from transformers import AutoTokenizer, PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT))  # the recipe is run from the root, not installed
@@ -135,6 +135,14 @@ def test_a_name_is_the_same_tokens_wherever_it_stands(tokenizer: PreTrainedToken
         for before, after in [(" ", ".txt"), ("/", "/"), ("'", "'"), ("=", " "), ("--", "="), ("\n", "\n"), ("(", ")"), ("7", "7")]:
             around = ids_of(tokenizer, before + name + after)
             assert around == ids_of(tokenizer, before) + alone + ids_of(tokenizer, after), (before, name, after)
+
+
+def test_the_stock_loader_gives_the_same_tokens_on_the_quickstart(tokenizer: PreTrainedTokenizerFast) -> None:
+    # transformers 5 puts Qwen2's splitting over the file's own; on requests and commands the merges make the two agree.
+    stock = AutoTokenizer.from_pretrained(STARTER)
+    for line in (QUICKSTART / "train.jsonl").read_text(encoding="utf-8").splitlines():
+        rendered = render(tokenizer, json.loads(line)["messages"])
+        assert stock(rendered)["input_ids"] == ids_of(tokenizer, rendered), line
 
 
 def test_special_tokens_are_single_and_padding_is_not_the_end_of_a_turn(tokenizer: PreTrainedTokenizerFast) -> None:

@@ -80,9 +80,19 @@ def write_train(folder: RunFolder, steps: int = 400) -> None:
         loss = 0.35 + 3.1 * math.exp(-step / 60) + 0.16 * math.sin(step * 1.7) * math.exp(-step / 300)
         rate = 1e-3 * min(step / 12, 0.5 * (1 + math.cos(math.pi * step / steps)))
         events.append(
-            {"time": "t", "event": "train.step", "step": step, "steps": steps, "epoch": step / 100, "loss": loss, "learning_rate": rate,
-             "grad_norm": 0.5 + 2 * math.exp(-step / 80) + 0.2 * math.sin(step * 2.3), "tokens": 2048, "tokens_per_second": 6120.0}
-        )  # fmt: skip
+            {
+                "time": "t",
+                "event": "train.step",
+                "step": step,
+                "steps": steps,
+                "epoch": step / 100,
+                "loss": loss,
+                "learning_rate": rate,
+                "grad_norm": 0.5 + 2 * math.exp(-step / 80) + 0.2 * math.sin(step * 2.3),
+                "tokens": 2048,
+                "tokens_per_second": 6120.0,
+            }
+        )
         if step % 50 == 0:
             events.append(
                 {"time": "t", "event": "train.eval", "step": step, "loss": 0.42 + 2.6 * math.exp(-step / 70), "trained_tokens": 9000}
@@ -92,14 +102,27 @@ def write_train(folder: RunFolder, steps: int = 400) -> None:
     write_json(
         folder.train_summary,
         {
-            "steps": steps, "epochs": 4.0, "rows": 1426, "tokens_per_epoch": 52_311, "trained_tokens": 88_204, "first_loss": 3.4412, "final_loss": 0.3521,
-            "best_eval_loss": 0.4286, "final_eval_loss": 0.4301, "seconds": 96.4, "tokens_per_second": 6120.4, "peak_memory_bytes": 912_000_000,
-            "trainable_parameters": 524_288, "total_parameters": 7_553_536,
+            "steps": steps,
+            "epochs": 4.0,
+            "rows": 1426,
+            "tokens_per_epoch": 52_311,
+            "trained_tokens": 88_204,
+            "first_loss": 3.4412,
+            "final_loss": 0.3521,
+            "best_eval_loss": 0.4286,
+            "final_eval_loss": 0.4301,
+            "seconds": 96.4,
+            "tokens_per_second": 6120.4,
+            "peak_memory_bytes": 912_000_000,
+            "trainable_parameters": 524_288,
+            "total_parameters": 7_553_536,
             "base": {"name": "starter", "identity": "sha256:" + "ab" * 32, "quantization": "none", "dtype": "float32"},
-            "adapter_sha256": "cd" * 32, "length": {"strategy": "drop", "over_length": 4, "ids": ["a1", "b2", "c3", "d4"]},
-            "rejected": {"over_length": 4}, "warnings": ["4 rows of train are left out: over_length"],
+            "adapter_sha256": "cd" * 32,
+            "length": {"strategy": "drop", "over_length": 4, "ids": ["a1", "b2", "c3", "d4"]},
+            "rejected": {"over_length": 4},
+            "warnings": ["4 rows of train are left out: over_length"],
         },
-    )  # fmt: skip
+    )
     folder.adapter.mkdir(parents=True, exist_ok=True)
     (folder.adapter / "adapter_model.safetensors").write_bytes(bytes(2_100_000))
 
@@ -121,10 +144,21 @@ def write_suite(folder: RunFolder, name: str, rows: int, right: dict[str, int]) 
             )
             near = float(is_right or (candidate == "tuned" and index % 20 == 19))
             generations.append(
-                {"id": f"{index:04x}{name[-4:]}", "suite": name, "candidate": candidate, "request": request, "text": text if index != 3 else NASTY,
-                 "extracted": text.strip("`bash\n"), "metrics": {"exact_match": float(is_right), "normalized_match": near, "bash_valid_rate": 1.0},
-                 "finish_reason": "length" if index % 9 == 4 else "stop", "prompt_tokens": 20, "completion_tokens": 9, "group": "", "expected": [expected, f"{expected} -v"]}
-            )  # fmt: skip
+                {
+                    "id": f"{index:04x}{name[-4:]}",
+                    "suite": name,
+                    "candidate": candidate,
+                    "request": request,
+                    "text": text if index != 3 else NASTY,
+                    "extracted": text.strip("`bash\n"),
+                    "metrics": {"exact_match": float(is_right), "normalized_match": near, "bash_valid_rate": 1.0},
+                    "finish_reason": "length" if index % 9 == 4 else "stop",
+                    "prompt_tokens": 20,
+                    "completion_tokens": 9,
+                    "group": "",
+                    "expected": [expected, f"{expected} -v"],
+                }
+            )
     path = folder.evaluate / name
     write_jsonl(path / "generations.jsonl", generations)
     share = {candidate: right[candidate] / 20 for candidate in CANDIDATES}
@@ -159,9 +193,19 @@ def write_evaluate(folder: RunFolder) -> None:
 
 def write_export(folder: RunFolder) -> None:
     """The export stage's summary."""
-    merged = {"path": "merged", "bytes": 30_214_144, "sha256": {"model.safetensors": "77" * 32}, "rows": 8, "positions": 301,
-              "max_logit_difference": 3.1e-6, "mean": 2.2e-7, "tolerance": 1.4e-3, "mean_tolerance": 1.4e-4, "same_token": 1.0,
-              "against_4bit": {"max_logit_difference": 0.81, "mean": 0.066, "same_token": 0.972}}  # fmt: skip
+    merged = {
+        "path": "merged",
+        "bytes": 30_214_144,
+        "sha256": {"model.safetensors": "77" * 32},
+        "rows": 8,
+        "positions": 301,
+        "max_logit_difference": 3.1e-6,
+        "mean": 2.2e-7,
+        "tolerance": 1.4e-3,
+        "mean_tolerance": 1.4e-4,
+        "same_token": 1.0,
+        "against_4bit": {"max_logit_difference": 0.81, "mean": 0.066, "same_token": 0.972},
+    }
     adapter = {"path": "adapter", "sha256": "cd" * 32, "bytes": 2_100_000, "adapted_modules": 49, "rank": 16}
     write_json(folder.export / "summary.json", {"targets": {"adapter": adapter, "merged": merged}, "card": {"path": "README.md"}})
 
@@ -180,7 +224,16 @@ def write_run(path: Path, stages: tuple[str, ...] = ("data", "train", "evaluate"
     folder.save_manifest(Manifest("quickstart-1f3a5b7c", records))
     write_text(folder.resolved_yaml, "base_model: starter\nadapter: lora\nlearning_rate: 0.001\n# " + NASTY + "\n")
     write_text(folder.versions_lock, "# Python 3.11.9 on Linux x86_64\ntorch==2.13.0\ntransformers==5.2.0\n")
-    plan = {"device": "cpu", "device_name": "A processor", "dtype": "float32", "threads": 2, "processes": 1, "instruction_set": "avx512",
-            "memory_bytes": 16_000_000_000, "deterministic": False, "versions": {}}  # fmt: skip
+    plan = {
+        "device": "cpu",
+        "device_name": "A processor",
+        "dtype": "float32",
+        "threads": 2,
+        "processes": 1,
+        "instruction_set": "avx512",
+        "memory_bytes": 16_000_000_000,
+        "deterministic": False,
+        "versions": {},
+    }
     write_json(folder.plan_json, json.loads(json.dumps(plan)))
     return folder

@@ -1,0 +1,49 @@
+"""The report's bytes for a fixed run folder.
+
+Where they change on purpose, raise `VERSION` in `report/page.py` and run this file as a program.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from luthier.core.files import sha256_bytes, write_json, write_text
+from luthier.report import page
+from luthier.report.reading import read_run
+
+HERE = Path(__file__).parent
+GOLDEN_MARKDOWN = HERE / "report.md"
+GOLDEN_HASHES = HERE / "report.json"
+BUILDER = HERE.parent / "unit" / "report" / "run_folder.py"
+
+
+def _render(folder: Path) -> tuple[str, str]:
+    spec = importlib.util.spec_from_file_location("report_run_folder", BUILDER)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return page.render(read_run(module.write_run(folder)))
+
+
+def _hashes(html: str, markdown: str) -> dict[str, object]:
+    return {"version": page.VERSION, "html": sha256_bytes(html.encode()), "markdown": sha256_bytes(markdown.encode())}
+
+
+def test_the_report_is_what_it_was_for_its_version(tmp_path: Path) -> None:
+    html, markdown = _render(tmp_path / "run")
+
+    assert markdown == GOLDEN_MARKDOWN.read_text(encoding="utf-8")
+    assert _hashes(html, markdown) == json.loads(GOLDEN_HASHES.read_text(encoding="utf-8")), "see the head of this file"
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as temporary:
+        new_html, new_markdown = _render(Path(temporary) / "run")
+    write_text(GOLDEN_MARKDOWN, new_markdown)
+    write_json(GOLDEN_HASHES, _hashes(new_html, new_markdown))
+    sys.stdout.write(f"wrote {GOLDEN_MARKDOWN} and {GOLDEN_HASHES}\n")
