@@ -6,8 +6,9 @@ import sysconfig
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
 
 # `tiny` has 6.5 million parameters, `half` the 494 million of Qwen2.5-0.5B.
 SHAPES = {
@@ -44,7 +45,12 @@ def make_base(folder: Path, shape: str) -> Path:
     if (folder / "model.safetensors").is_file():
         return folder
     bpe = Tokenizer(models.BPE())
-    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    # transformers cuts any Qwen2 model's text by this pattern, whatever `tokenizer.json` says; with another one the peer would
+    # read other tokens.
+    bpe.normalizer = normalizers.NFC()
+    bpe.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Split(Regex(PRETOKENIZE_REGEX), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+    )
     bpe.decoder = decoders.ByteLevel()
     sources = sorted(str(path) for path in Path(sysconfig.get_path("stdlib")).glob("*.py"))[:_SOURCES]
     special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]

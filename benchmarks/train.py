@@ -103,7 +103,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--rows", type=Path, default=QUICKSTART, help="JSON Lines with `messages`, or `instruction` and `output`")
     parser.add_argument("--shape", choices=sorted(SHAPES), default="tiny")
     parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
-    parser.add_argument("--count", type=int, default=1000, help="rows of the epoch that is timed")
+    parser.add_argument("--count", type=int, default=1800, help="rows of the epoch that is timed")
     parser.add_argument("--sequence-len", type=int, default=1024)
     parser.add_argument("--micro-batch-size", type=int, default=2)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
@@ -223,6 +223,7 @@ def summarise(
         "held_out_loss": losses,
         "peak_memory_bytes": {name: max(pair[name]["peak_memory_bytes"] for pair in rounds) for name in ("luthier", "trl")},
         "passed": {
+            "equal_tokens": parity["tokens_equal"],
             "equal_loss": parity["largest_loss_difference"] <= LOSS_BOUND
             and parity["steps"] >= 20
             and parity["smallest_gradient_norm"] > 0,

@@ -146,9 +146,7 @@ def check(rows: dict[str, list[Row]]) -> None:
 def _shared_phrases() -> list[str]:
     """Phrases that, their slots masked, stand under two commands: a request with two right answers."""
     return checks.repeated(
-        checks.normal(text)
-        for template in grammar.read()
-        for text in {grammar.SLOT.sub("_", phrase.text) for phrase in template.phrases}
+        checks.normal(text) for template in grammar.read() for text in {grammar.SLOT.sub("_", phrase.text) for phrase in template.phrases}
     )
 
 
@@ -158,7 +156,7 @@ def lines(name: str, rows: list[Row]) -> str:
     records = (
         {
             "id": f"{row.template.category}-{kind}-{number:04d}",
-            "template": row.template.command,
+            "group": row.template.command,
             "messages": [{"role": "user", "content": row.request}, {"role": "assistant", "content": row.command}],
         }
         for number, row in enumerate(rows, start=1)

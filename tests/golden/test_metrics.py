@@ -1,4 +1,4 @@
-"""What each metric says of fixed answers. A change here changes published figures: raise `evaluate.stage.VERSION` with it."""
+"""What each metric says of fixed answers. A change here changes published figures: raise the version in `core.stages` with it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The report's bytes for a fixed run folder.
 
-Where they change on purpose, raise `VERSION` in `report/page.py` and run this file as a program.
+Where they change on purpose, raise its version in `core/stages.py` and run this file as a program.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 from luthier.core.files import sha256_bytes, write_json, write_text
+from luthier.core.stages import STAGES
 from luthier.report import page
 from luthier.report.reading import read_run
 
@@ -31,7 +32,7 @@ def _render(folder: Path) -> tuple[str, str]:
 
 
 def _hashes(html: str, markdown: str) -> dict[str, object]:
-    return {"version": page.VERSION, "html": sha256_bytes(html.encode()), "markdown": sha256_bytes(markdown.encode())}
+    return {"version": STAGES["report"].version, "html": sha256_bytes(html.encode()), "markdown": sha256_bytes(markdown.encode())}
 
 
 def test_the_report_is_what_it_was_for_its_version(tmp_path: Path) -> None:

@@ -118,9 +118,7 @@ def _held_out(document: Document) -> Iterator[Problem]:
             document, ("eval_strategy",), "`eval_strategy` is written, but no rows are held out", hint="write `val_set_size: 0.05`"
         )
     if document.value.get("save_strategy") == "best" and not held_out:
-        yield _problem(
-            document, ("save_strategy",), "`save_strategy: best` wants held-out rows", hint="write `val_set_size: 0.05`"
-        )
+        yield _problem(document, ("save_strategy",), "`save_strategy: best` wants held-out rows", hint="write `val_set_size: 0.05`")
     numbers = [share for share in (shares.get("validation", 0), shares.get("test", 0)) if isinstance(share, int | float)]
     if sum(numbers) >= 1:
         yield _problem(

@@ -15,7 +15,6 @@ from luthier.core.files import HashMemory, link_or_copy, read_json, remove, sha2
 from luthier.core.records import JsonObject, JsonValue
 
 MANIFEST_FORMAT = 1
-STAGES = ("data", "train", "evaluate", "export", "report")
 
 
 @dataclass(frozen=True, slots=True)

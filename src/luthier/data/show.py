@@ -15,7 +15,7 @@ from luthier.core.files import read_json, read_jsonl
 from luthier.core.records import Example, Message, Origin, Reject
 from luthier.core.runs import RunFolder
 from luthier.data.rows import place
-from luthier.model.locate import locate
+from luthier.model.locate import locate, locate_tokenizer
 from luthier.model.masks import Marked
 from luthier.model.tokens import RowEncoder, TokenRow, make_encoder
 
@@ -49,7 +49,7 @@ def show(config: RunConfig, folder: RunFolder, count: int, console: Console | No
 def _encoder(config: RunConfig, folder: RunFolder, examples: list[Example]) -> RowEncoder:
     location = locate(config.base_model, config.revision_of_model, folder.hashes)
     if config.tokenizer_config is not None:
-        location = replace(location, path=locate(config.tokenizer_config, None, folder.hashes).path)
+        location = replace(location, path=locate_tokenizer(config.tokenizer_config, folder.hashes).path)
     asked = examples[0].template if examples else ""
     return make_encoder(location, config.token_settings(), read_json(folder.templates), asked)
 

@@ -23,10 +23,6 @@ from luthier.data.split import SIDES, TEST, TRAIN, VALIDATION, Division, check_s
 from luthier.data.store import RowStore
 from luthier.data.wording import Wordings
 
-VERSION = 1
-PACKAGES: tuple[str, ...] = ("pyarrow",)
-OUTPUTS: tuple[str, ...] = ("data",)
-
 _PROGRESS_ROWS = 10_000
 # A number of held-out rows, under `clean` read as a share, must leave something to train on.
 _LARGEST_SHARE = 0.999

@@ -15,25 +15,12 @@ from luthier.core.files import read_json, read_jsonl, remove, sha256_file, sha25
 from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationRequest, Generator
 from luthier.core.records import Generation, JsonObject
 from luthier.core.runs import RunFolder
+from luthier.core.stages import STAGES
 from luthier.evaluate.candidates import SHOTS, TUNED, Candidate, answer_key, candidates, choose_shots, requests_of
 from luthier.evaluate.extract import extractor_of
 from luthier.evaluate.metrics import bash_path, command_metrics
 from luthier.evaluate.statistics import paired_score, rate_score
 from luthier.evaluate.suites import Suite, load_suite, suite_files
-
-VERSION = 1
-PACKAGES: tuple[str, ...] = (
-    "torch",
-    "transformers",
-    "peft",
-    "bitsandbytes",
-    "tokenizers",
-    "jinja2",
-    "numpy",
-    "tree-sitter",
-    "tree-sitter-bash",
-)
-OUTPUTS = ("evaluate",)
 
 OpenGenerator = Callable[[], AbstractContextManager[Generator]]
 
@@ -216,7 +203,7 @@ def _model_identity(folder: RunFolder) -> str:
     plan = read_json(folder.plan_json) if folder.plan_json.is_file() else {}
     return sha256_json(
         {
-            "version": VERSION,
+            "version": STAGES["evaluate"].version,
             "adapter": folder.hashes.sha256_tree(folder.adapter) if folder.adapter.is_dir() else "",
             "templates": folder.hashes.sha256(folder.templates) if folder.templates.is_file() else "",
             "base": summary.get("base", {}),

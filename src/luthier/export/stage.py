@@ -19,9 +19,6 @@ from luthier.model.locate import ModelLocation
 from luthier.model.token_file import load_rows
 from luthier.model.tokens import make_encoder
 
-VERSION = 1
-PACKAGES = ("torch", "transformers", "peft", "bitsandbytes", "tokenizers", "jinja2")
-OUTPUTS = ("export",)
 TARGETS = ("adapter", "merged")
 # Rows, and tokens of each, over which the merged model is held to the adapter: enough to meet every layer with real text, and with
 # a vocabulary of 150,000 still below a gigabyte of logits.

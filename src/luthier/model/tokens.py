@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -76,6 +77,16 @@ class RowEncoder:
     def _fitted(self, template: ChatTemplate) -> ChatTemplate:
         """The template without its beginning-of-text token where it is a wording and the tokenizer adds none itself, as Axolotl has it."""
         return template.without_begin() if template.is_apart and not self.tokenizer.adds_bos else template
+
+    @property
+    def asking_template(self) -> str:
+        """The text of `template` with the run's default system text in it, so that whoever opens the model asks as it was trained."""
+        default = self.settings.default_system_message
+        if default is None or self.template.is_apart:
+            return self.template.text
+        system = f"[{{'role': 'system', 'content': {json.dumps(default, ensure_ascii=False)}}}]"
+        condition = "not messages or messages[0]['role'] != 'system'"
+        return f"{{%- if {condition} -%}}{{%- set messages = {system} + (messages or []) -%}}{{%- endif -%}}{self.template.text}"
 
     def template_of(self, name: str) -> ChatTemplate:
         """The wording `name` of a row; empty means the run's own, and `ModelError` where it has none."""

@@ -73,7 +73,14 @@ def _open(target: str) -> AbstractContextManager[Generator]:
         if not (folder.adapter / "adapter_config.json").is_file():
             raise ModelError(Problem("this run has no trained adapter yet", where=target, hint=f"type `luthier train {target}`"))
         location = locate(loaded.config.base_model, loaded.config.revision_of_model, folder.hashes)
-        return open_local(location, folder.adapter, loaded.config.base_settings(), saved_plan(loaded.config, folder))
+        return open_local(
+            location,
+            folder.adapter,
+            loaded.config.base_settings(),
+            saved_plan(loaded.config, folder),
+            templates=read_json(folder.templates),
+            tokens=loaded.config.token_settings(),
+        )
     adapter = path if (path / "adapter_config.json").is_file() else None
     name = str(read_json(path / "adapter_config.json")["base_model_name_or_path"]) if adapter else target
     if adapter is None and path.exists() and not (path / "config.json").is_file():

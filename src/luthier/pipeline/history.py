@@ -7,7 +7,8 @@ from pathlib import Path
 from luthier.core.errors import Problem, UserError
 from luthier.core.files import read_json
 from luthier.core.records import JsonObject
-from luthier.core.runs import STAGES, RunFolder, find_runs, summary_or_none
+from luthier.core.runs import RunFolder, find_runs, summary_or_none
+from luthier.core.stages import STAGES
 
 
 def require_run(run_dir: str) -> RunFolder:

@@ -14,6 +14,7 @@ from luthier.core.errors import ConfigError, DataError, Problem
 from luthier.core.events import EventLog, Listener, monotonic_seconds
 from luthier.core.files import remove, write_text
 from luthier.core.runs import RunFolder, StageRecord
+from luthier.evaluate.suites import suite_files
 from luthier.pipeline.plan import saved_plan
 from luthier.pipeline.stages import STAGE_SPECS, Context, StageSpec
 
@@ -53,6 +54,7 @@ def _refuse_unrunnable(loaded: LoadedRun) -> None:
                 hint="write, for example, `datasets: [{path: data/rows.jsonl, type: chat_template}]`",
             )
         )
+    suite_files(loaded.config)
     # A run folder outlives its sources: what they were is recorded in it.
     if loaded.existing_folder is None and (problems := missing_files(loaded)):
         raise ConfigError(problems)
@@ -102,13 +104,13 @@ def _run_stage(spec: StageSpec, context: Context) -> StageOutcome:
         return StageOutcome(spec.name, "taken", source=sibling.name)
     _forget_from(spec, folder)
     if not spec.resumes:
-        for output in spec.outputs:
+        for output in spec.facts.outputs:
             remove(folder.path / output)
     events.emit("stage.start", stage=spec.name, key=key)
     started = monotonic_seconds()
     spec.start(context, key)
     seconds = monotonic_seconds() - started
-    record = StageRecord(key, folder.output_hashes(spec.outputs), seconds)
+    record = StageRecord(key, folder.output_hashes(spec.facts.outputs), seconds)
     folder.save_manifest(folder.manifest().with_stage(spec.name, record))
     events.emit("stage.end", stage=spec.name, seconds=round(seconds, 3))
     return StageOutcome(spec.name, "done", seconds)

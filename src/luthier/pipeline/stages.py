@@ -6,16 +6,19 @@ Nothing heavy is imported here: whether a stage is done is decided without torch
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from luthier.config.load import LoadedRun
-from luthier.config.schema import Stage
 from luthier.core.events import EventLog
+from luthier.core.files import read_json
+from luthier.core.protocols import Generator
 from luthier.core.records import JsonObject, Plan
 from luthier.core.runs import RunFolder, stage_key
+from luthier.core.stages import STAGES, StageFacts
 from luthier.data.sources import identify
 from luthier.evaluate.suites import suite_inputs
-from luthier.model.locate import ModelLocation, locate
+from luthier.model.locate import ModelLocation, locate, locate_tokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +37,10 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class StageSpec:
-    """One stage. `version` goes up when the stage's output changes for equal input; `packages` are those whose versions can change it."""
+    """One stage: its fixed facts, what it reads beside the run file, and how it is started with its parts."""
 
-    name: Stage | str
-    version: int
-    packages: tuple[str, ...]
-    outputs: tuple[str, ...]
+    name: str
+    facts: StageFacts
     inputs: Callable[[LoadedRun, RunFolder], Mapping[str, str]]
     start: Callable[[Context, str], None]
     # Training goes on from its own checkpoints; what other stages left half done is removed before they start.
@@ -47,7 +48,11 @@ class StageSpec:
 
     def key(self, loaded: LoadedRun, folder: RunFolder) -> str:
         """The stage's key for this run file, these inputs and these package versions."""
-        return stage_key(self.name, self.version, fields_of(loaded, self.name), self.inputs(loaded, folder), self.packages)
+        return stage_key(self.name, self.facts.version, fields_of(loaded, self.name), self.inputs(loaded, folder), self.facts.packages)
+
+
+# Fields of training that also change how a model is asked. The adapter's hash covers the rest.
+_ASKING_FIELDS = ("load_in_4bit", "attn_implementation", "bf16", "tf32", "default_system_message", "seed")
 
 
 def fields_of(loaded: LoadedRun, stage: str) -> JsonObject:
@@ -57,10 +62,7 @@ def fields_of(loaded: LoadedRun, stage: str) -> JsonObject:
         return {}
     fields = config.fields_of(stage)  # type: ignore[arg-type]
     if stage == "evaluate":
-        # A tuned model is asked with the base and the wording it was trained with; the adapter's hash covers the rest.
-        fields |= {
-            name: value for name, value in config.fields_of("train").items() if name in ("load_in_4bit", "attn_implementation", "bf16")
-        }
+        fields |= {name: value for name, value in config.fields_of("train").items() if name in _ASKING_FIELDS}
     return fields
 
 
@@ -91,7 +93,7 @@ def _data_inputs(loaded: LoadedRun, folder: RunFolder) -> dict[str, str]:
 def _train_inputs(loaded: LoadedRun, folder: RunFolder) -> dict[str, str]:
     inputs = {"base": base_location(loaded, folder).identity}
     if loaded.config.tokenizer_config is not None:
-        inputs["tokenizer"] = locate(loaded.config.tokenizer_config, None, folder.hashes).identity
+        inputs["tokenizer"] = locate_tokenizer(loaded.config.tokenizer_config, folder.hashes).identity
     for file in (folder.split("train"), folder.split("validation"), folder.templates):
         inputs[file.name] = folder.hashes.sha256(file) if file.is_file() else "absent"
     return inputs
@@ -99,6 +101,7 @@ def _train_inputs(loaded: LoadedRun, folder: RunFolder) -> dict[str, str]:
 
 def _evaluate_inputs(loaded: LoadedRun, folder: RunFolder) -> dict[str, str]:
     inputs = {"base": base_location(loaded, folder).identity, **_recorded(folder, "train")}
+    inputs[folder.templates.name] = folder.hashes.sha256(folder.templates) if folder.templates.is_file() else "absent"
     return inputs | suite_inputs(loaded.config, folder)
 
 
@@ -127,9 +130,19 @@ def _start_evaluate(context: Context, key: str) -> None:
     from luthier.model.generate import open_local
 
     config, folder = context.loaded.config, context.folder
-    stage.run(
-        config, folder, lambda: open_local(context.location(), folder.adapter, config.base_settings(), context.plan()), context.events
-    )
+
+    def open_generator() -> AbstractContextManager[Generator]:
+        return open_local(
+            context.location(),
+            folder.adapter,
+            config.base_settings(),
+            context.plan(),
+            templates=read_json(folder.templates),
+            tokens=config.token_settings(),
+            batch_size=config.evaluate.batch_size,
+        )
+
+    stage.run(config, folder, open_generator, context.events)
 
 
 def _start_export(context: Context, key: str) -> None:
@@ -144,14 +157,10 @@ def _start_report(context: Context, key: str) -> None:
     page.run(context.folder, context.events)
 
 
-_TORCH = ("torch", "transformers", "peft", "bitsandbytes", "tokenizers", "jinja2")
-
 STAGE_SPECS: tuple[StageSpec, ...] = (
-    StageSpec("data", 1, ("pyarrow",), ("data",), _data_inputs, _start_data),
-    StageSpec("train", 1, _TORCH, ("train", "adapter"), _train_inputs, _start_train, resumes=True),
-    StageSpec(
-        "evaluate", 1, (*_TORCH, "numpy", "tree-sitter", "tree-sitter-bash"), ("evaluate",), _evaluate_inputs, _start_evaluate, resumes=True
-    ),
-    StageSpec("export", 1, _TORCH, ("export",), _export_inputs, _start_export),
-    StageSpec("report", 1, ("jinja2",), ("report.html", "report.md"), _report_inputs, _start_report),
+    StageSpec("data", STAGES["data"], _data_inputs, _start_data),
+    StageSpec("train", STAGES["train"], _train_inputs, _start_train, resumes=True),
+    StageSpec("evaluate", STAGES["evaluate"], _evaluate_inputs, _start_evaluate, resumes=True),
+    StageSpec("export", STAGES["export"], _export_inputs, _start_export),
+    StageSpec("report", STAGES["report"], _report_inputs, _start_report),
 )

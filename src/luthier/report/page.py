@@ -11,14 +11,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from luthier.core.events import EventLog
 from luthier.core.files import write_text
 from luthier.core.runs import RunFolder
+from luthier.core.stages import STAGES
 from luthier.report import sections
 from luthier.report.reading import RunFacts, read_run
 from luthier.report.results import comparison, side_by_side, verdict
 from luthier.report.wording import day
 
-VERSION = 1
-PACKAGES = ("jinja2",)
-OUTPUTS = ("report.html", "report.md")
 _MARKDOWN_MARKS = re.compile(r"([\\`*_{}\[\]<>#|~$&])")
 
 
@@ -27,7 +25,7 @@ def run(folder: RunFolder, events: EventLog) -> None:
     html, markdown = render(read_run(folder))
     write_text(folder.report_html, html)
     write_text(folder.report_md, markdown)
-    events.emit("report.written", files=list(OUTPUTS))
+    events.emit("report.written", files=list(STAGES["report"].outputs))
 
 
 def render(facts: RunFacts) -> tuple[str, str]:

@@ -18,17 +18,13 @@ from luthier.model import device
 from luthier.model.adapters import add_lora, save_adapter, save_adapter_config
 from luthier.model.attention import use_rows
 from luthier.model.base import checkpoint_layers, load_base, parameter_counts
-from luthier.model.locate import ModelLocation, locate
+from luthier.model.locate import ModelLocation, locate_tokenizer
 from luthier.model.tokens import EncodedRows, RowEncoder, encode_rows, first_wording, make_encoder, save_rows
 from luthier.train.batches import BatchPlan
 from luthier.train.loop import Loop, Progress, Rows, Settings, Store
 from luthier.train.objective import SupervisedObjective, trained_tokens
 from luthier.train.optim import Schedule, make_optimizer
 from luthier.train.strategy import Single
-
-VERSION = 1
-PACKAGES = ("torch", "transformers", "peft", "bitsandbytes", "tokenizers", "jinja2")
-OUTPUTS = ("train", "adapter")
 
 
 def run(config: RunConfig, folder: RunFolder, location: ModelLocation, plan: Plan, events: EventLog, key: str) -> None:
@@ -76,7 +72,7 @@ def run(config: RunConfig, folder: RunFolder, location: ModelLocation, plan: Pla
 def _make_encoder(config: RunConfig, folder: RunFolder, location: ModelLocation) -> RowEncoder:
     """The encoder of the base model's tokenizer, or of the one that `tokenizer_config` names."""
     if config.tokenizer_config is not None:
-        location = locate(config.tokenizer_config, None, folder.hashes)
+        location = locate_tokenizer(config.tokenizer_config, folder.hashes)
     templates = read_json(folder.templates) if folder.templates.is_file() else {}
     return make_encoder(location, config.token_settings(), templates, first_wording(folder.split("train")))
 
@@ -118,7 +114,7 @@ def _write_adapter(model: PeftModel, encoder: RowEncoder, target: Path, base_nam
     """The result: what peft opens, with the tokenizer and the chat template that the rows were rendered with."""
     remove(target)
     save_adapter(model, target, base_name)
-    encoder.tokenizer.save(target, encoder.template.text)
+    encoder.tokenizer.save(target, encoder.asking_template)
     write_json(target / "generation_config.json", model.get_base_model().generation_config.to_diff_dict())
 
 

@@ -285,3 +285,13 @@ def test_rows_are_stored_and_read_back(tmp_path):
     ]
     save_rows(tmp_path / "none.safetensors", [])
     assert load_rows(tmp_path / "none.safetensors") == []
+
+
+def test_the_saved_template_carries_the_default_system_text(tmp_path):
+    tokenizer = opened(tmp_path)
+    settings = replace(SETTINGS, default_system_message='Say "yes".')
+    encoder = RowEncoder(tokenizer, named("chatml"), {}, settings)
+    saved = ChatTemplate("saved", encoder.asking_template)
+    for messages in ((Message("user", "a"),), (Message("system", "own"), Message("user", "a"))):
+        stock = saved.render(messages, add_generation_prompt=True, special_tokens=tokenizer.special_tokens)
+        assert stock == encoder.text(messages)

@@ -11,10 +11,15 @@ from luthier.config.load import LoadedRun, load
 from luthier.core.errors import ConfigError, LuthierError
 from luthier.core.files import write_text
 from luthier.core.runs import RunFolder
+from luthier.core.stages import StageFacts
 from luthier.pipeline import run as pipeline
 from luthier.pipeline.stages import Context, StageSpec
 
 RUN = "base_model: starter\nadapter: lora\nlearning_rate: {rate}\ndatasets: [{{path: {rows}}}]\noutput_dir: {out}\n"
+
+
+def facts(name: str) -> StageFacts:
+    return StageFacts(1, (), (name,))
 
 
 class Stages:
@@ -46,9 +51,9 @@ class Stages:
             return {"rows": Path(loaded.config.datasets[0].path).read_text()}
 
         return (
-            StageSpec("data", 1, (), ("data",), rows, starter("data")),
-            StageSpec("train", 1, (), ("train",), before("data"), starter("train"), resumes=True),
-            StageSpec("evaluate", 1, (), ("evaluate",), before("train"), starter("evaluate")),
+            StageSpec("data", facts("data"), rows, starter("data")),
+            StageSpec("train", facts("train"), before("data"), starter("train"), resumes=True),
+            StageSpec("evaluate", facts("evaluate"), before("train"), starter("evaluate")),
         )
 
 

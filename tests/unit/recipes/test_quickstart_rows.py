@@ -60,7 +60,7 @@ def everything(rows: dict[str, list[Row]]) -> list[Row]:
 def slot_values(row: Row) -> list[str]:
     """The values in the command, found by laying the row's template over it: a slot that stands twice has one value."""
     pattern, names = "", []
-    for piece in re.split(r"(\{[a-z]+(?:\.\d)?\})", row["template"]):
+    for piece in re.split(r"(\{[a-z]+(?:\.\d)?\})", row["group"]):
         if not SLOT.fullmatch(piece):
             pattern += re.escape(piece)
         elif piece in names:
@@ -96,7 +96,7 @@ def test_other_hash_seeds_do_not_change_a_byte(tmp_path: Path) -> None:
 
 def test_rows_have_one_shape_and_distinct_ids(rows: dict[str, list[Row]]) -> None:
     for row in everything(rows):
-        assert set(row) == {"id", "template", "messages"}
+        assert set(row) == {"id", "group", "messages"}
         assert [message["role"] for message in row["messages"]] == ["user", "assistant"]
         for text in (request(row), command(row)):
             assert text
@@ -109,11 +109,11 @@ def test_counts(rows: dict[str, list[Row]]) -> None:
     assert 1800 <= len(rows[TRAIN]) <= 2200
     assert 180 <= len(rows[COMBINATIONS]) <= 220
     assert 180 <= len(rows[TEMPLATES]) <= 220
-    trained = Counter(row["template"] for row in rows[TRAIN] if SLOT.search(row["template"]))
+    trained = Counter(row["group"] for row in rows[TRAIN] if SLOT.search(row["group"]))
     assert len(trained) >= 110
     assert min(trained.values()) >= 10
-    assert 25 <= len({row["template"] for row in rows[TEMPLATES]}) <= 40
-    assert len([row for row in rows[TRAIN] if not SLOT.search(row["template"])]) >= 140
+    assert 25 <= len({row["group"] for row in rows[TEMPLATES]}) <= 40
+    assert len([row for row in rows[TRAIN] if not SLOT.search(row["group"])]) >= 140
 
 
 @pytest.mark.parametrize(("name", "most_over_least"), [(TRAIN, 1.2), (COMBINATIONS, 1.0), (TEMPLATES, 1.0)])
@@ -156,15 +156,15 @@ def test_held_out_requests_keep_their_distance(rows: dict[str, list[Row]], word:
 
 
 def test_new_combinations_have_trained_templates_and_phrases(rows: dict[str, list[Row]], built: dict) -> None:
-    assert {row["template"] for row in rows[COMBINATIONS]} <= {row["template"] for row in rows[TRAIN]}
-    assert all(SLOT.search(row["template"]) for row in rows[COMBINATIONS])
+    assert {row["group"] for row in rows[COMBINATIONS]} <= {row["group"] for row in rows[TRAIN]}
+    assert all(SLOT.search(row["group"]) for row in rows[COMBINATIONS])
     seen = {(row.template.command, row.asked) for row in built[TRAIN]}
     assert [row.request for row in built[COMBINATIONS] if (row.template.command, row.asked) not in seen] == []
 
 
 def test_new_templates_are_new_under_both_masks(rows: dict[str, list[Row]], make: ModuleType) -> None:
     def by_slots(row: Row) -> str:
-        return SLOT.sub("_", row["template"])
+        return SLOT.sub("_", row["group"])
 
     def by_text(row: Row) -> str:
         return make.checks.text_mask(request(row), command(row))

@@ -121,7 +121,7 @@ def test_the_same_settings_give_the_same_bytes(done, base, tmp_path):
 
 
 def test_what_is_left_out_is_told(base, tmp_path):
-    folder, events = run(tmp_path / "run", base, sequence_len=24, max_steps=1, num_epochs=1)
+    folder, events = run(tmp_path / "run", base, sequence_len=37, max_steps=1, num_epochs=1)
     summary = read_json(folder.train_summary)
     assert summary["length"]["over_length"] == summary["rejected"]["over_length"] == len(summary["length"]["ids"]) > 0
     assert summary["rows"] == 40 - summary["rejected"]["over_length"]
