@@ -39,6 +39,7 @@ def test_two_steps(file: str, rows: Path, tmp_path: Path) -> None:
         "base_model": "starter",
         "datasets": [{"path": str(source), "type": kind}],
         "max_steps": 2,
+        "num_epochs": 4,
         "output_dir": str(tmp_path / "runs"),
     }
     experiment = luthier.load(ROOT / file, overrides)

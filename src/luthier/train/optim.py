@@ -57,7 +57,8 @@ def optimizer_state(optimizer: torch.optim.Optimizer, model: torch.nn.Module) ->
     for name, parameter in trainable(model):
         for entry, value in optimizer.state.get(parameter, {}).items():
             if isinstance(value, torch.Tensor):
-                tensors[f"{name}/{entry}"] = value.detach().cpu().contiguous()
+                # A copy of its own: the 8-bit optimizer shares its code books between parameters, and safetensors refuses shared memory.
+                tensors[f"{name}/{entry}"] = value.detach().clone(memory_format=torch.contiguous_format).cpu()
             else:
                 numbers[f"{name}/{entry}"] = value
     return tensors, numbers
