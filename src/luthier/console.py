@@ -50,7 +50,7 @@ class Progress:
         name = event["event"]
         if name == "train.step":
             self._update(step_line(event))
-        elif name == "evaluate.progress":
+        elif name == "evaluate.progress" and (self._live or event["done"] == event["total"]):
             self._update(f"evaluate  {event['suite']:<22} {event['candidate']:<12} {event['done']:>6}/{event['total']}")
         elif name == "data.progress":
             self._update(f"data      {event['done']:>10,} rows read")
