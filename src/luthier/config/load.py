@@ -73,11 +73,9 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> LoadedRun:
     document = _read_merged(path, text, ())
     for override in overrides:
         _override(document, override)
-    problems = document.problems + rules.take_secrets(document)
-    naming = names.apply_tables(document)
-    problems += naming.problems
-    notes = naming.notes + _imply(document)
-    problems += rules.check_rules(document)
+    _apply_names(document)
+    notes = document.notes + _imply(document)
+    problems = document.problems + rules.check_rules(document)
     if folder is None:
         _anchor_suites(document)
     config, errors = _validate(document)
@@ -95,6 +93,8 @@ def _read_merged(path: Path, text: str, seen: tuple[Path, ...]) -> Document:
             Problem("`extends` leads back to a file that is being read", where=str(path), found=chain, hint="break the circle")
         )
     document = yaml_file.parse(text, str(path))
+    # Before the files are joined: an upper file's key must win over another spelling of it below.
+    _apply_names(document)
     bases = document.value.pop("extends", None)
     merged = Document({})
     for index, base in enumerate([bases] if isinstance(bases, str) else bases or []):
@@ -110,6 +110,14 @@ def _read_merged(path: Path, text: str, seen: tuple[Path, ...]) -> Document:
     return merged
 
 
+def _apply_names(document: Document) -> None:
+    """Takes secrets out, moves renamed keys and takes refused ones out, with the problems and notes kept in the document."""
+    document.problems.extend(rules.take_secrets(document))
+    naming = names.apply_tables(document)
+    document.problems.extend(naming.problems)
+    document.notes.extend(naming.notes)
+
+
 def _neighbours(path: Path) -> str:
     folder = path.parent
     if not folder.is_dir():
@@ -123,6 +131,7 @@ def _merge(into: Document, upper: Document) -> None:
     _merge_values(into.value, upper.value, (), into.places)
     into.places.update(upper.places)
     into.problems.extend(upper.problems)
+    into.notes.extend(upper.notes)
 
 
 def _merge_values(into: dict[str, Any], upper: dict[str, Any], path: KeyPath, places: dict[KeyPath, Place]) -> None:
@@ -141,6 +150,7 @@ def _override(document: Document, override: str) -> None:
     if not separator or not name.strip():
         raise ConfigError(Problem("`--set` takes key=value", where="--set", found=override, hint="for example --set learning_rate=1e-4"))
     parts: KeyPath = tuple(int(part) if part.isdigit() else part for part in re.sub(r"\[(\d+)\]", r".\1", name.strip()).split("."))
+    names.forget_target(document, parts)
     holder: Any = document.value
     for depth, part in enumerate(parts[:-1]):
         if isinstance(holder, dict) and isinstance(part, str):

@@ -144,6 +144,14 @@ def _rename(document: Document, value: dict[str, Any], path: KeyPath, naming: Na
     naming.notes.append(said + (f": {entry['note']}" if entry.get("note") else ""))
 
 
+def forget_target(document: Document, path: KeyPath) -> None:
+    """Takes out the value that `path`, another spelling, is about to replace; nothing happens where `path` is no other spelling."""
+    entry = table("renamed").get(dotted(path, generic=True))
+    if entry is not None:
+        target = _target_path(path, entry["to"])
+        _holder(document.value, target).pop(target[-1], None)
+
+
 def _target_path(path: KeyPath, target: str) -> KeyPath:
     """`target` with the list indices of `path` in place of its `*`."""
     indices = iter(part for part in path if isinstance(part, int))

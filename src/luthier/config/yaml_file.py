@@ -33,11 +33,13 @@ class Place:
 
 @dataclass(slots=True)
 class Document:
-    """A mapping read from YAML, the place of every value in it by key path, and what is wrong in a file that can still be read."""
+    """A mapping read from YAML, the place of every value in it by key path, and what is wrong or worth noting in a
+    file that can still be read."""
 
     value: dict[str, Any]
     places: dict[KeyPath, Place] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def place(self, path: KeyPath) -> Place:
         """The place of `path`, or of the nearest value around it."""

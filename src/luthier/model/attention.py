@@ -10,7 +10,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
 import torch
@@ -25,20 +24,29 @@ ROWS = "luthier_rows"
 _UNKNOWN_TERMS = ("position_bias", "s_aux", "sinks", "block_mask", "head_mask")
 
 
+# Rows whose lengths lie this close share one product: a call and its threads cost more than a few padded places.
+_SLACK_TOKENS = 8
+_SLACK_SHARE = 8
+
+
 @dataclass(frozen=True, slots=True)
 class RowLayout:
     """Where rows lie in the flat matrix.
 
-    `groups` are (number of rows, tokens of each) in order: neighbours of equal length share one product. `boundaries` are
-    the int32 offsets `[rows + 1]` on a CUDA device whose kernels take rows of any length, None elsewhere.
+    `groups` are (number of rows, places of each) in order: the rows of a group share one product, in which shorter ones are
+    filled up at their end. `places` [all places] names the token that stands at each place (a row's last one where it is
+    filled up), `tokens` [T] the place of each token; both are None where nothing is filled up. `boundaries` are the int32
+    offsets `[rows + 1]` on a CUDA device whose kernels take rows of any length, None elsewhere.
     """
 
     groups: tuple[tuple[int, int], ...]
+    places: torch.Tensor | None = None
+    tokens: torch.Tensor | None = None
     boundaries: torch.Tensor | None = None
 
     @property
     def longest(self) -> int:
-        """Tokens of the longest row."""
+        """Places of the longest row."""
         return max(length for _, length in self.groups)
 
     @property
@@ -49,11 +57,32 @@ class RowLayout:
 
 def layout_of(lengths: Sequence[int], device: torch.device, dtype: torch.dtype) -> RowLayout:
     """The layout of rows with these `lengths`, in the order in which they lie in the matrix; order them by length for few groups."""
-    groups = tuple((len(list(run)), length) for length, run in groupby(lengths))
-    if device.type != "cuda" or dtype == torch.float32:
+    if device.type == "cuda" and dtype != torch.float32:
+        offsets = torch.tensor([0, *lengths], dtype=torch.int32).cumsum(0, dtype=torch.int32)
+        return RowLayout(tuple((1, length) for length in lengths), boundaries=offsets.to(device))
+    parts = _similar(lengths)
+    groups = tuple((len(part), max(part)) for part in parts)
+    if all(min(part) == max(part) for part in parts):
         return RowLayout(groups)
-    offsets = torch.tensor([0, *lengths], dtype=torch.int32).cumsum(0, dtype=torch.int32)
-    return RowLayout(groups, offsets.to(device))
+    widths = torch.tensor([width for number, width in groups for _ in range(number)])
+    own = torch.tensor(list(lengths))
+    row = torch.repeat_interleave(torch.arange(len(own)), widths)
+    within = torch.arange(len(row)) - (widths.cumsum(0) - widths)[row]
+    places = (own.cumsum(0) - own)[row] + torch.minimum(within, own[row] - 1)
+    return RowLayout(groups, places.to(device), torch.nonzero(within < own[row]).flatten().to(device))
+
+
+def _similar(lengths: Sequence[int]) -> list[list[int]]:
+    """Neighbours whose lengths lie close together."""
+    parts: list[list[int]] = []
+    shortest = longest = 0
+    for length in lengths:
+        shortest, longest = min(shortest, length), max(longest, length)
+        if not parts or longest > shortest + max(_SLACK_TOKENS, shortest // _SLACK_SHARE):
+            parts.append([])
+            shortest = longest = length
+        parts[-1].append(length)
+    return parts
 
 
 def use_rows(model: PreTrainedModel) -> None:
@@ -102,12 +131,41 @@ _Attend = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 def _attend_by_groups(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, rows: RowLayout, attend: _Attend) -> torch.Tensor:
     """One product for each group; splitting and joining once keeps the backward pass to one join and one split."""
     sizes = [number * length for number, length in rows.groups]
-    flat = [part.transpose(1, 2)[0].split(sizes) for part in (query, key, value)]  # each [N * L, heads, D]
+    flat = [part.transpose(1, 2)[0] for part in (query, key, value)]  # each [T, heads, D]
+    if rows.places is not None:
+        flat = [_ToPlaces.apply(part, rows.places, rows.tokens) for part in flat]
     outputs = []
-    for (number, length), *parts in zip(rows.groups, *flat, strict=True):
+    for (number, length), *parts in zip(rows.groups, *(part.split(sizes) for part in flat), strict=True):
         q, k, v = (part.unflatten(0, (number, length)).transpose(1, 2) for part in parts)  # [N, heads, L, D]
         outputs.append(attend(q, k, v).transpose(1, 2).flatten(0, 1))
-    return torch.cat(outputs).unsqueeze(0)
+    output = torch.cat(outputs) if len(outputs) > 1 else outputs[0]
+    return (output if rows.tokens is None else _ToTokens.apply(output, rows.tokens)).unsqueeze(0)
+
+
+class _ToPlaces(torch.autograd.Function):
+    """Tokens [T, ...] to places. A filled-up place comes after its row's tokens, so that none sees it and its gradient is zero."""
+
+    @staticmethod
+    def forward(ctx: Any, part: torch.Tensor, places: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+        ctx.tokens = tokens
+        return part.index_select(0, places)
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        return grad.index_select(0, ctx.tokens), None, None
+
+
+class _ToTokens(torch.autograd.Function):
+    """Places to tokens [T, ...]; what stands at filled-up places is dropped."""
+
+    @staticmethod
+    def forward(ctx: Any, part: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+        ctx.tokens, ctx.shape = tokens, part.shape
+        return part.index_select(0, tokens)
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None]:
+        return grad.new_zeros(ctx.shape).index_copy_(0, ctx.tokens, grad), None
 
 
 def _fused_attention(scale: float | None, dropout: float) -> _Attend:

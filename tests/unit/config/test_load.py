@@ -89,6 +89,11 @@ class TestAccepted:
         assert loaded.config.lora_r == 4
         assert loaded.config.lora_target_modules == ("q_proj", "v_proj")
 
+    def test_an_override_wins_over_another_spelling_in_the_file(self, tmp_path: Path) -> None:
+        text = BASE + "num_train_epochs: 3\nlora: {r: 8}\nmicro_batch_size: 2\n"
+        config = load_text(tmp_path, text, "num_epochs=5", "lora_r=4", "per_device_train_batch_size=7").config
+        assert (config.num_epochs, config.lora_r, config.micro_batch_size) == (5, 4, 7)
+
     def test_targets_are_the_union(self, tmp_path: Path) -> None:
         settings = load_text(tmp_path, BASE + "lora_target_linear: true\nlora_target_modules: [lm_head]\n").config.lora_settings()
         assert settings.all_linear
@@ -123,6 +128,11 @@ class TestExtends:
         assert (config.lora_r, config.num_epochs) == (4, 5.0)
         assert config.split is not None
         assert (config.split.validation, config.split.seed) == (0.1, 2)
+
+    def test_the_upper_file_wins_over_another_spelling_below(self, tmp_path: Path) -> None:
+        (tmp_path / "a.yaml").write_text("num_train_epochs: 3\nlora: {r: 4}\n")
+        config = load_text(tmp_path, "extends: a.yaml\nnum_epochs: 5\nlora_r: 2\n" + BASE).config
+        assert (config.num_epochs, config.lora_r) == (5, 2)
 
     def test_a_circle_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "a.yaml").write_text("extends: run.yaml\n")

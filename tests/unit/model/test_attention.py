@@ -10,10 +10,19 @@ from training_parts import by_rows, qwen
 CPU = torch.device("cpu")
 
 
-def test_neighbours_of_equal_length_are_one_group():
-    layout = layout_of([3, 3, 5, 7, 7, 7], CPU, torch.float32)
-    assert layout == RowLayout(((2, 3), (1, 5), (3, 7)), None)
-    assert (layout.rows, layout.longest) == (6, 7)
+def test_neighbours_of_equal_length_need_no_places():
+    layout = layout_of([3, 3, 20, 20, 20], CPU, torch.float32)
+    assert layout == RowLayout(((2, 3), (3, 20)))
+    assert (layout.rows, layout.longest) == (5, 20)
+
+
+def test_rows_of_similar_length_share_a_group():
+    layout = layout_of([2, 3, 30, 100, 112, 113], CPU, torch.float32)
+    assert layout.groups == ((2, 3), (1, 30), (2, 112), (1, 113))
+    assert layout.places[:8].tolist() == [0, 1, 1, 2, 3, 4, 5, 6]
+    assert layout.tokens[:6].tolist() == [0, 1, 3, 4, 5, 6]
+    assert len(layout.places) == 6 + 30 + 224 + 113
+    assert torch.equal(layout.places[layout.tokens], torch.arange(360))
 
 
 def expected(query, key, value, lengths, scale, softcap=None, window=None):

@@ -22,7 +22,7 @@ def test_batch_is_flat_and_shifted():
     assert batch.positions.tolist() == [[0, 1, 0, 1, 2, 3]]
     assert batch.sources.tolist() == [0, 3, 4]
     assert batch.targets.tolist() == [10, 7, 8]
-    assert batch.rows.groups == ((1, 2), (1, 4))
+    assert batch.rows.groups == ((2, 4),)
     assert (batch.tokens, batch.trained_tokens) == (6, 3)
 
 
