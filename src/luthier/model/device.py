@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from transformers.utils import logging as transformers_logging
 
 from luthier.config.schema import PrecisionSettings
 from luthier.core.errors import ModelError, Problem
@@ -55,6 +56,7 @@ def apply(plan: Plan) -> None:
         raise ModelError(
             Problem("the run was planned for a GPU and none is here", found=plan.device_name, hint="start a new run on this machine")
         )
+    transformers_logging.disable_progress_bar()  # Its bars would break Luthier's own progress line.
     torch.set_num_threads(plan.threads)
     # Read by cuBLAS when its first handle is made; without it deterministic products are refused on CUDA.
     if plan.deterministic:
