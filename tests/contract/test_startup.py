@@ -11,7 +11,6 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 HELP_TIMES_BARE = 6
 CHECK_SECONDS = 0.5
-TRIES = 3
 
 
 def best_seconds(command: list[str], runs: int = 5) -> float:
@@ -34,14 +33,11 @@ def command_line(*words: str) -> str:
 
 
 def test_help_starts_in_a_few_times_a_bare_interpreter() -> None:
-    # A busy neighbour only ever makes a start slower, so a measurement that shows the bound is enough; the bound itself stays.
-    told = []
-    for _ in range(TRIES):
-        bare, ours = best_seconds([sys.executable, "-c", "pass"]), best_seconds([sys.executable, "-m", "luthier", "--help"])
-        told.append(f"{ours:.3f} s against {bare:.3f} s")
-        if ours < HELP_TIMES_BARE * bare:
-            return
-    raise AssertionError("; ".join(told))
+    # In turn, A B A B: a burst of work elsewhere on the machine then meets both.
+    bare, ours = [sys.executable, "-c", "pass"], [sys.executable, "-m", "luthier", "--help"]
+    pairs = [(best_seconds(bare, runs=1), best_seconds(ours, runs=1)) for _ in range(5)]
+    best_bare, best_ours = (min(times) for times in zip(*pairs, strict=True))
+    assert best_ours < HELP_TIMES_BARE * best_bare, f"{best_ours:.3f} s against {best_bare:.3f} s"
 
 
 def test_help_loads_neither_torch_nor_pydantic() -> None:
@@ -52,7 +48,7 @@ def test_help_loads_neither_torch_nor_pydantic() -> None:
 
 def test_check_is_fast_and_loads_no_torch() -> None:
     command = [sys.executable, "-m", "luthier", "check", "examples/quickstart/run.yaml"]
-    assert min(best_seconds(command) for _ in range(TRIES)) < CHECK_SECONDS
+    assert best_seconds(command) < CHECK_SECONDS
     loaded = modules_after(command_line("check", "examples/quickstart/run.yaml"))
     assert not loaded & {"torch", "transformers", "peft", "bitsandbytes", "numpy", "datasets", "pyarrow", "huggingface_hub"}
     assert "pydantic" in loaded
