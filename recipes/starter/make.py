@@ -26,7 +26,7 @@ from recipes.starter.train import STEPS, Settings, note, train
 ROOT = Path(__file__).resolve().parents[2]
 SEED = 1
 TOKENIZER_SEED, TOKENIZER_DOCUMENTS, TOKENIZER_START = 2, 12_000, 720
-DOCUMENTS = 70_000
+DOCUMENTS = 116_000
 
 
 def tokenizer_of(folder: Path) -> Tokenizer:

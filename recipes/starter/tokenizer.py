@@ -1,7 +1,11 @@
 """The tokenizer: byte-level BPE over words alone, so that a name is the same tokens wherever it stands.
 
-White space, digits and punctuation are cut off before any merge. `notes` in ` notes.txt`, `/notes` and `'notes` is
+Merges are learned with white space, digits and punctuation cut off. `notes` in ` notes.txt`, `/notes` and `('notes` is
 therefore one and the same run of tokens, which is what makes copying it easy; the price is one token for each space.
+
+The finished tokenizer splits text as Qwen2's does. transformers 5 takes its own `Qwen2Tokenizer` for every model of type `qwen2`,
+whatever the model's folder says, and so does every program that stands on it: with another splitting the merged model
+would be asked in other tokens than it was trained on.
 """
 
 from __future__ import annotations
@@ -9,15 +13,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
+from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
 
 from recipes.starter.names import words
 
 VOCABULARY = 4096
 PAD, TURN_START, TURN_END = SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
-# Letters with their marks in one piece; runs of one kind of white space; every other sign, digits too, alone.
-PIECES = r"[\p{L}\p{M}]+| +|\n+|\t+|\s|[^\s\p{L}\p{M}]"
+# What merges are learned in: letters in one piece, runs of one kind of white space, every other sign alone, digits and marks too.
+PIECES = r"\p{L}+| +|\n+|\t+|\s|[^\s\p{L}]"
 CONTEXT_TOKENS = 2048
 # Word forms that the list does not spell out, by group.
 TAILS = {"things": ("s",), "work": ("s",), "doing": ("s", "ed", "ing"), "qualities": ("ly",)}
@@ -26,12 +31,8 @@ TAILS = {"things": ("s",), "work": ("s",), "doing": ("s", "ed", "ing"), "qualiti
 def train_tokenizer(documents: Iterable[str]) -> Tokenizer:
     """A tokenizer of 4,096 tokens: three special ones, all 256 bytes, and merges learned from the documents and the word list."""
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(PIECES), behavior="isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
+    tokenizer.normalizer = normalizers.NFC()
+    tokenizer.pre_tokenizer = splitting(PIECES)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=VOCABULARY,
@@ -40,7 +41,18 @@ def train_tokenizer(documents: Iterable[str]) -> Tokenizer:
         show_progress=False,
     )
     tokenizer.train_from_iterator([*documents, *listed_words()], trainer)
+    tokenizer.pre_tokenizer = splitting(PRETOKENIZE_REGEX)
     return tokenizer
+
+
+def splitting(pattern: str) -> pre_tokenizers.PreTokenizer:
+    """Byte-level pieces of text, cut where the pattern says."""
+    return pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(pattern), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
 
 
 def listed_words() -> list[str]:

@@ -16,7 +16,7 @@ from transformers import Qwen2ForCausalLM
 
 from recipes.starter.optimizer import optimizers
 
-STEPS = 2000
+STEPS = 3200
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,12 +146,10 @@ def check(run_file: str | None, overrides: tuple[str, ...], as_json: bool, schem
         return
     if run_file is None:
         raise click.UsageError("name a run file, or ask for `--schema`")
-    from luthier.config.paths import missing_files
-    from luthier.core.errors import ConfigError
+    from luthier.pipeline.check import check as check_files
 
     loaded = _load(run_file, overrides)
-    if problems := missing_files(loaded):
-        raise ConfigError(problems)
+    check_files(loaded)
     if as_json:
         result = {
             "run": str(loaded.folder),
@@ -191,26 +189,27 @@ _stage_command("export", "export", "Write the merged model and the model card, a
 
 
 @group.command()
-@click.argument("target", metavar="RUN_DIR|MODEL")
+@click.argument("target", metavar="RUN_DIR|RUN.yaml|MODEL")
 @click.argument("text")
+@_set_option
 @click.option("--base", is_flag=True, help="Ask the untuned base of a run.")
 @click.option("--system", metavar="TEXT", help="System text before the question.")
 @click.option("--max-new-tokens", type=click.IntRange(1), default=128, show_default=True, help="Longest answer in tokens.")
 @click.option("--temperature", type=click.FloatRange(0), default=0.0, show_default=True, help="0 always gives the likeliest answer.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the draw at a temperature above 0.")
 @_json_option
-def ask(target: str, text: str, as_json: bool, **options: Any) -> None:
+def ask(target: str, text: str, overrides: tuple[str, ...], as_json: bool, **options: Any) -> None:
     """Ask a run, an adapter or a model for one answer."""
     from luthier.pipeline.ask import Question, answer
 
     question = Question(text, **options)
     if as_json:
-        found = answer(target, question)
+        found = answer(target, question, overrides)
         click.echo(
             json.dumps({"text": found.text, "model": found.model, "finish_reason": found.finish_reason, "tokens": found.completion_tokens})
         )
         return
-    found = answer(target, question, lambda piece: click.echo(piece, nl=False))
+    found = answer(target, question, overrides, lambda piece: click.echo(piece, nl=False))
     click.echo()
     if found.finish_reason == "length":
         click.echo(f"note: the answer was cut at {question.max_new_tokens} tokens (--max-new-tokens)", err=True)
@@ -221,15 +220,19 @@ def ask(target: str, text: str, as_json: bool, **options: Any) -> None:
 @click.option("--from", "source", metavar="FILE", help="Translate a run file of Axolotl.")
 @click.option("--output", default="run.yaml", show_default=True, metavar="FILE", help="Where to write the run file.")
 @click.option("--force", is_flag=True, help="Overwrite files that are there.")
+@_set_option
 @_json_option
-def init(template: str, source: str | None, output: str, force: bool, as_json: bool) -> None:
+def init(template: str, source: str | None, output: str, force: bool, overrides: tuple[str, ...], as_json: bool) -> None:
     """Write a run file to start from."""
     from pathlib import Path
 
     from luthier.pipeline import start
 
     target = Path(output)
-    started = start.from_axolotl(Path(source), target, force) if source else start.from_template(template, target, force)
+    if source:
+        started = start.from_axolotl(Path(source), target, force, overrides)
+    else:
+        started = start.from_template(template, target, force, overrides)
     if as_json:
         click.echo(json.dumps({"written": [str(path) for path in started.written], "notes": started.notes}))
         return

@@ -13,7 +13,7 @@ import click
 
 from luthier.core.files import read_json
 from luthier.core.records import JsonObject
-from luthier.core.runs import RunFolder
+from luthier.core.runs import RunFolder, summary_or_none
 
 if TYPE_CHECKING:
     from luthier.pipeline.run import StageOutcome
@@ -123,12 +123,21 @@ def outcome_lines(folder: Path, outcomes: Sequence[StageOutcome]) -> list[str]:
             told = f"done in {duration(item.seconds)}" if item.outcome == "done" else f"taken from {item.source}" if item.source else "kept"
             lines.append(f"{item.stage:<9} {told}")
     run = RunFolder(folder)
-    lines += score_lines(run)
+    lines += row_lines(run) + score_lines(run)
     lines.append(f"run       {folder}")
     for label, path in (("adapter", run.adapter), ("export", run.export), ("report", run.report_html)):
         if path.exists():
             lines.append(f"{label:<9} {path}")
     return lines
+
+
+def row_lines(run: RunFolder) -> list[str]:
+    """The rows on each side, and how many were left out."""
+    if (report := summary_or_none(run.data_report)) is None:
+        return []
+    counts = ", ".join(f"{name} {count:,}" for name, count in report["splits"].items())
+    left_out = sum(report["rejected"].values())
+    return [f"rows      {counts}" + (f"; left out {left_out:,}, each with its reason in {run.rejected}" if left_out else "")]
 
 
 def score_lines(run: RunFolder) -> list[str]:

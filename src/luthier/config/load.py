@@ -18,6 +18,8 @@ from luthier.core.errors import ConfigError, Problem
 from luthier.core.files import sha256_json
 
 MAX_EXTENDS = 32
+# What can be set for a model that belongs to no run.
+ASKING_KEYS = ("revision_of_model", "load_in_4bit", "attn_implementation", "bf16", "tf32", "deterministic")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +72,31 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> LoadedRun:
             )
         )
     text = yaml_file.read_text(path)
-    document = _read_merged(path, text, ())
+    return _resolved(_read_merged(path, text, ()), path, text, overrides, folder)
+
+
+def load_text(text: str, path: Path, overrides: Sequence[str] = ()) -> LoadedRun:
+    """The same for a run file that is to be written to `path` and is not there yet."""
+    return _resolved(_read_merged(path, text, ()), path, text, overrides, None)
+
+
+def load_model(model: str, overrides: Sequence[str] = ()) -> LoadedRun:
+    """A configuration to ask `model` with, outside any run; `overrides` may set the keys of `ASKING_KEYS`."""
+    document = Document({"base_model": model})
     for override in overrides:
-        _override(document, override)
+        set_value(document, override)
+    idle = [name for name in document.value if name not in ("base_model", *ASKING_KEYS)]
+    if idle:
+        known = ", ".join(ASKING_KEYS)
+        raise ConfigError([Problem(f"`{name}` changes nothing in how a model is asked", "--set", hint=f"known: {known}") for name in idle])
+    # Wanted by the schema, and read by nothing that asks.
+    document.value |= {"adapter": "lora", "learning_rate": 1.0}
+    return _resolved(document, Path(model), "", (), None)
+
+
+def _resolved(document: Document, path: Path, text: str, overrides: Sequence[str], folder: Path | None) -> LoadedRun:
+    for override in overrides:
+        set_value(document, override)
     _apply_names(document)
     notes = document.notes + _imply(document)
     problems = document.problems + rules.check_rules(document)
@@ -145,7 +169,8 @@ def _merge_values(into: dict[str, Any], upper: dict[str, Any], path: KeyPath, pl
             into[name] = value
 
 
-def _override(document: Document, override: str) -> None:
+def set_value(document: Document, override: str) -> None:
+    """Sets one `key=value` (dotted) in `document`; `ConfigError` where there is nothing to set it in."""
     name, separator, text = override.partition("=")
     if not separator or not name.strip():
         raise ConfigError(Problem("`--set` takes key=value", where="--set", found=override, hint="for example --set learning_rate=1e-4"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, get_args
 
 from luthier.config.names import dotted, nearest
@@ -24,6 +24,19 @@ LATER_IN_SECTION = {
     "evaluate": ("gate", "judge"),
 }
 CHAT_TEMPLATES: tuple[str, ...] = get_args(ChatTemplateName)
+
+_CHAT_TYPES = ("chat_template", "prompt_completion")
+# Keys of a data-set entry, and the formats under which they act.
+_ACTS_WITH_TYPE: Mapping[str, tuple[str, ...]] = {
+    "field": ("completion",),
+    "field_messages": ("chat_template",),
+    "field_system": ("chat_template",),
+    "field_tools": _CHAT_TYPES,
+    "message_property_mappings": _CHAT_TYPES,
+    "roles": _CHAT_TYPES,
+    "chat_template": _CHAT_TYPES,
+    "chat_template_jinja": _CHAT_TYPES,
+}
 
 # Text that is a credential whatever key it stands under: the issuers' own published prefixes.
 _LITERAL_SECRET = re.compile(
@@ -174,15 +187,38 @@ def _schedule(document: Document) -> Iterator[Problem]:
         )
 
 
-def _template(document: Document) -> Iterator[Problem]:
-    holders: list[tuple[KeyPath, Values]] = [((), document.value)]
+def _entries(document: Document) -> list[tuple[KeyPath, Values]]:
+    """The data-set entries that are mappings, each with its path."""
+    found: list[tuple[KeyPath, Values]] = []
     for name in ("datasets", "test_datasets"):
         entries = document.value.get(name)
         if isinstance(entries, list):
-            holders += [((name, index), entry) for index, entry in enumerate(entries) if isinstance(entry, dict)]
-    for path, holder in holders:
+            found += [((name, index), entry) for index, entry in enumerate(entries) if isinstance(entry, dict)]
+    return found
+
+
+def _entry_keys(document: Document) -> Iterator[Problem]:
+    for path, entry in _entries(document):
+        chosen = entry.get("type") or "chat_template"
+        is_mapping = isinstance(chosen, dict)
+        for name, types in _ACTS_WITH_TYPE.items():
+            if entry.get(name) is None or (not is_mapping and chosen in types):
+                continue
+            acting = " and ".join(f"`type: {known}`" for known in types)
+            hint = "write it inside `type`" if is_mapping and name == "field_system" else "leave it out"
+            found = "a mapping" if is_mapping else f"type: {chosen}"
+            yield _problem(document, (*path, name), f"`{name}` acts only with {acting}", hint=hint, found=found)
+
+
+def _template(document: Document) -> Iterator[Problem]:
+    for path, holder in [((), document.value), *_entries(document)]:
         chosen, text = holder.get("chat_template"), holder.get("chat_template_jinja")
-        if isinstance(chosen, str):
+        if path and isinstance(chosen, str) and chosen.startswith(FALLBACK_PREFIX):
+            hint = "write it at the top level, where it holds for every entry that names no template"
+            yield _problem(
+                document, (*path, "chat_template"), f"`chat_template: {chosen}` in one entry is not in this version yet", hint=hint
+            )
+        elif isinstance(chosen, str):
             name = chosen.removeprefix(FALLBACK_PREFIX)
             if name not in CHAT_TEMPLATES:
                 best = nearest(name, CHAT_TEMPLATES)
@@ -252,6 +288,7 @@ RULES: tuple[Rule, ...] = (
     _batches,
     _adapter,
     _schedule,
+    _entry_keys,
     _template,
     _exports,
     _suites,

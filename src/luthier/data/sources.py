@@ -13,7 +13,7 @@ from pathlib import Path
 from luthier.config.names import nearest
 from luthier.config.paths import is_hub_id
 from luthier.config.schema import DatasetEntry
-from luthier.core.errors import DataError, NotYetError, Problem
+from luthier.core.errors import DataError, Problem
 from luthier.core.files import HashMemory
 from luthier.core.optional import load
 
@@ -46,7 +46,6 @@ def resolve(entry: DatasetEntry, where: str = "datasets.path") -> list[Path] | H
     """The files that `entry` reads, in reading order, or the hub data set that it names; `DataError` where there is neither."""
     path = Path(entry.path)
     if path.exists():
-        _refuse_idle_keys(entry, path, where)
         return _files_in(path, entry, where) if path.is_dir() else [path]
     if not is_hub_id(entry.path):
         raise _missing(path, where)
@@ -115,22 +114,6 @@ def _named_files(folder: Path, patterns: tuple[str, ...], everything: list[Path]
     if problems:
         raise DataError(problems)
     return list(files)
-
-
-def _refuse_idle_keys(entry: DatasetEntry, path: Path, where: str) -> None:
-    """An error where a written key would be ignored because the path is a local one."""
-    # A local file has one split, which `datasets` calls `train`.
-    if entry.split not in (None, "train"):
-        place = where.removesuffix(".path") + ".split"
-        hint = "name the file to read, or leave `split` out"
-        raise NotYetError(f"`split: {entry.split}` of a local file or folder", where=place, hint=hint)
-    acts_on = {"name": "hub data sets", "revision": "hub data sets"}
-    if not path.is_dir():
-        acts_on["data_files"] = "folders and hub data sets"
-    for name, what in acts_on.items():
-        if getattr(entry, name) is not None:
-            place = f"{where.removesuffix('.path')}.{name}"
-            raise DataError(Problem(f"`{name}` acts only on {what}", where=place, found=str(path), hint="leave it out"))
 
 
 def _missing(path: Path, where: str) -> DataError:

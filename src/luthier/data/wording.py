@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from string import Formatter
 
-from luthier.config.schema import FALLBACK_PREFIX, DatasetEntry, PromptFormat
-from luthier.core.errors import DataError, NotYetError, Problem
+from luthier.config.schema import DatasetEntry, PromptFormat
+from luthier.core.errors import DataError, Problem
 from luthier.data.sources import template_file
 from luthier.model.template import APART, named
 
@@ -27,7 +27,6 @@ class Wordings:
 
     def name_for(self, entry: DatasetEntry, where: str) -> str:
         """The name that rows of `entry` carry in `template`, empty for the run's own template; `where` is the entry's key."""
-        _refuse_idle_keys(entry, where)
         if isinstance(entry.type, PromptFormat):
             return self._numbered("format", template_of(entry.type, f"{where}.type"))
         if entry.type == _ALPACA:
@@ -38,9 +37,6 @@ class Wordings:
         chosen = entry.chat_template
         if chosen is None or chosen == "tokenizer_default":
             return ""
-        if chosen.startswith(FALLBACK_PREFIX):
-            hint = "write it at the top level, where it holds for every entry that names no template"
-            raise NotYetError(f"`chat_template: {chosen}` in one entry", where=f"{where}.chat_template", hint=hint)
         return self._named(chosen)
 
     def _named(self, name: str) -> str:
@@ -54,35 +50,6 @@ class Wordings:
         name = f"{stem}-{sum(known.startswith(f'{stem}-') for known in self.texts) + 1}"
         self.texts[name] = text
         return name
-
-
-_CHAT_TYPES = ("chat_template", "prompt_completion")
-_ACTS_WITH: Mapping[str, tuple[str, ...]] = {
-    "field": ("completion",),
-    "field_messages": ("chat_template",),
-    "field_system": ("chat_template",),
-    "field_tools": _CHAT_TYPES,
-    "message_property_mappings": _CHAT_TYPES,
-    "roles": _CHAT_TYPES,
-    "chat_template": _CHAT_TYPES,
-    "chat_template_jinja": _CHAT_TYPES,
-}
-
-
-def _refuse_idle_keys(entry: DatasetEntry, where: str) -> None:
-    """`DataError` where a written key would be ignored under the entry's type."""
-    chosen = "mapping" if isinstance(entry.type, PromptFormat) else entry.type
-    problems = []
-    for key, types in _ACTS_WITH.items():
-        if chosen not in types and key in entry.model_fields_set and getattr(entry, key) is not None:
-            acting = " and ".join(f"`type: {name}`" for name in types)
-            hint = "leave it out"
-            if chosen == "mapping" and key == "field_system":
-                hint = "write it inside `type`"
-            found = "a mapping" if chosen == "mapping" else f"type: {chosen}"
-            problems.append(Problem(f"`{key}` acts only with {acting}", where=f"{where}.{key}", found=found, hint=hint))
-    if problems:
-        raise DataError(problems)
 
 
 def template_of(settings: PromptFormat, where: str) -> str:

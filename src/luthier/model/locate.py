@@ -29,8 +29,8 @@ class ModelLocation:
     identity: str
 
 
-def locate(name: str, revision: str | None, hashes: HashMemory) -> ModelLocation:
-    """The files of `starter`, of a folder, or of a hub id; `ModelError` where there are none.
+def locate(name: str, revision: str | None, hashes: HashMemory, where: str = "base_model") -> ModelLocation:
+    """The files of `starter`, of a folder, or of a hub id; `ModelError` at `where` where there are none.
 
     A snapshot that is already in the hub's cache is used as it is, without the network: a run that worked once goes on working.
     """
@@ -38,12 +38,12 @@ def locate(name: str, revision: str | None, hashes: HashMemory) -> ModelLocation
     if name == STARTER or folder.is_dir():
         if not (folder / "config.json").is_file():
             hint = "a model folder holds `config.json`"
-            raise ModelError(Problem("this folder holds no model", where="base_model", found=name, hint=hint))
+            raise ModelError(Problem("this folder holds no model", where=where, found=name, hint=hint))
         return ModelLocation(name, folder, f"sha256:{hashes.sha256_tree(folder)}")
     path = _cached(name, revision, MODEL_FILES)
     if path is None or not _is_whole(path):
-        path = _download(name, revision, MODEL_FILES, "base_model")
-        _require_weights(name, path)
+        path = _download(name, revision, MODEL_FILES, where)
+        _require_weights(name, path, where)
     return ModelLocation(name, path, f"commit:{path.name}")
 
 
@@ -101,9 +101,9 @@ def _download(name: str, revision: str | None, wanted: Sequence[str], where: str
     return Path(found)
 
 
-def _require_weights(name: str, path: Path) -> None:
+def _require_weights(name: str, path: Path, where: str) -> None:
     if not any(path.glob("*.safetensors")):
         hint = "choose another revision, or convert the weights to safetensors"
         raise ModelError(
-            Problem("the model has no safetensors weights; pickled weights are never loaded", where="base_model", found=name, hint=hint)
+            Problem("the model has no safetensors weights; pickled weights are never loaded", where=where, found=name, hint=hint)
         )

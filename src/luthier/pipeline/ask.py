@@ -1,14 +1,13 @@
-"""One answer from a run folder, an adapter, a model folder or a hub model."""
+"""One answer from a run, an adapter, a model folder or a hub model."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from luthier.config.load import load
-from luthier.config.schema import BaseSettings, PrecisionSettings
+from luthier.config.load import LoadedRun, load, load_model
 from luthier.core.errors import LuthierError, ModelError, Problem
 from luthier.core.files import HashMemory, read_json
 from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationRequest, Generator, TokenEvent
@@ -16,6 +15,8 @@ from luthier.core.records import Message
 from luthier.core.runs import RunFolder, package_versions
 from luthier.model.locate import locate
 from luthier.pipeline.plan import PLANNED_PACKAGES, saved_plan
+from luthier.pipeline.process import settle
+from luthier.pipeline.stages import base_location
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +41,14 @@ class Answer:
     completion_tokens: int
 
 
-def answer(target: str, question: Question, on_text: Callable[[str], None] = lambda text: None) -> Answer:
-    """The answer of `target` (a run folder, an adapter folder, a model folder, `starter` or a hub id); `on_text` gets it as it grows."""
+def answer(target: str, question: Question, overrides: Sequence[str] = (), on_text: Callable[[str], None] = lambda text: None) -> Answer:
+    """The answer of `target`; `on_text` gets it as it grows.
+
+    `target` is a run file or a run folder, an adapter folder, a model folder, `starter` or a hub id. Of a run file `overrides` choose
+    the run, of a model they set how it is asked.
+    """
     turns = (Message("system", question.system),) if question.system else ()
-    with _open(target) as generator:
+    with _open(target, overrides) as generator:
         model = "tuned" if "tuned" in generator.names() and not question.base else "base"
         request = GenerationRequest(
             id="ask",
@@ -63,24 +68,35 @@ def answer(target: str, question: Question, on_text: Callable[[str], None] = lam
     raise LuthierError("the model ended without an answer")
 
 
-def _open(target: str) -> AbstractContextManager[Generator]:
+def _open(target: str, overrides: Sequence[str]) -> AbstractContextManager[Generator]:
+    settle()
+    path = Path(target)
+    if path.is_file() or (path / "resolved.yaml").is_file():
+        return _open_run(load(path, overrides), target)
+    return _open_model(target, overrides)
+
+
+def _open_run(loaded: LoadedRun, target: str) -> AbstractContextManager[Generator]:
+    from luthier.model.generate import open_local
+
+    config, folder = loaded.config, RunFolder(loaded.folder)
+    if not (folder.adapter / "adapter_config.json").is_file():
+        raise ModelError(Problem("this run has no trained adapter yet", where=str(folder.path), hint=f"type `luthier train {target}`"))
+    return open_local(
+        base_location(loaded, folder),
+        folder.adapter,
+        config.base_settings(),
+        saved_plan(config, folder),
+        templates=read_json(folder.templates),
+        tokens=config.token_settings(),
+    )
+
+
+def _open_model(target: str, overrides: Sequence[str]) -> AbstractContextManager[Generator]:
     from luthier.model.device import make_plan
     from luthier.model.generate import open_local
 
     path = Path(target)
-    if (path / "resolved.yaml").is_file():
-        loaded, folder = load(path), RunFolder(path)
-        if not (folder.adapter / "adapter_config.json").is_file():
-            raise ModelError(Problem("this run has no trained adapter yet", where=target, hint=f"type `luthier train {target}`"))
-        location = locate(loaded.config.base_model, loaded.config.revision_of_model, folder.hashes)
-        return open_local(
-            location,
-            folder.adapter,
-            loaded.config.base_settings(),
-            saved_plan(loaded.config, folder),
-            templates=read_json(folder.templates),
-            tokens=loaded.config.token_settings(),
-        )
     adapter = path if (path / "adapter_config.json").is_file() else None
     name = str(read_json(path / "adapter_config.json")["base_model_name_or_path"]) if adapter else target
     if adapter is None and path.exists() and not (path / "config.json").is_file():
@@ -88,11 +104,11 @@ def _open(target: str) -> AbstractContextManager[Generator]:
             Problem(
                 "this is neither a run folder nor a model",
                 where=target,
-                hint="a model folder holds `config.json`, an adapter `adapter_config.json`",
+                hint="a run folder holds `resolved.yaml`, a model folder `config.json`, an adapter `adapter_config.json`",
             )
         )
+    config = load_model(name, overrides).config
     memory = HashMemory(Path.home() / ".cache" / "luthier" / "hashes.json")
-    settings = BaseSettings(name, None, None, load_in_4bit=False, attention=None)
-    precision = PrecisionSettings(bf16="auto", tf32="auto", gradient_checkpointing=False, deterministic=False)
-    plan = make_plan(precision, package_versions(PLANNED_PACKAGES))
-    return open_local(locate(name, None, memory), adapter, settings, plan)
+    location = locate(name, config.revision_of_model, memory, where=target)
+    plan = make_plan(config.precision_settings(), package_versions(PLANNED_PACKAGES))
+    return open_local(location, adapter, config.base_settings(), plan)

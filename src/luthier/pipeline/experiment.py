@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from luthier.config.load import LoadedRun, load
-from luthier.config.paths import missing_files
 from luthier.config.yaml_file import dump
-from luthier.core.errors import ConfigError, NotYetError
+from luthier.core.errors import NotYetError
 from luthier.core.events import Listener
 from luthier.core.runs import RunFolder
+from luthier.pipeline.check import check
 from luthier.pipeline.run import StageOutcome, run_stages
 
 
@@ -35,9 +35,8 @@ class Experiment:
         return self.loaded.folder
 
     def check(self) -> list[str]:
-        """What loading noted and warns of; `ConfigError` lists every file that the run file names and that is not there."""
-        if problems := missing_files(self.loaded):
-            raise ConfigError(problems)
+        """What loading noted and warns of; `ConfigError` lists what is wrong with the files that the run file names."""
+        check(self.loaded)
         return [*self.loaded.notes, *self.loaded.warnings]
 
     def plan(self) -> None:

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from importlib import metadata
 
 from luthier.config.load import LoadedRun
-from luthier.config.paths import missing_files
 from luthier.core.errors import ConfigError, DataError, Problem
 from luthier.core.events import EventLog, Listener, monotonic_seconds
 from luthier.core.files import remove, write_text
 from luthier.core.runs import RunFolder, StageRecord
-from luthier.evaluate.suites import suite_files
+from luthier.pipeline.check import check
 from luthier.pipeline.plan import saved_plan
+from luthier.pipeline.process import settle
 from luthier.pipeline.stages import STAGE_SPECS, Context, StageSpec
 
 
@@ -32,6 +32,7 @@ class StageOutcome:
 def run_stages(loaded: LoadedRun, until: str, listeners: tuple[Listener, ...] = ()) -> list[StageOutcome]:
     """Runs every stage up to and with `until` that is not done yet, in the run's folder."""
     _refuse_unrunnable(loaded)
+    settle()
     folder = RunFolder(loaded.folder)
     with folder.lock(), _event_log(folder, listeners) as events:
         _write_run_files(loaded, folder)
@@ -54,10 +55,9 @@ def _refuse_unrunnable(loaded: LoadedRun) -> None:
                 hint="write, for example, `datasets: [{path: data/rows.jsonl, type: chat_template}]`",
             )
         )
-    suite_files(loaded.config)
     # A run folder outlives its sources: what they were is recorded in it.
-    if loaded.existing_folder is None and (problems := missing_files(loaded)):
-        raise ConfigError(problems)
+    if loaded.existing_folder is None:
+        check(loaded)
 
 
 @contextmanager

@@ -52,7 +52,7 @@ class StageSpec:
 
 
 # Fields of training that also change how a model is asked. The adapter's hash covers the rest.
-_ASKING_FIELDS = ("load_in_4bit", "attn_implementation", "bf16", "tf32", "default_system_message", "seed")
+_ASKING_FIELDS = ("load_in_4bit", "attn_implementation", "bf16", "tf32", "deterministic", "default_system_message", "seed")
 
 
 def fields_of(loaded: LoadedRun, stage: str) -> JsonObject:

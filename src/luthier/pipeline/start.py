@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from luthier.config import names, yaml_file
-from luthier.config.load import load
+from luthier.config.load import load, load_text, set_value
 from luthier.config.yaml_file import Document
 from luthier.core.errors import ConfigError, NotYetError, Problem, UserError
 from luthier.core.files import write_text
@@ -23,8 +25,8 @@ class Started:
     notes: tuple[str, ...] = ()
 
 
-def from_template(template: str, target: Path, force: bool) -> Started:
-    """A run file and example rows beside it."""
+def from_template(template: str, target: Path, force: bool, overrides: Sequence[str] = ()) -> Started:
+    """A run file, with `overrides` (`key=value`, dotted) written into it, and example rows beside it."""
     if template in LATER_TEMPLATES:
         raise NotYetError(f"the template `{template}`", hint="`commands` is; rows from repositories and docs need `sources`")
     source = ASSETS / f"{template}.yaml"
@@ -34,15 +36,47 @@ def from_template(template: str, target: Path, force: bool) -> Started:
     rows = target.with_name(f"{template}.jsonl")
     _refuse_existing((target, rows), force)
     text = source.read_text(encoding="utf-8").replace("@ROWS@", rows.as_posix()).replace("@RUN_FILE@", target.as_posix())
+    load_text(text, target, overrides)
     write_text(rows, (ASSETS / f"{template}.jsonl").read_text(encoding="utf-8"))
-    write_text(target, text)
+    write_text(target, _with_settings(text, overrides))
     return Started((target, rows), ("the rows are twenty examples; put your own in their place",))
 
 
-def from_axolotl(source: Path, target: Path, force: bool) -> Started:
-    """The run file that says in Luthier's names what Axolotl's file `source` says; what Luthier cannot do is left out and listed."""
+def _with_settings(text: str, overrides: Sequence[str]) -> str:
+    """`text` with the top-level keys that `overrides` change written anew; all other lines, comments too, stay as they are."""
+    if not overrides:
+        return text
+    document = yaml_file.parse(text, "")
+    before = copy.deepcopy(document)
+    for override in overrides:
+        set_value(document, override)
+    lines = text.splitlines()
+    for name in reversed(list(before.value)):
+        if document.value.get(name) != before.value[name]:
+            first = before.place((name,)).line - 1
+            last = first + 1
+            while last < len(lines) and lines[last].startswith((" ", "-")):
+                last += 1
+            lines[first:last] = _written(document, name)
+    for name in document.value:
+        if name not in before.value:
+            lines += _written(document, name)
+    return "\n".join(lines) + "\n"
+
+
+def _written(document: Document, name: str) -> list[str]:
+    return yaml_file.dump({name: document.value[name]}).splitlines() if name in document.value else []
+
+
+def from_axolotl(source: Path, target: Path, force: bool, overrides: Sequence[str] = ()) -> Started:
+    """The run file that says in Luthier's names what Axolotl's file `source` says; what Luthier cannot do is left out and listed.
+
+    `overrides` (`key=value`, dotted) are written into it.
+    """
     _refuse_existing((target,), force)
     document = yaml_file.read(source)
+    for override in overrides:
+        set_value(document, override)
     naming = names.apply_tables(document)
     unknown = _take_unknown(document)
     lines = [f"# From {source.name}, in Luthier's names."]

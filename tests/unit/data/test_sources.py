@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from luthier.config.schema import DatasetEntry
-from luthier.core.errors import DataError, NotYetError
+from luthier.core.errors import DataError
 from luthier.core.files import HashMemory, sha256_bytes
 from luthier.data import hub, sources
 from luthier.data.sources import HubDataset, file_format, identify, resolve, snapshot
@@ -72,8 +72,6 @@ ERRORS: dict[str, tuple[str, dict[str, Any], str, str]] = {
     "no folder": ("none/b.jsonl", {}, "datasets[2].path", "paths start at the working directory"),
     "no such file in the folder": ("", {"data_files": "b.json"}, "datasets[2].data_files", "did you mean `b.jsonl`?"),
     "empty folder": (".git/empty", {}, "datasets[2].path", "its files must end in .jsonl"),
-    "revision of a file": ("b.jsonl", {"revision": "main"}, "datasets[2].revision", "leave it out"),
-    "data_files of a file": ("b.jsonl", {"data_files": "a"}, "datasets[2].data_files", "leave it out"),
 }
 
 
@@ -93,11 +91,6 @@ def test_folders_of_save_to_disk_are_named(tmp_path: Path) -> None:
     (tmp_path / "state.json").write_text("{}")
     with pytest.raises(DataError, match="save_to_disk"):
         resolve(entry(tmp_path))
-
-
-def test_splits_of_local_files_are_not_there_yet(folder: Path) -> None:
-    with pytest.raises(NotYetError, match=r"train\[:5\]"):
-        resolve(entry(folder / "b.jsonl", split="train[:5]"))
 
 
 def test_hub_ids() -> None:

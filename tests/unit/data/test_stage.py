@@ -256,11 +256,6 @@ def test_the_trap_of_a_format_without_its_twin_is_told(write: Any) -> None:
     assert result.said("note") == [f"{told}; write `no_input_format` to word them"]
 
 
-def test_a_key_that_would_be_ignored_ends_before_any_row_is_read(write: Any) -> None:
-    with pytest.raises(DataError, match="acts only with"):
-        Result(write("a.jsonl", b"{", roles={"user": ["human"]}, type="alpaca"))
-
-
 def test_equal_input_gives_equal_bytes(write: Any) -> None:
     entry = write("a.jsonl", pairs(50) + BAD)
     folders = []

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from luthier.config.schema import DatasetEntry, PromptFormat
-from luthier.core.errors import DataError, NotYetError
+from luthier.core.errors import DataError
 from luthier.core.records import Message
 from luthier.data.wording import Wordings, template_of
 from luthier.model.template import ChatTemplate, named
@@ -109,24 +109,3 @@ def test_an_entry_can_bring_its_own_template(tmp_path: Path) -> None:
     )
     assert found == ["chatml", "jinja-1", "jinja-2"]
     assert texts == {"chatml": named("chatml").text, "jinja-1": "{{ 1 }}", "jinja-2": "{{ messages }}"}
-
-
-def test_a_fallback_of_one_entry_is_not_there_yet() -> None:
-    with pytest.raises(NotYetError, match="tokenizer_default_fallback_chatml"):
-        names({"chat_template": "tokenizer_default_fallback_chatml"})
-
-
-@pytest.mark.parametrize(
-    ("entry", "key"),
-    [
-        ({"field": "text"}, "field"),
-        ({"type": "alpaca", "field_messages": "talk"}, "field_messages"),
-        ({"type": "alpaca", "chat_template": "chatml"}, "chat_template"),
-        ({"type": {}, "field_system": "s"}, "field_system"),
-        ({"type": "completion", "roles": {"user": "human"}}, "roles"),
-    ],
-)
-def test_a_key_that_would_be_ignored_is_refused(entry: dict[str, Any], key: str) -> None:
-    with pytest.raises(DataError) as raised:
-        names(entry)
-    assert raised.value.problems[0].where == f"datasets[0].{key}"

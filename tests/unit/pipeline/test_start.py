@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from luthier.config.load import load
-from luthier.config.paths import missing_files
+from luthier.config.paths import file_problems
 from luthier.core.errors import NotYetError, UserError
 from luthier.pipeline.start import from_axolotl, from_template
 
@@ -38,7 +38,7 @@ def test_the_template_is_a_run_file_with_rows(tmp_path: Path) -> None:
     started = from_template("commands", tmp_path / "my.yaml", force=False)
     assert [path.name for path in started.written] == ["my.yaml", "commands.jsonl"]
     loaded = load(tmp_path / "my.yaml")
-    assert missing_files(loaded) == []
+    assert file_problems(loaded) == []
     assert not loaded.warnings
 
 
@@ -74,3 +74,28 @@ def test_an_axolotl_file_is_translated_and_what_is_left_out_is_listed(tmp_path: 
         assert f"`{name}`" in text.split("base_model:")[0], name
         assert any(name in note for note in started.notes)
     assert "flash_attention" not in text.split("base_model:")[1]
+
+
+def test_settings_are_written_into_the_template_and_its_comments_stay(tmp_path: Path) -> None:
+    overrides = ["learning_rate=5e-4", "split.test=0.3", "datasets.0.path=other.jsonl", "warmup_steps=3", "num_train_epochs=9"]
+    from_template("commands", tmp_path / "run.yaml", force=False, overrides=overrides)
+    text = (tmp_path / "run.yaml").read_text()
+    assert "# inside the package" in text
+    assert "# exact match and more on the test rows" in text
+    config = load(tmp_path / "run.yaml").config
+    assert (config.learning_rate, config.warmup_steps, config.num_epochs) == (5e-4, 3, 9)
+    assert config.split is not None
+    assert (config.split.test, config.split.validation) == (0.3, 0.1)
+    assert [entry.path for entry in config.datasets] == ["other.jsonl"]
+
+
+def test_a_wrong_setting_writes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="did you mean `learning_rate`"):
+        from_template("commands", tmp_path / "run.yaml", force=False, overrides=["learnig_rate=1"])
+    assert not list(tmp_path.iterdir())
+
+
+def test_settings_join_a_translated_file(tmp_path: Path) -> None:
+    (tmp_path / "axolotl.yaml").write_text(AXOLOTL)
+    from_axolotl(tmp_path / "axolotl.yaml", tmp_path / "run.yaml", force=False, overrides=["lora_r=4"])
+    assert load(tmp_path / "run.yaml").config.lora_r == 4

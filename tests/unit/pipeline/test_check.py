@@ -1,0 +1,29 @@
+"""What is said of a run before it is started."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from luthier.config.load import load
+from luthier.core.errors import ConfigError
+from luthier.pipeline.check import check
+
+BASE = "base_model: starter\nadapter: lora\nlearning_rate: 1e-3\n"
+
+
+def test_files_and_suite_files_are_looked_at_together(tmp_path: Path) -> None:
+    (tmp_path / "suite.yaml").write_text("name: mine\nkind: commands\nrows: none.jsonl\n")
+    text = f"datasets: [{{path: {tmp_path}/rows.jsonl}}]\nevaluate: {{suites: [suite.yaml, other.yaml]}}\n"
+    (tmp_path / "run.yaml").write_text(BASE + text)
+    with pytest.raises(ConfigError) as raised:
+        check(load(tmp_path / "run.yaml"))
+    places = [problem.where for problem in raised.value.problems]
+    assert places == [f"{tmp_path}/run.yaml:4", f"{tmp_path}/run.yaml:5", f"{tmp_path}/suite.yaml:3"]
+
+
+def test_a_run_that_can_start_passes(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text("{}")
+    (tmp_path / "run.yaml").write_text(f"{BASE}datasets: [{{path: {tmp_path}/rows.jsonl}}]\n")
+    check(load(tmp_path / "run.yaml"))
