@@ -295,6 +295,10 @@ def _limits(folder: RunFolder, exported: JsonObject) -> str:
         "Not measured: safety, requests of another kind or language than the rows, and what tuning cost the base's other skills.",
         "Answers can be wrong or harmful; nothing here checks a command before it is run.",
     ]
+    for name, facts in exported.items():
+        if found := facts.get("opened_otherwise"):
+            opened = f"transformers opens the {name}'s tokenizer as `{found}`, which makes other tokens of this data than it was trained on"
+            lines.append(f"{opened}; open it with `PreTrainedTokenizerFast.from_pretrained`.")
     if "merged" not in exported:
         lines.append("No merged model was exported.")
     return "\n".join(f"* {line}" for line in lines)

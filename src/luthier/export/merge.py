@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 from peft import PeftModel
-from transformers import GenerationConfig, PreTrainedModel
+from transformers import AutoTokenizer, GenerationConfig, PreTrainedModel
 
 from luthier.config.schema import BaseSettings
 from luthier.core.errors import LuthierError
@@ -24,6 +24,7 @@ from luthier.model import device
 from luthier.model.adapters import load_adapter
 from luthier.model.base import load_base, set_training
 from luthier.model.locate import ModelLocation
+from luthier.model.tokenizer import TextTokenizer
 
 SHARD_BYTES = 4_000_000_000
 # Share of the memory that one copy of the weights may take when both sides of the check are computed in float32: beside it lie
@@ -218,6 +219,17 @@ def hold(difference: LogitDifference, tolerance: Tolerance, dtype: str) -> None:
             f"the merged model ({dtype}) does not answer as base and adapter do, so it was not kept: logits differ by up to "
             f"{difference.maximum:.3g} (allowed {tolerance.maximum:.3g}), {difference.mean:.3g} in the mean (allowed {tolerance.mean:.3g})"
         )
+
+
+def opened_otherwise(folder: Path, texts: Sequence[str]) -> str:
+    """The class with which `AutoTokenizer` opens `folder`, where it makes other tokens of `texts` than `tokenizer.json` does; else empty.
+
+    transformers 5 takes its own class for some model types whatever the folder names, and with it another splitting of text.
+    """
+    stock = AutoTokenizer.from_pretrained(folder)
+    own = TextTokenizer.from_folder(folder)
+    agree = all(stock(text, add_special_tokens=False)["input_ids"] == own.encode(text) for text in texts)
+    return "" if agree else type(stock).__name__
 
 
 def _check_dtype(base: Path, plan: Plan, dtype: str) -> str:

@@ -14,9 +14,10 @@ from luthier.core.records import JsonObject, Plan
 from luthier.core.runs import RunFolder
 from luthier.export.adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS, check_adapter
 from luthier.export.card import Subject, write_card
-from luthier.export.merge import Tail, merge
+from luthier.export.merge import Tail, merge, opened_otherwise
 from luthier.model.locate import ModelLocation
 from luthier.model.token_file import load_rows
+from luthier.model.tokenizer import TextTokenizer
 from luthier.model.tokens import make_encoder
 
 TARGETS = ("adapter", "merged")
@@ -24,6 +25,8 @@ TARGETS = ("adapter", "merged")
 # a vocabulary of 150,000 still below a gigabyte of logits.
 _CHECK_ROWS = 8
 _CHECK_TOKENS = 128
+# Rows whose text is read by the stock tokenizer too.
+_READ_ROWS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +66,14 @@ def run(config: RunConfig, folder: RunFolder, location: ModelLocation, plan: Pla
 def _export(work: _Work) -> None:
     """Fills the temporary folder. The adapter is checked whatever is asked for: every other target is made from it."""
     targets: JsonObject = {"adapter": check_adapter(work.folder.adapter)}
+    folders = {"adapter": work.folder.adapter, "merged": work.target / "merged"}
     tail = _tail(work)
     if "merged" in work.config.export:
         targets["merged"] = _merged(work, tail)
     if "adapter" not in work.config.export:
         del targets["adapter"]
     for name in targets:
+        targets[name]["opened_otherwise"] = _opened_otherwise(work, name, folders[name])
         work.events.emit("export.target", target=name)
     subject = Subject(
         run=work.config.run_name or work.folder.manifest().run,
@@ -99,13 +104,31 @@ def _merged(work: _Work, tail: Tail) -> JsonObject:
     return {"path": "merged", **result}
 
 
+def _opened_otherwise(work: _Work, name: str, folder: Path) -> str:
+    """The stock tokenizer's class where it reads the run's rows as other tokens than those that were trained on; the user is warned."""
+    tokenizer = TextTokenizer.from_folder(work.folder.adapter)
+    texts = [tokenizer.decode(ids, skip_special=False) for ids in _first_rows(work.folder, _READ_ROWS)]
+    if found := opened_otherwise(folder, texts):
+        work.events.warn(
+            f"`AutoTokenizer` opens the {name} as `{found}`, which makes other tokens of this run's rows than it was trained on: "
+            "open it with `PreTrainedTokenizerFast.from_pretrained`"
+        )
+    return found
+
+
 def check_rows(folder: RunFolder) -> list[list[int]]:
     """Token ids of up to 8 rows, of the validation rows or else of the training rows, each cut after 128 tokens."""
+    if rows := _first_rows(folder, _CHECK_ROWS):
+        return rows
+    raise IntegrityError(f"{folder.tokens}: no tokenized rows to hold the merged model to; run `luthier train` again")
+
+
+def _first_rows(folder: RunFolder, count: int) -> list[list[int]]:
     for name in ("validation", "train"):
         path = folder.tokens / f"{name}.safetensors"
         if path.is_file() and (rows := load_rows(path)):
-            return [row.ids[:_CHECK_TOKENS].tolist() for row in rows[:_CHECK_ROWS]]
-    raise IntegrityError(f"{folder.tokens}: no tokenized rows to hold the merged model to; run `luthier train` again")
+            return [row.ids[:_CHECK_TOKENS].tolist() for row in rows[:count]]
+    return []
 
 
 def _tail(work: _Work) -> Tail:

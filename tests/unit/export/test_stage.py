@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ from luthier.core.files import HashMemory, sha256_file, write_json
 from luthier.core.records import Example, Message, Origin, Plan
 from luthier.core.runs import Manifest, RunFolder
 from luthier.export import stage
-from luthier.export.merge import MergeError
+from luthier.export.merge import MergeError, opened_otherwise
 from luthier.model.adapters import add_lora, save_adapter
 from luthier.model.base import load_base
 from luthier.model.locate import ModelLocation, locate
@@ -190,3 +191,36 @@ def test_bfloat16_rounding_that_drowns_the_adapter_is_told(
     )
 
     assert any("use the adapter itself" in message for message in heard)
+
+
+def test_both_targets_open_with_the_tokens_that_were_trained(exported: RunFolder) -> None:
+    targets = json.loads((exported.export / "summary.json").read_text())["targets"]
+    assert {name: facts["opened_otherwise"] for name, facts in targets.items()} == {"adapter": "", "merged": ""}
+
+
+def test_a_tokenizer_that_the_stock_class_reads_otherwise_is_named(exported: RunFolder, tmp_path: Path) -> None:
+    folder = tmp_path / "merged"
+    shutil.copytree(exported.export / "merged", folder)
+    written = json.loads((folder / "tokenizer.json").read_text())
+    # Every character alone, which Qwen2's own splitting, put over it by transformers, is not.
+    alone = {"type": "Split", "pattern": {"Regex": "."}, "behavior": "Isolated", "invert": False}
+    level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
+    written["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [alone, level]}
+    (folder / "tokenizer.json").write_text(json.dumps(written))
+    assert opened_otherwise(folder, ["list files"]) == "Qwen2Tokenizer"
+    assert opened_otherwise(folder, ["?"]) == ""
+
+
+def test_a_tokenizer_that_opens_otherwise_is_told(
+    trained: tuple[RunFolder, ModelLocation], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder, location = trained
+    own = RunFolder(tmp_path / folder.path.name)
+    shutil.copytree(folder.path, own.path)
+    monkeypatch.setattr(stage, "opened_otherwise", lambda folder, texts: "OtherTokenizer" if texts else "")
+    log = EventLog(own.path / "events.jsonl")
+    stage.run(CONFIG.model_copy(update={"export": ("adapter",)}), own, location, PLAN, log)
+    log.close()
+    warnings = [event["message"] for event in read_events(own.path / "events.jsonl") if event["event"] == "warning"]
+    assert any("opens the adapter as `OtherTokenizer`" in text for text in warnings)
+    assert "OtherTokenizer" in (own.export / "README.md").read_text()
