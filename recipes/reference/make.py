@@ -22,7 +22,8 @@ from luthier.config.schema import (
     RunConfig,
     Section,
     SplitSection,
-    stage_of,
+    json_schema,
+    stages_of,
 )
 
 FOLDER = Path(__file__).parents[2] / "docs" / "reference"
@@ -75,7 +76,10 @@ def keys_page() -> str:
         lines += [f"## {title}", "", "| key | takes | default | stage | |", "|---|---|---|---|---|"]
         for name, info in section.model_fields.items():
             kind = _type_of(properties[name]).replace("|", "\\|")
-            lines.append(f"| `{prefix}{name}` | {kind} | {_default_of(info)} | {stage_of(info)} | {info.description} |")
+            lines.append(f"| `{prefix}{name}` | {kind} | {_default_of(info)} | {', '.join(stages_of(info))} | {info.description} |")
+        if section is RunConfig:
+            told = json_schema()["properties"]["extends"]["description"]
+            lines.append(f"| `extends` | a text or a list | - | what they hold | {told} |")
         lines.append("")
     return "\n".join(lines)
 

@@ -140,9 +140,9 @@ _stage_command("run", "report", "Data, training, evaluation, export and report, 
 def check(run_file: str | None, overrides: tuple[str, ...], as_json: bool, schema: bool) -> None:
     """Validate a run file without starting anything."""
     if schema:
-        from luthier.config.schema import RunConfig
+        from luthier.config.schema import json_schema
 
-        click.echo(json.dumps(RunConfig.model_json_schema(), indent=2))
+        click.echo(json.dumps(json_schema(), indent=2))
         return
     if run_file is None:
         raise click.UsageError("name a run file, or ask for `--schema`")

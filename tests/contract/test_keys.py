@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 
 from luthier.config import names
-from luthier.config.schema import DatasetEntry, EvaluateSection, MessageFields, PromptFormat, RunConfig, SplitSection, stage_of
+from luthier.config.schema import RunConfig, Section, stages_of
 
 HERE = Path(__file__).parent
-SECTIONS = [RunConfig, DatasetEntry, PromptFormat, MessageFields, SplitSection, EvaluateSection]
 OWN_KEYS = {"max_bad_rows", "run_name", "deterministic", "engine", "clean", "split", "evaluate", "export"}
 OWN_NESTED = {"datasets.*.field_system", "test_datasets.*.field_system"}
 
@@ -64,11 +63,49 @@ def test_refused_keys_say_why() -> None:
         assert entry["reason"].endswith("."), key
 
 
-@pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.__name__)
+@pytest.mark.parametrize("section", Section.__subclasses__(), ids=lambda section: section.__name__)
 def test_every_field_has_a_stage_and_a_description(section: Any) -> None:
     for name, info in section.model_fields.items():
-        assert stage_of(info) in ("data", "train", "evaluate", "export", "none"), name
+        assert stages_of(info), name
+        assert set(stages_of(info)) <= {"data", "train", "evaluate", "export", "none"}, name
         assert info.description.endswith("."), name
+
+
+# What each front door takes, and the stage whose key must change with it.
+SETTINGS = {
+    "data_settings": "data",
+    "base_settings": "train",
+    "token_settings": "train",
+    "lora_settings": "train",
+    "optimizer_settings": "train",
+    "schedule_settings": "train",
+    "batch_settings": "train",
+    "precision_settings": "train",
+}
+PLAIN = RunConfig(base_model="starter", adapter="lora", learning_rate=1e-3)
+
+
+def other_value(value: Any) -> Any:
+    """Another value of the same kind, whatever it means."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int | float):
+        return value + 2
+    if isinstance(value, tuple):
+        return (*value, "other")
+    if isinstance(value, Section):
+        return value.model_copy(update={name: other_value(getattr(value, name)) for name in type(value).model_fields})
+    return {None: 2}.get(value, "other")
+
+
+@pytest.mark.parametrize("name", sorted(RunConfig.model_fields))
+def test_what_reaches_a_stage_is_in_its_key(name: str) -> None:
+    other = ("q_proj",) if name == "lora_target_modules" else other_value(getattr(PLAIN, name))
+    changed = PLAIN.model_copy(update={name: other})
+    stages = stages_of(RunConfig.model_fields[name])
+    for method, stage in SETTINGS.items():
+        if getattr(changed, method)() != getattr(PLAIN, method)():
+            assert stage in stages, f"`{name}` changes {method}() and is not in the key of {stage}"
 
 
 def test_keys_are_the_frozen_list() -> None:

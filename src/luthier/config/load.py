@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,8 +52,12 @@ class LoadedRun:
         return yaml_file.dump(self.config.model_dump(mode="json", exclude_none=True))
 
 
-def load(path: Path | str, overrides: Sequence[str] = ()) -> LoadedRun:
-    """The resolved run file `path` with `overrides` (`key=value`, dotted) applied; every problem at once as one `ConfigError`.
+# Texts `key=value` with dotted keys, or dotted keys to their values.
+Overrides = Sequence[str] | Mapping[str, Any]
+
+
+def load(path: Path | str, overrides: Overrides = ()) -> LoadedRun:
+    """The resolved run file `path` with `overrides` applied; every problem at once as one `ConfigError`.
 
     A run folder stands for the resolved run file in it; it takes no overrides, for they would make it another run.
     """
@@ -75,16 +79,15 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> LoadedRun:
     return _resolved(_read_merged(path, text, ()), path, text, overrides, folder)
 
 
-def load_text(text: str, path: Path, overrides: Sequence[str] = ()) -> LoadedRun:
+def load_text(text: str, path: Path, overrides: Overrides = ()) -> LoadedRun:
     """The same for a run file that is to be written to `path` and is not there yet."""
     return _resolved(_read_merged(path, text, ()), path, text, overrides, None)
 
 
-def load_model(model: str, overrides: Sequence[str] = ()) -> LoadedRun:
+def load_model(model: str, overrides: Overrides = ()) -> LoadedRun:
     """A configuration to ask `model` with, outside any run; `overrides` may set the keys of `ASKING_KEYS`."""
     document = Document({"base_model": model})
-    for override in overrides:
-        set_value(document, override)
+    set_values(document, overrides)
     idle = [name for name in document.value if name not in ("base_model", *ASKING_KEYS)]
     if idle:
         known = ", ".join(ASKING_KEYS)
@@ -94,16 +97,15 @@ def load_model(model: str, overrides: Sequence[str] = ()) -> LoadedRun:
     return _resolved(document, Path(model), "", (), None)
 
 
-def _resolved(document: Document, path: Path, text: str, overrides: Sequence[str], folder: Path | None) -> LoadedRun:
-    for override in overrides:
-        set_value(document, override)
+def _resolved(document: Document, path: Path, text: str, overrides: Overrides, folder: Path | None) -> LoadedRun:
+    set_values(document, overrides)
     _apply_names(document)
     notes = document.notes + _imply(document)
-    problems = document.problems + rules.check_rules(document)
+    problems = document.problems + rules.take_later(document) + _read_templates(document)
     if folder is None:
         _anchor_suites(document)
     config, errors = _validate(document)
-    problems += errors
+    problems += errors + rules.check_rules(document if config is None else _typed(document, config))
     if problems or config is None:
         raise ConfigError(sorted(_once(problems), key=_by_place))
     return LoadedRun(config, path, text, tuple(notes), tuple(_warnings(config)), document, folder)
@@ -169,12 +171,24 @@ def _merge_values(into: dict[str, Any], upper: dict[str, Any], path: KeyPath, pl
             into[name] = value
 
 
-def set_value(document: Document, override: str) -> None:
-    """Sets one `key=value` (dotted) in `document`; `ConfigError` where there is nothing to set it in."""
+def set_values(document: Document, overrides: Overrides) -> None:
+    """Sets every key of `overrides` in `document`; `ConfigError` where there is nothing to set it in."""
+    named = overrides.items() if isinstance(overrides, Mapping) else [_parsed(override) for override in overrides]
+    for name, value in named:
+        _set(document, name, value)
+
+
+def _parsed(override: str) -> tuple[str, Any]:
     name, separator, text = override.partition("=")
     if not separator or not name.strip():
         raise ConfigError(Problem("`--set` takes key=value", where="--set", found=override, hint="for example --set learning_rate=1e-4"))
-    parts: KeyPath = tuple(int(part) if part.isdigit() else part for part in re.sub(r"\[(\d+)\]", r".\1", name.strip()).split("."))
+    return name.strip(), yaml_file.parse_value(text)
+
+
+def _set(document: Document, name: str, value: Any) -> None:
+    parts: KeyPath = tuple(int(part) if part.isdigit() else part for part in re.sub(r"\[(\d+)\]", r".\1", name).split("."))
+    if isinstance(parts[0], int):
+        raise ConfigError(Problem("a key is a word", where="--set", found=name, hint="for example --set learning_rate=1e-4"))
     names.forget_target(document, parts)
     holder: Any = document.value
     for depth, part in enumerate(parts[:-1]):
@@ -185,13 +199,12 @@ def set_value(document: Document, override: str) -> None:
         elif isinstance(holder, list) and isinstance(part, int) and part < len(holder):
             holder = holder[part]
         else:
-            raise ConfigError(
-                Problem(f"there is no `{names.dotted(parts[: depth + 1])}` to set something in", where="--set", found=override)
-            )
+            raise ConfigError(Problem(f"there is no `{names.dotted(parts[: depth + 1])}` to set something in", where="--set", found=name))
     last = parts[-1]
-    if not isinstance(holder, dict) and not (isinstance(holder, list) and isinstance(last, int) and last < len(holder)):
-        raise ConfigError(Problem(f"`{names.dotted(parts[:-1])}` holds no keys", where="--set", found=override))
-    holder[last] = yaml_file.parse_value(text)  # type: ignore[index]
+    fits = isinstance(last, str) if isinstance(holder, dict) else isinstance(holder, list) and isinstance(last, int) and last < len(holder)
+    if not fits:
+        raise ConfigError(Problem(f"`{names.dotted(parts[:-1])}` holds no `{last}`", where="--set", found=name))
+    holder[last] = value
     document.places[parts] = place = Place(f"--set {names.dotted(parts)}")
     for depth in range(1, len(parts)):
         document.places.setdefault(parts[:depth], place)
@@ -211,14 +224,33 @@ def _imply(document: Document) -> list[str]:
         if holder.get("chat_template_jinja") and not holder.get("chat_template"):
             holder["chat_template"] = "jinja"
             notes.append("`chat_template_jinja` means `chat_template: jinja`")
-    if value.get("save_strategy") is None and "save_strategy" in value:
-        del value["save_strategy"]
     return notes
 
 
+def _read_templates(document: Document) -> list[Problem]:
+    """Puts the text of a file that `chat_template_jinja` names in its place, so that it is in the resolved file and in the stages' keys."""
+    problems = []
+    entries = [((name, index), entry) for name in ("datasets", "test_datasets") for index, entry in _mappings(document.value.get(name))]
+    for path, holder in [((), document.value), *entries]:
+        written = holder.get("chat_template_jinja")
+        if not isinstance(written, str) or not written or "\n" in written or "{" in written:
+            continue
+        try:
+            holder["chat_template_jinja"] = Path(written).read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            where = document.place((*path, "chat_template_jinja")).text()
+            hint = "write the template's text, or the path of a file from the working directory"
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            problems.append(Problem(f"the chat template cannot be read: {reason}", where=where, found=written[:120], hint=hint))
+    return problems
+
+
 def _entries(value: dict[str, Any]) -> list[dict[str, Any]]:
-    lists = [value.get(name) for name in ("datasets", "test_datasets")]
-    return [entry for entries in lists if isinstance(entries, list) for entry in entries if isinstance(entry, dict)]
+    return [entry for name in ("datasets", "test_datasets") for _, entry in _mappings(value.get(name))]
+
+
+def _mappings(entries: Any) -> list[tuple[int, dict[str, Any]]]:
+    return [(index, entry) for index, entry in enumerate(entries if isinstance(entries, list) else []) if isinstance(entry, dict)]
 
 
 def _anchor_suites(document: Document) -> None:
@@ -237,12 +269,22 @@ def _anchor_suites(document: Document) -> None:
 
 
 def _validate(document: Document) -> tuple[RunConfig | None, list[Problem]]:
-    # A null leaves a key at its default, as in Axolotl.
-    written = {name: value for name, value in document.value.items() if value is not None}
     try:
-        return RunConfig.model_validate(written), []
+        return RunConfig.model_validate(_without_nulls(document.value)), []
     except ValidationError as error:
         return None, [_problem_of(dict(item), document) for item in error.errors(include_url=False)]
+
+
+def _without_nulls(value: Any) -> Any:
+    """`value` without keys that are null, at any depth: a null leaves a key at its default, as in Axolotl."""
+    if isinstance(value, dict):
+        return {name: _without_nulls(inner) for name, inner in value.items() if inner is not None}
+    return [_without_nulls(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _typed(document: Document, config: RunConfig) -> Document:
+    """The written keys with the values that the schema made of them: `yes` is true here, and `"7"` is 7."""
+    return Document(config.model_dump(mode="json", exclude_unset=True), document.places)
 
 
 def _problem_of(item: dict[str, Any], document: Document) -> Problem:

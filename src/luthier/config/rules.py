@@ -1,4 +1,7 @@
-"""Rules between keys: what excludes what, what wants what. Each rule is a small function over the written values."""
+"""Rules between keys: what excludes what, what wants what. Each rule is a small function over the written keys.
+
+Their values are typed ones where the file's types are right, and as written where they are not: both kinds of mistake are told at once.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,31 @@ _LITERAL_SECRET = re.compile(
     r"\b(?:sk-[A-Za-z0-9_-]{16,}|hf_[A-Za-z0-9]{20,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|AKIA[0-9A-Z]{16}|xox[abprs]-[\w-]{10,}|glpat-[\w-]{16,})"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----"
 )
+# Words of a vocabulary, not credentials.
+_VOCABULARY_TOKENS = re.compile(r"^(?:bos|eos|pad|unk|sep|cls|mask|eot|additional_special|image|audio|tool)_tokens?$")
 _SECRET_KEY = re.compile(r"(?:^|_)(?:api_?key|token|secret|password|passwd|credential)s?$", re.IGNORECASE)
+
+
+def take_later(document: Document) -> list[Problem]:
+    """Takes sections and keys of later versions out of `document` and reports those that ask for something."""
+    problems = []
+    for name in LATER_SECTIONS:
+        if document.value.get(name):
+            problems.append(_problem(document, (name,), f"the section `{name}` is not in this version yet", hint="take it out of the file"))
+        document.value.pop(name, None)
+    for section, names in LATER_IN_SECTION.items():
+        inner = document.value.get(section)
+        if not isinstance(inner, dict):
+            continue
+        for name in names:
+            if inner.get(name):
+                what = f"`{section}.{name}` is not in this version yet"
+                problems.append(_problem(document, (section, name), what, hint="take it out of the file"))
+            inner.pop(name, None)
+    if document.value.get("engine") == "axolotl":
+        problems.append(_problem(document, ("engine",), "`engine: axolotl` is not in this version yet", hint="leave `engine` out"))
+        document.value.pop("engine")
+    return problems
 
 
 def take_secrets(document: Document) -> list[Problem]:
@@ -59,7 +86,7 @@ def _scan(document: Document, value: Any, path: KeyPath, problems: list[Problem]
         here = (*path, part)
         if isinstance(inner, dict | list):
             _scan(document, inner, here, problems)
-        elif isinstance(inner, str) and (_LITERAL_SECRET.search(inner) or (inner and isinstance(part, str) and _SECRET_KEY.search(part))):
+        elif isinstance(inner, str) and (_LITERAL_SECRET.search(inner) or (inner and _names_a_secret(part))):
             problems.append(
                 Problem(
                     f"`{dotted(here)}` holds a secret",
@@ -69,6 +96,10 @@ def _scan(document: Document, value: Any, path: KeyPath, problems: list[Problem]
                 )
             )
             value[part] = None
+
+
+def _names_a_secret(part: str | int) -> bool:
+    return isinstance(part, str) and bool(_SECRET_KEY.search(part)) and not _VOCABULARY_TOKENS.match(part)
 
 
 def check_rules(document: Document) -> list[Problem]:
@@ -106,8 +137,9 @@ def _exclude_each_other(document: Document) -> Iterator[Problem]:
 def _strategies(document: Document) -> Iterator[Problem]:
     for word in ("eval", "save"):
         strategy, steps = document.value.get(f"{word}_strategy"), document.value.get(f"{word}_steps")
-        if steps and strategy not in (None, "steps"):
-            yield _problem(document, (f"{word}_steps",), f"`{word}_steps` acts only with `{word}_strategy: steps`", found=strategy)
+        for name in (f"{word}_steps", f"{word}s_per_epoch"):
+            if document.value.get(name) and strategy not in (None, "steps"):
+                yield _problem(document, (name,), f"`{name}` acts only with `{word}_strategy: steps`", found=strategy)
         if strategy == "steps" and not steps and not document.value.get(f"{word}s_per_epoch"):
             yield _problem(
                 document, (f"{word}_strategy",), f"`{word}_strategy: steps` wants `{word}_steps`", hint=f"write `{word}_steps: 100`"
@@ -161,7 +193,7 @@ def _batches(document: Document) -> Iterator[Problem]:
 
 def _adapter(document: Document) -> Iterator[Problem]:
     adapter = document.value.get("adapter")
-    if adapter == "qlora" and document.value.get("load_in_4bit") not in (True, "true", "yes"):
+    if adapter == "qlora" and document.value.get("load_in_4bit") is not True:
         yield _problem(document, ("adapter",), "`adapter: qlora` wants `load_in_4bit: true`", hint="write it, or use `adapter: lora`")
     if not adapter:
         yield Problem(
@@ -262,26 +294,7 @@ def _suites(document: Document) -> Iterator[Problem]:
             yield _problem(document, path, f"unknown suite `{suite}`", hint=hint)
 
 
-def _later_sections(document: Document) -> Iterator[Problem]:
-    for name in LATER_SECTIONS:
-        if document.value.get(name):
-            yield _problem(document, (name,), f"the section `{name}` is not in this version yet", hint="take it out of the file")
-        document.value.pop(name, None)
-    for section, names in LATER_IN_SECTION.items():
-        inner = document.value.get(section)
-        if not isinstance(inner, dict):
-            continue
-        for name in names:
-            if inner.get(name):
-                yield _problem(document, (section, name), f"`{section}.{name}` is not in this version yet", hint="take it out of the file")
-            inner.pop(name, None)
-    if document.value.get("engine") == "axolotl":
-        yield _problem(document, ("engine",), "`engine: axolotl` is not in this version yet", hint="leave `engine` out")
-        document.value.pop("engine")
-
-
 RULES: tuple[Rule, ...] = (
-    _later_sections,
     _exclude_each_other,
     _strategies,
     _held_out,

@@ -1,6 +1,6 @@
 """The typed schema of a run file: Axolotl's names and meanings, Luthier's own sections, and the frozen sections that the rooms take.
 
-Every field names the stage whose result it can change (`data`, `train`, `evaluate`, `export`), or `none`.
+Every field names the stages whose result it can change (`data`, `train`, `evaluate`, `export`), or `none`.
 """
 
 from __future__ import annotations
@@ -36,9 +36,10 @@ Float = Annotated[float, BeforeValidator(_no_boolean), Field(allow_inf_nan=False
 Names = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
 
 
-def key(default: Any, stage: Stage, description: str, **limits: Any) -> Any:
-    """A schema field with its stage and its one-sentence description."""
-    return Field(default=default, description=description, json_schema_extra={"stage": stage}, **limits)
+def key(default: Any, stage: Stage | tuple[Stage, ...], description: str, **limits: Any) -> Any:
+    """A schema field with its stage (or stages) and its one-sentence description."""
+    stages: list[Any] = [stage] if isinstance(stage, str) else list(stage)
+    return Field(default=default, description=description, json_schema_extra={"stages": stages}, **limits)
 
 
 class Section(BaseModel):
@@ -162,7 +163,7 @@ class RunConfig(Section):
     batch_size: Int | None = key(None, "train", "Sequences in one optimizer step: micro batch times accumulation.", ge=1)
     num_epochs: Float = key(1.0, "train", "Passes over the rows.", gt=0)
     max_steps: Int | None = key(None, "train", "Optimizer steps after which training ends, whatever the epochs.", ge=1)
-    seed: Int = key(42, "train", "Seed of everything that is drawn.", ge=0)
+    seed: Int = key(42, ("data", "train"), "Seed of everything that is drawn.", ge=0)
     # Optimizer
     learning_rate: Float = key(..., "train", "Peak learning rate.", gt=0)
     optimizer: OptimizerName = key("adamw_torch_fused", "train", "The optimizer.")
@@ -202,12 +203,12 @@ class RunConfig(Section):
 
     def fields_of(self, stage: Stage) -> dict[str, Any]:
         """Name and JSON value of every field that can change the result of `stage`."""
-        names = {name for name, info in type(self).model_fields.items() if stage_of(info) == stage}
+        names = {name for name, info in type(self).model_fields.items() if stage in stages_of(info)}
         return self.model_dump(mode="json", include=names)
 
     def result_fields(self) -> dict[str, Any]:
         """Name and JSON value of every field that can change any result."""
-        names = {name for name, info in type(self).model_fields.items() if stage_of(info) != "none"}
+        names = {name for name, info in type(self).model_fields.items() if stages_of(info) != ("none",)}
         return self.model_dump(mode="json", include=names)
 
     def data_settings(self) -> DataSettings:
@@ -313,9 +314,17 @@ class RunConfig(Section):
         )
 
 
-def stage_of(info: Any) -> Stage:
-    """The stage that a pydantic field names."""
-    return info.json_schema_extra["stage"]  # type: ignore[no-any-return]
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of a run file, for editors: that of a resolved one, and `extends`."""
+    schema = RunConfig.model_json_schema()
+    files = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+    schema["properties"]["extends"] = {**files, "title": "Extends", "description": "Run files that this one is laid on top of."}
+    return schema
+
+
+def stages_of(info: Any) -> tuple[Stage, ...]:
+    """The stages that a pydantic field names."""
+    return tuple(info.json_schema_extra["stages"])
 
 
 @dataclass(frozen=True, slots=True)

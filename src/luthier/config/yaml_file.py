@@ -98,6 +98,9 @@ class _Builder:
                 Problem("too many or too deeply nested values (an alias may repeat itself)", where=self._where(node), hint="write it out")
             )
         self.places.setdefault(path, Place(self.file, node.start_mark.line + 1))
+        if not node.tag.startswith("tag:yaml.org,2002:"):
+            self.problems.append(Problem(f"the tag {node.tag} is not allowed", where=self._where(node), hint="write a plain value"))
+            return None
         if isinstance(node, yaml.ScalarNode):
             return self._known_scalar(node)
         if isinstance(node, yaml.SequenceNode):
@@ -106,10 +109,11 @@ class _Builder:
         return self._mapping(node, path)
 
     def _known_scalar(self, node: yaml.ScalarNode) -> Any:
-        if not node.tag.startswith("tag:yaml.org,2002:"):
-            self.problems.append(Problem(f"the tag {node.tag} is not allowed", where=self._where(node), hint="write a plain value"))
+        try:
+            return _scalar(node)
+        except ValueError:
+            self.problems.append(Problem(f"this is no value of the type {node.tag}", where=self._where(node), found=node.value[:120]))
             return None
-        return _scalar(node)
 
     def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
         value: dict[str, Any] = {}
@@ -189,7 +193,11 @@ def parse(text: str, file: str) -> Document:
             Problem("the file must hold keys and values", where=file, found=found, expected="lines such as `base_model: starter`")
         )
     builder = _Builder(file)
-    value = builder.build(node, ())
+    try:
+        value = builder.build(node, ())
+    except RecursionError as error:
+        hint = "write it out where it is used"
+        raise ConfigError(Problem("an alias stands for something that holds the alias itself", where=file, hint=hint)) from error
     return Document(value, builder.places, builder.problems)
 
 
@@ -197,9 +205,18 @@ def parse_value(text: str) -> Any:
     """One value as YAML reads it, for `--set key=value`."""
     try:
         node = yaml.compose(text, Loader=_Scalars)
-    except (yaml.YAMLError, RecursionError) as error:
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise ConfigError(Problem("this is no valid YAML value", found=text)) from error
-    return None if node is None else _Builder("--set").build(node, ())
+    if node is None:
+        return None
+    builder = _Builder("--set")
+    try:
+        value = builder.build(node, ())
+    except RecursionError as error:
+        raise ConfigError(Problem("this is no valid YAML value", found=text)) from error
+    if builder.problems:
+        raise ConfigError(builder.problems)
+    return value
 
 
 def read(path: Path) -> Document:

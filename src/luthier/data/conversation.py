@@ -89,7 +89,7 @@ def _message(turn: JsonValue, number: int, fields: MessageFields, roles: Mapping
     content = turn.get(fields.content)
     if not isinstance(content, str):
         content = _content(turn, number, fields)
-    if len(turn) == 2:
+    if turn.keys() == {fields.role, fields.content}:
         return Message(role, content)
     train = turn.get("train")
     if not (train is None or isinstance(train, bool)):

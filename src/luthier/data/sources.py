@@ -57,19 +57,8 @@ def identify(entry: DatasetEntry, hashes: HashMemory, where: str = "datasets.pat
     """Label to SHA-256 of every file that `entry` reads; to `commit:<sha>` for a hub data set. `DataError` where something is missing."""
     found = resolve(entry, where)
     if isinstance(found, HubDataset):
-        files = {found.id: f"commit:{snapshot(found, where).commit}"}
-    else:
-        files = {file.as_posix(): hashes.sha256(file) for file in found}
-    template = template_file(entry)
-    return files if template is None else {**files, template.as_posix(): hashes.sha256(template)}
-
-
-def template_file(entry: DatasetEntry) -> Path | None:
-    """The file that `chat_template_jinja` names, or None where it holds the text itself."""
-    text = entry.chat_template_jinja
-    if text is None or "\n" in text or "{" in text:
-        return None
-    return Path(text) if Path(text).is_file() else None
+        return {found.id: f"commit:{snapshot(found, where).commit}"}
+    return {file.as_posix(): hashes.sha256(file) for file in found}
 
 
 def file_format(path: Path, entry: DatasetEntry) -> str:

@@ -9,7 +9,6 @@ from string import Formatter
 
 from luthier.config.schema import DatasetEntry, PromptFormat
 from luthier.core.errors import DataError, Problem
-from luthier.data.sources import template_file
 from luthier.model.template import APART, named
 
 # Axolotl's user-defined prompt, where a part is not written (`prompt_strategies/user_defined.py` of 0.19).
@@ -32,8 +31,7 @@ class Wordings:
         if entry.type == _ALPACA:
             return self._named(_ALPACA)
         if entry.chat_template_jinja is not None:
-            file = template_file(entry)
-            return self._numbered("jinja", entry.chat_template_jinja if file is None else file.read_text(encoding="utf-8"))
+            return self._numbered("jinja", entry.chat_template_jinja)
         chosen = entry.chat_template
         if chosen is None or chosen == "tokenizer_default":
             return ""

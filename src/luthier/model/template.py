@@ -143,7 +143,7 @@ def choose(settings: TokenSettings, own: str | None) -> ChatTemplate:
     """The run's template: the one the run file names, else the tokenizer's own; `ModelError` where there is none or it is no jinja."""
     chosen = settings.chat_template or "tokenizer_default"
     if chosen == "jinja":
-        return ChatTemplate("jinja", _text_or_file(settings.chat_template_jinja or "")).checked("chat_template_jinja")
+        return ChatTemplate("jinja", settings.chat_template_jinja or "").checked("chat_template_jinja")
     if own is None and chosen.startswith(FALLBACK_PREFIX):
         return named(chosen.removeprefix(FALLBACK_PREFIX))
     if chosen != "tokenizer_default" and not chosen.startswith(FALLBACK_PREFIX):
@@ -159,16 +159,3 @@ def choose(settings: TokenSettings, own: str | None) -> ChatTemplate:
             )
         )
     return ChatTemplate("tokenizer_default", own).checked()
-
-
-def _text_or_file(text: str) -> str:
-    path = Path(text)
-    if len(text) < 1000 and "\n" not in text and "{" not in text:
-        if not path.is_file():
-            raise ModelError(
-                Problem(
-                    "the file does not exist", where="chat_template_jinja", found=text, hint="write the template's text or a file's path"
-                )
-            )
-        return path.read_text(encoding="utf-8")
-    return text

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from luthier.config.load import LoadedRun, load
-from luthier.config.yaml_file import dump
+from luthier.config.load import LoadedRun, Overrides, load
 from luthier.core.errors import NotYetError
 from luthier.core.events import Listener
 from luthier.core.runs import RunFolder
@@ -23,10 +21,8 @@ class Experiment:
     listeners: tuple[Listener, ...] = ()
 
     @staticmethod
-    def load(path: str | Path, overrides: Mapping[str, object] | Sequence[str] = (), listeners: tuple[Listener, ...] = ()) -> Experiment:
+    def load(path: str | Path, overrides: Overrides = (), listeners: tuple[Listener, ...] = ()) -> Experiment:
         """The experiment of run file (or run folder) `path`; overrides are `{dotted key: value}` or `key=value` texts."""
-        if isinstance(overrides, Mapping):
-            overrides = [f"{name}={dump({'value': value}).removeprefix('value:').strip()}" for name, value in overrides.items()]
         return Experiment(load(path, overrides), listeners)
 
     @property

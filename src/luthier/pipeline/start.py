@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from luthier.config import names, yaml_file
-from luthier.config.load import load, load_text, set_value
+from luthier.config import names, rules, yaml_file
+from luthier.config.load import load, load_text, set_values
 from luthier.config.yaml_file import Document
 from luthier.core.errors import ConfigError, NotYetError, Problem, UserError
 from luthier.core.files import write_text
@@ -48,8 +48,7 @@ def _with_settings(text: str, overrides: Sequence[str]) -> str:
         return text
     document = yaml_file.parse(text, "")
     before = copy.deepcopy(document)
-    for override in overrides:
-        set_value(document, override)
+    set_values(document, overrides)
     lines = text.splitlines()
     for name in reversed(list(before.value)):
         if document.value.get(name) != before.value[name]:
@@ -75,17 +74,18 @@ def from_axolotl(source: Path, target: Path, force: bool, overrides: Sequence[st
     """
     _refuse_existing((target,), force)
     document = yaml_file.read(source)
-    for override in overrides:
-        set_value(document, override)
+    set_values(document, overrides)
+    secrets = rules.take_secrets(document)
     naming = names.apply_tables(document)
     unknown = _take_unknown(document)
     lines = [f"# From {source.name}, in Luthier's names."]
-    refused = [*naming.problems, *unknown]
+    refused = [*secrets, *naming.problems, *unknown]
     if refused:
         lines.append("# Left out:")
         lines += [f"#   {_comment(problem)}" for problem in refused]
     if not document.value.get("adapter"):
-        naming.notes.append("the file trains all weights, which is not in this version yet: `adapter: lora` was put in its place")
+        if not any(name.startswith("lora_") for name, value in document.value.items() if value is not None):
+            naming.notes.append("the file trains all weights, which is not in this version yet: `adapter: lora` was put in its place")
         document.value["adapter"] = "lora"
     write_text(target, "\n".join(lines) + "\n" + yaml_file.dump(document.value))
     notes = [*naming.notes, *(f"left out: {_comment(problem)}" for problem in refused)]

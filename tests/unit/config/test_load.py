@@ -181,17 +181,24 @@ WRONG = [
     ("batch_size: 8\nmicro_batch_size: 3\n", 5, "no multiple", ""),
     ("warmup_steps: 5\nwarmup_ratio: 0.1\n", 6, "exclude each other", ""),
     ("save_steps: 5\nsave_strategy: epoch\n", 5, "acts only with", ""),
+    ("saves_per_epoch: 2\nsave_strategy: best\nval_set_size: 0.1\n", 5, "acts only with", ""),
+    ("evals_per_epoch: 2\neval_strategy: epoch\nval_set_size: 0.1\n", 5, "acts only with", ""),
+    ('batch_size: "7"\nmicro_batch_size: "4"\n', 5, "no multiple", ""),
+    ('split: {validation: "0.7", test: "0.7"}\n', 5, "leaves no rows", ""),
+    ("chat_template_jinja: no/such.jinja\n", 5, "cannot be read", "path of a file"),
+    ("seed: !!int abc\n", 5, "no value of the type", ""),
+    ("split: !foo {test: 0.1}\n", 5, "is not allowed", "plain value"),
     ("eval_steps: 5\n", 5, "no rows are held out", "val_set_size"),
     ("cosine_min_lr_ratio: 0.1\nlr_scheduler: linear\n", 5, "acts only with", ""),
     ("split: {validation: 0.5, test: 0.5}\n", 5, "leaves no rows", ""),
     ("chat_template: jinja\n", 5, "wants `chat_template_jinja`", ""),
-    ("datasets: [{path: x, type: alpaca, roles: {user: [human]}}]\n", 5, "`roles` acts only with", "leave it out"),
-    ("datasets: [{path: x, type: alpaca, field_messages: talk}]\n", 5, "`field_messages` acts only with", "leave it out"),
-    ("datasets: [{path: x, type: alpaca, chat_template: chatml}]\n", 5, "`chat_template` acts only with", "leave it out"),
-    ("datasets: [{path: x, type: completion, roles: {user: human}}]\n", 5, "`roles` acts only with", "leave it out"),
-    ("datasets: [{path: x, field: text}]\n", 5, "`field` acts only with", "leave it out"),
-    ("datasets: [{path: x, type: {format: '{instruction}'}, field_system: s}]\n", 5, "`field_system` acts only with", "inside `type`"),
-    ("datasets: [{path: x, chat_template: tokenizer_default_fallback_chatml}]\n", 5, "not in this version yet", "top level"),
+    ("test_datasets: [{path: x, type: alpaca, roles: {user: [human]}}]\n", 5, "`roles` acts only with", "leave it out"),
+    ("test_datasets: [{path: x, type: alpaca, field_messages: talk}]\n", 5, "`field_messages` acts only with", "leave it out"),
+    ("test_datasets: [{path: x, type: alpaca, chat_template: chatml}]\n", 5, "`chat_template` acts only with", "leave it out"),
+    ("test_datasets: [{path: x, type: completion, roles: {user: human}}]\n", 5, "`roles` acts only with", "leave it out"),
+    ("test_datasets: [{path: x, field: text}]\n", 5, "`field` acts only with", "leave it out"),
+    ("test_datasets: [{path: x, type: {format: '{instruction}'}, field_system: s}]\n", 5, "`field_system` acts only with", "inside `type`"),
+    ("test_datasets: [{path: x, chat_template: tokenizer_default_fallback_chatml}]\n", 5, "not in this version yet", "top level"),
     ("lora_target_modules: ['q_(']\n", 5, "no valid pattern", ""),
     ("deepspeed: ds.json\n", 5, "not in this version yet", ""),
     ("lora_r: 1\nlora_r: 2\n", 6, "stands twice", ""),
@@ -260,3 +267,46 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("override", ["learning_rate", "=3", "datasets.7.path=x", "lora_r.x=3"])
 def test_a_wrong_override_is_refused(tmp_path: Path, override: str) -> None:
     assert "--set" in problems_of(tmp_path, BASE, override)[0].where
+
+
+def test_a_template_file_is_read_into_the_resolved_run(tmp_path: Path) -> None:
+    (tmp_path / "mine.jinja").write_text("{{ messages }}")
+    own = f"chat_template_jinja: {tmp_path}/mine.jinja\ntest_datasets: [{{path: x, chat_template_jinja: {tmp_path}/mine.jinja}}]\n"
+    (tmp_path / "run.yaml").write_text(BASE + own)
+    first = load(tmp_path / "run.yaml")
+    assert (first.config.chat_template_jinja, first.config.test_datasets[0].chat_template_jinja) == ("{{ messages }}", "{{ messages }}")
+    (tmp_path / "mine.jinja").write_text("{{ messages }}!")
+    assert load(tmp_path / "run.yaml").name != first.name
+
+
+def test_words_of_a_vocabulary_are_no_secrets(tmp_path: Path) -> None:
+    found = problems_of(tmp_path, BASE + "special_tokens: {pad_token: '<|end|>'}\n")
+    assert ["secret" in problem.what for problem in found] == [False]
+
+
+@pytest.mark.parametrize("key", ["5", "datasets.x", "learning_rate.x", "datasets.7.path"])
+def test_a_setting_that_fits_nowhere_says_so(tmp_path: Path, key: str) -> None:
+    found = problems_of(tmp_path, BASE, f"{key}=1")
+    assert [problem.where for problem in found] == ["--set"]
+
+
+def test_yes_is_true_in_rules_too(tmp_path: Path) -> None:
+    (tmp_path / "run.yaml").write_text("base_model: starter\nadapter: qlora\nload_in_4bit: Yes\nlearning_rate: 1e-3\n")
+    assert load(tmp_path / "run.yaml").config.load_in_4bit
+
+
+def test_nulls_leave_defaults_at_any_depth(tmp_path: Path) -> None:
+    (tmp_path / "run.yaml").write_text(BASE + "test_datasets: [{path: x, type: null}]\nsplit: {test: null}\n")
+    config = load(tmp_path / "run.yaml").config
+    assert (config.test_datasets[0].type, config.split and config.split.test) == ("chat_template", 0.0)
+
+
+def test_settings_may_be_values(tmp_path: Path) -> None:
+    (tmp_path / "run.yaml").write_text(BASE)
+    config = load(tmp_path / "run.yaml", {"split": {"validation": 0.1, "test": 0.2}, "num_train_epochs": 3}).config
+    assert config.split is not None
+    assert (config.split.validation, config.split.test, config.num_epochs) == (0.1, 0.2, 3)
+
+
+def test_an_alias_of_itself_is_an_error(tmp_path: Path) -> None:
+    assert "alias" in problems_of(tmp_path, BASE + "split: &a {<<: *a}\n")[0].what

@@ -131,6 +131,7 @@ CALLS = {
 @pytest.mark.parametrize("name", CALLS)
 def test_tool_calls_are_read_flat_and_nested(name: str) -> None:
     fields = convert(called(CALLS[name]))
+    assert convert(turns(ASK, {"role": "assistant", "tool_calls": [CALLS[name]]})) == fields
     assert fields.messages[1] == Message("assistant", "", tool_calls=(ToolCall("weather", {"city": "Bonn"}),))
 
 

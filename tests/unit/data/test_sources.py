@@ -48,8 +48,6 @@ def test_hashes_are_by_file(folder: Path) -> None:
     hashes = HashMemory(folder / ".hashes.json")
     assert identify(entry(folder / "b.jsonl"), hashes) == {(folder / "b.jsonl").as_posix(): sha256_bytes(b"b.jsonl")}
     assert len(identify(entry(folder), hashes)) == 3
-    own = identify(entry(folder / "b.jsonl", chat_template_jinja=str(folder / "notes.txt")), hashes)
-    assert own[(folder / "notes.txt").as_posix()] == sha256_bytes(b"notes.txt")
 
 
 @pytest.mark.parametrize(

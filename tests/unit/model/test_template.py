@@ -129,16 +129,13 @@ def test_a_template_fails_as_a_refusal():
             render(ChatTemplate("x", text), *TALK)
 
 
-def test_choice_follows_the_run_file_then_the_tokenizer(tmp_path):
+def test_choice_follows_the_run_file_then_the_tokenizer():
     own = "own {{ messages }}"
     assert choose(SETTINGS, own) == ChatTemplate("tokenizer_default", own)
     assert choose(replace(SETTINGS, chat_template="tokenizer_default"), own).text == own
     assert choose(replace(SETTINGS, chat_template="chatml"), own) == named("chatml")
     assert choose(replace(SETTINGS, chat_template="tokenizer_default_fallback_llama3"), own).text == own
     assert choose(replace(SETTINGS, chat_template="tokenizer_default_fallback_llama3"), None) == named("llama3")
-    file = tmp_path / "mine.jinja"
-    file.write_text("mine {{ messages }}", encoding="utf-8")
-    assert choose(replace(SETTINGS, chat_template="jinja", chat_template_jinja=str(file)), own).text == "mine {{ messages }}"
     assert choose(replace(SETTINGS, chat_template="jinja", chat_template_jinja="{{ messages }}"), own).text == "{{ messages }}"
 
 
@@ -148,7 +145,6 @@ def test_choice_follows_the_run_file_then_the_tokenizer(tmp_path):
         ({}, ("chat_template", "chatml", "no chat template")),
         ({"chat_template": "tokenizer_default"}, ("chat_template", "chatml")),
         ({"chat_template": "chatlm"}, ("chatlm", "chatml")),
-        ({"chat_template": "jinja", "chat_template_jinja": "no/such.jinja"}, ("chat_template_jinja", "no/such.jinja")),
         ({"chat_template": "jinja", "chat_template_jinja": "a\n{% if %}"}, ("chat_template_jinja", "line 2")),
     ],
 )

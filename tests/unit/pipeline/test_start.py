@@ -99,3 +99,17 @@ def test_settings_join_a_translated_file(tmp_path: Path) -> None:
     (tmp_path / "axolotl.yaml").write_text(AXOLOTL)
     from_axolotl(tmp_path / "axolotl.yaml", tmp_path / "run.yaml", force=False, overrides=["lora_r=4"])
     assert load(tmp_path / "run.yaml").config.lora_r == 4
+
+
+def test_a_secret_of_the_translated_file_is_never_repeated(tmp_path: Path) -> None:
+    (tmp_path / "axolotl.yaml").write_text(AXOLOTL + "swanlab_api_key: SUPERSECRETKEY123\n")
+    started = from_axolotl(tmp_path / "axolotl.yaml", tmp_path / "run.yaml", force=False)
+    assert "SUPERSECRET" not in (tmp_path / "run.yaml").read_text() + "\n".join(started.notes)
+    assert any("holds a secret" in note for note in started.notes)
+
+
+def test_a_nested_lora_is_no_training_of_all_weights(tmp_path: Path) -> None:
+    (tmp_path / "other.yaml").write_text("base_model: x/y\nlora: {r: 8}\nlearning_rate: 1e-4\n")
+    started = from_axolotl(tmp_path / "other.yaml", tmp_path / "run.yaml", force=False)
+    assert not any("all weights" in note for note in started.notes)
+    assert load(tmp_path / "run.yaml").config.lora_r == 8
