@@ -185,7 +185,7 @@ def data(run_file: str, overrides: tuple[str, ...], as_json: bool, show: int | N
 
 _stage_command("train", "train", "Train the adapter, after data where that is not done.")
 _stage_command("evaluate", "evaluate", "Measure the tuned model beside its base, after training where that is not done.")
-_stage_command("export", "export", "Write the merged model and the model card, after evaluation where that is not done.")
+_stage_command("export", "card", "Write the merged model and the model card, after evaluation where that is not done.")
 
 
 @group.command()

@@ -18,7 +18,14 @@ from luthier.core.runs import RunFolder, summary_or_none
 if TYPE_CHECKING:
     from luthier.pipeline.run import StageOutcome
 
-_TITLES = {"data": "reading rows", "train": "training", "evaluate": "evaluating", "export": "exporting", "report": "writing the report"}
+_TITLES = {
+    "data": "reading rows",
+    "train": "training",
+    "evaluate": "evaluating",
+    "export": "exporting",
+    "card": "writing the model card",
+    "report": "writing the report",
+}
 
 
 class Progress:

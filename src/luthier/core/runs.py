@@ -159,6 +159,11 @@ class RunFolder:
         return self.train / "summary.json"
 
     @property
+    def curve(self) -> Path:
+        """Every logged step and evaluation of the training, as they stand in the event stream."""
+        return self.train / "curve.jsonl"
+
+    @property
     def checkpoints(self) -> Path:
         """The folder of checkpoints."""
         return self.path / "checkpoints"
@@ -179,6 +184,16 @@ class RunFolder:
         return self.path / "export"
 
     @property
+    def export_summary(self) -> Path:
+        """What was exported and how it was checked."""
+        return self.export / "summary.json"
+
+    @property
+    def card(self) -> Path:
+        """The model card."""
+        return self.export / "README.md"
+
+    @property
     def report_html(self) -> Path:
         """The report as one page."""
         return self.path / "report.html"
@@ -189,13 +204,16 @@ class RunFolder:
         return self.path / "report.md"
 
     def manifest(self) -> Manifest:
-        """The stored manifest; an empty one where there is none."""
+        """The stored manifest; an empty one where there is none. `IntegrityError` where it cannot be read."""
         if not self.manifest_json.is_file():
             return Manifest(self.path.name)
-        row = read_json(self.manifest_json)
-        if row.get("format") != MANIFEST_FORMAT:
-            raise IntegrityError(f"{self.manifest_json}: written by another version of Luthier (format {row.get('format')})")
-        return Manifest(row["run"], {name: StageRecord.from_json(record) for name, record in row["stages"].items()})
+        try:
+            row = read_json(self.manifest_json)
+            if row["format"] != MANIFEST_FORMAT:
+                raise IntegrityError(f"{self.manifest_json}: written by another version of Luthier (format {row['format']})")
+            return Manifest(row["run"], {name: StageRecord.from_json(record) for name, record in row["stages"].items()})
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise IntegrityError(f"{self.manifest_json}: not a manifest; the file was changed or cut") from error
 
     def save_manifest(self, manifest: Manifest) -> None:
         """Writes the manifest."""
@@ -225,12 +243,18 @@ class RunFolder:
                 continue
             sibling = RunFolder(path)
             sibling.hashes = self.hashes
-            if not sibling.is_complete(name, key):
+            try:
+                complete = sibling.is_complete(name, key)
+            except IntegrityError:
+                continue  # Another version's folder, or a broken one, is no concern of this run.
+            if not complete:
                 continue
             record = sibling.manifest().stages[name]
             for output in record.outputs:
                 remove(self.path / output)
                 link_or_copy(path / output, self.path / output)
+            if not self.is_intact(record):
+                continue  # The sibling was at work in between.
             taken = StageRecord(key, record.outputs, record.seconds, taken_from=path.name)
             self.save_manifest(self.manifest().with_stage(name, taken))
             return path

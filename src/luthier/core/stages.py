@@ -19,8 +19,10 @@ class StageFacts:
 
 STAGES: dict[str, StageFacts] = {
     "data": StageFacts(1, ("pyarrow",), ("data",)),
-    "train": StageFacts(1, _TORCH, ("train", "adapter")),
+    "train": StageFacts(2, _TORCH, ("train", "adapter")),
     "evaluate": StageFacts(1, (*_TORCH, "numpy", "tree-sitter", "tree-sitter-bash"), ("evaluate",)),
-    "export": StageFacts(1, _TORCH, ("export",)),
+    "export": StageFacts(2, _TORCH, ("export/merged", "export/summary.json")),
+    # Apart from the export, so that a new suite or name writes a new card and never merges again.
+    "card": StageFacts(1, ("tokenizers", "jinja2"), ("export/README.md",)),
     "report": StageFacts(1, ("jinja2",), ("report.html", "report.md")),
 }

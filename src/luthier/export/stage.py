@@ -1,4 +1,4 @@
-"""The export stage's front door: checks the adapter, merges it where asked, and writes the card."""
+"""The front doors of the export: one checks the adapter and merges it where asked, the other writes the card."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from luthier.config.schema import RunConfig
 from luthier.core.errors import IntegrityError, NotYetError
 from luthier.core.events import EventLog, monotonic_seconds
-from luthier.core.files import read_json, remove, sha256_file, sync_folder, write_bytes, write_json, write_text
+from luthier.core.files import read_json, remove, sync_folder, write_bytes, write_json, write_text
 from luthier.core.records import JsonObject, Plan
 from luthier.core.runs import RunFolder
 from luthier.export.adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS, check_adapter
@@ -42,7 +42,7 @@ class _Work:
 
 
 def run(config: RunConfig, folder: RunFolder, location: ModelLocation, plan: Plan, events: EventLog) -> None:
-    """Writes `export/`: the targets that the run file names, `summary.json` and the card `README.md`.
+    """Writes `export/`: the targets that the run file names, and `summary.json`.
 
     All of it is written beside `export/` and renamed at the end, so a failure leaves no half export. Raises `IntegrityError` where the
     adapter is not whole, `MergeError` where the merged model answers otherwise, `NotYetError` for a target of a later version.
@@ -67,7 +67,7 @@ def _export(work: _Work) -> None:
     """Fills the temporary folder. The adapter is checked whatever is asked for: every other target is made from it."""
     targets: JsonObject = {"adapter": check_adapter(work.folder.adapter)}
     folders = {"adapter": work.folder.adapter, "merged": work.target / "merged"}
-    tail = _tail(work)
+    tail = _tail(work.config, work.folder, work.location)
     if "merged" in work.config.export:
         targets["merged"] = _merged(work, tail)
     if "adapter" not in work.config.export:
@@ -75,18 +75,22 @@ def _export(work: _Work) -> None:
     for name in targets:
         targets[name]["opened_otherwise"] = _opened_otherwise(work, name, folders[name])
         work.events.emit("export.target", target=name)
+    write_json(work.target / "summary.json", {"targets": targets})
+
+
+def write_model_card(config: RunConfig, folder: RunFolder, location: ModelLocation, plan: Plan, events: EventLog) -> None:
+    """Writes the model card `export/README.md` from what the run folder holds."""
     subject = Subject(
-        run=work.config.run_name or work.folder.manifest().run,
-        base_model=work.config.base_model,
-        base_folder=work.location.path,
-        base_identity=work.location.identity,
-        settings=_card_settings(work.config),
-        plan=work.plan,
-        eos_ids=tail.eos_ids,
+        run=config.run_name or folder.path.name,
+        base_model=config.base_model,
+        base_folder=location.path,
+        base_identity=location.identity,
+        settings=_card_settings(config),
+        plan=plan,
+        eos_ids=_tail(config, folder, location).eos_ids,
     )
-    card = work.target / "README.md"
-    write_text(card, write_card(subject, work.folder, targets))
-    write_json(work.target / "summary.json", {"targets": targets, "card": {"path": card.name, "sha256": sha256_file(card)}})
+    write_text(folder.card, write_card(subject, folder, read_json(folder.export_summary)["targets"]))
+    events.emit("card.written", file=folder.card.name)
 
 
 def _merged(work: _Work, tail: Tail) -> JsonObject:
@@ -131,12 +135,11 @@ def _first_rows(folder: RunFolder, count: int) -> list[list[int]]:
     return []
 
 
-def _tail(work: _Work) -> Tail:
+def _tail(config: RunConfig, folder: RunFolder, location: ModelLocation) -> Tail:
     """The ids that end an answer and the one that pads, by the adapter's own tokenizer files: the tuned model is asked with them."""
-    folder = work.folder
-    tuned = ModelLocation(work.location.name, folder.adapter, "")
+    tuned = ModelLocation(location.name, folder.adapter, "")
     templates = read_json(folder.templates) if folder.templates.is_file() else {}
-    encoder = make_encoder(tuned, work.config.token_settings(), templates)
+    encoder = make_encoder(tuned, config.token_settings(), templates)
     return Tail(encoder.stop_ids, encoder.tokenizer.pad_id)
 
 

@@ -15,7 +15,7 @@ from luthier.core.files import HashMemory, read_json, sha256_json
 STARTER = "starter"
 STARTER_FOLDER = Path(__file__).parents[1] / "assets" / "starter"
 # Configuration and tokenizer, and weights as safetensors: never pickled weights, never code, never the same weights twice.
-TOKENIZER_FILES = ("*.json", "*.jinja", "*.txt", "tokenizer.model", "README.md")
+TOKENIZER_FILES = ("*.json", "*.jinja", "*.txt", "tokenizer.model", "README.md", "additional_chat_templates/*.jinja")
 MODEL_FILES = ("*.safetensors", *TOKENIZER_FILES)
 UNWANTED = ("*.bin", "*.py", "*.pt", "*.gguf", "consolidated*", "original/*", "onnx/*")
 
@@ -39,7 +39,7 @@ def locate(name: str, revision: str | None, hashes: HashMemory, where: str = "ba
         if not (folder / "config.json").is_file():
             hint = "a model folder holds `config.json`"
             raise ModelError(Problem("this folder holds no model", where=where, found=name, hint=hint))
-        return ModelLocation(name, folder, f"sha256:{hashes.sha256_tree(folder)}")
+        return ModelLocation(name, folder, _identity(folder, MODEL_FILES, hashes))
     path = _cached(name, revision, MODEL_FILES)
     if path is None or not _is_whole(path):
         path = _download(name, revision, MODEL_FILES, where)
@@ -54,12 +54,17 @@ def locate_tokenizer(name: str, hashes: HashMemory) -> ModelLocation:
         if not (folder / "tokenizer.json").is_file():
             hint = "a tokenizer folder holds `tokenizer.json`"
             raise ModelError(Problem("this folder holds no tokenizer", where="tokenizer_config", found=name, hint=hint))
-        files = sorted({file for pattern in TOKENIZER_FILES for file in folder.glob(pattern)})
-        return ModelLocation(name, folder, f"sha256:{sha256_json([[file.name, hashes.sha256(file)] for file in files])}")
+        return ModelLocation(name, folder, _identity(folder, TOKENIZER_FILES, hashes))
     path = _cached(name, None, TOKENIZER_FILES)
     if path is None or not (path / "tokenizer.json").is_file():
         path = _download(name, None, TOKENIZER_FILES, "tokenizer_config")
     return ModelLocation(name, path, f"commit:{path.name}")
+
+
+def _identity(folder: Path, patterns: Sequence[str], hashes: HashMemory) -> str:
+    """What the files that are read amount to; whatever else lies in the folder changes nothing."""
+    files = sorted({file for pattern in patterns for file in folder.glob(pattern) if file.is_file()})
+    return f"sha256:{sha256_json([[file.relative_to(folder).as_posix(), hashes.sha256(file)] for file in files])}"
 
 
 def _cached(name: str, revision: str | None, wanted: Sequence[str]) -> Path | None:

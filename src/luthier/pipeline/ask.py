@@ -14,7 +14,7 @@ from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationRequest, Gen
 from luthier.core.records import Message
 from luthier.core.runs import RunFolder, package_versions
 from luthier.model.locate import locate
-from luthier.pipeline.plan import PLANNED_PACKAGES, saved_plan
+from luthier.pipeline.plan import PLANNED_PACKAGES, plan_of
 from luthier.pipeline.process import settle
 from luthier.pipeline.stages import base_location
 
@@ -86,7 +86,7 @@ def _open_run(loaded: LoadedRun, target: str) -> AbstractContextManager[Generato
         base_location(loaded, folder),
         folder.adapter,
         config.base_settings(),
-        saved_plan(config, folder),
+        plan_of(config, folder),
         templates=read_json(folder.templates),
         tokens=config.token_settings(),
     )
@@ -110,5 +110,6 @@ def _open_model(target: str, overrides: Sequence[str]) -> AbstractContextManager
     config = load_model(name, overrides).config
     memory = HashMemory(Path.home() / ".cache" / "luthier" / "hashes.json")
     location = locate(name, config.revision_of_model, memory, where=target)
+    memory.save()
     plan = make_plan(config.precision_settings(), package_versions(PLANNED_PACKAGES))
     return open_local(location, adapter, config.base_settings(), plan)

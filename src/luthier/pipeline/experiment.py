@@ -57,7 +57,7 @@ class Experiment:
 
     def export(self) -> Path:
         """Export, after evaluation."""
-        return self._until("export")
+        return self._until("card")
 
     def ask(self, text: str) -> str:
         """The tuned model's answer to `text`."""

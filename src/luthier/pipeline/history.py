@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from luthier.core.errors import Problem, UserError
+from luthier.core.errors import IntegrityError, Problem, UserError
 from luthier.core.files import read_json
 from luthier.core.records import JsonObject
 from luthier.core.runs import RunFolder, find_runs, summary_or_none
@@ -27,7 +27,10 @@ def list_runs(output_dir: str) -> list[JsonObject]:
 
 
 def _brief(folder: RunFolder) -> JsonObject:
-    done = [stage for stage in STAGES if stage in folder.manifest().stages]
+    try:
+        done = [stage for stage in STAGES if stage in folder.manifest().stages]
+    except IntegrityError as error:
+        return {"run": folder.path.name, "path": str(folder.path), "done": [], "final_loss": None, "scores": {}, "error": str(error)}
     summary = summary_or_none(folder.train_summary) or {}
     return {
         "run": folder.path.name,
@@ -55,6 +58,9 @@ def list_text(found: list[JsonObject], output_dir: str) -> str:
     for item in found:
         loss = f"{item['final_loss']:.4f}" if item["final_loss"] is not None else "-"
         tuned = ", ".join(f"{suite} {scores['tuned']:.1%}" for suite, scores in item["scores"].items() if scores.get("tuned") is not None)
+        if "error" in item:
+            lines.append(f"{item['run']:<{width}}  {item['error']}")
+            continue
         lines.append(f"{item['run']:<{width}}  {' '.join(item['done']) or '-':<38}  {loss:>7}  {tuned or '-'}")
     return "\n".join(lines)
 
@@ -70,7 +76,7 @@ def show_run(run_dir: str) -> JsonObject:
         "data": summary_or_none(folder.data_report),
         "train": summary_or_none(folder.train_summary),
         "scores": {path.parent.name: read_json(path) for path in sorted(folder.evaluate.glob("*/scores.json"))},
-        "export": summary_or_none(folder.export / "summary.json"),
+        "export": summary_or_none(folder.export_summary),
         "checkpoints": sorted(path.name for path in folder.checkpoints.glob("checkpoint-*")),
     }
 

@@ -10,8 +10,8 @@ from luthier.core.runs import RunFolder, package_versions
 PLANNED_PACKAGES = ("luthier", "torch", "transformers", "peft", "bitsandbytes", "tokenizers", "safetensors")
 
 
-def saved_plan(config: RunConfig, folder: RunFolder) -> Plan:
-    """The run's plan: the saved one where this machine can keep it, else a new one, which is saved.
+def plan_of(config: RunConfig, folder: RunFolder) -> Plan:
+    """The run's plan: the saved one where this machine can keep it, else a new one.
 
     A run goes on with the threads and the number format it began with, so that it ends with the same bytes.
     """
@@ -22,5 +22,12 @@ def saved_plan(config: RunConfig, folder: RunFolder) -> Plan:
         saved = Plan.from_json(read_json(folder.plan_json))
         if (saved.device, saved.device_name, saved.dtype) == (fresh.device, fresh.device_name, fresh.dtype):
             return saved
-    write_json(folder.plan_json, fresh.to_json())
     return fresh
+
+
+def saved_plan(config: RunConfig, folder: RunFolder) -> Plan:
+    """The same, written to the run folder where it is new: the record of the machine that made the results."""
+    plan = plan_of(config, folder)
+    if not folder.plan_json.is_file() or read_json(folder.plan_json) != plan.to_json():
+        write_json(folder.plan_json, plan.to_json())
+    return plan

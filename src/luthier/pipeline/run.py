@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import metadata
 
 from luthier.config.load import LoadedRun
-from luthier.core.errors import ConfigError, DataError, Problem
+from luthier.core.errors import ConfigError, Problem, UserError
 from luthier.core.events import EventLog, Listener, monotonic_seconds
 from luthier.core.files import remove, write_text
 from luthier.core.runs import RunFolder, StageRecord
@@ -73,11 +73,13 @@ def _write_run_files(loaded: LoadedRun, folder: RunFolder) -> None:
     if loaded.existing_folder is None:
         write_text(folder.run_yaml, loaded.text)
         write_text(folder.resolved_yaml, loaded.resolved_text())
+
+
+def _write_versions(folder: RunFolder) -> None:
+    """Written when a stage runs, and not by a run that does nothing: it names what made the results."""
     versions = sorted({f"{item.name}=={item.version}" for item in metadata.distributions()}, key=str.lower)
-    write_text(
-        folder.versions_lock,
-        "\n".join([f"# Python {platform.python_version()} on {platform.system()} {platform.machine()}", *versions]) + "\n",
-    )
+    head = f"# Python {platform.python_version()} on {platform.system()} {platform.machine()}"
+    write_text(folder.versions_lock, "\n".join([head, *versions]) + "\n")
 
 
 def _key_of(spec: StageSpec, context: Context) -> str:
@@ -85,11 +87,11 @@ def _key_of(spec: StageSpec, context: Context) -> str:
     record = folder.manifest().stages.get(spec.name)
     try:
         return spec.key(context.loaded, folder)
-    except DataError:
-        # The sources of a finished run may be gone; its rows are still the ones that were recorded.
+    except UserError:
+        # The sources, the base or the suites of a finished run may be gone; what was made of them is still what was recorded.
         if context.loaded.existing_folder is None or record is None or not folder.is_intact(record):
             raise
-        context.events.note(f"the sources of stage {spec.name} are no longer where the run file names them; its recorded output is used")
+        context.events.note(f"what stage {spec.name} was made from is no longer where the run file names it; its recorded output is used")
         return record.key
 
 
@@ -106,6 +108,7 @@ def _run_stage(spec: StageSpec, context: Context) -> StageOutcome:
     if not spec.resumes:
         for output in spec.facts.outputs:
             remove(folder.path / output)
+    _write_versions(folder)
     events.emit("stage.start", stage=spec.name, key=key)
     started = monotonic_seconds()
     spec.start(context, key)

@@ -60,6 +60,8 @@ def fields_of(loaded: LoadedRun, stage: str) -> JsonObject:
     config = loaded.config
     if stage == "report":
         return {}
+    if stage == "card":
+        return config.result_fields()
     fields = config.fields_of(stage)  # type: ignore[arg-type]
     if stage == "evaluate":
         fields |= {name: value for name, value in config.fields_of("train").items() if name in _ASKING_FIELDS}
@@ -99,18 +101,25 @@ def _train_inputs(loaded: LoadedRun, folder: RunFolder) -> dict[str, str]:
     return inputs
 
 
+def _model_inputs(loaded: LoadedRun, folder: RunFolder) -> dict[str, str]:
+    """The base, and of training its result alone: what else it writes tells seconds, which are never twice the same."""
+    return {"base": base_location(loaded, folder).identity, "adapter": _recorded(folder, "train").get("train/adapter", "absent")}
+
+
 def _evaluate_inputs(loaded: LoadedRun, folder: RunFolder) -> dict[str, str]:
-    inputs = {"base": base_location(loaded, folder).identity, **_recorded(folder, "train")}
+    inputs = _model_inputs(loaded, folder)
     inputs[folder.templates.name] = folder.hashes.sha256(folder.templates) if folder.templates.is_file() else "absent"
     return inputs | suite_inputs(loaded.config, folder)
 
 
-def _export_inputs(loaded: LoadedRun, folder: RunFolder) -> dict[str, str]:
-    return {"base": base_location(loaded, folder).identity, **_recorded(folder, "data", "train", "evaluate")}
+def _card_inputs(loaded: LoadedRun, folder: RunFolder) -> dict[str, str]:
+    name = loaded.config.run_name or folder.path.name
+    return {"run": name, "base": base_location(loaded, folder).identity, **_recorded(folder, "data", "train", "evaluate", "export")}
 
 
 def _report_inputs(loaded: LoadedRun, folder: RunFolder) -> dict[str, str]:
-    return _recorded(folder, "data", "train", "evaluate", "export")
+    resolved = folder.hashes.sha256(folder.resolved_yaml) if folder.resolved_yaml.is_file() else "absent"
+    return {"run": folder.path.name, "resolved": resolved, **_recorded(folder, "data", "train", "evaluate", "export")}
 
 
 def _start_data(context: Context, key: str) -> None:
@@ -151,6 +160,12 @@ def _start_export(context: Context, key: str) -> None:
     stage.run(context.loaded.config, context.folder, context.location(), context.plan(), context.events)
 
 
+def _start_card(context: Context, key: str) -> None:
+    from luthier.export import stage
+
+    stage.write_model_card(context.loaded.config, context.folder, context.location(), context.plan(), context.events)
+
+
 def _start_report(context: Context, key: str) -> None:
     from luthier.report import page
 
@@ -161,6 +176,7 @@ STAGE_SPECS: tuple[StageSpec, ...] = (
     StageSpec("data", STAGES["data"], _data_inputs, _start_data),
     StageSpec("train", STAGES["train"], _train_inputs, _start_train, resumes=True),
     StageSpec("evaluate", STAGES["evaluate"], _evaluate_inputs, _start_evaluate, resumes=True),
-    StageSpec("export", STAGES["export"], _export_inputs, _start_export),
+    StageSpec("export", STAGES["export"], _model_inputs, _start_export),
+    StageSpec("card", STAGES["card"], _card_inputs, _start_card),
     StageSpec("report", STAGES["report"], _report_inputs, _start_report),
 )

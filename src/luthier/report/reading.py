@@ -9,6 +9,7 @@ from luthier.core.events import read_events
 from luthier.core.files import read_jsonl
 from luthier.core.records import JsonObject, JsonValue
 from luthier.core.runs import RunFolder, StageRecord, summary_or_none
+from luthier.core.stages import STAGES
 
 # The stages that a report is about; the report itself is not among them, so that writing it again changes nothing.
 REPORTED_STAGES = ("data", "train", "evaluate", "export")
@@ -73,7 +74,7 @@ def read_run(folder: RunFolder) -> RunFacts:
         plan=_object(summary_or_none(folder.plan_json)),
         versions=_text(folder, "versions.lock"),
         resolved=_text(folder, "resolved.yaml"),
-        curves=_curves(events),
+        curves=_curves(read_jsonl(folder.curve) if folder.curve.is_file() else events),
         warnings=_unique([*_messages(events), *(str(text) for text in _list(train.get("warnings")))]),
         data=_object(summary_or_none(folder.data_report)),
         licenses=_licenses(summary_or_none(folder.provenance)),
@@ -81,7 +82,7 @@ def read_run(folder: RunFolder) -> RunFacts:
         suites=tuple(_suites(folder, _object(evaluation))),
         left_out=tuple(row for row in _list(_object(evaluation).get("left_out")) if isinstance(row, dict)),
         is_evaluated=evaluation is not None,
-        export=_object(summary_or_none(folder.export / "summary.json")),
+        export=_object(summary_or_none(folder.export_summary)),
         adapter_bytes=weights.stat().st_size if weights.is_file() else 0,
     )
 
@@ -104,7 +105,17 @@ def _unique(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def _messages(events: Iterable[JsonObject]) -> list[str]:
-    return [str(event.get("message", "")) for event in events if event["event"] == "warning"]
+    """The warnings of the stages as they last ran: a stage that begins anew takes back its own and those of what rests on it."""
+    order = tuple(STAGES)
+    told: list[tuple[int, str]] = []
+    now = -1
+    for event in events:
+        if event["event"] == "stage.start" and event["stage"] in order:
+            now = order.index(event["stage"])
+            told = [(stage, text) for stage, text in told if stage < now]
+        elif event["event"] == "warning":
+            told.append((now, str(event.get("message", ""))))
+    return [text for _, text in told]
 
 
 def _curves(events: Iterable[JsonObject]) -> Curves:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -10,8 +11,8 @@ from peft import PeftModel
 
 from luthier.config.schema import RunConfig
 from luthier.core.errors import DataError, Problem, TrainingError
-from luthier.core.events import EventLog
-from luthier.core.files import read_json, read_jsonl, remove, sha256_file, write_json
+from luthier.core.events import EventLog, read_events
+from luthier.core.files import read_json, read_jsonl, remove, sha256_file, write_json, write_jsonl
 from luthier.core.records import Example, JsonObject, Plan
 from luthier.core.runs import RunFolder
 from luthier.model import device
@@ -66,7 +67,22 @@ def run(config: RunConfig, folder: RunFolder, location: ModelLocation, plan: Pla
         "warnings": warnings,
     }
     write_json(folder.train_summary, summary)
+    write_jsonl(folder.curve, curve(read_events(folder.events_jsonl), key))
     events.emit("train.end", **{name: summary[name] for name in ("steps", "final_loss", "final_eval_loss", "seconds", "tokens_per_second")})
+
+
+def curve(events: Sequence[JsonObject], key: str) -> list[JsonObject]:
+    """The steps and evaluations of the training `key` among `events`, in order.
+
+    A step that was repeated after a resumption is there once, as it was last; an earlier training in the same folder is left out.
+    """
+    kept: dict[tuple[str, int], JsonObject] = {}
+    for event in events:
+        if event["event"] == "stage.start" and event["stage"] == "train" and event.get("key") != key:
+            kept.clear()
+        if event["event"] in ("train.step", "train.eval"):
+            kept[event["event"], event["step"]] = event
+    return [kept[name] for name in sorted(kept, key=lambda name: (name[1], name[0] == "train.eval"))]
 
 
 def _make_encoder(config: RunConfig, folder: RunFolder, location: ModelLocation) -> RowEncoder:

@@ -62,7 +62,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFolder, ModelL
 @pytest.fixture(scope="module")
 def exported(trained: tuple[RunFolder, ModelLocation]) -> RunFolder:
     folder, location = trained
-    stage.run(CONFIG, folder, location, PLAN, EventLog(folder.path / "events.jsonl"))
+    log = EventLog(folder.path / "events.jsonl")
+    stage.run(CONFIG, folder, location, PLAN, log)
+    stage.write_model_card(CONFIG, folder, location, PLAN, log)
     return folder
 
 
@@ -83,7 +85,7 @@ def test_the_summary_holds_what_was_checked(exported: RunFolder) -> None:
     assert merged["max_logit_difference"] < min(1e-3, merged["tolerance"])
     assert merged["adapter_effect"]["mean"] > 1000 * merged["mean"]
     assert merged["sha256"] == {"model.safetensors": sha256_file(exported.export / "merged" / "model.safetensors")}
-    assert summary["card"]["sha256"] == sha256_file(exported.export / "README.md")
+    assert summary.keys() == {"targets"}
     assert [event["target"] for event in read_events(exported.events_jsonl) if event["event"] == "export.target"] == ["adapter", "merged"]
 
 
@@ -139,6 +141,7 @@ def test_a_second_export_replaces_the_first_with_equal_bytes(
     (exported.export / "left-over.txt").write_text("x")
 
     stage.run(CONFIG, *trained, PLAN, events)
+    stage.write_model_card(CONFIG, *trained, PLAN, events)
 
     assert {path.relative_to(exported.export): sha256_file(path) for path in exported.export.rglob("*") if path.is_file()} == first
 
@@ -167,7 +170,7 @@ def test_the_adapter_alone_needs_no_merge(trained: tuple[RunFolder, ModelLocatio
 
     stage.run(CONFIG.model_copy(update={"export": ("adapter",)}), other, location, PLAN, events)
 
-    assert sorted(path.name for path in other.export.iterdir()) == ["README.md", "summary.json"]
+    assert sorted(path.name for path in other.export.iterdir()) == ["summary.json"]
     with pytest.raises(IntegrityError, match="no tokenized rows"):
         stage.run(CONFIG, other, location, PLAN, events)
 
@@ -187,7 +190,7 @@ def test_bfloat16_rounding_that_drowns_the_adapter_is_told(
 
     stage._merged(
         stage._Work(CONFIG, *trained, replace(PLAN, dtype="bfloat16"), tmp_path / "t", log),
-        stage._tail(stage._Work(CONFIG, *trained, PLAN, tmp_path, log)),
+        stage._tail(CONFIG, *trained),
     )
 
     assert any("use the adapter itself" in message for message in heard)
@@ -220,6 +223,7 @@ def test_a_tokenizer_that_opens_otherwise_is_told(
     monkeypatch.setattr(stage, "opened_otherwise", lambda folder, texts: "OtherTokenizer" if texts else "")
     log = EventLog(own.path / "events.jsonl")
     stage.run(CONFIG.model_copy(update={"export": ("adapter",)}), own, location, PLAN, log)
+    stage.write_model_card(CONFIG, own, location, PLAN, log)
     log.close()
     warnings = [event["message"] for event in read_events(own.path / "events.jsonl") if event["event"] == "warning"]
     assert any("opens the adapter as `OtherTokenizer`" in text for text in warnings)
