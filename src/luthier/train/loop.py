@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import torch
 
@@ -21,12 +22,11 @@ from luthier.model.base import set_training
 from luthier.model.tokens import TokenRow
 from luthier.train.batches import BatchPlan, Rhythm, Step, evaluation_batches
 from luthier.train.checkpoint import Checkpoint, load_newest, prune, save_checkpoint
-from luthier.train.objective import Objective, trained_tokens
+from luthier.train.objective import Objective
 from luthier.train.optim import Schedule
 from luthier.train.strategy import Strategy
 
 _SHOWN_ROWS = 8
-_DEFAULT_SAVE_STEPS = 500
 
 
 @dataclass(slots=True)
@@ -90,7 +90,7 @@ class Loop:
     def __init__(
         self,
         model: torch.nn.Module,
-        objective: Objective,
+        objective: Objective[Any],
         strategy: Strategy,
         schedule: Schedule,
         plan: BatchPlan,
@@ -136,7 +136,7 @@ class Loop:
         set_training(self._model, True)
         mine = [[self._rows.train[number] for number in micro] for micro in step[self._strategy.rank :: self._strategy.processes]]
         # The one place of division: the sum over all micro batches and processes, by the count over all of them.
-        trained = int(self._strategy.total(sum(trained_tokens(row) for micro in mine for row in micro)))
+        trained = int(self._strategy.total(sum(self._objective.count(micro) for micro in mine)))
         loss_sum = 0.0
         for micro in mine:
             batch = self._objective.batch(micro)
@@ -194,9 +194,9 @@ class Loop:
         loss_sum, trained = 0.0, 0
         with torch.no_grad():
             for micro in self._eval_batches:
-                batch = self._objective.batch([self._rows.validation[number] for number in micro])
-                loss_sum += self._objective.loss_sum(batch).item()
-                trained += batch.trained_tokens
+                rows = [self._rows.validation[number] for number in micro]
+                loss_sum += self._objective.loss_sum(self._objective.batch(rows)).item()
+                trained += self._objective.count(rows)
         loss, best = loss_sum / trained, self.progress.best_eval_loss
         self.progress.eval_losses.append((self.progress.step, loss))
         self.progress.evaluated_step = self.progress.step
@@ -215,6 +215,7 @@ class Loop:
         """Saves and loads once after the first step: a full disk or a wrong file shows now, not hours later."""
         folder = store.checkpoints / ".rehearsal"
         point = self._checkpoint(store.key)
+        remove(folder)  # What a kill in the middle of an earlier rehearsal left.
         try:
             save_checkpoint(folder, point, store.write_config)
             found = load_newest(folder, store.key, lambda _: None)
@@ -245,10 +246,7 @@ class Loop:
         watch = self._settings.watch
         if not self._rows.validation or watch.eval_strategy == "no" or watch.evals_per_epoch == 0:
             return frozenset()
-        every = watch.eval_steps
-        if watch.eval_strategy == "steps" and every is None and watch.evals_per_epoch is None:
-            every = self._log_every
-        rhythm = Rhythm(watch.eval_strategy, every, watch.evals_per_epoch)
+        rhythm = Rhythm(watch.eval_strategy, watch.eval_steps, watch.evals_per_epoch)
         return rhythm.steps(self.course, self._settings.batches.epochs) | {0, self.course.steps}
 
     def _saving_steps(self) -> frozenset[int]:
@@ -256,10 +254,7 @@ class Loop:
         watch = self._settings.watch
         if watch.save_strategy == "best":
             return frozenset()
-        every = watch.save_steps
-        if watch.save_strategy == "steps" and every is None and watch.saves_per_epoch is None:
-            every = _DEFAULT_SAVE_STEPS
-        return Rhythm(watch.save_strategy, every, watch.saves_per_epoch).steps(self.course, self._settings.batches.epochs)
+        return Rhythm(watch.save_strategy, watch.save_steps, watch.saves_per_epoch).steps(self.course, self._settings.batches.epochs)
 
     def _not_finite(self, what: str, value: float, step: int, row_ids: Sequence[str]) -> TrainingError:
         shown = ", ".join(row_ids[:_SHOWN_ROWS]) + (f" and {len(row_ids) - _SHOWN_ROWS} more" if len(row_ids) > _SHOWN_ROWS else "")

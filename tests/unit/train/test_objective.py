@@ -6,7 +6,7 @@ import torch
 
 from luthier.core.errors import ModelError
 from luthier.model.tokens import TokenRow
-from luthier.train.objective import SupervisedObjective, trained_tokens
+from luthier.train.objective import LogitForm, SupervisedObjective, head_loss, trained_tokens
 from training_parts import adapted, by_rows, qwen, rows
 
 
@@ -62,3 +62,15 @@ def test_check_refuses_logits_that_are_made_otherwise():
     objective._head = torch.nn.Linear(64, 320)
     with pytest.raises(ModelError, match="makes its logits"):
         objective.check(rows(1)[0])
+
+
+def test_the_divisor_is_not_rounded_to_bfloat16():
+    """1 / 1003 as bfloat16 is 0.25 % too large: the whole gradient would be."""
+    torch.manual_seed(1)
+    head = torch.nn.Linear(32, 64, bias=False, dtype=torch.bfloat16).requires_grad_(False)
+    hidden = torch.randn(1003, 32, dtype=torch.bfloat16, requires_grad=True)
+    targets = torch.randint(64, (1003,))
+    (whole,) = torch.autograd.grad(head_loss(hidden, head, targets, LogitForm()), hidden)
+    (divided,) = torch.autograd.grad(head_loss(hidden, head, targets, LogitForm()) / 1003, hidden)
+    scale = (divided.double().abs().sum() * 1003 / whole.double().abs().sum()).item()
+    assert scale == pytest.approx(1, abs=5e-4)
