@@ -61,7 +61,8 @@ def save_checkpoint(checkpoints: Path, point: Checkpoint, write_config: Callable
         building.rename(final)
         sync_folder(checkpoints)
     except OSError as error:
-        remove(building)  # On a full disk its half is what others wait for.
+        if building.is_dir():
+            remove(building)  # On a full disk its half is what others wait for.
         raise TrainingError(
             f"the checkpoint of step {point.step} cannot be written to {checkpoints}: {error.strerror or error}. "
             "Earlier checkpoints are intact; free some space or mend the folder's rights, then run the same command again."

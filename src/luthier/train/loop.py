@@ -215,7 +215,8 @@ class Loop:
         """Saves and loads once after the first step: a full disk or a wrong file shows now, not hours later."""
         folder = store.checkpoints / ".rehearsal"
         point = self._checkpoint(store.key)
-        remove(folder)  # What a kill in the middle of an earlier rehearsal left.
+        if folder.is_dir():
+            remove(folder)  # What a kill in the middle of an earlier rehearsal left.
         try:
             save_checkpoint(folder, point, store.write_config)
             found = load_newest(folder, store.key, lambda _: None)
