@@ -153,7 +153,7 @@ def _shared_phrases() -> list[str]:
 
 
 def lines(name: str, rows: list[Row]) -> str:
-    """The file's text: one JSON object a line, `id`, `template` (the command with its slots' kinds) and `messages`."""
+    """The file's text: one JSON object a line, `id`, `group` (the command with its slots' kinds) and `messages`."""
     kind = {TRAIN: "train", NEW_COMBINATIONS: "combination", NEW_TEMPLATES: "template"}[name]
     records = (
         {

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from luthier.core.errors import EXIT_FAILED, LuthierError, NotYetError, UserError
+from luthier.core.errors import EXIT_FAILED, LuthierError, NotYetError
 
 if TYPE_CHECKING:
     from luthier.config.load import LoadedRun
@@ -31,10 +31,14 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except UserError as error:
-        _fail(str(error), error.exit_code)
     except LuthierError as error:
         _fail(str(error), error.exit_code)
+    except ModuleNotFoundError as error:
+        from luthier.core.optional import missing_extra
+
+        if (missing := missing_extra(error)) is None:
+            raise
+        _fail(str(missing), missing.exit_code)
     except (click.Abort, KeyboardInterrupt):
         _fail("stopped", EXIT_FAILED)
     except BrokenPipeError:

@@ -48,6 +48,37 @@ def try_in(site: Path, folder: Path, *words: str) -> subprocess.CompletedProcess
     return subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, cwd=folder, check=False)
 
 
+def try_without(folder: Path, missing: list[str], *words: str) -> subprocess.CompletedProcess[str]:
+    """The command line where the packages of `missing` are not installed."""
+    code = f"import sys; sys.modules.update(dict.fromkeys({missing!r})); import luthier.cli; luthier.cli.main()"
+    return subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, cwd=folder, check=False)
+
+
+TRAINING = ["torch", "transformers", "peft", "bitsandbytes"]
+EXTRAS = [*TRAINING, "tokenizers", "safetensors", "jinja2", "numpy", "huggingface_hub", "pyarrow", "datasets"]
+
+
+def test_a_bare_install_checks_and_names_what_it_lacks(tmp_path: Path) -> None:
+    assert try_without(tmp_path, EXTRAS, "init").returncode == 0
+    done = try_without(tmp_path, EXTRAS, "check", "run.yaml")
+    assert done.returncode == 0, done.stderr
+    for command in ("data", "run"):
+        done = try_without(tmp_path, EXTRAS, command, "run.yaml")
+        assert done.returncode == 2, done.stderr
+        assert "pip install 'luthier[" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_rows_are_made_and_shown_without_torch(tmp_path: Path) -> None:
+    assert try_without(tmp_path, EXTRAS, "init").returncode == 0
+    done = try_without(tmp_path, TRAINING, "data", "run.yaml", "--show", "1")
+    assert done.returncode == 0, done.stderr
+    assert "trained tokens" in done.stdout
+    done = try_without(tmp_path, TRAINING, "train", "run.yaml")
+    assert done.returncode == 2
+    assert "pip install 'luthier[train]'" in done.stderr
+
+
 def test_the_wheel_holds_what_the_package_needs_and_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     for name in (

@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 import importlib
+import re
+from importlib import metadata
 from types import ModuleType
 
 from luthier.core.errors import MissingExtraError
+
+
+def missing_extra(error: ModuleNotFoundError) -> MissingExtraError | None:
+    """The error with the install line, where the module that `error` misses is of one of Luthier's extras; else None."""
+    package = (error.name or "").split(".")[0]
+    for requirement in metadata.requires("luthier") or ():
+        found = re.match(r"(?P<name>[A-Za-z0-9._-]+).*\bextra == [\"'](?P<extra>\w+)", requirement)
+        if found is not None and found["name"].lower().replace("-", "_") == package.lower():
+            return MissingExtraError(package, found["extra"])
+    return None
 
 
 def load(package: str, extra: str, reason: str = "") -> ModuleType:

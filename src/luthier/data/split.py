@@ -2,6 +2,7 @@
 
 Rows are nodes; an equal request and an equal answer are edges; a connected component is a group and goes to one side as a whole. The
 side is drawn by a hash of the seed and the smallest row id in the group: it depends neither on the order of the rows nor on other groups.
+A row that joins a group may give it another smallest id, and with it another side; rows of other groups never do.
 """
 
 from __future__ import annotations
