@@ -141,8 +141,11 @@ _stage_command("run", "report", "Data, training, evaluation, export and report, 
 @_set_option
 @_json_option
 @click.option("--schema", is_flag=True, help="Print the JSON schema of a run file, for editors.")
-def check(run_file: str | None, overrides: tuple[str, ...], as_json: bool, schema: bool) -> None:
+@click.option("--for", "tool", metavar="TOOL", hidden=True)
+def check(run_file: str | None, overrides: tuple[str, ...], as_json: bool, schema: bool, tool: str | None) -> None:
     """Validate a run file without starting anything."""
+    if tool is not None:
+        raise NotYetError(f"`luthier check --for {tool}`", hint="`docs/reference/axolotl.md` lists every key of Axolotl")
     if schema:
         from luthier.config.schema import json_schema
 
@@ -176,15 +179,20 @@ def check(run_file: str | None, overrides: tuple[str, ...], as_json: bool, schem
 @_set_option
 @_json_option
 @click.option("--show", type=click.IntRange(1), metavar="N", help="Then print N rows with the trained tokens marked.")
-def data(run_file: str, overrides: tuple[str, ...], as_json: bool, show: int | None) -> None:
+@click.option("--ids", is_flag=True, help="With --show: every token with its id and label.")
+def data(run_file: str, overrides: tuple[str, ...], as_json: bool, show: int | None, ids: bool) -> None:
     """Read, check, divide and store the rows."""
+    if show is not None and as_json:
+        raise click.UsageError("`--show` prints for people; leave `--json` out, or read data/train.jsonl of the run folder")
+    if ids and show is None:
+        raise click.UsageError("`--ids` belongs to `--show N`")
     _run_until("data", run_file, overrides, as_json)
     if show is not None:
         from luthier.core.runs import RunFolder
         from luthier.data.show import show as show_rows
 
         loaded = _load(run_file, overrides)
-        show_rows(loaded.config, RunFolder(loaded.folder), show)
+        show_rows(loaded.config, RunFolder(loaded.folder), show, ids=ids)
 
 
 _stage_command("train", "train", "Train the adapter, after data where that is not done.")

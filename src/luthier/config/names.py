@@ -89,6 +89,7 @@ def _walk(document: Document, value: dict[str, Any], path: KeyPath, naming: Nami
         generic = dotted(here, generic=True)
         if generic in schema_paths():
             _enter(document, value[name], here, naming)
+            _pass_over(document, value, here, naming)
         elif generic in table("renamed"):
             _rename(document, value, here, naming)
         elif generic in table("refused"):
@@ -108,6 +109,15 @@ def _enter(document: Document, value: Any, path: KeyPath, naming: Naming) -> Non
         for index, item in enumerate(value):
             if isinstance(item, dict):
                 _walk(document, item, (*path, index), naming)
+
+
+def _pass_over(document: Document, value: dict[str, Any], path: KeyPath, naming: Naming) -> None:
+    """Takes out a value that asks for another way to the result that the default has."""
+    entry = table("values").get(dotted(path, generic=True), {})
+    written = value[str(path[-1])]
+    if isinstance(written, str) and written in entry.get("same", ()):
+        del value[str(path[-1])]
+        naming.notes.append(f"{document.place(path).text()}: `{dotted(path)}: {written}` is left out: {entry['same_note']}")
 
 
 @cache
@@ -142,6 +152,7 @@ def _rename(document: Document, value: dict[str, Any], path: KeyPath, naming: Na
         document.places[target + known[len(path) :]] = document.places[known]
     said = f"{place.text()}: `{dotted(path)}` is read as `{dotted(target)}`"
     naming.notes.append(said + (f": {entry['note']}" if entry.get("note") else ""))
+    _pass_over(document, holder, target, naming)
 
 
 def forget_target(document: Document, path: KeyPath) -> None:

@@ -95,7 +95,10 @@ class DatasetEntry(Section):
 
 
 class SplitSection(Section):
-    """How rows are divided: shares of the groups, drawn by hash: a group keeps its side when rows are added that share no request and no answer with it."""
+    """How rows are divided: shares of the groups, drawn by hash.
+
+    A group keeps its side when rows are added that share no request and no answer with it.
+    """
 
     validation: Float = key(0.0, "data", "Share of the rows held out for the evaluation loss.", ge=0, lt=1)
     test: Float = key(0.0, "data", "Share of the rows held out for the suites.", ge=0, lt=1)

@@ -1,8 +1,8 @@
 """Which rows go into which batch: a pure function of row lengths, seed, epoch, processes and micro batch.
 
-A plan is a list of optimizer steps, a step a list of micro batches, a micro batch a list of row numbers. No row is
-dropped from an epoch's plan: its last batch and its last step may be short. Unpacked, the number of all steps is Axolotl's (`total_num_steps`,
-0.19), rows times epochs by rows of a step: where every epoch ends in a short step, the last steps of the last epoch fall away.
+A plan is a list of optimizer steps, a step a list of micro batches, a micro batch a list of row numbers. No row is dropped from an
+epoch's plan: its last batch and its last step may be short. Unpacked, the number of all steps is Axolotl's (`total_num_steps`, 0.19),
+rows times epochs by rows of a step: where every epoch ends in a short step, the last steps of the last epoch fall away.
 """
 
 from __future__ import annotations

@@ -310,3 +310,11 @@ def test_settings_may_be_values(tmp_path: Path) -> None:
 
 def test_an_alias_of_itself_is_an_error(tmp_path: Path) -> None:
     assert "alias" in problems_of(tmp_path, BASE + "split: &a {<<: *a}\n")[0].what
+
+
+@pytest.mark.parametrize("key", ["flash_attention: true", "attn_implementation: flash_attention_2", "flex_attention: true"])
+def test_another_way_to_the_same_result_is_noted(tmp_path: Path, key: str) -> None:
+    (tmp_path / "run.yaml").write_text(f"{BASE}{key}\n")
+    loaded = load(tmp_path / "run.yaml")
+    assert loaded.config.attn_implementation is None
+    assert any("the result is the same" in note for note in loaded.notes)
