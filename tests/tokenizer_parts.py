@@ -11,7 +11,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 from luthier.config.schema import TokenSettings
 from luthier.core.records import Example, Message, Origin
 from luthier.model.template import ChatTemplate, named
-from luthier.model.tokens import RowEncoder, TextTokenizer
+from luthier.model.tokenizer import TextTokenizer
+from luthier.model.tokens import RowEncoder
 
 CORPUS = [
     "list all files in this folder by size and show the ten largest of them",

@@ -14,7 +14,7 @@ from luthier.config.schema import BaseSettings, BatchSettings, LoraSettings, Opt
 from luthier.core.records import Plan
 from luthier.model.adapters import add_lora
 from luthier.model.attention import use_rows
-from luthier.model.tokens import TokenRow
+from luthier.model.token_file import TokenRow
 from luthier.train.batches import BatchPlan
 from luthier.train.loop import Loop, Rows, Settings
 from luthier.train.objective import SupervisedObjective

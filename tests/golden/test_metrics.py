@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from luthier.core.stages import STAGES
 from luthier.evaluate.extract import extractor_of, markdown_command
 from luthier.evaluate.metrics import command_metrics, command_only, exact_match, normalized_match
+
+# Raise it together with the version in `core.stages` when an answer below is judged otherwise than before.
+EXPECTED_VERSION = 1
 
 COMMAND_ONLY = [
     "ls",
@@ -152,3 +156,7 @@ def test_only_the_parser_candidate_cuts_text() -> None:
 def test_metrics_stand_under_their_published_names() -> None:
     row = command_metrics(["ls -al"], [["ls -la"]], None)
     assert row == [{"exact_match": 0.0, "normalized_match": 1.0, "command_only_rate": 1.0}]
+
+
+def test_the_version_is_the_one_of_these_judgements() -> None:
+    assert STAGES["evaluate"].version == EXPECTED_VERSION

@@ -11,7 +11,8 @@ from conversations import CONVERSATIONS, REASONS, RUN, WITH_TOOLS
 from luthier.core.records import Reject
 from luthier.model.locate import STARTER_FOLDER
 from luthier.model.template import ChatTemplate, TemplateRefusal, as_template_sees, named
-from luthier.model.tokens import RowEncoder, TextTokenizer
+from luthier.model.tokenizer import TextTokenizer
+from luthier.model.tokens import RowEncoder
 from tokenizer_parts import ENDS, SETTINGS, encoder_for, row, text_of, write_tokenizer
 
 STARTER = "starter"

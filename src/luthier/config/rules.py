@@ -111,10 +111,6 @@ def _problem(document: Document, path: KeyPath, what: str, hint: str = "", found
     return Problem(what, where=document.place(path).text(), found="" if found is None else str(found), hint=hint)
 
 
-def _written(document: Document, name: str) -> bool:
-    return document.value.get(name) is not None
-
-
 def _exclude_each_other(document: Document) -> Iterator[Problem]:
     pairs = [
         ("eval_steps", "evals_per_epoch"),

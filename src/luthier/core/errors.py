@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-EXIT_DONE = 0
 EXIT_FAILED = 1
 EXIT_USER = 2
 EXIT_GATE = 3

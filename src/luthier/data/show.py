@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import groupby, islice
 
 from rich.console import Console
@@ -11,13 +10,14 @@ from rich.text import Text
 
 from luthier.config.schema import RunConfig
 from luthier.core.errors import DataError, Problem
-from luthier.core.files import read_json, read_jsonl
+from luthier.core.files import read_jsonl
 from luthier.core.records import Example, Message, Origin, Reject
 from luthier.core.runs import RunFolder
 from luthier.data.rows import place
-from luthier.model.locate import locate, locate_tokenizer
+from luthier.model.locate import locate
 from luthier.model.masks import Marked
-from luthier.model.tokens import RowEncoder, TokenRow, make_encoder
+from luthier.model.token_file import TokenRow
+from luthier.model.tokens import RowEncoder, encoder_of
 
 # Trained tokens stand in these brackets too, so that they are told apart where there is no colour.
 OPEN, CLOSE = "【", "】"
@@ -38,20 +38,13 @@ def show(config: RunConfig, folder: RunFolder, count: int, console: Console | No
     if not path.is_file():
         raise DataError(Problem("there are no rows yet", where=str(path), hint="run `luthier data` on the run file first"))
     examples = [Example.from_json(row) for row in islice(read_jsonl(path), count)]
-    encoder = _encoder(config, folder, examples)
+    base = locate(config.base_model, config.revision_of_model, folder.hashes)
+    encoder = encoder_of(folder, base, config.tokenizer_config, config.token_settings())
     legend = f"{OPEN}trained tokens{CLOSE}, all others are only read"
     console.print(Text(legend if not ids else f"{legend}; id/label of each token, -100 where it is not trained"))
     for example in examples:
         for line in lines_of(encoder, example, ids):
             console.print(line, soft_wrap=True)
-
-
-def _encoder(config: RunConfig, folder: RunFolder, examples: list[Example]) -> RowEncoder:
-    location = locate(config.base_model, config.revision_of_model, folder.hashes)
-    if config.tokenizer_config is not None:
-        location = replace(location, path=locate_tokenizer(config.tokenizer_config, folder.hashes).path)
-    asked = examples[0].template if examples else ""
-    return make_encoder(location, config.token_settings(), read_json(folder.templates), asked)
 
 
 def lines_of(encoder: RowEncoder, example: Example, ids: bool = False) -> Iterator[Text]:

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from luthier.config.paths import STARTER
 from luthier.core.records import JsonObject, JsonValue, Plan
 from luthier.core.runs import RunFolder, package_versions, summary_or_none
 
 UNKNOWN = "unknown"
 _PACKAGES = ("luthier", "torch", "transformers", "peft", "bitsandbytes", "tokenizers")
-_STARTER = "starter"
 # Settings that matter to someone who judges or repeats the training, in the order of the table.
 _SETTINGS = (
     "adapter", "load_in_4bit", "lora_r", "lora_alpha", "lora_dropout", "lora_target_modules", "lora_target_linear", "chat_template",
@@ -79,7 +79,7 @@ def usage_code(subject: Subject, has_chat_template: bool, adapter: str = "adapte
     settings = subject.settings
     quantised = bool(settings.get("load_in_4bit"))
     names = ["AutoModelForCausalLM", "AutoTokenizer", *(["BitsAndBytesConfig"] if quantised else [])]
-    base = 'files("luthier") / "assets" / "starter"' if subject.base_model == _STARTER else json.dumps(subject.base_model)
+    base = 'files("luthier") / "assets" / "starter"' if subject.base_model == STARTER else json.dumps(subject.base_model)
     options = [base, f'dtype="{subject.plan.dtype}"']
     if subject.base_identity.startswith("commit:"):
         options.append(f'revision="{subject.base_identity.removeprefix("commit:")}"')
@@ -88,7 +88,7 @@ def usage_code(subject: Subject, has_chat_template: bool, adapter: str = "adapte
             'quantization_config=BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True)'
         )
     # The built-in base lies inside the package, so it takes one line more to name it.
-    lines = ["from importlib.resources import files"] if subject.base_model == _STARTER else []
+    lines = ["from importlib.resources import files"] if subject.base_model == STARTER else []
     lines += ["from peft import PeftModel", f"from transformers import {', '.join(names)}"]
     lines.append(f'tokenizer = AutoTokenizer.from_pretrained("{adapter}")')
     lines.append(f'model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained({", ".join(options)}), "{adapter}")')
@@ -213,11 +213,11 @@ def _data(folder: RunFolder) -> str:
     rows = [
         [
             f"`{source.get('path', '')}`",
-            _type_name(source.get("type")),
+            str(source.get("type", "")),
             str(source.get("read", "")),
             str(source.get("accepted", "")),
             licenses.get(source.get("path", ""), UNKNOWN),
-            f"`{_digest(source.get('sha256'))}`",
+            f"`{source.get('sha256', UNKNOWN)}`",
         ]
         for source in report.get("sources", ())
     ]
@@ -239,20 +239,7 @@ def _data(folder: RunFolder) -> str:
 def _source_licenses(folder: RunFolder) -> dict[str, str]:
     """License by path as the data stage recorded it."""
     stored = summary_or_none(folder.provenance) or {}
-    sources = stored.get("sources", ()) if isinstance(stored, dict) else stored
-    return {row.get("path", ""): str(row["license"]) for row in sources if isinstance(row, dict) and row.get("license")}
-
-
-def _type_name(value: JsonValue) -> str:
-    return value if isinstance(value, str) else "field mapping"
-
-
-def _digest(value: JsonValue) -> str:
-    """One hash as it stands; several (a folder's files) by their number."""
-    if isinstance(value, Mapping):
-        found = list(value.values())
-        return str(found[0]) if len(found) == 1 else ", ".join(f"{name}: {digest}" for name, digest in value.items())
-    return str(value or UNKNOWN)
+    return {row["path"]: str(row["license"]) for row in stored.get("sources", ()) if row.get("license")}
 
 
 def _training(subject: Subject, folder: RunFolder) -> str:

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from luthier.config.rules import EXPORT_TARGETS
 from luthier.config.schema import RunConfig
 from luthier.core.errors import IntegrityError, NotYetError
 from luthier.core.events import EventLog, monotonic_seconds
@@ -20,7 +21,6 @@ from luthier.model.token_file import load_rows
 from luthier.model.tokenizer import TextTokenizer
 from luthier.model.tokens import make_encoder
 
-TARGETS = ("adapter", "merged")
 # Rows, and tokens of each, over which the merged model is held to the adapter: enough to meet every layer with real text, and with
 # a vocabulary of 150,000 still below a gigabyte of logits.
 _CHECK_ROWS = 8
@@ -48,8 +48,8 @@ def run(config: RunConfig, folder: RunFolder, location: ModelLocation, plan: Pla
     adapter is not whole, `MergeError` where the merged model answers otherwise, `NotYetError` for a target of a later version.
     """
     for name in config.export:
-        if name not in TARGETS:
-            raise NotYetError(f"the export target `{name}`", where="export", hint=f"known targets: {', '.join(TARGETS)}")
+        if name not in EXPORT_TARGETS:
+            raise NotYetError(f"the export target `{name}`", where="export", hint=f"known targets: {', '.join(EXPORT_TARGETS)}")
     target = folder.path / f".export.{os.getpid()}.tmp"
     remove(target)
     target.mkdir(parents=True)

@@ -101,11 +101,6 @@ def normalized(text: str) -> str:
     return "tree:" + json.dumps(form, separators=(",", ":"))
 
 
-def is_same(first: str, second: str) -> bool:
-    """Whether two commands have one normalized form."""
-    return normalized(first) == normalized(second)
-
-
 class _NoForm(Exception):
     """A command that is compared as text."""
 

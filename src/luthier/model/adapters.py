@@ -16,7 +16,6 @@ from bitsandbytes.functional import dequantize_4bit
 from bitsandbytes.nn import Linear4bit
 from peft import LoraConfig, PeftModel, get_peft_model
 from peft.tuners.lora import Linear as PeftLoraLinear
-from peft.tuners.lora import LoraLayer
 from safetensors.torch import save
 from torch.nn import functional
 from transformers import PreTrainedModel
@@ -230,8 +229,3 @@ def save_adapter_config(model: PeftModel, folder: Path, base_name: str) -> None:
     config = {key: sorted(value) if isinstance(value, set) else value for key, value in model.peft_config[ADAPTER].to_dict().items()}
     config |= {"base_model_name_or_path": base_name, "inference_mode": True}
     write_json(folder / "adapter_config.json", dict(sorted(config.items())))
-
-
-def adapted_layers(model: PeftModel) -> list[str]:
-    """Full names of the adapted modules."""
-    return [name for name, module in model.named_modules() if isinstance(module, LoraLayer)]

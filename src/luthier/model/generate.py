@@ -25,7 +25,8 @@ from luthier.model.base import load_base
 from luthier.model.device import apply
 from luthier.model.locate import ModelLocation
 from luthier.model.template import ChatTemplate, TemplateRefusal
-from luthier.model.tokens import RowEncoder, TextTokenizer
+from luthier.model.tokenizer import TextTokenizer
+from luthier.model.tokens import RowEncoder
 
 BASE, TUNED = "base", "tuned"
 # Rows that have ended leave the batch once they are this share of it: a copy of the cache for each would cost more than it saves.

@@ -9,10 +9,10 @@ from pathlib import Path
 import huggingface_hub
 from huggingface_hub import errors as hub_errors
 
+from luthier.config.paths import STARTER
 from luthier.core.errors import ModelError, Problem
 from luthier.core.files import HashMemory, read_json, sha256_json
 
-STARTER = "starter"
 STARTER_FOLDER = Path(__file__).parents[1] / "assets" / "starter"
 # Configuration and tokenizer, and weights as safetensors: never pickled weights, never code, never the same weights twice.
 TOKENIZER_FILES = ("*.json", "*.jinja", "*.txt", "tokenizer.model", "README.md", "additional_chat_templates/*.jinja")

@@ -122,11 +122,6 @@ class TextTokenizer:
             shown.append(text if text and "\ufffd" not in text else f"<{self._rust.id_to_token(index)}>")
         return shown
 
-    @property
-    def vocabulary_size(self) -> int:
-        """The number of ids, added tokens included."""
-        return int(self._rust.get_vocab_size(with_added_tokens=True))
-
     def save(self, folder: Path, chat_template: str) -> None:
         """Writes a folder that stock `transformers` opens, with `chat_template` as the template."""
         for name in TOKENIZER_FILES:

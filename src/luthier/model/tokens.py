@@ -14,26 +14,15 @@ import numpy as np
 
 from luthier.config.schema import TokenSettings
 from luthier.core.errors import DataError, Problem
-from luthier.core.files import read_jsonl
+from luthier.core.files import read_json, read_jsonl
 from luthier.core.records import Example, JsonObject, Message, Reject
+from luthier.core.runs import RunFolder
 from luthier.model import masks
-from luthier.model.locate import ModelLocation
+from luthier.model.locate import ModelLocation, locate_tokenizer
 from luthier.model.masks import ASSISTANT, Marked, Piece
 from luthier.model.template import NO_TEMPLATE, ChatTemplate, TemplateRefusal, choose
-from luthier.model.token_file import TokenRow, load_rows, save_rows
+from luthier.model.token_file import TokenRow
 from luthier.model.tokenizer import TextTokenizer
-
-__all__ = [
-    "EncodedRows",
-    "RowEncoder",
-    "TextTokenizer",
-    "TokenRow",
-    "encode_rows",
-    "first_wording",
-    "load_rows",
-    "make_encoder",
-    "save_rows",
-]
 
 STEP = "tokens"
 MIN_ROW_TOKENS = 2
@@ -153,6 +142,23 @@ class RowEncoder:
             return marked
         return self._rows_of(example, marked, self._encode_pieces(marked.pieces))
 
+    def encode_all(self, examples: Iterable[Example], counts: Counter[str]) -> Iterator[tuple[Example, list[TokenRow] | Reject]]:
+        """The same for many rows, each with its tokens; the tokenizer is called for many at once, which it spreads over its own threads.
+
+        Rows of which only the last turn is trained are counted as `last_turn_only`.
+        """
+        source = iter(examples)
+        while batch := list(islice(source, _BATCH_ROWS)):
+            marked = [self.mark(example) for example in batch]
+            pieces = [piece for item in marked if isinstance(item, Marked) for piece in item.pieces]
+            encoded = iter(self._encode_pieces(pieces))
+            for example, item in zip(batch, marked, strict=True):
+                if isinstance(item, Reject):
+                    yield example, item
+                    continue
+                counts["last_turn_only"] += item.last_turn_only
+                yield example, self._rows_of(example, item, [next(encoded) for _ in item.pieces])
+
     def _encode_pieces(self, pieces: Sequence[Piece]) -> list[tuple[list[int], list[tuple[int, int]]]]:
         return self.tokenizer.encode_batch([piece.text for piece in pieces])
 
@@ -213,7 +219,7 @@ def encode_rows(encoder: RowEncoder, examples: Iterable[Example]) -> EncodedRows
     """All rows as tokens, under the run's `excess_length_strategy`; `DataError` for a long row where the strategy is `raise`."""
     result = EncodedRows([], [])
     counts: Counter[str] = Counter(rows=0, over_length=0, truncated=0, last_turn_only=0)
-    for example, rows in _encode_in_batches(encoder, examples, counts):
+    for example, rows in encoder.encode_all(examples, counts):
         if isinstance(rows, Reject):
             result.rejects.append(rows)
             continue
@@ -221,23 +227,6 @@ def encode_rows(encoder: RowEncoder, examples: Iterable[Example]) -> EncodedRows
             _keep(row, example, encoder.settings, result, counts)
     result.counts.update({**counts, "rows": len(result.rows)})
     return result
-
-
-def _encode_in_batches(
-    encoder: RowEncoder, examples: Iterable[Example], counts: Counter[str]
-) -> Iterator[tuple[Example, list[TokenRow] | Reject]]:
-    """Each row with its tokens; the tokenizer is called for many rows at once, which it spreads over its own threads."""
-    source = iter(examples)
-    while batch := list(islice(source, _BATCH_ROWS)):
-        marked = [encoder.mark(example) for example in batch]
-        pieces = [piece for item in marked if isinstance(item, Marked) for piece in item.pieces]
-        encoded = iter(encoder._encode_pieces(pieces))
-        for example, item in zip(batch, marked, strict=True):
-            if isinstance(item, Reject):
-                yield example, item
-                continue
-            counts["last_turn_only"] += item.last_turn_only
-            yield example, encoder._rows_of(example, item, [next(encoded) for _ in item.pieces])
 
 
 def _keep(row: TokenRow, example: Example, settings: TokenSettings, result: EncodedRows, counts: Counter[str]) -> None:
@@ -277,6 +266,13 @@ def make_encoder(location: ModelLocation, settings: TokenSettings, templates: Ma
         return RowEncoder(tokenizer, choose(settings, tokenizer.chat_template), templates, settings)
     own = choose(settings, tokenizer.chat_template) if tokenizer.chat_template else NO_TEMPLATE
     return RowEncoder(tokenizer, ChatTemplate(asked, templates[asked]) if asked else own, templates, settings, own)
+
+
+def encoder_of(folder: RunFolder, base: ModelLocation, tokenizer: str | None, settings: TokenSettings) -> RowEncoder:
+    """The encoder of a run: the base's tokenizer, or the one that `tokenizer_config` names, with the wordings of the run's rows."""
+    location = base if tokenizer is None else locate_tokenizer(tokenizer, folder.hashes)
+    templates = read_json(folder.templates) if folder.templates.is_file() else {}
+    return make_encoder(location, settings, templates, first_wording(folder.split("train")))
 
 
 def first_wording(rows_file: Path) -> str:

@@ -129,7 +129,7 @@ def _curves(events: Iterable[JsonObject]) -> Curves:
 
 
 def _licenses(provenance: JsonValue) -> dict[str, str]:
-    rows = _list(provenance.get("sources")) if isinstance(provenance, dict) else _list(provenance)
+    rows = _list(_object(provenance).get("sources"))
     return {str(row.get("path", "")): str(row["license"]) for row in rows if isinstance(row, dict) and row.get("license")}
 
 

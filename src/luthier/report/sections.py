@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from luthier.core.records import JsonObject, JsonValue
+from luthier.core.records import JsonObject
 from luthier.report.charts import Line, LineChart, line_chart, smooth
 from luthier.report.reading import BASE, REPORTED_STAGES, TUNED, RunFacts
 from luthier.report.results import headline_metric
@@ -211,9 +211,8 @@ def data_facts(facts: RunFacts) -> DataFacts | None:
 
 
 def _source(source: JsonObject, licenses: Mapping[str, str]) -> tuple[str, str, str, str, str]:
-    path, kind = str(source.get("path", "")), source.get("type")
-    form = kind if isinstance(kind, str) else "field mapping"
-    return path, form, count(source.get("read")), count(source.get("accepted")), licenses.get(path, "unknown")
+    path = str(source.get("path", ""))
+    return path, str(source.get("type", "")), count(source.get("read")), count(source.get("accepted")), licenses.get(path, "unknown")
 
 
 def _rejects(facts: RunFacts) -> list[RejectRow]:
@@ -262,17 +261,11 @@ def hashes(facts: RunFacts) -> list[tuple[str, str]]:
     if digest := facts.train.get("adapter_sha256"):
         rows.append(("adapter weights", str(digest)))
     for source in facts.data.get("sources", ()):
-        rows += [(f"source {label}", digest) for label, digest in _digests(str(source.get("path", "")), source.get("sha256"))]
+        rows.append((f"source {source.get('path', '')}", str(source.get("sha256", ""))))
     rows += [(f"suite {suite.name}", suite.sha256) for suite in facts.suites if suite.sha256]
     for name, digest in (facts.export.get("targets", {}).get("merged", {}).get("sha256") or {}).items():
         rows.append((f"merged: {name}", str(digest)))
     return rows
-
-
-def _digests(path: str, value: JsonValue) -> list[tuple[str, str]]:
-    if isinstance(value, Mapping):
-        return [(str(label), str(digest)) for label, digest in value.items()]
-    return [(path, str(value))] if value else []
 
 
 def export_rows(facts: RunFacts) -> list[tuple[str, str, str]]:

@@ -19,7 +19,7 @@ from luthier.core.errors import Interrupted, TrainingError
 from luthier.core.events import EventLog, monotonic_seconds
 from luthier.core.files import remove
 from luthier.model.base import set_training
-from luthier.model.tokens import TokenRow
+from luthier.model.token_file import TokenRow
 from luthier.train.batches import BatchPlan, Rhythm, Step, evaluation_batches
 from luthier.train.checkpoint import Checkpoint, load_newest, prune, save_checkpoint
 from luthier.train.objective import Objective

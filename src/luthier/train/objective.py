@@ -19,7 +19,7 @@ from transformers import PreTrainedModel
 
 from luthier.core.errors import ModelError, Problem
 from luthier.model.attention import ROWS, RowLayout, layout_of
-from luthier.model.tokens import TokenRow
+from luthier.model.token_file import TokenRow
 
 # Logits of a chunk take 4 V bytes a token: 64 MB hold 110 tokens of a vocabulary of 151,936 or 2,048 of one of 8,192.
 _CHUNK_BYTES = 64 << 20

@@ -12,15 +12,16 @@ from peft import PeftModel
 from luthier.config.schema import RunConfig
 from luthier.core.errors import DataError, Problem, TrainingError
 from luthier.core.events import EventLog, read_events
-from luthier.core.files import read_json, read_jsonl, remove, sha256_file, write_json, write_jsonl
+from luthier.core.files import read_jsonl, remove, sha256_file, write_json, write_jsonl
 from luthier.core.records import Example, JsonObject, Plan
 from luthier.core.runs import RunFolder
 from luthier.model import device
 from luthier.model.adapters import add_lora, save_adapter, save_adapter_config
 from luthier.model.attention import use_rows
 from luthier.model.base import checkpoint_layers, load_base, parameter_counts
-from luthier.model.locate import ModelLocation, locate_tokenizer
-from luthier.model.tokens import EncodedRows, RowEncoder, encode_rows, first_wording, make_encoder, save_rows
+from luthier.model.locate import ModelLocation
+from luthier.model.token_file import save_rows
+from luthier.model.tokens import EncodedRows, RowEncoder, encode_rows, encoder_of
 from luthier.train.batches import BatchPlan
 from luthier.train.loop import Loop, Progress, Rows, Settings, Store
 from luthier.train.objective import SupervisedObjective, trained_tokens
@@ -35,7 +36,7 @@ def run(config: RunConfig, folder: RunFolder, location: ModelLocation, plan: Pla
     `TrainingError` where training breaks off, and `Interrupted` after Ctrl-C or SIGTERM has saved.
     """
     device.apply(plan)
-    encoder = _make_encoder(config, folder, location)
+    encoder = encoder_of(folder, location, config.tokenizer_config, config.token_settings())
     train, validation = _encode(folder, encoder, "train"), _encode(folder, encoder, "validation")
     if not train.rows:
         reasons = ", ".join(f"{reason} ({count})" for reason, count in _reasons(train).items())
@@ -83,14 +84,6 @@ def curve(events: Sequence[JsonObject], key: str) -> list[JsonObject]:
         if event["event"] in ("train.step", "train.eval"):
             kept[event["event"], event["step"]] = event
     return [kept[name] for name in sorted(kept, key=lambda name: (name[1], name[0] == "train.eval"))]
-
-
-def _make_encoder(config: RunConfig, folder: RunFolder, location: ModelLocation) -> RowEncoder:
-    """The encoder of the base model's tokenizer, or of the one that `tokenizer_config` names."""
-    if config.tokenizer_config is not None:
-        location = locate_tokenizer(config.tokenizer_config, folder.hashes)
-    templates = read_json(folder.templates) if folder.templates.is_file() else {}
-    return make_encoder(location, config.token_settings(), templates, first_wording(folder.split("train")))
 
 
 def _encode(folder: RunFolder, encoder: RowEncoder, name: str) -> EncodedRows:

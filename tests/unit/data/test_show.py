@@ -20,7 +20,8 @@ from luthier.data import stage
 from luthier.data.show import lines_of, show
 from luthier.model.locate import locate
 from luthier.model.template import ChatTemplate
-from luthier.model.tokens import RowEncoder, TextTokenizer
+from luthier.model.tokenizer import TextTokenizer
+from luthier.model.tokens import RowEncoder
 
 CHATML = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
 CHATML += "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"

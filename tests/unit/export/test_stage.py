@@ -27,7 +27,8 @@ from luthier.export.merge import MergeError, opened_otherwise
 from luthier.model.adapters import add_lora, save_adapter
 from luthier.model.base import load_base
 from luthier.model.locate import ModelLocation, locate
-from luthier.model.tokens import encode_rows, make_encoder, save_rows
+from luthier.model.token_file import save_rows
+from luthier.model.tokens import encode_rows, make_encoder
 
 PLAN = Plan(device="cpu", device_name="A processor", dtype="float32", threads=1)
 CONFIG = RunConfig(base_model="starter", adapter="lora", learning_rate=1e-3, lora_r=4, export=("adapter", "merged"))

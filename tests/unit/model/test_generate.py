@@ -21,7 +21,7 @@ from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationEvent, Gener
 from luthier.core.records import INPUT_ROLE, Message, Plan
 from luthier.model.generate import LocalGenerator, Voice, draw, make_voices, open_local
 from luthier.model.locate import ModelLocation
-from luthier.model.tokens import TextTokenizer
+from luthier.model.tokenizer import TextTokenizer
 
 # Products as small as these lose more to a second thread than they win.
 torch.set_num_threads(1)

@@ -13,7 +13,9 @@ from luthier.core.protocols import Tokenizer
 from luthier.core.records import INPUT_ROLE, TEXT_ROLE, Message, Reject
 from luthier.model.locate import ModelLocation
 from luthier.model.template import NO_TEMPLATE, ChatTemplate, named
-from luthier.model.tokens import RowEncoder, TextTokenizer, TokenRow, encode_rows, first_wording, load_rows, make_encoder, save_rows
+from luthier.model.token_file import TokenRow, load_rows, save_rows
+from luthier.model.tokenizer import TextTokenizer
+from luthier.model.tokens import RowEncoder, encode_rows, first_wording, make_encoder
 from tokenizer_parts import SETTINGS, SPECIAL, encoder_for, row, text_of, trained_texts, write_tokenizer
 
 TALK = (Message("user", "list files"), Message("assistant", "ls -la"))

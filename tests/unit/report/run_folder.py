@@ -53,9 +53,9 @@ def write_data(folder: RunFolder) -> None:
                 },
                 {
                     "path": "more.csv",
-                    "type": {"field_instruction": "q"},
+                    "type": "mapping",
                     "format": "csv",
-                    "sha256": {"more.csv": "2e" * 32},
+                    "sha256": "2e" * 32,
                     "read": 90,
                     "accepted": 88,
                 },

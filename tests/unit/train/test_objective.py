@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from luthier.core.errors import ModelError
-from luthier.model.tokens import TokenRow
+from luthier.model.token_file import TokenRow
 from luthier.train.objective import LogitForm, SupervisedObjective, head_loss, trained_tokens
 from training_parts import adapted, by_rows, qwen, rows
 

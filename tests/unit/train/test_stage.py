@@ -13,7 +13,7 @@ from luthier.core.files import read_json, sha256_file
 from luthier.core.records import Message
 from luthier.core.runs import RunFolder
 from luthier.model.locate import locate
-from luthier.model.tokens import load_rows
+from luthier.model.token_file import load_rows
 from luthier.train import stage
 from luthier.train.checkpoint import list_checkpoints
 from training_driver import PLAN, write_base, write_rows
