@@ -13,6 +13,7 @@ import click
 
 from luthier import cli
 from luthier.config import names
+from luthier.config.names import json_schema
 from luthier.config.schema import (
     CleanSection,
     DatasetEntry,
@@ -22,7 +23,6 @@ from luthier.config.schema import (
     RunConfig,
     Section,
     SplitSection,
-    json_schema,
     stages_of,
 )
 

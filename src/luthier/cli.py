@@ -45,9 +45,14 @@ def main() -> None:
         # The reader of our output has gone; Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EXIT_FAILED)
+    except OSError as error:
+        # A full disk, a folder without rights, a path that is too long: the system's own word and the place say it all.
+        _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), EXIT_FAILED)
 
 
 def _fail(message: str, exit_code: int) -> None:
+    if "--json" in sys.argv[1:]:
+        click.echo(json.dumps({"error": message, "exit_code": exit_code}))
     click.secho("error: ", fg="red", bold=True, nl=False, err=True)
     click.echo(message, err=True)
     sys.exit(exit_code)
@@ -111,6 +116,7 @@ def _load(run_file: str, overrides: tuple[str, ...]) -> LoadedRun:
 
 def _run_until(stage: str, run_file: str, overrides: tuple[str, ...], as_json: bool) -> None:
     from luthier.console import Progress, outcome_lines
+    from luthier.pipeline.history import show_run
     from luthier.pipeline.run import run_stages
 
     loaded = _load(run_file, overrides)
@@ -119,7 +125,9 @@ def _run_until(stage: str, run_file: str, overrides: tuple[str, ...], as_json: b
         outcomes = run_stages(loaded, stage, (progress,))
     if as_json:
         stages = [{"stage": item.stage, "outcome": item.outcome, "seconds": round(item.seconds, 3)} for item in outcomes]
-        click.echo(json.dumps({"run": str(loaded.folder), "stages": stages}))
+        found = show_run(str(loaded.folder))
+        report = found["files"].get("report")
+        click.echo(json.dumps({"run": str(loaded.folder), "stages": stages, "scores": found["scores"], "report": report}))
     else:
         click.echo("\n".join(outcome_lines(loaded.folder, outcomes)))
 
@@ -147,7 +155,7 @@ def check(run_file: str | None, overrides: tuple[str, ...], as_json: bool, schem
     if tool is not None:
         raise NotYetError(f"`luthier check --for {tool}`", hint="`docs/reference/axolotl.md` lists every key of Axolotl")
     if schema:
-        from luthier.config.schema import json_schema
+        from luthier.config.names import json_schema
 
         click.echo(json.dumps(json_schema(), indent=2))
         return

@@ -8,11 +8,23 @@ from pathlib import Path
 import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
 from luthier.config.schema import BaseSettings
 from luthier.core.records import Plan
-from luthier.export.merge import MergeError, Tail, compare, hold, logits_of, merge, tolerance_for, write_merged
+from luthier.export.merge import (
+    MergeError,
+    Tail,
+    compare,
+    hold,
+    hold_weights,
+    logits_of,
+    merge,
+    merged_digests,
+    tolerance_for,
+    write_merged,
+)
 from luthier.model.locate import ModelLocation
 
 ROWS = [[5, 17, 99, 3, 250, 8], [1, 2, 3], list(range(40, 90))]
@@ -152,3 +164,22 @@ def test_the_merged_folder_names_its_end_and_no_place_on_this_machine(tmp_path: 
     assert config["use_cache"] is True
     assert not any(str(tmp_path) in path.read_text() for path in (tmp_path / "merged").glob("*.json"))
     assert not any("lora" in name for name in _load(tmp_path / "merged").state_dict())
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_one_weight_that_was_left_out_is_refused(tmp_path: Path, dtype: str) -> None:
+    """In bfloat16 the logits alone would let it pass."""
+    base = _base(tmp_path / "base", tied=True)
+    adapter = _adapter(base, tmp_path / "adapter")
+    plan = Plan(device="cpu", device_name="", dtype=dtype, threads=1)
+    result = merge(base, adapter, tmp_path / "merged", _settings(), plan, ROWS, TAIL)
+    assert result["equal_weights"] == result["adapted_weights"] > 0
+
+    wanted = merged_digests(PeftModel.from_pretrained(_load(base.path), adapter), getattr(torch, dtype))
+    assert hold_weights(tmp_path / "merged", wanted) == len(wanted)
+    file = tmp_path / "merged" / "model.safetensors"
+    weights, left_out = load_file(file), sorted(wanted)[0]
+    weights[left_out] = load_file(base.path / "model.safetensors")[left_out].to(getattr(torch, dtype))
+    save_file(weights, file, metadata={"format": "pt"})
+    with pytest.raises(MergeError, match=rf"1 of {len(wanted)} adapted weights .*{left_out}"):
+        hold_weights(tmp_path / "merged", wanted)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from luthier.config import names, rules, yaml_file
+from luthier.config import explain, names, rules, yaml_file
+from luthier.config.paths import file_problems
 from luthier.config.schema import RunConfig
 from luthier.config.yaml_file import Document, KeyPath, Place
 from luthier.core.errors import ConfigError, Problem
@@ -107,7 +108,9 @@ def _resolved(document: Document, path: Path, text: str, overrides: Overrides, f
     config, errors = _validate(document)
     problems += errors + rules.check_rules(document if config is None else _typed(document, config))
     if problems or config is None:
-        raise ConfigError(sorted(_once(problems), key=_by_place))
+        # What is missing on the disk is told with the rest, and not after it.
+        problems += file_problems(document)
+        raise ConfigError(explain.in_order(problems))
     return LoadedRun(config, path, text, tuple(notes), tuple(_warnings(config)), document, folder)
 
 
@@ -123,13 +126,16 @@ def _read_merged(path: Path, text: str, seen: tuple[Path, ...]) -> Document:
     _apply_names(document)
     bases = document.value.pop("extends", None)
     merged = Document({})
-    for index, base in enumerate([bases] if isinstance(bases, str) else bases or []):
+    for index, base in enumerate(bases if isinstance(bases, list) else [] if bases is None else [bases]):
         place = document.place(("extends", index)).text()
         if not isinstance(base, str):
-            raise ConfigError(Problem("`extends` takes a file or a list of files", where=place, found=str(base)))
+            document.problems.append(Problem("`extends` takes a file or a list of files", where=place, found=str(base)))
+            continue
         base_path = path.parent / base
         if not base_path.is_file():
-            raise ConfigError(Problem(f"the file `{base}` that `extends` names does not exist", where=place, hint=_neighbours(base_path)))
+            what = f"the file `{base}` that `extends` names does not exist"
+            document.problems.append(Problem(what, where=place, hint=_neighbours(base_path)))
+            continue
         _merge(merged, _read_merged(base_path, yaml_file.read_text(base_path), (*seen, path.resolve())))
     _merge(merged, document)
     merged.places[()] = Place(str(path))
@@ -182,7 +188,10 @@ def _parsed(override: str) -> tuple[str, Any]:
     name, separator, text = override.partition("=")
     if not separator or not name.strip():
         raise ConfigError(Problem("`--set` takes key=value", where="--set", found=override, hint="for example --set learning_rate=1e-4"))
-    return name.strip(), yaml_file.parse_value(text)
+    try:
+        return name.strip(), yaml_file.parse_value(text)
+    except ConfigError as error:
+        raise ConfigError([replace(problem, where="--set", found=override) for problem in error.problems]) from error
 
 
 def _set(document: Document, name: str, value: Any) -> None:
@@ -205,6 +214,8 @@ def _set(document: Document, name: str, value: Any) -> None:
     if not fits:
         raise ConfigError(Problem(f"`{names.dotted(parts[:-1])}` holds no `{last}`", where="--set", found=name))
     holder[last] = value
+    for known in [known for known in document.places if known[: len(parts)] == parts]:
+        del document.places[known]
     document.places[parts] = place = Place(f"--set {names.dotted(parts)}")
     for depth in range(1, len(parts)):
         document.places.setdefault(parts[:depth], place)
@@ -219,6 +230,7 @@ def _imply(document: Document) -> list[str]:
         value["adapter"] = "lora"
         notes.append(f"`{lora_written[0]}` without `adapter` means `adapter: lora`")
     if value.get("adapter") and not value.get("lora_target_modules") and not value.get("lora_target_linear"):
+        value["lora_target_linear"] = True
         notes.append("no target is named: every linear layer but the head is adapted (`lora_target_linear: true`)")
     for holder in (value, *_entries(value)):
         if holder.get("chat_template_jinja") and not holder.get("chat_template"):
@@ -272,100 +284,20 @@ def _validate(document: Document) -> tuple[RunConfig | None, list[Problem]]:
     try:
         return RunConfig.model_validate(_without_nulls(document.value)), []
     except ValidationError as error:
-        return None, [_problem_of(dict(item), document) for item in error.errors(include_url=False)]
+        return None, [explain.problem_of(dict(item), document) for item in error.errors(include_url=False)]
 
 
-def _without_nulls(value: Any) -> Any:
-    """`value` without keys that are null, at any depth: a null leaves a key at its default, as in Axolotl."""
+def _without_nulls(value: Any, path: KeyPath = ()) -> Any:
+    """`value` without known keys that are null, at any depth: a null leaves a key at its default, as in Axolotl."""
     if isinstance(value, dict):
-        return {name: _without_nulls(inner) for name, inner in value.items() if inner is not None}
-    return [_without_nulls(inner) for inner in value] if isinstance(value, list) else value
+        known = {name for name in value if names.dotted((*path, name), generic=True) in names.schema_paths()}
+        return {name: _without_nulls(inner, (*path, name)) for name, inner in value.items() if inner is not None or name not in known}
+    return [_without_nulls(inner, (*path, index)) for index, inner in enumerate(value)] if isinstance(value, list) else value
 
 
 def _typed(document: Document, config: RunConfig) -> Document:
     """The written keys with the values that the schema made of them: `yes` is true here, and `"7"` is 7."""
     return Document(config.model_dump(mode="json", exclude_unset=True), document.places)
-
-
-def _problem_of(item: dict[str, Any], document: Document) -> Problem:
-    """A pydantic error in Luthier's words."""
-    # pydantic puts the tag of a union into the path; it is no key of the file.
-    path: KeyPath = tuple(part for part in item["loc"] if part not in ("name", "mapping") or (*item["loc"],)[-1:] == (part,))
-    while path and path not in document.places and path[:-1] in document.places and item["type"] not in ("missing", "extra_forbidden"):
-        path = path[:-1]
-    kind = item["type"]
-    where = document.place(path).text()
-    if kind == "extra_forbidden":
-        return names.unknown_key(path, document)
-    if kind == "missing":
-        return Problem(f"the key `{names.dotted(path)}` is missing", where=where or str(document.place(()).file), hint=_example(path))
-    found = str(item.get("input"))
-    context = item.get("ctx", {})
-    expected = context.get("expected", "") if kind == "literal_error" else ""
-    hint = ""
-    if kind == "literal_error":
-        known = re.findall(r"'([^']*)'", expected)
-        later = names.table("values").get(names.dotted(path, generic=True), {}).get("later", ())
-        if found in later:
-            return Problem(f"`{names.dotted(path)}: {found}` is not in this version yet", where=where, expected=expected)
-        best = names.nearest(found, known)
-        hint = f"did you mean `{best}`?" if best else ""
-    return Problem(
-        f"`{names.dotted(path)}` has a wrong value: {_in_words(item)}", where=where, found=found[:120], expected=expected, hint=hint
-    )
-
-
-_WORDS = {
-    "literal_error": "it is none of the known ones",
-    "int_parsing": "a whole number is meant",
-    "int_from_float": "a whole number is meant",
-    "int_type": "a whole number is meant",
-    "float_parsing": "a number is meant",
-    "float_type": "a number is meant",
-    "bool_parsing": "true or false is meant",
-    "bool_type": "true or false is meant",
-    "string_type": "text is meant",
-    "tuple_type": "a list is meant",
-    "dict_type": "keys and values are meant",
-    "model_type": "keys and values are meant",
-    "model_attributes_type": "keys and values are meant",
-    "finite_number": "a finite number is meant",
-}
-
-
-def _in_words(item: dict[str, Any]) -> str:
-    kind, context = item["type"], item.get("ctx", {})
-    if kind in _WORDS:
-        return _WORDS[kind]
-    for name, words in (("ge", "at least"), ("gt", "more than"), ("le", "at most"), ("lt", "less than")):
-        if name in context:
-            return f"it must be {words} {context[name]}"
-    return str(item["msg"]).removeprefix("Value error, ")
-
-
-def _example(path: KeyPath) -> str:
-    examples = {
-        "base_model": "base_model: starter",
-        "learning_rate": "learning_rate: 2e-4",
-        "adapter": "adapter: lora",
-        "path": "path: data/rows.jsonl",
-    }
-    example = examples.get(str(path[-1]) if path else "", "")
-    return f"write, for example, `{example}`" if example else ""
-
-
-def _once(problems: Sequence[Problem]) -> list[Problem]:
-    """The problems without repeats of one place and key: a rule and the schema may both complain about a missing adapter."""
-    kept: dict[tuple[str, str], Problem] = {}
-    for problem in problems:
-        keys = re.findall(r"`([^`]*)`", problem.what)
-        kept.setdefault((problem.where, keys[0] if keys else problem.what), problem)
-    return list(kept.values())
-
-
-def _by_place(problem: Problem) -> tuple[str, int]:
-    file, _, line = problem.where.rpartition(":")
-    return (file, int(line)) if line.isdigit() else (problem.where, 0)
 
 
 def _warnings(config: RunConfig) -> list[str]:

@@ -47,6 +47,27 @@ def _sections_in(annotation: Any) -> Iterator[type[Section]]:
         yield from _sections_in(argument)
 
 
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of a run file, for editors: every key of a resolved one, other spellings of them, and `extends`.
+
+    No key is required: a file that another one extends may lack any.
+    """
+    schema = RunConfig.model_json_schema()
+    del schema["required"]
+    files = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+    schema["properties"]["extends"] = {**files, "title": "Extends", "description": "Run files that this one is laid on top of."}
+    for old, entry in table("renamed").items():
+        *parents, last = old.split(".")
+        if parents[:2] in (["datasets", "*"], ["test_datasets", "*"]):
+            properties, parents = schema["$defs"]["DatasetEntry"]["properties"], parents[2:]
+        else:
+            properties = schema["properties"]
+        for parent in parents:
+            properties = properties.setdefault(parent, {"type": "object", "properties": {}}).setdefault("properties", {})
+        properties.setdefault(last, {"deprecated": True, "description": f"Read as `{entry['to']}`."})
+    return schema
+
+
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name most like `name`, or None where nothing is near (`difflib` ratio 0.6)."""
     found = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.6)
@@ -131,7 +152,11 @@ def _rename(document: Document, value: dict[str, Any], path: KeyPath, naming: Na
     target: KeyPath = _target_path(path, entry["to"])
     place = document.place(path)
     if "value" in entry:
-        if asks_for_nothing(written):
+        if not isinstance(written, bool) and written not in (None, "true", "false", "yes", "no"):
+            problem = Problem(f"`{dotted(path)}` has a wrong value: true or false is meant", where=place.text(), found=_shown(written))
+            naming.problems.append(problem)
+            return
+        if asks_for_nothing(written) or written in ("false", "no"):
             naming.notes.append(f"{place.text()}: `{dotted(path)}` asks for nothing and is left out")
             return
         written = entry["value"]

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, get_args
 
-from luthier.config.names import dotted, nearest
+from luthier.config.names import dotted, nearest, table
 from luthier.config.schema import FALLBACK_PREFIX, ChatTemplateName
 from luthier.config.yaml_file import Document, KeyPath
 from luthier.core.errors import Problem
@@ -46,8 +46,8 @@ _LITERAL_SECRET = re.compile(
     r"\b(?:sk-[A-Za-z0-9_-]{16,}|hf_[A-Za-z0-9]{20,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|AKIA[0-9A-Z]{16}|xox[abprs]-[\w-]{10,}|glpat-[\w-]{16,})"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----"
 )
-# Words of a vocabulary, not credentials.
-_VOCABULARY_TOKENS = re.compile(r"^(?:bos|eos|pad|unk|sep|cls|mask|eot|additional_special|image|audio|tool)_tokens?$")
+# Words of a vocabulary, and the cleaning rule of this name: not credentials.
+_NO_CREDENTIALS = re.compile(r"^(?:(?:bos|eos|pad|unk|sep|cls|mask|eot|additional_special|image|audio|tool)_tokens?|secrets)$")
 _SECRET_KEY = re.compile(r"(?:^|_)(?:api_?key|token|secret|password|passwd|credential)s?$", re.IGNORECASE)
 
 
@@ -99,7 +99,7 @@ def _scan(document: Document, value: Any, path: KeyPath, problems: list[Problem]
 
 
 def _names_a_secret(part: str | int) -> bool:
-    return isinstance(part, str) and bool(_SECRET_KEY.search(part)) and not _VOCABULARY_TOKENS.match(part)
+    return isinstance(part, str) and bool(_SECRET_KEY.search(part)) and not _NO_CREDENTIALS.match(part)
 
 
 def check_rules(document: Document) -> list[Problem]:
@@ -197,8 +197,7 @@ def _adapter(document: Document) -> Iterator[Problem]:
             where=document.place(()).file,
             hint="write `adapter: lora`",
         )
-    targets = document.value.get("lora_target_modules")
-    for index, pattern in enumerate([targets] if isinstance(targets, str) else targets or []):
+    for index, pattern in enumerate(_items(document.value.get("lora_target_modules"))):
         try:
             re.compile(str(pattern))
         except re.error as error:
@@ -248,7 +247,14 @@ def _template(document: Document) -> Iterator[Problem]:
             )
         elif isinstance(chosen, str):
             name = chosen.removeprefix(FALLBACK_PREFIX)
-            if name not in CHAT_TEMPLATES:
+            if name in table("values")["chat_template"]["later"]:
+                yield _problem(
+                    document,
+                    (*path, "chat_template"),
+                    f"the chat template `{name}` is not in this version yet",
+                    hint="take the base's own with `chat_template: tokenizer_default`, or give its text in `chat_template_jinja`",
+                )
+            elif name not in CHAT_TEMPLATES:
                 best = nearest(name, CHAT_TEMPLATES)
                 hint = f"did you mean `{best}`?" if best else f"known: {', '.join(CHAT_TEMPLATES)}"
                 yield _problem(document, (*path, "chat_template"), f"unknown chat template `{chosen}`", hint=hint)
@@ -260,9 +266,13 @@ def _template(document: Document) -> Iterator[Problem]:
             )
 
 
+def _items(value: Any) -> list[Any]:
+    """The items of a list, or one text as a list; a value of another kind has none, and its type is told by the schema."""
+    return value if isinstance(value, list) else [value] if isinstance(value, str) else []
+
+
 def _exports(document: Document) -> Iterator[Problem]:
-    targets = document.value.get("export")
-    for index, target in enumerate([targets] if isinstance(targets, str) else targets or []):
+    for index, target in enumerate(_items(document.value.get("export"))):
         path = ("export", index)
         kind = str(target).split(":", maxsplit=1)[0]
         if kind in LATER_EXPORTS:
@@ -280,7 +290,7 @@ def _exports(document: Document) -> Iterator[Problem]:
 def _suites(document: Document) -> Iterator[Problem]:
     section = document.value.get("evaluate")
     suites = section.get("suites") if isinstance(section, dict) else None
-    for index, suite in enumerate([suites] if isinstance(suites, str) else suites or []):
+    for index, suite in enumerate(_items(suites)):
         path = ("evaluate", "suites", index)
         if suite in LATER_SUITES:
             yield _problem(document, path, f"the suite `{suite}` is not in this version yet", hint="`commands` and suite files are")

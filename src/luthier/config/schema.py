@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 
 Stage = Literal["data", "train", "evaluate", "export", "none"]
 
@@ -17,6 +17,8 @@ DatasetType = Literal["alpaca", "chat_template", "completion", "input_output", "
 OptimizerName = Literal["adamw_torch", "adamw_torch_fused", "adamw_torch_8bit", "adamw_bnb_8bit", "adamw_8bit"]
 ScheduleName = Literal["cosine", "linear", "constant"]
 ChatTemplateName = Literal["tokenizer_default", "jinja", "alpaca", "chatml", "llama3", "mistral_v1", "gemma", "phi_3", "phi_4", "qwen_25"]
+# No size or count is larger; what is, is a slip of the finger.
+MOST = 1 << 30
 FALLBACK_PREFIX = "tokenizer_default_fallback_"
 
 
@@ -33,7 +35,11 @@ def _one_or_many(value: Any) -> Any:
 
 Int = Annotated[int, BeforeValidator(_no_boolean)]
 Float = Annotated[float, BeforeValidator(_no_boolean), Field(allow_inf_nan=False)]
-Names = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
+Names = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_one_or_many),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
 
 
 def key(default: Any, stage: Stage | tuple[Stage, ...], description: str, **limits: Any) -> Any:
@@ -119,7 +125,7 @@ class EvaluateSection(Section):
         ("base", "base+parser", "base+shots"), "evaluate", "What the tuned model is compared with."
     )
     shots: Int = key(4, "evaluate", "Training rows shown to `base+shots`.", ge=1, le=32)
-    max_new_tokens: Int = key(128, "evaluate", "Longest answer in tokens.", ge=1)
+    max_new_tokens: Int = key(128, "evaluate", "Longest answer in tokens.", ge=1, le=MOST)
     batch_size: Int = key(32, "evaluate", "Requests generated at once.", ge=1)
 
 
@@ -136,8 +142,8 @@ class RunConfig(Section):
     )
     # Adapter
     adapter: Literal["lora", "qlora"] = key(..., "train", "Kind of adapter; `qlora` wants `load_in_4bit: true`.")
-    lora_r: Int = key(16, "train", "Rank of the adapter.", ge=1)
-    lora_alpha: Int = key(32, "train", "Scale of the adapter: its output is multiplied by alpha / r.", ge=1)
+    lora_r: Int = key(16, "train", "Rank of the adapter.", ge=1, le=MOST)
+    lora_alpha: Int = key(32, "train", "Scale of the adapter: its output is multiplied by alpha / r.", ge=1, le=MOST)
     lora_dropout: Float = key(0.0, "train", "Dropout before the adapter.", ge=0, lt=1)
     lora_target_modules: Names | None = key(None, "train", "Names of the adapted modules, or one pattern.")
     lora_target_linear: bool = key(False, "train", "Adapt every linear layer but the head; so too where no target is named.")
@@ -153,20 +159,22 @@ class RunConfig(Section):
     chat_template_jinja: str | None = key(None, "train", "The template itself, for `chat_template: jinja`.")
     default_system_message: str | None = key(None, "train", "System text for conversations without one.")
     train_on_inputs: bool = key(False, "train", "Train on the whole row, not on the answers alone.")
-    sequence_len: Int = key(512, "train", "Longest row, and size of a packed row, in tokens.", ge=8)
+    sequence_len: Int = key(512, "train", "Longest row, and size of a packed row, in tokens.", ge=8, le=MOST)
     excess_length_strategy: Literal["drop", "truncate", "raise"] = key("drop", "train", "What is done with rows over `sequence_len`.")
     # Batches
     sample_packing: bool = key(False, "train", "Put several rows into one sequence; they never see each other.")
     eval_sample_packing: bool | None = key(None, "train", "The same for the evaluation rows; as `sample_packing` where it is not given.")
-    micro_batch_size: Int = key(1, "train", "Sequences in one forward pass.", ge=1)
-    eval_batch_size: Int | None = key(None, "train", "Sequences in one forward pass of the evaluation.", ge=1)
+    micro_batch_size: Int = key(1, "train", "Sequences in one forward pass.", ge=1, le=MOST)
+    eval_batch_size: Int | None = key(None, "train", "Sequences in one forward pass of the evaluation.", ge=1, le=MOST)
     gradient_accumulation_steps: Int | None = key(
-        None, "train", "Micro batches in one optimizer step; 1 where neither it nor `batch_size` is given.", ge=1
+        None, "train", "Micro batches in one optimizer step; 1 where neither it nor `batch_size` is given.", ge=1, le=MOST
     )
-    batch_size: Int | None = key(None, "train", "Sequences in one optimizer step: micro batch times accumulation.", ge=1)
+    batch_size: Int | None = key(None, "train", "Sequences in one optimizer step: micro batch times accumulation.", ge=1, le=MOST)
     num_epochs: Float = key(1.0, "train", "Passes over the rows.", gt=0)
-    max_steps: Int | None = key(None, "train", "Optimizer steps after which training ends, whatever the epochs.", ge=1)
-    seed: Int = key(42, ("data", "train"), "Seed of everything that is drawn.", ge=0)
+    max_steps: Int | None = key(
+        None, "train", "Optimizer steps after which training ends, where the epochs do not end it before.", ge=1, le=MOST
+    )
+    seed: Int = key(42, ("data", "train"), "Seed of everything that is drawn.", ge=0, lt=1 << 32)
     # Optimizer
     learning_rate: Float = key(..., "train", "Peak learning rate.", gt=0)
     optimizer: OptimizerName = key("adamw_torch_fused", "train", "The optimizer.")
@@ -196,7 +204,7 @@ class RunConfig(Section):
     save_total_limit: Int = key(4, "none", "Checkpoints kept.", ge=1)
     # Luthier's own
     run_name: str | None = key(None, "none", "Name of the run; the file's stem where it is not given.", pattern=r"^[A-Za-z0-9._-]+$")
-    output_dir: str = key("runs", "none", "Folder that holds the run folders.", min_length=1)
+    output_dir: str = key("runs", "none", "Folder that holds the run folders.", min_length=1, pattern=r"^[^\x00-\x1f]+$")
     deterministic: bool = key(False, "train", "Only algorithms that give equal bytes for equal input.")
     engine: Literal["luthier"] = key("luthier", "train", "Who trains.")
     clean: CleanSection | None = key(None, "data", "Cleaning rules.")
@@ -317,17 +325,14 @@ class RunConfig(Section):
         )
 
 
-def json_schema() -> dict[str, Any]:
-    """The JSON schema of a run file, for editors: that of a resolved one, and `extends`."""
-    schema = RunConfig.model_json_schema()
-    files = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
-    schema["properties"]["extends"] = {**files, "title": "Extends", "description": "Run files that this one is laid on top of."}
-    return schema
-
-
 def stages_of(info: Any) -> tuple[Stage, ...]:
     """The stages that a pydantic field names."""
     return tuple(info.json_schema_extra["stages"])
+
+
+def allowed_bad_rows(limit: float, rows: int) -> int:
+    """How many of `rows` may be bad under `max_bad_rows: limit`, a share below 1 and a number otherwise."""
+    return int(limit * rows) if limit < 1 else int(limit)
 
 
 @dataclass(frozen=True, slots=True)

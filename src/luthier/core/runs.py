@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 
-from luthier.core.errors import BusyError, IntegrityError, Problem
+from luthier.core.errors import BusyError, IntegrityError, Problem, UserError
 from luthier.core.files import HashMemory, link_or_copy, read_json, remove, sha256_json, write_json
 from luthier.core.records import JsonObject, JsonValue
 
@@ -159,6 +159,11 @@ class RunFolder:
         return self.train / "summary.json"
 
     @property
+    def train_rejected(self) -> Path:
+        """The rows that cannot be trained on as tokens, with reasons."""
+        return self.train / "rejected.jsonl"
+
+    @property
     def curve(self) -> Path:
         """Every logged step and evaluation of the training, as they stand in the event stream."""
         return self.train / "curve.jsonl"
@@ -263,7 +268,11 @@ class RunFolder:
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Holds the folder for this process; `BusyError` where another process holds it. The system frees it at any exit."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            hint = "choose another `output_dir`, or mend the rights of its folder"
+            raise UserError(Problem(f"the run folder cannot be made: {error.strerror}", str(self.path), hint=hint)) from error
         with (self.path / ".lock").open("a+", encoding="ascii") as stream:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -20,7 +20,7 @@ class StageFacts:
 STAGES: dict[str, StageFacts] = {
     "data": StageFacts(1, ("pyarrow",), ("data",)),
     "train": StageFacts(2, _TORCH, ("train", "adapter")),
-    "evaluate": StageFacts(1, (*_TORCH, "numpy", "tree-sitter", "tree-sitter-bash"), ("evaluate",)),
+    "evaluate": StageFacts(2, (*_TORCH, "numpy", "tree-sitter", "tree-sitter-bash"), ("evaluate",)),
     "export": StageFacts(2, _TORCH, ("export/merged", "export/summary.json")),
     # Apart from the export, so that a new suite or name writes a new card and never merges again.
     "card": StageFacts(1, ("tokenizers", "jinja2"), ("export/README.md",)),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 
+from luthier.config.schema import allowed_bad_rows
 from luthier.core.errors import DataError, Problem
 from luthier.core.files import json_line, write_with
 from luthier.core.records import JsonObject, JsonValue, Message, Reject
@@ -63,6 +64,7 @@ class RejectLog:
 
     def __init__(self, folder: Path, max_bad_rows: float) -> None:
         self._spool = TemporaryFile(dir=folder)  # noqa: SIM115 - Closed by `close`; it has no name, so a killed process leaves nothing.
+        self._folder = folder
         self._max_bad_rows = max_bad_rows
         self.counts: Counter[str] = Counter()
         self.examples: dict[str, list[JsonObject]] = {}
@@ -88,8 +90,8 @@ class RejectLog:
 
     def check_share(self, read: int) -> None:
         """`DataError` where the share of bad rows among the `read` rows passes a limit given as a share."""
-        if self._max_bad_rows < 1 and self.bad > self._max_bad_rows * read:
-            limit = f"`max_bad_rows: {self._max_bad_rows:g}` allows {int(self._max_bad_rows * read)}"
+        if self._max_bad_rows < 1 and self.bad > (allowed := allowed_bad_rows(self._max_bad_rows, read)):
+            limit = f"`max_bad_rows: {self._max_bad_rows:g}` allows {allowed}"
             raise self.error(f"{self.bad} of {read} rows cannot be used; {limit}")
 
     def error(self, what: str, where: str = "max_bad_rows") -> DataError:
@@ -98,7 +100,7 @@ class RejectLog:
         counts = ", ".join(f"{count} x {reason}" for reason, count in bad.items())
         first = [Problem(f"{reject.reason}: {reject.detail}", where=place(reject.file, reject.line)) for reject in self._first_bad]
         advice = "mend the rows, or raise `max_bad_rows`" if where == "max_bad_rows" else "mend the rows, or the entry's `type`"
-        hint = f"{advice}; every one is listed in data/rejected.jsonl of the run folder"
+        hint = f"{advice}; every one is listed in {self._folder / 'rejected.jsonl'}"
         return DataError([Problem(what, where=where, found=counts, hint=hint), *first])
 
     def write(self, path: Path) -> None:

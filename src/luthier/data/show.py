@@ -25,6 +25,8 @@ OPEN, CLOSE = "【", "】"
 _TRAINED_STYLES = ("bold green", "bold bright_green underline")
 _REST_STYLES = ("dim", "bright_black")
 _MARK_STYLE = "green"
+# What would speak to the terminal is shown as its picture (Unicode block Control Pictures).
+_CONTROL_PICTURES = {code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\n\t"} | {127: "\u2421"}
 _UNSTABLE = "the template is not prefix-stable for this row: only its last turn is trained"
 
 
@@ -94,7 +96,7 @@ def _as_text(encoder: RowEncoder, row: TokenRow) -> Text:
         text.append(OPEN if is_trained else "", _MARK_STYLE)
         for said in _pieces(encoder, [token for token, _ in group]):
             shade = 1 - shade
-            text.append(said, styles[shade])
+            text.append(said.translate(_CONTROL_PICTURES), styles[shade])
         text.append(CLOSE if is_trained else "", _MARK_STYLE)
     return text
 

@@ -44,9 +44,10 @@ class _Intake:
         self._rejects = rejects
         self._events = events
         self._read = 0
+        self._unusable: list[Problem] = []
 
     def take(self, source: _Source, store: RowStore) -> None:
-        """Reads one source to its end; `DataError` where no row of it can be used."""
+        """Reads one source to its end."""
         convert = formats.converter(source.record.entry)
         record = source.record
         usable = bare = 0
@@ -68,13 +69,19 @@ class _Intake:
                     self._rejects.add(duplicate)
             self._tick()
         if not usable:
-            raise _nothing_usable(record, self._rejects)
+            self._unusable += _nothing_usable(record, self._rejects).problems
         _note_default_wording(record, bare)
 
     def _tick(self) -> None:
         self._read += 1
         if self._read % _PROGRESS_ROWS == 0:
             self._events.emit("data.progress", done=self._read)
+
+    def check(self) -> None:
+        """`DataError` where a source had no row that can be used, or too many rows of all are bad."""
+        if self._unusable:
+            raise DataError(list(dict.fromkeys(self._unusable)))
+        self._rejects.check_share(self._read)
 
     @property
     def read(self) -> int:
@@ -100,7 +107,7 @@ def run(config: RunConfig, folder: RunFolder, events: EventLog) -> None:
                 intake.take(source, rows)
             for source in testing:
                 intake.take(source, held_out)
-            rejects.check_share(intake.read)
+            intake.check()
         finally:
             rejects.write(folder.rejected)
         division = _divide(config, rows)

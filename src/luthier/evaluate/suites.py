@@ -98,7 +98,7 @@ def load_suite(suite: SuiteFile, folder: RunFolder) -> Suite | str:
 
 def _why_empty(skipped: Mapping[str, int]) -> str:
     if not skipped:
-        return "the run has no test rows: set `split.test`, or name a suite file"
+        return "the run has no test rows: set `split.test` (a share of groups, so that few groups may leave none), or name a suite file"
     return "no test row asks for an answer (" + ", ".join(f"{count} {reason}" for reason, count in sorted(skipped.items())) + ")"
 
 

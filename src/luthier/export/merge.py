@@ -13,11 +13,13 @@ from pathlib import Path
 
 import torch
 from peft import PeftModel
+from peft.tuners.lora import LoraLayer
+from safetensors import SafetensorError, safe_open
 from transformers import AutoTokenizer, GenerationConfig, PreTrainedModel
 
 from luthier.config.schema import BaseSettings
 from luthier.core.errors import LuthierError
-from luthier.core.files import read_json, sha256_file, write_json
+from luthier.core.files import read_json, sha256_bytes, sha256_file, write_json
 from luthier.core.records import JsonObject, Plan
 from luthier.export.adapter import read_header
 from luthier.model import device
@@ -99,9 +101,11 @@ def merge(
     expected = logits_of(model, rows)
     with model.disable_adapter():
         effect = compare(logits_of(model, rows), expected)
+    wanted = merged_digests(model, device.torch_dtype(replace(plan, dtype=dtype)))
     write_merged(model, target, device.torch_dtype(replace(plan, dtype=dtype)), tail)
     del model
     _free()
+    held = hold_weights(target, wanted)
 
     merged = _placed(load_base(ModelLocation(target.name, target, ""), whole, check_plan), check_plan)
     found = logits_of(merged, rows)
@@ -113,6 +117,8 @@ def merge(
 
     result: JsonObject = {
         **difference.to_json(),
+        "adapted_weights": len(wanted),
+        "equal_weights": held,
         "tolerance": tolerance.maximum,
         "mean_tolerance": tolerance.mean,
         "tolerance_reason": tolerance.reason,
@@ -129,6 +135,46 @@ def merge(
         _free()
     files = sorted(target.glob("*.safetensors"))
     return result | {"bytes": sum(file.stat().st_size for file in files), "sha256": {file.name: sha256_file(file) for file in files}}
+
+
+def merged_digests(model: PeftModel, dtype: torch.dtype) -> dict[str, str]:
+    """Name and SHA-256 of every adapted weight as base plus adapter make it, computed in the model's number format and stored in `dtype`.
+
+    Logits in bfloat16 would not show that one module was left out: its part is of the size of rounding. The bytes show it.
+    """
+    found = {}
+    for name, layer in model.get_base_model().named_modules():
+        if isinstance(layer, LoraLayer):
+            weight = layer.get_base_layer().weight.data.clone()
+            for adapter in layer.active_adapters:
+                weight += layer.get_delta_weight(adapter)
+            found[f"{name}.weight"] = _digest(weight.to(dtype))
+    return found
+
+
+def hold_weights(target: Path, wanted: dict[str, str]) -> int:
+    """How many weights in `target` are, byte for byte, what `merged_digests` foretold; `MergeError` where one is not.
+
+    A weight that the family stores under another name is not among them: the logits alone speak for it.
+    """
+    held, wrong = 0, []
+    for file in sorted(target.glob("*.safetensors")):
+        with safe_open(file, framework="pt") as stream:
+            for name in sorted(wanted.keys() & set(stream.keys())):
+                if _digest(stream.get_tensor(name)) == wanted[name]:
+                    held += 1
+                else:
+                    wrong.append(name)
+    if wrong:
+        names = ", ".join(wrong[:4]) + (f" and {len(wrong) - 4} more" if len(wrong) > 4 else "")
+        raise MergeError(
+            f"the merged model was not kept: {len(wrong)} of {len(wanted)} adapted weights are not base plus adapter ({names})"
+        )
+    return held
+
+
+def _digest(weight: torch.Tensor) -> str:
+    return sha256_bytes(weight.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
 
 
 def write_merged(model: PeftModel, target: Path, dtype: torch.dtype, tail: Tail, shard_bytes: int = SHARD_BYTES) -> None:
@@ -149,7 +195,10 @@ def write_merged(model: PeftModel, target: Path, dtype: torch.dtype, tail: Tail,
     merged.config.dtype = dtype
     merged.config.use_cache = True
     target.mkdir(parents=True, exist_ok=True)
-    merged.save_pretrained(target, max_shard_size=shard_bytes)
+    try:
+        merged.save_pretrained(target, max_shard_size=shard_bytes)
+    except SafetensorError as error:  # Its own kind, for a full disk too.
+        raise MergeError(f"the merged weights cannot be written to {target.parent}: {error}") from error
     settings = read_json(target / "config.json")
     settings["eos_token_id"] = tail.eos_ids[0] if len(tail.eos_ids) == 1 else list(tail.eos_ids)
     settings["pad_token_id"] = tail.pad_id

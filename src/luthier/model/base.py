@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from bitsandbytes.nn import Linear4bit
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
 
@@ -39,7 +40,7 @@ def load_base(location: ModelLocation, settings: BaseSettings, plan: Plan) -> Pr
             trust_remote_code=False,
             local_files_only=True,
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise ModelError(
             Problem(
                 "the base model cannot be loaded",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,8 +26,11 @@ from luthier.model.token_file import TokenRow
 from luthier.model.tokenizer import TextTokenizer
 
 STEP = "tokens"
+OVER_LENGTH = "over_length"
 MIN_ROW_TOKENS = 2
 _BATCH_ROWS = 1024
+# How tokens that end a turn are written: `<|im_end|>`, `<end_of_turn>`, `<|eot_id|>`.
+_TOKEN_AT_END = re.compile(r"<\|?[A-Za-z_]+\|?>$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,24 @@ class RowEncoder:
         system = f"[{{'role': 'system', 'content': {json.dumps(default, ensure_ascii=False)}}}]"
         condition = "not messages or messages[0]['role'] != 'system'"
         return f"{{%- if {condition} -%}}{{%- set messages = {system} + (messages or []) -%}}{{%- endif -%}}{self.template.text}"
+
+    def warnings(self) -> list[str]:
+        """What is probably not meant: an end of turn that the tokenizer does not know, rows worded in several ways."""
+        found = []
+        probe = (Message("user", "a"), Message(ASSISTANT, "b"))
+        try:
+            end = _TOKEN_AT_END.search(self._render(self.template, ())(probe, False).rstrip())
+        except TemplateRefusal:
+            end = None
+        if end is not None and end[0] not in self.tokenizer.special_texts:
+            found.append(
+                f"the chat template `{self.template.name}` ends an answer with `{end[0]}`, which this tokenizer does not have: "
+                "it is trained as plain text, and the answer ends with the end-of-text token alone; choose the base's own template"
+            )
+        if len(self._templates) > 1:
+            names = ", ".join(f"`{name}`" for name in self._templates)
+            found.append(f"the rows are worded in several ways ({names}); the tuned model is asked as `{self.template.name}` words it")
+        return found
 
     def template_of(self, name: str) -> ChatTemplate:
         """The wording `name` of a row; empty means the run's own, and `ModelError` where it has none."""
@@ -244,7 +266,7 @@ def _keep(row: TokenRow, example: Example, settings: TokenSettings, result: Enco
                 Problem(long, where=where, found=f"row {example.id}", hint="raise `sequence_len`, or let such rows be dropped or truncated")
             )
         if settings.excess_length_strategy == "drop":
-            result.rejects.append(_reject(example, "over_length", long))
+            result.rejects.append(_reject(example, OVER_LENGTH, long))
             return
         row = TokenRow(row.id, row.ids[:limit], row.trained[:limit])
         counts["truncated"] += 1

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from luthier.config.load import LoadedRun, load, load_model
-from luthier.core.errors import LuthierError, ModelError, Problem
+from luthier.core.errors import LuthierError, ModelError, Problem, UserError
 from luthier.core.files import HashMemory, read_json
 from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationRequest, Generator, TokenEvent
 from luthier.core.records import Message
@@ -47,6 +47,8 @@ def answer(target: str, question: Question, overrides: Sequence[str] = (), on_te
     `target` is a run file or a run folder, an adapter folder, a model folder, `starter` or a hub id. Of a run file `overrides` choose
     the run, of a model they set how it is asked.
     """
+    if not is_unicode(question.text + (question.system or "")):
+        raise UserError(Problem("the question is not UTF-8 text", hint="check the terminal's encoding"))
     turns = (Message("system", question.system),) if question.system else ()
     with _open(target, overrides) as generator:
         model = "tuned" if "tuned" in generator.names() and not question.base else "base"
@@ -68,9 +70,17 @@ def answer(target: str, question: Question, overrides: Sequence[str] = (), on_te
     raise LuthierError("the model ended without an answer")
 
 
+def is_unicode(text: str) -> bool:
+    """Whether `text` holds whole characters; bytes of a terminal that are none become halves of them."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def _open(target: str, overrides: Sequence[str]) -> AbstractContextManager[Generator]:
     settle()
     path = Path(target)
+    # The adapter of a run is asked as the run is: its own files do not tell a 4-bit base from a whole one.
+    if path.name == "adapter" and (path.parent / "resolved.yaml").is_file():
+        path = path.parent
     if path.is_file() or (path / "resolved.yaml").is_file():
         return _open_run(load(path, overrides), target)
     return _open_model(target, overrides)

@@ -1,18 +1,23 @@
-"""Everything that can be said of a run before it is started: keys that act, files that are there, suites that can be read."""
+"""Everything that can be said of a run before it is started: files that are there, keys that act on them, suites that can be read."""
 
 from __future__ import annotations
 
 from luthier.config.load import LoadedRun
 from luthier.config.paths import file_problems
-from luthier.core.errors import ConfigError
+from luthier.core.errors import ConfigError, DataError
+from luthier.evaluate.rows import read_rows
 from luthier.evaluate.suites import suite_files
 
 
 def check(loaded: LoadedRun) -> None:
     """`ConfigError` with every problem of the files that the run file names; nothing where the run could start."""
-    problems = file_problems(loaded)
+    problems = file_problems(loaded.document)
     try:
-        suite_files(loaded.config)
+        for suite in suite_files(loaded.config):
+            if suite.rows is not None:
+                read_rows(suite.rows)
+    except DataError as error:
+        problems += error.problems
     except ConfigError as error:
         # A suite file that is not there was already found, with the line that names it.
         missing = {problem.found for problem in problems}

@@ -77,8 +77,13 @@ def show_run(run_dir: str) -> JsonObject:
         "train": summary_or_none(folder.train_summary),
         "scores": {path.parent.name: read_json(path) for path in sorted(folder.evaluate.glob("*/scores.json"))},
         "export": summary_or_none(folder.export_summary),
+        "files": {name: str(path) for name, path in _files(folder).items() if path.exists()},
         "checkpoints": sorted(path.name for path in folder.checkpoints.glob("checkpoint-*")),
     }
+
+
+def _files(folder: RunFolder) -> dict[str, Path]:
+    return {"adapter": folder.adapter, "export": folder.export, "card": folder.card, "report": folder.report_html}
 
 
 def show_text(found: JsonObject) -> str:

@@ -17,6 +17,8 @@ from luthier.report.reading import RunFacts, read_run
 from luthier.report.results import comparison, side_by_side, verdict
 from luthier.report.wording import day
 
+# Rows may hold anything; a control character would make the page a binary file, or speak to a terminal.
+_CONTROLS = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 160)), "�")
 _MARKDOWN_MARKS = re.compile(r"([\\`*_{}\[\]<>#|~$&])")
 
 
@@ -32,7 +34,8 @@ def render(facts: RunFacts) -> tuple[str, str]:
     """The report as one HTML page and as Markdown."""
     view = _view(facts)
     environment = _environment()
-    return environment.get_template("report.html").render(view), environment.get_template("report.md").render(view)
+    pages = [environment.get_template(f"report.{kind}").render(view).translate(_CONTROLS) for kind in ("html", "md")]
+    return pages[0], pages[1]
 
 
 def _view(facts: RunFacts) -> dict[str, Any]:

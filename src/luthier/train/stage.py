@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 from peft import PeftModel
 
-from luthier.config.schema import RunConfig
+from luthier.config.schema import RunConfig, allowed_bad_rows
 from luthier.core.errors import DataError, Problem, TrainingError
 from luthier.core.events import EventLog, read_events
-from luthier.core.files import read_jsonl, remove, sha256_file, write_json, write_jsonl
+from luthier.core.files import read_json, read_jsonl, remove, sha256_file, write_json, write_jsonl
 from luthier.core.records import Example, JsonObject, Plan
 from luthier.core.runs import RunFolder
 from luthier.model import device
@@ -21,12 +21,14 @@ from luthier.model.attention import use_rows
 from luthier.model.base import checkpoint_layers, load_base, parameter_counts
 from luthier.model.locate import ModelLocation
 from luthier.model.token_file import save_rows
-from luthier.model.tokens import EncodedRows, RowEncoder, encode_rows, encoder_of
+from luthier.model.tokens import OVER_LENGTH, EncodedRows, RowEncoder, encode_rows, encoder_of
 from luthier.train.batches import BatchPlan
 from luthier.train.loop import Loop, Progress, Rows, Settings, Store
 from luthier.train.objective import SupervisedObjective, trained_tokens
 from luthier.train.optim import Schedule, make_optimizer
 from luthier.train.strategy import Single
+
+_SHOWN_REJECTS = 5
 
 
 def run(config: RunConfig, folder: RunFolder, location: ModelLocation, plan: Plan, events: EventLog, key: str) -> None:
@@ -38,10 +40,13 @@ def run(config: RunConfig, folder: RunFolder, location: ModelLocation, plan: Pla
     device.apply(plan)
     encoder = encoder_of(folder, location, config.tokenizer_config, config.token_settings())
     train, validation = _encode(folder, encoder, "train"), _encode(folder, encoder, "validation")
+    write_jsonl(folder.train_rejected, [reject.to_json() for encoded in (train, validation) for reject in encoded.rejects])
+    _refuse_many(config, train, folder)
     if not train.rows:
         reasons = ", ".join(f"{reason} ({count})" for reason, count in _reasons(train).items())
         raise DataError(Problem("no row is left to train on", where="datasets", found=reasons or "an empty data set"))
-    warnings = _warnings(config, train, validation)
+    positions = read_json(location.path / "config.json").get("max_position_embeddings") or 1 << 30
+    warnings = [*encoder.warnings(), *_warnings(config, train, validation, folder, positions)]
     for warning in warnings:
         events.warn(warning)
 
@@ -127,14 +132,33 @@ def _write_adapter(model: PeftModel, encoder: RowEncoder, target: Path, base_nam
     write_json(target / "generation_config.json", model.get_base_model().generation_config.to_diff_dict())
 
 
-def _warnings(config: RunConfig, train: EncodedRows, validation: EncodedRows) -> list[str]:
+def _refuse_many(config: RunConfig, train: EncodedRows, folder: RunFolder) -> None:
+    """`DataError` where more rows than `max_bad_rows` allows cannot be worded or hold nothing to train; long rows have their own rule."""
+    bad = [reject for reject in train.rejects if reject.reason != OVER_LENGTH]
+    rows = len(train.rows) + len(train.rejects)
+    if (allowed := allowed_bad_rows(config.max_bad_rows, rows)) < len(bad):
+        first = [
+            Problem(f"{reject.reason}: {reject.detail}", where=f"{reject.file}:{reject.line}" if reject.file else f"row {reject.id}")
+            for reject in bad[:_SHOWN_REJECTS]
+        ]
+        what = f"{len(bad)} of {rows} rows cannot be trained on; `max_bad_rows: {config.max_bad_rows:g}` allows {allowed}"
+        hint = f"mend the rows or the chat template; every one is listed in {folder.train_rejected}"
+        raise DataError([Problem(what, where="max_bad_rows", hint=hint), *first])
+
+
+def _warnings(config: RunConfig, train: EncodedRows, validation: EncodedRows, folder: RunFolder, positions: int) -> list[str]:
     """What the user should know before the first step."""
     found = []
     for name, encoded in (("train", train), ("validation", validation)):
         for reason, count in _reasons(encoded).items():
-            found.append(f"{count} rows of {name} are left out: {reason}")
+            found.append(f"{count} rows of {name} are left out: {reason}; each is in {folder.train_rejected.relative_to(folder.path)}")
         if last := encoded.counts.get("last_turn_only", 0):
             found.append(f"{last} rows of {name} are trained on their last turn alone: the chat template rewrites earlier turns")
+    if config.sequence_len > positions and any(len(row.ids) > positions for row in train.rows):
+        longest = max(len(row.ids) for row in train.rows)
+        found.append(
+            f"the longest row has {longest:,} tokens, and the base was made for {positions:,} positions (`max_position_embeddings`)"
+        )
     asked = [name for name in ("eval_strategy", "eval_steps", "evals_per_epoch") if getattr(config, name) not in (None, "no", 0)]
     if asked and not validation.rows:
         found.append(f"{asked[0]} is set, but there are no validation rows: nothing is evaluated during training")

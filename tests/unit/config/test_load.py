@@ -187,6 +187,19 @@ WRONG = [
     ('split: {validation: "0.7", test: "0.7"}\n', 5, "leaves no rows", ""),
     ("chat_template_jinja: no/such.jinja\n", 5, "cannot be read", "path of a file"),
     ("seed: !!int abc\n", 5, "no value of the type", ""),
+    ("sample_pakcing:\n", 5, "unknown key", "sample_packing"),
+    ("lora_target_modules: 4\n", 5, "wrong value", ""),
+    ("export: 5\n", 5, "wrong value", ""),
+    ("evaluate: {suites: 5}\n", 5, "wrong value", ""),
+    ("extends: 5\n", 5, "takes a file or a list of files", ""),
+    ("extends: none.yaml\n", 5, "does not exist", ""),
+    ("sdp_attention: -5\n", 5, "true or false is meant", ""),
+    ("seed: 99999999999999999999999\n", 5, "less than", ""),
+    ("lora_r: 999999999999\n", 5, "at most", ""),
+    ('output_dir: "a\\0b"\n', 5, "control character", ""),
+    ("chat_template: qwen3\n", 5, "not in this version yet", "tokenizer_default"),
+    ("clean: {secrets: redact}\n", 5, "not in this version yet", ""),
+    ("datasets: [{path: rosw.jsonl}]\n", 5, "not there", ""),
     ("split: !foo {test: 0.1}\n", 5, "is not allowed", "plain value"),
     ("eval_steps: 5\n", 5, "no rows are held out", "val_set_size"),
     ("cosine_min_lr_ratio: 0.1\nlr_scheduler: linear\n", 5, "acts only with", ""),
@@ -220,7 +233,7 @@ def test_a_mistake_is_answered_with_place_and_remedy(tmp_path: Path, text: str, 
 def test_all_problems_of_a_file_come_at_once(tmp_path: Path) -> None:
     text = "base_modle: x\nlora_r: -3\noptimizer: adamw_8bti\ndatasets:\n  - path: x\n    typ: alpaca\n"
     found = problems_of(tmp_path, text)
-    assert [problem.where.rsplit(":", 1)[-1] for problem in found if problem.where.count(":")] == ["1", "2", "3", "6"]
+    assert [problem.where.rsplit(":", 1)[-1] for problem in found if problem.where.count(":")] == ["1", "2", "3", "5", "6"]
     assert {"base_model", "learning_rate", "datasets[0].typ"} <= {word for problem in found for word in problem.what.split("`")}
 
 
@@ -281,7 +294,8 @@ def test_a_template_file_is_read_into_the_resolved_run(tmp_path: Path) -> None:
 
 def test_words_of_a_vocabulary_are_no_secrets(tmp_path: Path) -> None:
     found = problems_of(tmp_path, BASE + "special_tokens: {pad_token: '<|end|>'}\n")
-    assert ["secret" in problem.what for problem in found] == [False]
+    assert any("special_tokens" in problem.what for problem in found)
+    assert not any("secret" in problem.what for problem in found)
 
 
 @pytest.mark.parametrize("key", ["5", "datasets.x", "learning_rate.x", "datasets.7.path"])

@@ -22,8 +22,16 @@ IDLE = {
 def test_keys_that_act_on_other_kinds_of_path_are_named_with_their_line(tmp_path: Path, key: str) -> None:
     (tmp_path / "rows.jsonl").write_text("{}")
     (tmp_path / "run.yaml").write_text(f"{BASE}  - path: {tmp_path}/rows.jsonl\n    {key}\n")
-    problems = file_problems(load(tmp_path / "run.yaml"))
+    problems = file_problems(load(tmp_path / "run.yaml").document)
     assert [(problem.what, problem.where) for problem in problems] == [(IDLE[key], f"{tmp_path}/run.yaml:6")]
+
+
+def test_a_revision_of_a_local_base_is_idle(tmp_path: Path) -> None:
+    (tmp_path / "run.yaml").write_text(f"{BASE}  - path: {tmp_path}\nrevision_of_model: abc\n")
+    problems = file_problems(load(tmp_path / "run.yaml").document)
+    assert [(problem.what, problem.where) for problem in problems] == [
+        ("`revision_of_model` acts only on hub models", f"{tmp_path}/run.yaml:6")
+    ]
 
 
 def test_keys_that_act_pass(tmp_path: Path) -> None:
@@ -32,12 +40,12 @@ def test_keys_that_act_pass(tmp_path: Path) -> None:
         f"  - {{path: {tmp_path}, data_files: rows.jsonl, split: train}}\n  - {{path: owner/name, revision: v1, name: en, split: test}}\n"
     )
     (tmp_path / "run.yaml").write_text(BASE + entries)
-    assert file_problems(load(tmp_path / "run.yaml")) == []
+    assert file_problems(load(tmp_path / "run.yaml").document) == []
 
 
 def test_every_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text("{}")
     (tmp_path / "run.yaml").write_text(f"{BASE}  - path: {tmp_path}/row.jsonl\nevaluate: {{suites: [none.yaml]}}\n")
-    problems = file_problems(load(tmp_path / "run.yaml"))
+    problems = file_problems(load(tmp_path / "run.yaml").document)
     assert [problem.where for problem in problems] == [f"{tmp_path}/run.yaml:5", f"{tmp_path}/run.yaml:6"]
     assert f"did you mean `{tmp_path}/rows.jsonl`?" in problems[0].hint

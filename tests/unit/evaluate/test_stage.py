@@ -105,7 +105,7 @@ def test_every_candidate_is_asked_judged_and_compared(tmp_path: Path) -> None:
     assert scores["candidates"]["base"]["command_only_rate"]["value"] == 0.0
     assert list(scores["paired"]) == ["tuned - base", "tuned - base+parser", "tuned - base+shots"]
     paired = scores["paired"]["tuned - base"]["exact_match"]
-    assert paired == {"value": 1.0, "low": 1.0, "high": 1.0, "p": mcnemar(REQUESTS, 0), "count": REQUESTS}
+    assert paired == {"value": 1.0, "low": pytest.approx(0.025 ** (1 / 10)), "high": 1.0, "p": mcnemar(REQUESTS, 0), "count": REQUESTS}
     assert scores["paired"]["tuned - base+shots"]["exact_match"]["p"] == mcnemar(10, 0)
     generations = [Generation.from_json(row) for row in read_jsonl(folder.evaluate / "commands" / "generations.jsonl")]
     assert len(generations) == 4 * REQUESTS

@@ -80,8 +80,12 @@ def test_a_paired_score_reads_as_first_minus_second() -> None:
     score = paired_score([1, 1, 1, 0, 1, 1, 1, 1, 1, 0], [0, 0, 0, 0, 0, 0, 0, 0, 1, 1])
     assert (score.value, score.count, score.p) == (0.6, 10, mcnemar(7, 1))
     assert score.low < 0.6 < score.high
-    same = paired_score([1, 0], [1, 0])
-    assert (same.value, same.low, same.high, same.p) == (0.0, 0.0, 0.0, 1.0)
+    same = paired_score([1, 0] * 14, [1, 0] * 14)
+    assert (same.value, same.p) == (0.0, 1.0)
+    # 28 rows without a difference do not show that there is none: 0.975 = (1 - u)^28 has u = 0.1234 (Clopper and Pearson).
+    assert (same.low, same.high) == pytest.approx((-0.1234, 0.1234), abs=5e-5)
+    always = paired_score([1] * 28, [0] * 28)
+    assert (always.low, always.high) == (pytest.approx(0.8766, abs=5e-5), 1.0)
     with pytest.raises(ValueError):
         paired_score([1], [1, 0])
 

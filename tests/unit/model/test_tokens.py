@@ -297,3 +297,12 @@ def test_the_saved_template_carries_the_default_system_text(tmp_path):
     for messages in ((Message("user", "a"),), (Message("system", "own"), Message("user", "a"))):
         stock = saved.render(messages, add_generation_prompt=True, special_tokens=tokenizer.special_tokens)
         assert stock == encoder.text(messages)
+
+
+def test_what_is_probably_not_meant_is_told(tmp_path):
+    assert encoder_for(tmp_path / "own", "llama3").warnings() == []
+    strange = encoder_for(tmp_path / "strange", named("llama3"), bos=None, eos="<|im_end|>", special=("<|im_end|>", "<pad>")).warnings()
+    assert ["`<|eot_id|>`" in text for text in strange] == [True]
+    own = encoder_for(tmp_path / "own", "chatml")
+    mixed = RowEncoder(own.tokenizer, own.template, {"a": "{{ messages }}", "b": "{{ messages[0] }}"}, own.settings)
+    assert ["several ways (`a`, `b`)" in text for text in mixed.warnings()] == [True]

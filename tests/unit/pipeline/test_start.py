@@ -38,7 +38,7 @@ def test_the_template_is_a_run_file_with_rows(tmp_path: Path) -> None:
     started = from_template("commands", tmp_path / "my.yaml", force=False)
     assert [path.name for path in started.written] == ["my.yaml", "commands.jsonl"]
     loaded = load(tmp_path / "my.yaml")
-    assert file_problems(loaded) == []
+    assert file_problems(loaded.document) == []
     assert not loaded.warnings
 
 

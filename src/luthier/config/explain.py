@@ -1,0 +1,96 @@
+"""What is wrong with a value, in Luthier's words: pydantic's errors with their place in the file, what was found and what is meant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from luthier.config import names
+from luthier.config.yaml_file import Document, KeyPath
+from luthier.core.errors import Problem
+
+
+def problem_of(item: dict[str, Any], document: Document) -> Problem:
+    """A pydantic error in Luthier's words."""
+    # pydantic puts the tag of a union into the path; it is no key of the file.
+    path: KeyPath = tuple(part for part in item["loc"] if part not in ("name", "mapping") or (*item["loc"],)[-1:] == (part,))
+    while path and path not in document.places and path[:-1] in document.places and item["type"] not in ("missing", "extra_forbidden"):
+        path = path[:-1]
+    kind = item["type"]
+    where = document.place(path).text()
+    if kind == "extra_forbidden":
+        return names.unknown_key(path, document)
+    if kind == "missing":
+        return Problem(f"the key `{names.dotted(path)}` is missing", where=where or str(document.place(()).file), hint=_example(path))
+    found = str(item.get("input"))
+    context = item.get("ctx", {})
+    expected = context.get("expected", "") if kind == "literal_error" else ""
+    hint = ""
+    if kind == "literal_error":
+        known = re.findall(r"'([^']*)'", expected)
+        later = names.table("values").get(names.dotted(path, generic=True), {}).get("later", ())
+        if found in later:
+            return Problem(f"`{names.dotted(path)}: {found}` is not in this version yet", where=where, expected=expected)
+        best = names.nearest(found, known)
+        hint = f"did you mean `{best}`?" if best else ""
+    return Problem(
+        f"`{names.dotted(path)}` has a wrong value: {_in_words(item)}", where=where, found=found[:120], expected=expected, hint=hint
+    )
+
+
+_WORDS = {
+    "literal_error": "it is none of the known ones",
+    "int_parsing": "a whole number is meant",
+    "int_from_float": "a whole number is meant",
+    "int_type": "a whole number is meant",
+    "float_parsing": "a number is meant",
+    "float_type": "a number is meant",
+    "bool_parsing": "true or false is meant",
+    "bool_type": "true or false is meant",
+    "string_type": "text is meant",
+    "tuple_type": "a list is meant",
+    "dict_type": "keys and values are meant",
+    "model_type": "keys and values are meant",
+    "model_attributes_type": "keys and values are meant",
+    "finite_number": "a finite number is meant",
+}
+
+
+def _in_words(item: dict[str, Any]) -> str:
+    kind, context = item["type"], item.get("ctx", {})
+    if kind in _WORDS:
+        return _WORDS[kind]
+    if kind == "string_pattern_mismatch":
+        return (
+            "it holds a control character" if context["pattern"].startswith("^[^") else "letters, digits and . _ - are meant, nothing else"
+        )
+    for name, words in (("ge", "at least"), ("gt", "more than"), ("le", "at most"), ("lt", "less than")):
+        if name in context:
+            return f"it must be {words} {context[name]}"
+    return str(item["msg"]).removeprefix("Value error, ")
+
+
+def _example(path: KeyPath) -> str:
+    examples = {
+        "base_model": "base_model: starter",
+        "learning_rate": "learning_rate: 2e-4",
+        "adapter": "adapter: lora",
+        "path": "path: data/rows.jsonl",
+    }
+    example = examples.get(str(path[-1]) if path else "", "")
+    return f"write, for example, `{example}`" if example else ""
+
+
+def in_order(problems: Sequence[Problem]) -> list[Problem]:
+    """The problems by place, without repeats of one place and key: a rule and the schema may both complain about a missing adapter."""
+    kept: dict[tuple[str, str], Problem] = {}
+    for problem in problems:
+        keys = re.findall(r"`([^`]*)`", problem.what)
+        kept.setdefault((problem.where, keys[0] if keys else problem.what), problem)
+    return sorted(kept.values(), key=_by_place)
+
+
+def _by_place(problem: Problem) -> tuple[str, int]:
+    file, _, line = problem.where.rpartition(":")
+    return (file, int(line)) if line.isdigit() else (problem.where, 0)
