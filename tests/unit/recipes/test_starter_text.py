@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+import unicodedata
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -37,6 +38,11 @@ SAMPLE_DOCUMENTS = 20_000
 @cache
 def shipped_tokenizer() -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast.from_pretrained(STARTER)
+
+
+@cache
+def stock_tokenizer() -> PreTrainedTokenizerFast:
+    return AutoTokenizer.from_pretrained(STARTER)
 
 
 @pytest.fixture(name="tokenizer")
@@ -117,13 +123,14 @@ def test_packed_rows_hold_each_document_once_and_whole(tokenizer: PreTrainedToke
 
 @settings(max_examples=300, deadline=None)
 @given(st.text(alphabet=st.characters(exclude_categories=("Cs",)), max_size=80))
-def test_any_text_comes_back_as_it_was(piece: str) -> None:
+def test_any_text_comes_back_composed(piece: str) -> None:
+    """Qwen2's tokenizer composes accents (NFC) before anything else, and so does this one."""
     tokenizer = shipped_tokenizer()
-    assert tokenizer.decode(ids_of(tokenizer, piece)) == piece
+    assert tokenizer.decode(ids_of(tokenizer, piece)) == unicodedata.normalize("NFC", piece)
 
 
 def test_white_space_indentation_and_every_byte_come_back(tokenizer: PreTrainedTokenizerFast) -> None:
-    for piece in ["  two\n\n\tlines  ", "\r\n", "a  .  b ,c !", "é\u0301", "𝄞🎻", "".join(map(chr, range(256))), "<|im_start", " 's"]:
+    for piece in ["  two\n\n\tlines  ", "\r\n", "a  .  b ,c !", "𝄞🎻", "".join(map(chr, range(256))), "<|im_start", " 's"]:
         assert tokenizer.decode(ids_of(tokenizer, piece)) == piece
 
 
@@ -132,14 +139,39 @@ def test_a_name_is_the_same_tokens_wherever_it_stands(tokenizer: PreTrainedToken
     for _ in range(400):
         name = names.stem(random)
         alone = ids_of(tokenizer, name)
-        for before, after in [(" ", ".txt"), ("/", "/"), ("'", "'"), ("=", " "), ("--", "="), ("\n", "\n"), ("(", ")"), ("7", "7")]:
+        # A quote at the beginning of a line or after a letter is not among them: there Qwen2's splitting reads `'s` as a word's end.
+        for before, after in [
+            (" ", ".txt"),
+            ("/", "/"),
+            (" '", "'"),
+            ("='", "'"),
+            ("('", "'"),
+            ("=", " "),
+            ("--", "="),
+            ("\n", "\n"),
+            ("(", ")"),
+            ("7", "7"),
+        ]:
             around = ids_of(tokenizer, before + name + after)
             assert around == ids_of(tokenizer, before) + alone + ids_of(tokenizer, after), (before, name, after)
 
 
+@settings(max_examples=300, deadline=None)
+@given(st.text(alphabet=st.characters(exclude_categories=("Cs",)), max_size=80))
+def test_the_stock_loader_gives_the_same_tokens(piece: str) -> None:
+    # transformers 5 takes `Qwen2Tokenizer` for this model type, whatever the folder says: its splitting is the file's own.
+    assert stock_tokenizer()(piece)["input_ids"] == ids_of(shipped_tokenizer(), piece)
+
+
+@pytest.mark.parametrize(
+    "piece", ["a  b   c", "it's 'server'", "caf\u00e9 cafe\u0301", "\t\tx \n\n y", "12\u00bd \u0661", "for x in *; do echo  $x; done"]
+)
+def test_the_stock_loader_gives_the_same_tokens_on_odd_texts(piece: str) -> None:
+    assert stock_tokenizer()(piece)["input_ids"] == ids_of(shipped_tokenizer(), piece)
+
+
 def test_the_stock_loader_gives_the_same_tokens_on_the_quickstart(tokenizer: PreTrainedTokenizerFast) -> None:
-    # transformers 5 puts Qwen2's splitting over the file's own; on requests and commands the merges make the two agree.
-    stock = AutoTokenizer.from_pretrained(STARTER)
+    stock = stock_tokenizer()
     for line in (QUICKSTART / "train.jsonl").read_text(encoding="utf-8").splitlines():
         rendered = render(tokenizer, json.loads(line)["messages"])
         assert stock(rendered)["input_ids"] == ids_of(tokenizer, rendered), line
