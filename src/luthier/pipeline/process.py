@@ -6,9 +6,10 @@ import logging
 import os
 import warnings
 
-# GNU OpenMP's threads turn this often before they sleep. Its own 300,000 let two threads beside one busy process wait for each other
-# from time slice to time slice: training fell from 3,060 tokens a second to under 500 on two cores; with 5,000 it kept 1,500, and on a
-# quiet machine nothing is lost (at 1,000 a tenth was). Bytes do not depend on it.
+# GNU OpenMP's threads turn this often before they sleep, 300,000 times where nothing is said. Beside one busy process on two cores that let
+# two threads wait for each other from time slice to time slice: a training of many small products printed no line in 50 seconds (of 3,060
+# tokens a second); with 10,000 turns it kept 1,225, with fewer more, and on a quiet machine nothing was lost down to 5,000 (a tenth at
+# 1,000). Larger products hardly feel it. Bytes do not depend on it. See docs/log.md.
 SPIN_COUNT = 5_000
 
 
