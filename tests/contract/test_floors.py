@@ -136,6 +136,23 @@ def test_nothing_is_patched_or_executed(path: Path) -> None:
                 assert path.stem == "device", f"{path}:{node.lineno} assigns on {base.id}; torch's switches belong to model/device"
 
 
+# The front doors: whatever lies behind one takes a frozen section.
+FRONT_DOORS = {"data/stage.py", "data/show.py", "train/stage.py", "evaluate/stage.py", "export/stage.py"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_the_whole_configuration_stays_at_the_front_doors(path: Path) -> None:
+    if room_of(path) in ("config", "pipeline") or path.relative_to(SOURCE).as_posix() in FRONT_DOORS:
+        return
+    named = {
+        alias.name
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert "RunConfig" not in named, f"{path} sees the whole run file; hand it a section"
+
+
 def test_init_files_are_empty() -> None:
     for path in SOURCE.rglob("__init__.py"):
         if path.parent != SOURCE:

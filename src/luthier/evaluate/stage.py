@@ -69,7 +69,7 @@ def run(config: RunConfig, folder: RunFolder, open_generator: OpenGenerator, eve
 
 def _load_suites(config: RunConfig, folder: RunFolder, left_out: list[JsonObject], events: EventLog) -> list[Suite]:
     suites = []
-    for file in suite_files(config):
+    for file in suite_files(config.evaluate):
         suite = load_suite(file, folder)
         if isinstance(suite, str):
             left_out.append({"suite": file.name, "reason": suite})

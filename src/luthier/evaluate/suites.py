@@ -10,7 +10,7 @@ from typing import Any
 
 from luthier.config.names import nearest
 from luthier.config.rules import BUILT_IN_SUITES, LATER_SUITES
-from luthier.config.schema import RunConfig
+from luthier.config.schema import EvaluateSection
 from luthier.config.yaml_file import Document, read
 from luthier.core.errors import ConfigError, NotYetError, Problem, UserError
 from luthier.core.files import sha256_file, sha256_json
@@ -44,11 +44,11 @@ class Suite:
     skipped: Mapping[str, int] = field(default_factory=dict)
 
 
-def suite_files(config: RunConfig) -> list[SuiteFile]:
+def suite_files(section: EvaluateSection) -> list[SuiteFile]:
     """The suites that a run file asks for, in order; every problem of their entries and files in one `ConfigError`."""
     found: list[SuiteFile] = []
     problems: list[Problem] = []
-    for index, entry in enumerate(config.evaluate.suites):
+    for index, entry in enumerate(section.suites):
         where = f"evaluate.suites[{index}]"
         try:
             suite = _suite_file(entry, where)
@@ -67,15 +67,15 @@ def suite_files(config: RunConfig) -> list[SuiteFile]:
     return found
 
 
-def suite_inputs(config: RunConfig, folder: RunFolder) -> dict[str, str]:
+def suite_inputs(section: EvaluateSection, folder: RunFolder) -> dict[str, str]:
     """The hash of everything outside the run file that the questions come from: suite files, their rows, test and training rows."""
     inputs: dict[str, str] = {}
-    for entry, suite in zip(config.evaluate.suites, suite_files(config), strict=True):
+    for entry, suite in zip(section.suites, suite_files(section), strict=True):
         if suite.rows is None:
             inputs[f"suite {suite.name}"] = _hash_or_absent(folder.split("test"), folder)
         else:
             inputs[f"suite {suite.name}"] = sha256_json([sha256_file(Path(entry)), folder.hashes.sha256(suite.rows)])
-    if "base+shots" in config.evaluate.against:
+    if "base+shots" in section.against:
         inputs["shots"] = _hash_or_absent(folder.split("train"), folder)
     return inputs
 

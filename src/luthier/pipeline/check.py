@@ -13,7 +13,7 @@ def check(loaded: LoadedRun) -> None:
     """`ConfigError` with every problem of the files that the run file names; nothing where the run could start."""
     problems = file_problems(loaded.document)
     try:
-        for suite in suite_files(loaded.config):
+        for suite in suite_files(loaded.config.evaluate):
             if suite.rows is not None:
                 read_rows(suite.rows)
     except DataError as error:

@@ -109,7 +109,7 @@ def _model_inputs(loaded: LoadedRun, folder: RunFolder) -> dict[str, str]:
 def _evaluate_inputs(loaded: LoadedRun, folder: RunFolder) -> dict[str, str]:
     inputs = _model_inputs(loaded, folder)
     inputs[folder.templates.name] = folder.hashes.sha256(folder.templates) if folder.templates.is_file() else "absent"
-    return inputs | suite_inputs(loaded.config, folder)
+    return inputs | suite_inputs(loaded.config.evaluate, folder)
 
 
 def _card_inputs(loaded: LoadedRun, folder: RunFolder) -> dict[str, str]:

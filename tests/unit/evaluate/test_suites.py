@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from luthier.config.schema import EvaluateSection, RunConfig
+from luthier.config.schema import EvaluateSection
 from luthier.core.errors import ConfigError, DataError, NotYetError
 from luthier.core.files import write_jsonl
 from luthier.core.records import Example, Message, Origin
@@ -18,9 +18,8 @@ from luthier.evaluate.suites import load_suite, read_suite_file, suite_files, su
 ROW = {"request": "list files", "answer": "ls"}
 
 
-def config(*suites: str, **evaluate: object) -> RunConfig:
-    section = EvaluateSection(suites=suites, **evaluate)
-    return RunConfig(base_model="starter", adapter="lora", learning_rate=1e-3, evaluate=section)
+def config(*suites: str, **evaluate: object) -> EvaluateSection:
+    return EvaluateSection(suites=suites, **evaluate)
 
 
 def write_suite(folder: Path, text: str = "name: mine\nkind: commands\nrows: rows.jsonl\n", rows: object = (ROW,)) -> Path:
