@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from luthier.config import names
+from luthier.config.schema import RunConfig
 from luthier.config.yaml_file import Document, KeyPath
 from luthier.core.errors import Problem
 
@@ -27,11 +28,13 @@ def problem_of(item: dict[str, Any], document: Document) -> Problem:
     context = item.get("ctx", {})
     expected = context.get("expected", "") if kind == "literal_error" else ""
     hint = ""
+    later = names.table("values").get(names.dotted(path, generic=True), {}).get("later", ())
+    if found in later:
+        return Problem(f"`{names.dotted(path)}: {found}` is not in this version yet", where=where, expected=expected)
+    if kind == "bool_parsing" and "'auto'" in str(RunConfig.model_fields.get(str(path[0]), "")):
+        item = {**item, "type": "bool_or_auto"}
     if kind == "literal_error":
         known = re.findall(r"'([^']*)'", expected)
-        later = names.table("values").get(names.dotted(path, generic=True), {}).get("later", ())
-        if found in later:
-            return Problem(f"`{names.dotted(path)}: {found}` is not in this version yet", where=where, expected=expected)
         best = names.nearest(found, known)
         hint = f"did you mean `{best}`?" if best else ""
     return Problem(
@@ -48,6 +51,7 @@ _WORDS = {
     "float_type": "a number is meant",
     "bool_parsing": "true or false is meant",
     "bool_type": "true or false is meant",
+    "bool_or_auto": "true, false or auto is meant",
     "string_type": "text is meant",
     "tuple_type": "a list is meant",
     "dict_type": "keys and values are meant",

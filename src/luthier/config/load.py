@@ -198,6 +198,8 @@ def _set(document: Document, name: str, value: Any) -> None:
     parts: KeyPath = tuple(int(part) if part.isdigit() else part for part in re.sub(r"\[(\d+)\]", r".\1", name).split("."))
     if isinstance(parts[0], int):
         raise ConfigError(Problem("a key is a word", where="--set", found=name, hint="for example --set learning_rate=1e-4"))
+    if parts[0] == "extends":
+        raise ConfigError(Problem("`extends` joins files before anything is set", where="--set", hint="write it in a run file"))
     names.forget_target(document, parts)
     holder: Any = document.value
     for depth, part in enumerate(parts[:-1]):

@@ -187,6 +187,8 @@ WRONG = [
     ('split: {validation: "0.7", test: "0.7"}\n', 5, "leaves no rows", ""),
     ("chat_template_jinja: no/such.jinja\n", 5, "cannot be read", "path of a file"),
     ("seed: !!int abc\n", 5, "no value of the type", ""),
+    ("bf16: maybe\n", 5, "true, false or auto", ""),
+    ("gradient_checkpointing: offload\n", 5, "not in this version yet", ""),
     ("sample_pakcing:\n", 5, "unknown key", "sample_packing"),
     ("lora_target_modules: 4\n", 5, "wrong value", ""),
     ("export: 5\n", 5, "wrong value", ""),
@@ -298,7 +300,7 @@ def test_words_of_a_vocabulary_are_no_secrets(tmp_path: Path) -> None:
     assert not any("secret" in problem.what for problem in found)
 
 
-@pytest.mark.parametrize("key", ["5", "datasets.x", "learning_rate.x", "datasets.7.path"])
+@pytest.mark.parametrize("key", ["5", "datasets.x", "learning_rate.x", "datasets.7.path", "extends"])
 def test_a_setting_that_fits_nowhere_says_so(tmp_path: Path, key: str) -> None:
     found = problems_of(tmp_path, BASE, f"{key}=1")
     assert [problem.where for problem in found] == ["--set"]
