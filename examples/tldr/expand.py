@@ -43,4 +43,6 @@ def write(pages: Path, target: Path) -> int:
 if __name__ == "__main__":
     if len(sys.argv) != 3:
         sys.exit(__doc__)
+    if not Path(sys.argv[1]).is_file():
+        sys.exit(f"error: {sys.argv[1]}: there is no such file")
     print(f"{write(Path(sys.argv[1]), Path(sys.argv[2])):,} rows in {sys.argv[2]}")

@@ -29,6 +29,7 @@ def main() -> None:
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
     except click.ClickException as error:
+        _say_json(error.format_message(), error.exit_code)
         error.show()
         sys.exit(error.exit_code)
     except LuthierError as error:
@@ -50,9 +51,14 @@ def main() -> None:
         _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), EXIT_FAILED)
 
 
-def _fail(message: str, exit_code: int) -> None:
+def _say_json(message: str, exit_code: int) -> None:
+    """An error for programs, where the command line asks for JSON."""
     if "--json" in sys.argv[1:]:
         click.echo(json.dumps({"error": message, "exit_code": exit_code}))
+
+
+def _fail(message: str, exit_code: int) -> None:
+    _say_json(message, exit_code)
     click.secho("error: ", fg="red", bold=True, nl=False, err=True)
     click.echo(message, err=True)
     sys.exit(exit_code)
@@ -236,23 +242,25 @@ def ask(target: str, text: str, overrides: tuple[str, ...], as_json: bool, **opt
 
 
 @group.command()
-@click.option("--template", default="commands", show_default=True, metavar="NAME", help="What to start from: commands.")
+@click.option("--template", metavar="NAME", help="What to start from: commands, where nothing is said.")
 @click.option("--from", "source", metavar="FILE", help="Translate a run file of Axolotl.")
 @click.option("--output", default="run.yaml", show_default=True, metavar="FILE", help="Where to write the run file.")
 @click.option("--force", is_flag=True, help="Overwrite files that are there.")
 @_set_option
 @_json_option
-def init(template: str, source: str | None, output: str, force: bool, overrides: tuple[str, ...], as_json: bool) -> None:
+def init(template: str | None, source: str | None, output: str, force: bool, overrides: tuple[str, ...], as_json: bool) -> None:
     """Write a run file to start from."""
     from pathlib import Path
 
     from luthier.pipeline import start
 
+    if source and template:
+        raise click.UsageError("`--from` and `--template` exclude each other")
     target = Path(output)
     if source:
         started = start.from_axolotl(Path(source), target, force, overrides)
     else:
-        started = start.from_template(template, target, force, overrides)
+        started = start.from_template(template or "commands", target, force, overrides)
     if as_json:
         click.echo(json.dumps({"written": [str(path) for path in started.written], "notes": started.notes}))
         return

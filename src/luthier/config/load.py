@@ -82,7 +82,7 @@ def load(path: Path | str, overrides: Overrides = ()) -> LoadedRun:
 
 def load_text(text: str, path: Path, overrides: Overrides = ()) -> LoadedRun:
     """The same for a run file that is to be written to `path` and is not there yet."""
-    return _resolved(_read_merged(path, text, ()), path, text, overrides, None)
+    return _resolved(_read_merged(path, text, ()), path, text, overrides, None, is_written=False)
 
 
 def load_model(model: str, overrides: Overrides = ()) -> LoadedRun:
@@ -98,7 +98,7 @@ def load_model(model: str, overrides: Overrides = ()) -> LoadedRun:
     return _resolved(document, Path(model), "", (), None)
 
 
-def _resolved(document: Document, path: Path, text: str, overrides: Overrides, folder: Path | None) -> LoadedRun:
+def _resolved(document: Document, path: Path, text: str, overrides: Overrides, folder: Path | None, is_written: bool = True) -> LoadedRun:
     set_values(document, overrides)
     _apply_names(document)
     notes = document.notes + _imply(document)
@@ -109,7 +109,7 @@ def _resolved(document: Document, path: Path, text: str, overrides: Overrides, f
     problems += errors + rules.check_rules(document if config is None else _typed(document, config))
     if problems or config is None:
         # What is missing on the disk is told with the rest, and not after it.
-        problems += file_problems(document)
+        problems += file_problems(document) if is_written else []
         raise ConfigError(explain.in_order(problems))
     return LoadedRun(config, path, text, tuple(notes), tuple(_warnings(config)), document, folder)
 
@@ -136,7 +136,10 @@ def _read_merged(path: Path, text: str, seen: tuple[Path, ...]) -> Document:
             what = f"the file `{base}` that `extends` names does not exist"
             document.problems.append(Problem(what, where=place, hint=_neighbours(base_path)))
             continue
-        _merge(merged, _read_merged(base_path, yaml_file.read_text(base_path), (*seen, path.resolve())))
+        try:
+            _merge(merged, _read_merged(base_path, yaml_file.read_text(base_path), (*seen, path.resolve())))
+        except ConfigError as error:
+            document.problems += error.problems
     _merge(merged, document)
     merged.places[()] = Place(str(path))
     return merged
@@ -250,12 +253,12 @@ def _read_templates(document: Document) -> list[Problem]:
         if not isinstance(written, str) or not written or "\n" in written or "{" in written:
             continue
         try:
-            holder["chat_template_jinja"] = Path(written).read_text(encoding="utf-8")
-        except (OSError, ValueError) as error:
+            holder["chat_template_jinja"] = yaml_file.read_text(Path(written))
+        except ConfigError as error:
             where = document.place((*path, "chat_template_jinja")).text()
             hint = "write the template's text, or the path of a file from the working directory"
-            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-            problems.append(Problem(f"the chat template cannot be read: {reason}", where=where, found=written[:120], hint=hint))
+            what = f"the chat template cannot be read: {error.problems[0].what}"
+            problems.append(Problem(what, where=where, found=written[:120], hint=hint))
     return problems
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ _FILE_ENDING = re.compile(r"\.(?:jsonl?|csv|parquet|txt|yaml|yml|gz)$", re.IGNOR
 
 def is_hub_id(name: str) -> bool:
     """Whether `name` can be an id on a model or data hub: `owner/name`, no path, no file ending."""
-    return bool(_HUB_ID.match(name)) and not _FILE_ENDING.search(name) and not Path(name).exists()
+    return bool(_HUB_ID.match(name)) and not _FILE_ENDING.search(name) and not _is_there(name, Path.exists)
 
 
 def file_problems(document: Document) -> list[Problem]:
@@ -35,24 +35,35 @@ def file_problems(document: Document) -> list[Problem]:
     section = value.get("evaluate")
     suites = section.get("suites") if isinstance(section, dict) else None
     for index, suite in enumerate(suites if isinstance(suites, list) else []):
-        if isinstance(suite, str) and suite.endswith((".yaml", ".yml")) and not Path(suite).is_file():
+        if isinstance(suite, str) and suite.endswith((".yaml", ".yml")) and not _is_there(suite, Path.is_file):
             problems.append(_missing(document, ("evaluate", "suites", index), suite))
     return [problem for problem in problems if problem is not None]
 
 
 def _idle_revision(document: Document) -> Iterator[Problem]:
     base = document.value.get("base_model")
-    if document.value.get("revision_of_model") is not None and isinstance(base, str) and (base == STARTER or Path(base).is_dir()):
+    if document.value.get("revision_of_model") is not None and isinstance(base, str) and (base == STARTER or _is_there(base, Path.is_dir)):
         where = document.place(("revision_of_model",)).text()
         yield Problem("`revision_of_model` acts only on hub models", where=where, found=base, hint="leave it out")
+
+
+def _is_there(name: str, of: Callable[[Path], bool]) -> bool:
+    """Whether `of` says so of the path; False where the system knows no such path, as where a name is too long."""
+    try:
+        return of(Path(name))
+    except (OSError, ValueError):
+        return False
 
 
 def _entry_problems(document: Document, path: KeyPath, entry: dict[str, Any]) -> Iterator[Problem]:
     """A path that leads nowhere, or written keys that would be ignored because it is a local one."""
     source = entry["path"]
-    if not Path(source).exists():
+    if not _is_there(source, Path.exists):
         if not is_hub_id(source):
             yield _missing(document, (*path, "path"), source)
+        return
+    if not Path(source).is_file() and not Path(source).is_dir():
+        yield Problem("the path is neither a file nor a folder", where=document.place((*path, "path")).text(), found=source)
         return
     acts_on = {"name": "hub data sets", "revision": "hub data sets"}
     if not Path(source).is_dir():
@@ -69,7 +80,7 @@ def _entry_problems(document: Document, path: KeyPath, entry: dict[str, Any]) ->
 
 
 def _missing_model(document: Document, path: KeyPath, name: Any) -> Problem | None:
-    if not isinstance(name, str) or name == STARTER or Path(name).is_dir() or is_hub_id(name):
+    if not isinstance(name, str) or name == STARTER or _is_there(name, Path.is_dir) or is_hub_id(name):
         return None
     looks_like_path = name.startswith((".", "/", "~")) or name.count("/") > 1
     if not looks_like_path and nearest(name, [STARTER]) is None:
@@ -80,6 +91,7 @@ def _missing_model(document: Document, path: KeyPath, name: Any) -> Problem | No
 
 def _missing(document: Document, path: KeyPath, name: str) -> Problem:
     file = Path(name)
-    best = nearest(file.name, [other.name for other in file.parent.iterdir()]) if file.parent.is_dir() else None
+    others = [other.name for other in file.parent.iterdir() if other.name != file.name] if _is_there(str(file.parent), Path.is_dir) else []
+    best = nearest(file.name, others)
     hint = f"did you mean `{file.parent / best}`?" if best else f"paths start at the working directory, {Path.cwd()}"
-    return Problem(f"`{dotted(path)}` names a file that is not there", where=document.place(path).text(), found=name, hint=hint)
+    return Problem(f"`{dotted(path)}` names a file that is not there", where=document.place(path).text(), found=name[:200], hint=hint)

@@ -136,6 +136,8 @@ def _strategies(document: Document) -> Iterator[Problem]:
         for name in (f"{word}_steps", f"{word}s_per_epoch"):
             if document.value.get(name) and strategy not in (None, "steps"):
                 yield _problem(document, (name,), f"`{name}` acts only with `{word}_strategy: steps`", found=strategy)
+        if isinstance(steps, float) and steps > 1 and not steps.is_integer():
+            yield _problem(document, (f"{word}_steps",), f"`{word}_steps` is a share below 1 or a whole number of steps", found=steps)
         if strategy == "steps" and not steps and not document.value.get(f"{word}s_per_epoch"):
             yield _problem(
                 document, (f"{word}_strategy",), f"`{word}_strategy: steps` wants `{word}_steps`", hint=f"write `{word}_steps: 100`"
@@ -272,7 +274,10 @@ def _items(value: Any) -> list[Any]:
 
 
 def _exports(document: Document) -> Iterator[Problem]:
-    for index, target in enumerate(_items(document.value.get("export"))):
+    targets = _items(document.value.get("export"))
+    for index, target in enumerate(targets):
+        if target in targets[:index]:
+            yield _problem(document, ("export", index), f"`{target}` stands twice in `export`", hint="keep one")
         path = ("export", index)
         kind = str(target).split(":", maxsplit=1)[0]
         if kind in LATER_EXPORTS:

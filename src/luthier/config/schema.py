@@ -203,7 +203,9 @@ class RunConfig(Section):
     saves_per_epoch: Int | None = key(None, "none", "Checkpoints in one epoch.", ge=0)
     save_total_limit: Int = key(4, "none", "Checkpoints kept.", ge=1)
     # Luthier's own
-    run_name: str | None = key(None, "none", "Name of the run; the file's stem where it is not given.", pattern=r"^[A-Za-z0-9._-]+$")
+    run_name: str | None = key(
+        None, "none", "Name of the run; the file's stem where it is not given.", pattern=r"^[A-Za-z0-9._-]+$", max_length=200
+    )
     output_dir: str = key("runs", "none", "Folder that holds the run folders.", min_length=1, pattern=r"^[^\x00-\x1f]+$")
     deterministic: bool = key(False, "train", "Only algorithms that give equal bytes for equal input.")
     engine: Literal["luthier"] = key("luthier", "train", "Who trains.")

@@ -157,9 +157,13 @@ class _Builder:
 def read_text(path: Path) -> str:
     """The text of a YAML file; `ConfigError` where it is missing, too large or not UTF-8."""
     try:
+        if path.exists() and not path.is_file():  # A device or a pipe may never end.
+            raise ConfigError(Problem("this is no file", where=str(path), hint="check the path"))
         content = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(Problem(f"the file cannot be read: {error.strerror or error}", where=str(path), hint="check the path")) from error
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            Problem(f"the file cannot be read: {getattr(error, 'strerror', None) or error}", where=str(path), hint="check the path")
+        ) from error
     if len(content) > MAX_FILE_BYTES:
         raise ConfigError(Problem(f"the file has {len(content):,} bytes; a run file has at most {MAX_FILE_BYTES:,}", where=str(path)))
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,9 +30,16 @@ class ToolCall:
 
     @staticmethod
     def from_json(call: JsonObject) -> ToolCall:
-        """The call that `to_json` wrote."""
-        function = call["function"]
-        return ToolCall(function["name"], function["arguments"], call.get("id"))
+        """The call that `to_json` wrote, or one written flat or with its arguments as JSON text.
+
+        ValueError, KeyError, TypeError or AttributeError where it is no call.
+        """
+        function = call.get("function", call)
+        arguments = function["arguments"]
+        arguments = json.loads(arguments) if isinstance(arguments, str) else arguments
+        if not isinstance(arguments, dict) or not isinstance(function["name"], str):
+            raise TypeError("a call has a name and an object of arguments")
+        return ToolCall(function["name"], arguments, call.get("id"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -218,7 +218,9 @@ class RunFolder:
                 raise IntegrityError(f"{self.manifest_json}: written by another version of Luthier (format {row['format']})")
             return Manifest(row["run"], {name: StageRecord.from_json(record) for name, record in row["stages"].items()})
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise IntegrityError(f"{self.manifest_json}: not a manifest; the file was changed or cut") from error
+            raise IntegrityError(
+                f"{self.manifest_json}: not a manifest; the file was changed or cut. Delete it, and the stages run again"
+            ) from error
 
     def save_manifest(self, manifest: Manifest) -> None:
         """Writes the manifest."""

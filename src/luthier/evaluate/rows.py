@@ -144,7 +144,7 @@ def _messages(value: JsonObject) -> list[Message] | None:
             return None
         try:
             return [Message.from_json({**message, "content": message.get("content") or ""}) for message in messages]
-        except (KeyError, TypeError):  # A tool call that lacks its function or name.
+        except (KeyError, TypeError, ValueError, AttributeError):  # A tool call that is none.
             return None
     request, answer = value.get("request"), value.get("answer", "")
     if not isinstance(request, str) or not request.strip() or not isinstance(answer, str) or not ("answer" in value or "answers" in value):

@@ -70,11 +70,11 @@ def suite_files(section: EvaluateSection) -> list[SuiteFile]:
 def suite_inputs(section: EvaluateSection, folder: RunFolder) -> dict[str, str]:
     """The hash of everything outside the run file that the questions come from: suite files, their rows, test and training rows."""
     inputs: dict[str, str] = {}
-    for entry, suite in zip(section.suites, suite_files(section), strict=True):
+    for suite in suite_files(section):
         if suite.rows is None:
             inputs[f"suite {suite.name}"] = _hash_or_absent(folder.split("test"), folder)
         else:
-            inputs[f"suite {suite.name}"] = sha256_json([sha256_file(Path(entry)), folder.hashes.sha256(suite.rows)])
+            inputs[f"suite {suite.name}"] = sha256_json([suite.name, suite.kind, suite.limit, suite.seed, folder.hashes.sha256(suite.rows)])
     if "base+shots" in section.against:
         inputs["shots"] = _hash_or_absent(folder.split("train"), folder)
     return inputs
@@ -127,7 +127,7 @@ def read_suite_file(path: Path) -> SuiteFile:
         value = document.value.get(name)
         if value is not None and (type(value) is not int or value < least):
             problems.append(_wrong(document, name, f"a whole number of at least {least} is meant"))
-    if problems:
+    if any(not _is_text(document.value.get(name)) for name in ("name", "kind", "rows")):
         raise ConfigError(problems)
     suite = SuiteFile(
         name=document.value["name"],
@@ -136,7 +136,7 @@ def read_suite_file(path: Path) -> SuiteFile:
         limit=document.value.get("limit"),
         seed=document.value.get("seed") or 0,
     )
-    if problems := _content_problems(document, suite):
+    if problems := problems + _content_problems(document, suite):
         raise ConfigError(problems)
     return suite
 

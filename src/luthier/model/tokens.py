@@ -35,7 +35,7 @@ _TOKEN_AT_END = re.compile(r"<\|?[A-Za-z_]+\|?>$")
 
 @dataclass(frozen=True, slots=True)
 class EncodedRows:
-    """Rows that can be trained on, those that cannot, and counts: `rows`, `over_length`, `truncated`, `last_turn_only`."""
+    """Rows that can be trained on, those that cannot, and counts: `rows`, `over_length`, `truncated`, `last_turn_only`, `special_texts`."""
 
     rows: list[TokenRow]
     rejects: list[Reject]
@@ -167,8 +167,11 @@ class RowEncoder:
     def encode_all(self, examples: Iterable[Example], counts: Counter[str]) -> Iterator[tuple[Example, list[TokenRow] | Reject]]:
         """The same for many rows, each with its tokens; the tokenizer is called for many at once, which it spreads over its own threads.
 
-        Rows of which only the last turn is trained are counted as `last_turn_only`.
+        Rows of which only the last turn is trained are counted as `last_turn_only`, those whose own text holds a special token as
+        `special_texts`.
         """
+        texts = [re.escape(text) for text in self.tokenizer.special_texts]
+        special = re.compile("|".join(texts)) if texts else None
         source = iter(examples)
         while batch := list(islice(source, _BATCH_ROWS)):
             marked = [self.mark(example) for example in batch]
@@ -179,6 +182,7 @@ class RowEncoder:
                     yield example, item
                     continue
                 counts["last_turn_only"] += item.last_turn_only
+                counts["special_texts"] += special is not None and any(special.search(message.content) for message in example.messages)
                 yield example, self._rows_of(example, item, [next(encoded) for _ in item.pieces])
 
     def _encode_pieces(self, pieces: Sequence[Piece]) -> list[tuple[list[int], list[tuple[int, int]]]]:
@@ -240,7 +244,7 @@ def _reject(example: Example, reason: str, detail: str) -> Reject:
 def encode_rows(encoder: RowEncoder, examples: Iterable[Example]) -> EncodedRows:
     """All rows as tokens, under the run's `excess_length_strategy`; `DataError` for a long row where the strategy is `raise`."""
     result = EncodedRows([], [])
-    counts: Counter[str] = Counter(rows=0, over_length=0, truncated=0, last_turn_only=0)
+    counts: Counter[str] = Counter(rows=0, over_length=0, truncated=0, last_turn_only=0, special_texts=0)
     for example, rows in encoder.encode_all(examples, counts):
         if isinstance(rows, Reject):
             result.rejects.append(rows)

@@ -18,16 +18,23 @@ def plan_of(config: RunConfig, folder: RunFolder) -> Plan:
     from luthier.model.device import make_plan
 
     fresh = make_plan(config.precision_settings(), package_versions(PLANNED_PACKAGES))
-    if folder.plan_json.is_file():
-        saved = Plan.from_json(read_json(folder.plan_json))
-        if (saved.device, saved.device_name, saved.dtype) == (fresh.device, fresh.device_name, fresh.dtype):
-            return saved
-    return fresh
+    saved = _stored(folder)
+    if saved is None or (saved.device, saved.device_name, saved.dtype) != (fresh.device, fresh.device_name, fresh.dtype):
+        return fresh
+    return saved
+
+
+def _stored(folder: RunFolder) -> Plan | None:
+    """The plan in the folder; None where there is none that can be read, for it is made anew then."""
+    try:
+        return Plan.from_json(read_json(folder.plan_json))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
 
 
 def saved_plan(config: RunConfig, folder: RunFolder) -> Plan:
     """The same, written to the run folder where it is new: the record of the machine that made the results."""
     plan = plan_of(config, folder)
-    if not folder.plan_json.is_file() or read_json(folder.plan_json) != plan.to_json():
+    if _stored(folder) != plan:
         write_json(folder.plan_json, plan.to_json())
     return plan

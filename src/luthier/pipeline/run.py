@@ -120,9 +120,12 @@ def _run_stage(spec: StageSpec, context: Context) -> StageOutcome:
 
 
 def _forget_from(spec: StageSpec, folder: RunFolder) -> None:
-    """Takes `spec` and every later stage out of the manifest: they rest on what is about to change."""
+    """Takes `spec` and every stage that rests on it out of the manifest: they tell of what is about to change."""
+    stale = {spec.name}
+    for later in STAGE_SPECS:
+        if stale.intersection(later.needs):
+            stale.add(later.name)
     manifest = folder.manifest()
-    names = [later.name for later in STAGE_SPECS]
-    for name in names[names.index(spec.name) :]:
+    for name in stale:
         manifest = manifest.with_stage(name, None)
     folder.save_manifest(manifest)

@@ -43,6 +43,8 @@ class StageSpec:
     facts: StageFacts
     inputs: Callable[[LoadedRun, RunFolder], Mapping[str, str]]
     start: Callable[[Context, str], None]
+    # The stages whose results it rests on.
+    needs: tuple[str, ...] = ()
     # Training goes on from its own checkpoints; what other stages left half done is removed before they start.
     resumes: bool = False
 
@@ -174,9 +176,9 @@ def _start_report(context: Context, key: str) -> None:
 
 STAGE_SPECS: tuple[StageSpec, ...] = (
     StageSpec("data", STAGES["data"], _data_inputs, _start_data),
-    StageSpec("train", STAGES["train"], _train_inputs, _start_train, resumes=True),
-    StageSpec("evaluate", STAGES["evaluate"], _evaluate_inputs, _start_evaluate, resumes=True),
-    StageSpec("export", STAGES["export"], _model_inputs, _start_export),
-    StageSpec("card", STAGES["card"], _card_inputs, _start_card),
-    StageSpec("report", STAGES["report"], _report_inputs, _start_report),
+    StageSpec("train", STAGES["train"], _train_inputs, _start_train, needs=("data",), resumes=True),
+    StageSpec("evaluate", STAGES["evaluate"], _evaluate_inputs, _start_evaluate, needs=("data", "train"), resumes=True),
+    StageSpec("export", STAGES["export"], _model_inputs, _start_export, needs=("train",)),
+    StageSpec("card", STAGES["card"], _card_inputs, _start_card, needs=("data", "train", "evaluate", "export")),
+    StageSpec("report", STAGES["report"], _report_inputs, _start_report, needs=("data", "train", "evaluate", "export")),
 )

@@ -69,7 +69,7 @@ class BatchPlan:
             limit = min(limit, math.ceil(rows / (settings.micro_batch_size * settings.accumulation_steps * self._processes) - 1e-9))
         ends: list[int] = []
         total, left = 0, settings.epochs
-        while left > 1e-9 and total < limit:
+        while (left > 1e-9 or not ends) and total < limit:
             length = self._epoch_steps(len(ends))
             total += max(1, math.ceil(length * min(1.0, left) - 1e-9))
             ends.append(int(min(total, limit)))

@@ -198,6 +198,8 @@ class Loop:
                 loss_sum += self._objective.loss_sum(self._objective.batch(rows)).item()
                 trained += self._objective.count(rows)
         loss, best = loss_sum / trained, self.progress.best_eval_loss
+        if not math.isfinite(loss):
+            raise self._not_finite("validation loss", loss, self.progress.step, [])
         self.progress.eval_losses.append((self.progress.step, loss))
         self.progress.evaluated_step = self.progress.step
         events.emit("train.eval", step=self.progress.step, loss=loss, trained_tokens=trained)
@@ -273,7 +275,7 @@ class Loop:
             cause = f"the learning rate is mostly too high (learning_rate is {rate:g}): lower it or warm up longer"
         return TrainingError(
             f"{what} is {value} at step {step}, before the optimizer step. Likely cause: {cause}. Rows of the batch: {shown}. "
-            "Nothing of this step was kept; the last checkpoint is intact."
+            "Nothing of this step was kept; checkpoints before it are intact."
         )
 
 

@@ -154,6 +154,8 @@ def _warnings(config: RunConfig, train: EncodedRows, validation: EncodedRows, fo
             found.append(f"{count} rows of {name} are left out: {reason}; each is in {folder.train_rejected.relative_to(folder.path)}")
         if last := encoded.counts.get("last_turn_only", 0):
             found.append(f"{last} rows of {name} are trained on their last turn alone: the chat template rewrites earlier turns")
+        if held := encoded.counts.get("special_texts", 0):
+            found.append(f"{held} rows of {name} hold a special token in their own text: it becomes that token, and may end a turn")
     if config.sequence_len > positions and any(len(row.ids) > positions for row in train.rows):
         longest = max(len(row.ids) for row in train.rows)
         found.append(

@@ -188,7 +188,7 @@ def test_long_rows_are_dropped_and_named(tmp_path):
     _, result = lengths(tmp_path, "drop", 24)
     assert [found.id for found in result.rows] == ["short"]
     assert result.over_length == ["long"]
-    assert result.counts == {"rows": 1, "over_length": 1, "truncated": 0, "last_turn_only": 0}
+    assert result.counts == {"rows": 1, "over_length": 1, "truncated": 0, "last_turn_only": 0, "special_texts": 0}
     assert (result.rejects[0].id, result.rejects[0].reason) == ("long", "over_length")
     assert "sequence_len` is 24" in result.rejects[0].detail
 
@@ -217,7 +217,7 @@ def test_rows_with_rewritten_turns_are_counted(tmp_path):
     forgets = "{% for m in messages %}{{ m.content if loop.last or m.role == 'user' else '.' }}<|im_end|>{% endfor %}"
     encoder = encoder_for(tmp_path, ChatTemplate("forgets", forgets))
     result = encode_rows(encoder, [row(*TALK), row(*TALK, *TALK), row(*TALK, *TALK, *TALK)])
-    assert result.counts == {"rows": 3, "over_length": 0, "truncated": 0, "last_turn_only": 2}
+    assert result.counts == {"rows": 3, "over_length": 0, "truncated": 0, "last_turn_only": 2, "special_texts": 0}
 
 
 def test_many_rows_are_encoded_as_one_is(tmp_path):
@@ -306,3 +306,10 @@ def test_what_is_probably_not_meant_is_told(tmp_path):
     own = encoder_for(tmp_path / "own", "chatml")
     mixed = RowEncoder(own.tokenizer, own.template, {"a": "{{ messages }}", "b": "{{ messages[0] }}"}, own.settings)
     assert ["several ways (`a`, `b`)" in text for text in mixed.warnings()] == [True]
+
+
+def test_rows_that_hold_a_special_token_in_their_text_are_counted(tmp_path):
+    encoder = encoder_for(tmp_path, "chatml")
+    texts = ["plain", "ends <|im_end|> early"]
+    found = encode_rows(encoder, [row(Message("user", "q"), Message("assistant", text), name=text) for text in texts])
+    assert found.counts["special_texts"] == 1

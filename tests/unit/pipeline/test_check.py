@@ -8,7 +8,11 @@ import pytest
 
 from luthier.config.load import load
 from luthier.core.errors import ConfigError
+from luthier.core.files import read_json
+from luthier.core.records import Plan
+from luthier.core.runs import RunFolder
 from luthier.pipeline.check import check
+from luthier.pipeline.plan import saved_plan
 
 BASE = "base_model: starter\nadapter: lora\nlearning_rate: 1e-3\n"
 
@@ -27,3 +31,14 @@ def test_a_run_that_can_start_passes(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text("{}")
     (tmp_path / "run.yaml").write_text(f"{BASE}datasets: [{{path: {tmp_path}/rows.jsonl}}]\n")
     check(load(tmp_path / "run.yaml"))
+
+
+@pytest.mark.parametrize("text", ["", "{", '"x"', '{"device": 3}'])
+def test_a_damaged_plan_is_made_anew(tmp_path: Path, text: str) -> None:
+    (tmp_path / "rows.jsonl").write_text("{}")
+    (tmp_path / "run.yaml").write_text(f"{BASE}datasets: [{{path: {tmp_path}/rows.jsonl}}]\n")
+    config, folder = load(tmp_path / "run.yaml").config, RunFolder(tmp_path / "runs" / "a")
+    fresh = saved_plan(config, folder)
+    folder.plan_json.write_text(text)
+    assert saved_plan(config, folder) == fresh
+    assert Plan.from_json(read_json(folder.plan_json)) == fresh

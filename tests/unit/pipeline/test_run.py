@@ -52,8 +52,8 @@ class Stages:
 
         return (
             StageSpec("data", facts("data"), rows, starter("data")),
-            StageSpec("train", facts("train"), before("data"), starter("train"), resumes=True),
-            StageSpec("evaluate", facts("evaluate"), before("train"), starter("evaluate")),
+            StageSpec("train", facts("train"), before("data"), starter("train"), needs=("data",), resumes=True),
+            StageSpec("evaluate", facts("evaluate"), before("train"), starter("evaluate"), needs=("train",)),
         )
 
 
@@ -147,3 +147,18 @@ def test_the_run_folder_holds_what_ran(tmp_path: Path, stages: Stages) -> None:
     assert "luthier==" in folder.versions_lock.read_text()
     assert load(folder.resolved_yaml).config == run.config
     assert heard == ["stage.start", "stage.end"]
+
+
+def test_a_redone_stage_forgets_only_what_rests_on_it(tmp_path: Path, stages: Stages, monkeypatch: pytest.MonkeyPatch) -> None:
+    data, train, evaluate = stages.specs()
+
+    def export(context: Context, key: str) -> None:
+        write_text(context.folder.path / "export" / "out.txt", key)
+
+    apart = StageSpec("export", facts("export"), evaluate.inputs, export, needs=("train",))
+    monkeypatch.setattr(pipeline, "STAGE_SPECS", (data, train, evaluate, apart))
+    outcomes(loaded(tmp_path), "export")
+    write_text(loaded(tmp_path).folder / "evaluate" / "out.txt", "altered")
+    assert outcomes(loaded(tmp_path), "export") == ["kept", "kept", "done", "kept"]
+    write_text(loaded(tmp_path).folder / "train" / "out.txt", "altered")
+    assert outcomes(loaded(tmp_path), "export")[1:] == ["done", "done", "done"]

@@ -127,3 +127,9 @@ def test_rhythm(rhythm, expected):
 
 def test_once_in_one_epoch_is_its_end():
     assert Rhythm(None, None, 1).steps(Course(8, (8,)), 1.0) == {8}
+
+
+def test_the_smallest_share_of_an_epoch_is_one_step():
+    plan = BatchPlan([5] * 10, replace(BATCHES, epochs=1e-12))
+    assert plan.course.steps == 1
+    assert len(list(plan.steps())) == 1

@@ -173,3 +173,11 @@ def test_rows_whose_first_token_alone_is_trained_carry_no_loss(tmp_path):
     row = TokenRow("only-first", np.array([5, 6, 7], dtype=np.int32), np.array([True, False, False]))
     loop = make_loop(adapted(by_rows(qwen())), [row, *rows(3)])
     assert np.isfinite(of(run(tmp_path, loop), "train.step")[0]["loss"])
+
+
+def test_a_validation_loss_that_is_not_finite_stops_the_run(tmp_path):
+    loop = make_loop(adapted(by_rows(qwen())), rows(8), rows(4), max_steps=1)
+    real = loop._objective.loss_sum
+    loop._objective.loss_sum = lambda batch: real(batch) if torch.is_grad_enabled() else real(batch) * float("nan")
+    with pytest.raises(TrainingError, match="validation loss is nan"):
+        run(tmp_path, loop)
