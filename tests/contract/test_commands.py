@@ -61,3 +61,19 @@ def test_schema_is_a_json_schema() -> None:
     assert {"base_model", "extends", "per_device_train_batch_size", "lora"} <= schema["properties"].keys()
     assert "required" not in schema, "a file that another one extends may lack any key"
     assert schema["properties"]["sequence_len"]["description"]
+
+
+@pytest.mark.parametrize(
+    "words", [("check", "--json"), ("check", "none.yaml", "--json"), ("nosuch", "--json"), ("ask", "starter", "--json")]
+)
+def test_errors_are_json_too_where_it_is_asked_for(words: tuple[str, ...]) -> None:
+    done = run(*words)
+    assert done.returncode == 2
+    assert json.loads(done.stdout).keys() == {"error", "exit_code"}
+    assert "Traceback" not in done.stderr
+
+
+def test_a_revision_of_a_model_without_one_is_refused() -> None:
+    done = run("ask", "starter", "hi", "--set", "revision_of_model=abc")
+    assert done.returncode == 2
+    assert "acts only on hub models" in done.stderr

@@ -166,6 +166,16 @@ def test_the_merged_folder_names_its_end_and_no_place_on_this_machine(tmp_path: 
     assert not any("lora" in name for name in _load(tmp_path / "merged").state_dict())
 
 
+def test_with_little_memory_weights_are_held_in_bfloat16_too(tmp_path: Path) -> None:
+    """The adapter is float32 then and the base is not: base plus adapter is rounded where `peft` rounds it."""
+    base = _base(tmp_path / "base", tied=True)
+    adapter = _adapter(base, tmp_path / "adapter")
+    plan = Plan(device="cpu", device_name="", dtype="bfloat16", threads=1, memory_bytes=1)
+    result = merge(base, adapter, tmp_path / "merged", _settings(), plan, ROWS, TAIL)
+    assert result["check_dtype"] == "bfloat16"
+    assert result["equal_weights"] == result["adapted_weights"] > 0
+
+
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_one_weight_that_was_left_out_is_refused(tmp_path: Path, dtype: str) -> None:
     """In bfloat16 the logits alone would let it pass."""

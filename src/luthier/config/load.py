@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from luthier.config import explain, names, rules, yaml_file
-from luthier.config.paths import file_problems
+from luthier.config.paths import file_problems, idle_revision
 from luthier.config.schema import RunConfig
 from luthier.config.yaml_file import Document, KeyPath, Place
 from luthier.core.errors import ConfigError, Problem
@@ -93,6 +93,8 @@ def load_model(model: str, overrides: Overrides = ()) -> LoadedRun:
     if idle:
         known = ", ".join(ASKING_KEYS)
         raise ConfigError([Problem(f"`{name}` changes nothing in how a model is asked", "--set", hint=f"known: {known}") for name in idle])
+    if problems := list(idle_revision(document)):
+        raise ConfigError(problems)
     # Wanted by the schema, and read by nothing that asks.
     document.value |= {"adapter": "lora", "learning_rate": 1.0}
     return _resolved(document, Path(model), "", (), None)

@@ -26,7 +26,7 @@ def file_problems(document: Document) -> list[Problem]:
     value = document.value
     problems = [_missing_model(document, ("base_model",), value.get("base_model"))]
     problems.append(_missing_model(document, ("tokenizer_config",), value.get("tokenizer_config")))
-    problems += _idle_revision(document)
+    problems += idle_revision(document)
     for name in ("datasets", "test_datasets"):
         entries = value.get(name)
         for index, entry in enumerate(entries if isinstance(entries, list) else []):
@@ -40,7 +40,8 @@ def file_problems(document: Document) -> list[Problem]:
     return [problem for problem in problems if problem is not None]
 
 
-def _idle_revision(document: Document) -> Iterator[Problem]:
+def idle_revision(document: Document) -> Iterator[Problem]:
+    """`revision_of_model` beside a base that is no hub's."""
     base = document.value.get("base_model")
     if document.value.get("revision_of_model") is not None and isinstance(base, str) and (base == STARTER or _is_there(base, Path.is_dir)):
         where = document.place(("revision_of_model",)).text()

@@ -55,15 +55,10 @@ def bootstrap_mean(values: Sequence[float], groups: Sequence[str] = ()) -> tuple
 
     Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), chapters 8 and 13; rows of one group are drawn together, for they
     are not independent (Field and Welsh, JRSS B 69 (2007), 369). Without `groups`, or where a row's group is empty, a row is its own.
-    Where all values are equal the bound of Clopper and Pearson (Biometrika 26 (1934), 404) for an event that no group showed stands in.
     """
     if not len(values):
         return 0.0, 0.0
     groups_of_values = _groups_of(values, groups)
-    if min(values) == max(values):
-        # No resample differs: what can be said is that fewer than this share of groups, drawn from the same source, would.
-        unseen = 1 - 0.025 ** (1 / len(groups_of_values))
-        return values[0] - unseen, values[0] + unseen
     # Groups with equal sum and size are alike, so how often each kind is drawn is multinomial: the same law, without a draw per row.
     kinds, counts = np.unique(groups_of_values, axis=0, return_counts=True)
     number = int(counts.sum())
@@ -97,11 +92,14 @@ def rate_score(values: Sequence[float]) -> Score:
 def paired_score(first: Sequence[float], second: Sequence[float], groups: Sequence[str] = ()) -> Score:
     """The mean of `first - second`, row by row, with its bootstrap interval and McNemar's p over 0/1 values.
 
-    The interval minds the groups; the p-value takes rows as independent.
+    The interval minds the groups; the p-value takes rows as independent. Where all differences are equal no resample differs either: then
+    the bound of Clopper and Pearson (Biometrika 26 (1934), 404) stands in, for the share of groups that show what none of these did.
     """
     differences = [one - other for one, other in zip(first, second, strict=True)]
     count = len(differences)
     low, high = bootstrap_mean(differences, groups)
-    low, high = max(-1.0, low), min(1.0, high)
+    if count and min(differences) == max(differences):
+        unseen = 1 - 0.025 ** (1 / len(_groups_of(differences, groups)))
+        low, high = max(-1.0, differences[0] - unseen), min(1.0, differences[0] + unseen)
     p = mcnemar(sum(value > 0 for value in differences), sum(value < 0 for value in differences))
     return Score(math.fsum(differences) / count if count else 0.0, low, high, count, p)

@@ -67,6 +67,24 @@ def suite_files(section: EvaluateSection) -> list[SuiteFile]:
     return found
 
 
+def suite_problems(section: EvaluateSection) -> list[Problem]:
+    """What is wrong with the suites of a run file, their own files and their rows; one that is wrong does not hide another."""
+    problems: list[Problem] = []
+    for index, entry in enumerate(section.suites):
+        try:
+            suite = _suite_file(entry, f"evaluate.suites[{index}]")
+            if suite.rows is not None:
+                read_rows(suite.rows)
+        except UserError as error:
+            problems += error.problems
+    if not problems:
+        try:
+            suite_files(section)
+        except ConfigError as error:
+            problems += error.problems
+    return problems
+
+
 def suite_inputs(section: EvaluateSection, folder: RunFolder) -> dict[str, str]:
     """The hash of everything outside the run file that the questions come from: suite files, their rows, test and training rows."""
     inputs: dict[str, str] = {}

@@ -147,7 +147,7 @@ def merged_digests(model: PeftModel, dtype: torch.dtype) -> dict[str, str]:
         if isinstance(layer, LoraLayer):
             weight = layer.get_base_layer().weight.data.clone()
             for adapter in layer.active_adapters:
-                weight += layer.get_delta_weight(adapter)
+                weight += layer.get_delta_weight(adapter).to(weight.dtype)
             found[f"{name}.weight"] = _digest(weight.to(dtype))
     return found
 

@@ -104,7 +104,8 @@ def _merged(work: _Work, tail: Tail) -> JsonObject:
             f"the adapter changes the logits by {result['adapter_effect']['mean']:.3g} in the mean, rounding merged weights to bfloat16 "
             f"changes them by {result['mean']:.3g}: use the adapter itself, or train longer"
         )
-    work.events.note(f"merged model checked over {result['rows']} rows in {monotonic_seconds() - started:.1f} s")
+    equal = f"{result['equal_weights']} of {result['adapted_weights']} adapted weights are base plus adapter byte for byte"
+    work.events.note(f"merged model: {equal}; logits checked over {result['rows']} rows, in {monotonic_seconds() - started:.1f} s")
     return {"path": "merged", **result}
 
 

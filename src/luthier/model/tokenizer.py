@@ -57,7 +57,10 @@ class TextTokenizer:
         more = read_json(folder / "special_tokens_map.json") if (folder / "special_tokens_map.json").is_file() else {}
         try:
             rust = RustTokenizer.from_file(str(file))
-        except Exception as error:  # The Rust side raises plain `Exception` for every malformed file.
+        except Exception as error:
+            # The Rust side raises plain `Exception` for every malformed file; a kind of its own is not the file's fault.
+            if type(error) is not Exception:
+                raise
             raise ModelError(Problem("the tokenizer cannot be read", where=str(file), found=str(error)[:200])) from error
         rust.no_truncation()
         rust.no_padding()

@@ -8,13 +8,13 @@ import warnings
 
 # GNU OpenMP's threads turn this often before they sleep, 300,000 times where nothing is said. Beside one busy process on two cores that let
 # two threads wait for each other from time slice to time slice: a training of many small products printed no line in 50 seconds (of 3,060
-# tokens a second); with 10,000 turns it kept 1,225, with fewer more, and on a quiet machine nothing was lost down to 5,000 (a tenth at
-# 1,000). Larger products hardly feel it. Bytes do not depend on it. See docs/log.md.
+# tokens a second); with 10,000 turns it kept 1,225. On a quiet machine nothing was lost with 5,000, a tenth with
+# 1,000. Larger products hardly feel it. Bytes do not depend on it. See docs/log.md.
 SPIN_COUNT = 5_000
 
 
 def settle() -> None:
-    """Sets both, where nothing is set already; without effect on a process that has imported torch."""
+    """Settles both; a way of waiting that the environment names is kept. Threads of a process that has imported torch wait as before."""
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", str(SPIN_COUNT))
     # On a processor with AVX-512 bf16 it tells of an optional kernel that Luthier does not use.

@@ -9,7 +9,6 @@ from luthier.core.events import read_events
 from luthier.core.files import read_jsonl
 from luthier.core.records import JsonObject, JsonValue
 from luthier.core.runs import RunFolder, StageRecord, summary_or_none
-from luthier.core.stages import STAGES
 
 # The stages that a report is about; the report itself is not among them, so that writing it again changes nothing.
 REPORTED_STAGES = ("data", "train", "evaluate", "export")
@@ -105,17 +104,16 @@ def _unique(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def _messages(events: Iterable[JsonObject]) -> list[str]:
-    """The warnings of the stages as they last ran: a stage that begins anew takes back its own and those of what rests on it."""
-    order = tuple(STAGES)
-    told: list[tuple[int, str]] = []
-    now = -1
+    """The warnings of the stages as they last ran: a stage that begins anew, or is taken from another run, takes back its own."""
+    told: dict[str, list[str]] = {}
+    now = ""
     for event in events:
-        if event["event"] == "stage.start" and event["stage"] in order:
-            now = order.index(event["stage"])
-            told = [(stage, text) for stage, text in told if stage < now]
+        if event["event"] == "stage.start" or (event["event"] == "stage.skip" and event.get("reason") == "taken"):
+            now = str(event["stage"])
+            told.pop(now, None)
         elif event["event"] == "warning":
-            told.append((now, str(event.get("message", ""))))
-    return [text for _, text in told]
+            told.setdefault(now, []).append(str(event.get("message", "")))
+    return [text for texts in told.values() for text in texts]
 
 
 def _curves(events: Iterable[JsonObject]) -> Curves:

@@ -73,18 +73,20 @@ def run(config: RunConfig, folder: RunFolder, location: ModelLocation, plan: Pla
         "warnings": warnings,
     }
     write_json(folder.train_summary, summary)
-    write_jsonl(folder.curve, curve(read_events(folder.events_jsonl), key))
+    write_jsonl(folder.curve, curve(read_events(folder.events_jsonl)))
     events.emit("train.end", **{name: summary[name] for name in ("steps", "final_loss", "final_eval_loss", "seconds", "tokens_per_second")})
 
 
-def curve(events: Sequence[JsonObject], key: str) -> list[JsonObject]:
-    """The steps and evaluations of the training `key` among `events`, in order.
+def curve(events: Sequence[JsonObject]) -> list[JsonObject]:
+    """The steps and evaluations of the last training among `events`, in order.
 
     A step that was repeated after a resumption is there once, as it was last; an earlier training in the same folder is left out.
     """
     kept: dict[tuple[str, int], JsonObject] = {}
+    key = None
     for event in events:
         if event["event"] == "stage.start" and event["stage"] == "train" and event.get("key") != key:
+            key = event.get("key")
             kept.clear()
         if event["event"] in ("train.step", "train.eval"):
             kept[event["event"], event["step"]] = event

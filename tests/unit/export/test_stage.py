@@ -184,7 +184,7 @@ def test_a_target_of_a_later_version_is_refused(trained: tuple[RunFolder, ModelL
 def test_bfloat16_rounding_that_drowns_the_adapter_is_told(
     trained: tuple[RunFolder, ModelLocation], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    result = {"dtype": "bfloat16", "mean": 0.02, "adapter_effect": {"mean": 0.01}, "rows": 8}
+    result = {"dtype": "bfloat16", "mean": 0.02, "adapter_effect": {"mean": 0.01}, "rows": 8, "equal_weights": 1, "adapted_weights": 1}
     monkeypatch.setattr(stage, "merge", lambda *_: (tmp_path / "t" / "merged").mkdir(parents=True) or result)
     heard: list[str] = []
     log = EventLog(None, (lambda event: heard.append(event.get("message", "")),))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from luthier.config.load import LoadedRun, load
-from luthier.core.errors import ConfigError, LuthierError
+from luthier.core.errors import ConfigError, LuthierError, UserError
 from luthier.core.files import write_text
 from luthier.core.runs import RunFolder
 from luthier.core.stages import StageFacts
@@ -162,3 +162,26 @@ def test_a_redone_stage_forgets_only_what_rests_on_it(tmp_path: Path, stages: St
     assert outcomes(loaded(tmp_path), "export") == ["kept", "kept", "done", "kept"]
     write_text(loaded(tmp_path).folder / "train" / "out.txt", "altered")
     assert outcomes(loaded(tmp_path), "export")[1:] == ["done", "done", "done"]
+
+
+def test_a_run_that_does_nothing_leaves_the_versions_as_they_were(tmp_path: Path, stages: Stages) -> None:
+    outcomes(loaded(tmp_path))
+    lock = RunFolder(loaded(tmp_path).folder).versions_lock
+    lock.write_text("made by these")
+    outcomes(loaded(tmp_path))
+    assert lock.read_text() == "made by these"
+    write_text(loaded(tmp_path).folder / "evaluate" / "out.txt", "altered")
+    outcomes(loaded(tmp_path))
+    assert "luthier==" in lock.read_text()
+
+
+@pytest.mark.parametrize("manifest", ["{}", "garbage", '{"format": 99, "stages": {}}', "[]"])
+def test_a_broken_sibling_stops_nobody(tmp_path: Path, stages: Stages, manifest: str) -> None:
+    write_text(tmp_path / "runs" / "broken-00000000" / "manifest.json", manifest)
+    assert outcomes(loaded(tmp_path)) == ["done", "done", "done"]
+
+
+def test_a_folder_that_cannot_be_made_is_the_users_to_mend(tmp_path: Path, stages: Stages) -> None:
+    (tmp_path / "runs").write_text("a file")
+    with pytest.raises(UserError, match="output_dir"):
+        outcomes(loaded(tmp_path))

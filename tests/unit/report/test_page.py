@@ -218,7 +218,12 @@ def test_warnings_are_those_of_the_last_time(write_run: Write, tmp_path: Path, e
     before = folder.events_jsonl.read_text()
     told = [{"time": "t", "event": "stage.start", "stage": "data"}, {"time": "t", "event": "warning", "message": "of the data now"}]
     folder.events_jsonl.write_text(before + "".join(json.dumps(row) + "\n" for row in told))
-    assert read_run(folder).warnings[:1] == ("of the data now",)
+    # The training stood: only what began anew takes its warnings back.
+    assert read_run(folder).warnings == ("4 rows of train are left out: over_length", "of the data now")
+    again = [{"time": "t", "event": "stage.start", "stage": "train"}, {"time": "t", "event": "warning", "message": "of the training now"}]
+    folder.events_jsonl.write_text(folder.events_jsonl.read_text() + "".join(json.dumps(row) + "\n" for row in again))
+    # What follows stands in the training's own summary.
+    assert read_run(folder).warnings[:2] == ("of the data now", "of the training now")
 
 
 def test_markdown_is_escaped() -> None:

@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from luthier.config.schema import RunConfig
 from luthier.core.errors import DataError
 from luthier.core.events import EventLog
-from luthier.core.files import read_json, sha256_file
+from luthier.core.files import read_json, read_jsonl, sha256_file
 from luthier.core.records import Message
 from luthier.core.runs import RunFolder
 from luthier.model.locate import locate
@@ -140,3 +140,37 @@ def test_rows_are_those_of_the_template(done):
     assert tokenizer.decode(row.ids) == "<|im_start|>user\nprint 0<|im_end|>\n<|im_start|>assistant\necho 0<|im_end|>\n"
     assert tokenizer.decode(row.ids[row.trained]) == "echo 0<|im_end|>"
     assert Message("user", "print 0").content in tokenizer.decode(row.ids)
+
+
+def test_the_curve_is_that_of_this_training_alone():
+    def event(name, step=0, **fields):
+        return {"event": name, "step": step, **fields}
+
+    starts = [{"event": "stage.start", "stage": "train", "key": key} for key in ("old", "new", "new")]
+    events = [
+        starts[0], event("train.step", 1, loss=9.0), event("train.step", 2, loss=9.0),
+        starts[1], event("train.eval", 0, loss=3.0), event("train.step", 1, loss=2.0), event("note"),
+        starts[2], event("train.step", 1, loss=2.5), event("train.eval", 1, loss=2.0),
+    ]  # fmt: skip
+    found = [(row["event"], row["step"], row["loss"]) for row in stage.curve(events)]
+    assert found == [("train.eval", 0, 3.0), ("train.step", 1, 2.5), ("train.eval", 1, 2.0)]
+
+
+def test_rows_that_cannot_be_worded_are_listed_and_limited(base, tmp_path):
+    refuses = (
+        "{% for m in messages %}{% if 'row 1' in m.content %}{{ raise_exception('no') }}{% endif %}{{ m.content }}<|im_end|>{% endfor %}"
+    )
+    folder = RunFolder(tmp_path / "run")
+    write_rows(folder, 40)
+    first = next(read_jsonl(folder.split("train")))["messages"][0]["content"]
+    template = refuses.replace("row 1", first)
+    own = {"chat_template": "jinja", "chat_template_jinja": template}
+    with pytest.raises(DataError, match=r"rows cannot be trained on; `max_bad_rows: 0.01` allows 0") as raised:
+        run(folder.path, base, max_bad_rows=0.01, **own)
+    assert "template_refused" in str(raised.value)
+    _, events = run(folder.path, base, max_bad_rows=0.5, **own)
+    listed = list(read_jsonl(folder.train_rejected))
+    assert listed
+    assert {row["reason"] for row in listed} == {"template_refused"}
+    told = [event["message"] for event in events if event["event"] == "warning"]
+    assert any("left out: template_refused; each is in train/rejected.jsonl" in text for text in told)
