@@ -120,3 +120,9 @@ def test_a_finished_run_is_shown(run: tuple[RunConfig, RunFolder]) -> None:
     coloured = shown(run, 9, force_terminal=True, color_system="standard")
     assert "\x1b[1;32m" in coloured
     assert coloured.count("tokens are trained") == 5
+
+
+def test_control_characters_do_not_reach_the_terminal() -> None:
+    text = printed(example(Message("user", "a\x1b[31mb"), Message("assistant", "c\x07d\x7f")), encoder())
+    assert not {"\x1b", "\x07", "\x7f"} & set(text)
+    assert {"\u241b", "\u2407", "\u2421"} <= set(text)

@@ -287,3 +287,12 @@ def test_hub_rows_carry_commit_and_license(write: Any, monkeypatch: pytest.Monke
     }
     source = read_json(result.folder.provenance)["sources"][0]
     assert (source["sha256"], source["commit"], source["license"], source["rows"]) == ("commit:c0ffee", "c0ffee", "mit", 2)
+
+
+def test_every_source_without_a_usable_row_is_named(write: Any) -> None:
+    with pytest.raises(DataError) as raised:
+        Result(write("a.jsonl", b"{\n"), write("b.jsonl", pairs(3)), write("c.jsonl", b"{\n"), max_bad_rows=0.9)
+    assert [problem.where for problem in raised.value.problems if problem.where.startswith("datasets")] == [
+        "datasets[0].path",
+        "datasets[2].path",
+    ]

@@ -230,3 +230,11 @@ def test_markdown_is_escaped() -> None:
     assert markdown_text("a|b\n<script> *x* `y` [z](w)") == "a\\|b \\<script\\> \\*x\\* \\`y\\` \\[z\\](w)"
     assert markdown_fenced("x") == "```\nx\n```"
     assert markdown_fenced("```bash\nls\n```") == "````\n```bash\nls\n```\n````"
+
+
+def test_control_characters_of_rows_stay_out_of_the_pages(write_run: Write, tmp_path: Path, events: EventLog) -> None:
+    folder = write_run(tmp_path / "run")
+    folder.resolved_yaml.write_text("name: a\x00b\x1b[31mc\n")
+    for page_text in _report(folder, events):
+        assert not {"\x00", "\x1b"} & set(page_text)
+        assert "a\ufffdb" in page_text

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from dataclasses import replace
 
@@ -181,3 +182,11 @@ def test_a_validation_loss_that_is_not_finite_stops_the_run(tmp_path):
     loop._objective.loss_sum = lambda batch: real(batch) if torch.is_grad_enabled() else real(batch) * float("nan")
     with pytest.raises(TrainingError, match="validation loss is nan"):
         run(tmp_path, loop)
+
+
+def test_a_rehearsal_that_was_killed_does_not_stop_the_next(tmp_path):
+    run(tmp_path / "a", make_loop(adapted(by_rows(qwen())), rows(30), epochs=3.0, save_strategy="steps", save_steps=2))
+    stale = list_checkpoints(tmp_path / "a" / "checkpoints")[-1]
+    shutil.copytree(stale, tmp_path / "b" / "checkpoints" / ".rehearsal" / stale.name)
+    seen = run(tmp_path / "b", make_loop(adapted(by_rows(qwen())), rows(30), epochs=3.0, save_strategy="steps", save_steps=2))
+    assert of(seen, "train.checkpoint")
