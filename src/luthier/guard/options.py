@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from luthier.guard.words import Part, Word, literal_text
+from luthier.guard.words import Part, Word, is_one_word, literal_text
 
 TABLE = Path(__file__).with_name("options.toml")
 
@@ -103,34 +103,34 @@ def _arguments(words: list[Word], program: Program) -> tuple[list[Word], list[Wo
 
 def _leading_text(word: Word) -> str:
     """The literal text at the start of a word."""
-    return word[0][1] if word and word[0][0] == "text" else ""
+    return word[0].text if word and word[0].kind == "text" else ""
 
 
 def _is_one_word(parts: Sequence[Part]) -> bool:
     """Whether the program receives exactly one word: no glob and no unquoted expansion, which may become none or many."""
-    return all(kind in ("text", "quoted") for kind, _ in parts)
+    return all(map(is_one_word, parts))
 
 
 def _short_options(words: list[Word], position: int, program: Program) -> tuple[list[tuple[str, Word]], int]:
     """The options in one cluster such as `-xzf`, and the number of words they take; none where a letter is not known."""
-    word = words[position] or []
+    word = words[position]
     text = _leading_text(word)
     if len(text) < 2 or text[0] != "-" or text[1] == "-" or not _is_one_word(word):
         return [], 0
     options: list[tuple[str, Word]] = []
     for index, letter in enumerate(text[1:], 1):
         if letter in program.flags:
-            options.append((letter, [("text", f"-{letter}")]))
+            options.append((letter, [Part("text", f"-{letter}")]))
             continue
         if letter not in program.valued:
             return [], 0
-        value = ([("text", text[index + 1 :])] if text[index + 1 :] else []) + word[1:]
+        value = ([Part("text", text[index + 1 :])] if text[index + 1 :] else []) + word[1:]
         if value:
-            return [*options, (letter, [("option", f"-{letter}"), *value])], 1
+            return [*options, (letter, [Part("option", f"-{letter}"), *value])], 1
         following = words[position + 1] if position + 1 < len(words) else None
         if following is None or not _is_one_word(following):
             return [], 0
-        return [*options, (letter, [("option", f"-{letter}"), *following])], 2
+        return [*options, (letter, [Part("option", f"-{letter}"), *following])], 2
     return (options, 1) if len(word) == 1 else ([], 0)
 
 
@@ -138,12 +138,12 @@ def _in_order(run: list[tuple[str, Word]], program: Program) -> list[Word]:
     return [word for _, word in sorted(run, key=lambda option: program.place(option[0]))]
 
 
-def _long_option(words: list[Word], position: int, program: Program) -> Word:
+def _long_option(words: list[Word], position: int, program: Program) -> Word | None:
     """`--opt value` as `--opt=value`; None where the word is no long option with a value after it."""
     text = literal_text(words[position])
     following = words[position + 1] if position + 1 < len(words) else None
     if text is None or text[:2] != "--" or text[2:] not in program.long or following is None or not _is_one_word(following):
         return None
-    if following and following[0][0] == "text":
-        return [("text", f"{text}={following[0][1]}"), *following[1:]]
-    return [("text", f"{text}="), *following]
+    if following and following[0].kind == "text":
+        return [Part("text", f"{text}={following[0].text}"), *following[1:]]
+    return [Part("text", f"{text}="), *following]

@@ -3,192 +3,189 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
-from tree_sitter import Node
+from luthier.guard.syntax import nodes
 
-# A part of a word: `text` is literal; `active` is a character that the shell acts on; `quoted` and `split` are an expansion inside and
-# outside double quotes; `raw` is source that is not taken apart.
-Part = tuple[str, str]
-Word = list[Part] | None
+Form = str | int | list["Form"]
 
-_EXPANSIONS = frozenset(("simple_expansion", "expansion", "command_substitution", "arithmetic_expansion", "process_substitution"))
-_PLAIN_TYPES = frozenset(("word", "number", "variable_name", "string", "raw_string", "ansi_c_string", "translated_string", "concatenation"))
-WORD_TYPES = _EXPANSIONS | _PLAIN_TYPES | {"brace_expression", "extglob_pattern", "regex"}
-_GLOBS = "*?["
+
+class Part(NamedTuple):
+    """A part of a word.
+
+    `text` is literal; `active` is a character that the shell acts on; `quoted` and `split` are an expansion inside and outside double
+    quotes; `raw` is source that is not taken apart; `assignment` is the name in an argument of `export` and its like. `inner` is the form
+    of the commands in a substitution, which then has no text.
+    """
+
+    kind: str
+    text: str
+    inner: Form | None = None
+
+
+Word = list[Part]
+_EMPTY = Part("text", "")
+InnerForm = Callable[[nodes.Script], Form]
+
+EXPANSIONS = frozenset(("quoted", "split", "raw"))
+_NO_HISTORY = frozenset(" \t\n=(")
+_ACTING = re.compile(r"[*?\[{~!]")
 _BRACES_ACT = re.compile(r",|\.\.")
-_PLAIN_EXPANSION = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*|[0-9]+)\}")
-_ESCAPED_IN_DOUBLE_QUOTES = '$`"\\'
-
-InnerForm = Callable[[Node, int], str | None]
-
-
-def node_text(node: Node) -> str:
-    """The source of a node."""
-    return (node.text or b"").decode("utf-8", "replace")
 
 
 def literal_text(word: Word) -> str | None:
     """The word as the program receives it, where the shell changes nothing in it; else None."""
-    if word is None or any(kind != "text" for kind, _ in word):
+    if any(part.kind != "text" for part in word):
         return None
-    return "".join(text for _, text in word)
+    return "".join(part.text for part in word)
 
 
-def read_word(node: Node, depth: int, inner_form: InnerForm | None = None) -> Word:
-    """The parts of a word, neighbouring text joined; an empty word has no part. None where a command inside it has no form.
+def read_word(word: nodes.Word | nodes.Assignment | None, inner_form: InnerForm) -> Word:
+    """The parts of a word, neighbouring text joined; an empty word has no part or empty text.
 
-    Without `inner_form` expansions are kept as source.
+    `inner_form` gives the form of the commands in a substitution; what it raises is not caught.
     """
-    reader = _Reader(depth, inner_form or (lambda inner, left: node_text(inner)))
-    reader.read(node)
+    text = word.plain() if isinstance(word, nodes.Word) else None
+    if text is not None and not _ACTING.search(text):
+        return [Part("text", text)]
+    reader = _Reader(inner_form)
+    if isinstance(word, nodes.Assignment):
+        reader.assignment(word)
+    elif word is not None:
+        reader.read(word)
     return reader.finish()
 
 
 class _Reader:
     """Collects (character or expansion, whether quotes protect it), then decides which characters are active."""
 
-    def __init__(self, depth: int, inner_form: InnerForm) -> None:
-        self._depth = depth
+    def __init__(self, inner_form: InnerForm) -> None:
         self._inner_form = inner_form
-        # (kind, text): `bare` and `safe` hold one character each; the other kinds are those of a part.
+        # `bare` and `safe` hold one character each; the other kinds are those of a part.
         self._atoms: list[Part] = []
-        self._has_form = True
 
-    def read(self, node: Node) -> None:
-        kind = node.type
-        if kind in ("word", "number", "variable_name"):
-            self._bare(node_text(node))
-        elif kind == "raw_string":
-            self._safe(node_text(node)[1:-1])
-        elif kind == "ansi_c_string" and "\\" not in node_text(node):
-            self._safe(node_text(node)[2:-1])
-        elif kind == "ansi_c_string":
-            self._atoms.append(("quoted", node_text(node)))
-        elif kind == "string":
-            self._double_quoted(node)
-        elif kind == "concatenation":
-            self._concatenation(node)
-        elif kind in _EXPANSIONS:
-            self._expansion(node, "split")
-        else:
-            self._atoms.append(("raw", node_text(node)))
+    def read(self, word: nodes.Word) -> None:
+        for part in word.parts:
+            if isinstance(part, nodes.Text):
+                self._text(part)
+            else:
+                self._atoms.append(self._expansion(part))
+
+    def assignment(self, assignment: nodes.Assignment) -> None:
+        """An argument such as that of `export x=1`, which is not split as other words are."""
+        self._atoms.append(Part("assignment", assignment_name(assignment)))
+        if assignment.items is not None:
+            items: list[Form] = [plain(read_word(item, self._inner_form)) for item in assignment.items]
+            self._atoms.append(Part("split", "", ["(", *items]))
+        elif assignment.value is not None:
+            self.read(assignment.value)
 
     def finish(self) -> Word:
-        if not self._has_form:
-            return None
-        parts: list[Part] = []
+        parts: Word = []
         active = _active(self._atoms)
-        for index, (kind, text) in enumerate(self._atoms):
-            if kind not in ("bare", "safe"):
-                parts.append((kind, text))
+        for index, atom in enumerate(self._atoms):
+            if atom.kind not in ("bare", "safe"):
+                parts.append(atom)
             elif index in active:
-                parts.append(("active", text))
-            elif parts and parts[-1][0] == "text":
-                parts[-1] = ("text", parts[-1][1] + text)
+                parts.append(Part("active", atom.text))
+            elif parts and parts[-1].kind == "text" and (atom.text or parts[-1].text):
+                parts[-1] = Part("text", parts[-1].text + atom.text)
             else:
-                parts.append(("text", text))
-        return parts
+                parts.append(Part("text", atom.text))
+        has_tilde = Part("active", "~") in parts
+        return [part for index, part in enumerate(parts) if part != _EMPTY or not _is_idle(parts, index, has_tilde)]
 
-    def _bare(self, text: str) -> None:
-        position = 0
-        while position < len(text):
-            character = text[position]
-            if character == "\\" and position + 1 < len(text):
-                position += 1
-                if text[position] != "\n":
-                    self._atoms.append(("safe", text[position]))
-            else:
-                self._atoms.append(("bare", character))
-            position += 1
+    def _text(self, part: nodes.Text) -> None:
+        if part.source:
+            self._atoms.append(Part("raw", part.source))
+        elif not part.quoted:
+            self._atoms.extend(Part("bare", character) for character in part.text)
+        else:
+            # An interactive shell still acts on `!` in double quotes.
+            acting = "!" if part.in_double_quotes else ""
+            self._atoms.extend(Part("bare" if character in acting else "safe", character) for character in part.text)
+            if not part.text:
+                self._atoms.append(Part("safe", ""))
 
-    def _safe(self, text: str) -> None:
-        self._atoms.extend(("safe", character) for character in text)
-
-    def _concatenation(self, node: Node) -> None:
-        position = node.start_byte
-        for child in node.children:
-            if child.start_byte > position:  # Never seen; a gap would be source that the tree does not name.
-                self._atoms.append(("raw", _between(node, position, child.start_byte)))
-            self.read(child)
-            position = child.end_byte
-
-    def _double_quoted(self, node: Node) -> None:
-        # The tree does not name every character of a string, so what lies between expansions is taken from the source.
-        position = node.start_byte + 1
-        for child in node.named_children:
-            if child.type in _EXPANSIONS:
-                self._double_quoted_text(_between(node, position, child.start_byte))
-                self._expansion(child, "quoted")
-                position = child.end_byte
-        self._double_quoted_text(_between(node, position, node.end_byte - 1))
-
-    def _double_quoted_text(self, text: str) -> None:
-        position = 0
-        while position < len(text):
-            character = text[position]
-            following = text[position + 1 : position + 2]
-            if character == "\\" and following and following in _ESCAPED_IN_DOUBLE_QUOTES:
-                self._atoms.append(("safe", following))
-                position += 2
-                continue
-            if character == "\\" and following == "\n":
-                position += 2
-                continue
-            # An interactive shell still acts on `!` here.
-            self._atoms.append(("bare" if character == "!" else "safe", character))
-            position += 1
-
-    def _expansion(self, node: Node, kind: str) -> None:
-        source = node_text(node)
-        if node.type == "command_substitution" and "\\" not in source:
-            inner = self._inner_form(node, self._depth - 1)
-            if inner is None:
-                self._has_form = False
-            else:
-                self._atoms.append((kind, f"$({inner})"))
-            return
-        plain = _PLAIN_EXPANSION.fullmatch(source)
-        self._atoms.append((kind, f"${plain[1]}" if plain else source))
+    def _expansion(self, part: nodes.Part) -> Part:
+        if isinstance(part, nodes.Substitution):
+            return Part("quoted" if part.quoted else "split", "", ["$(", self._inner_form(part.body)])
+        if isinstance(part, nodes.Process):
+            return Part("split", "", [f"{part.direction}(", self._inner_form(part.body)])
+        assert not isinstance(part, nodes.Text)
+        source = part.source
+        if isinstance(part, nodes.Variable) and not source:
+            source = f"${part.name}" if len(part.name) == 1 or not part.name.isdigit() else f"${{{part.name}}}"
+        return Part("quoted" if part.quoted else "split", source)
 
 
-def _between(node: Node, start: int, end: int) -> str:
-    source = node.text or b""
-    return source[start - node.start_byte : max(start, end) - node.start_byte].decode("utf-8", "replace")
+def assignment_name(assignment: nodes.Assignment) -> str:
+    """Name and operator of an assignment, `=` or `+=`, as written."""
+    return f"{assignment.name}{assignment.index}{'+=' if assignment.appends else '='}"
 
 
-def _active(atoms: list[Part]) -> set[int]:
+def plain(word: Word) -> Form:
+    """A word as JSON: its text where it is literal, else its parts."""
+    text = literal_text(word)
+    return text if text is not None else [[part.kind, part.text if part.inner is None else part.inner] for part in word]
+
+
+def _is_idle(parts: Word, index: int, has_tilde: bool) -> bool:
+    """Whether the empty text at `index` changes nothing: what stands beside it keeps the word from vanishing anyway.
+
+    After a tilde it changes something: `~''` is no home.
+    """
+    beside = [*parts[max(index - 1, 0) : index], *parts[index + 1 : index + 2]]
+    return any((part.kind == "active" and not has_tilde) or (part != _EMPTY and is_one_word(part)) for part in beside)
+
+
+def is_one_word(part: Part) -> bool:
+    """Whether a part can neither vanish nor split: text, and what is expanded in double quotes, but for `"$@"` and its like."""
+    return part.kind == "text" or (part.kind == "quoted" and "@" not in part.text)
+
+
+def _active(atoms: Sequence[Part]) -> set[int]:
     """Positions of the unquoted characters that mean something to the shell: globs, braces, a tilde in front, history."""
-    bare = {index: text for index, (kind, text) in enumerate(atoms) if kind == "bare"}
-    if "[" in bare.values():
+    bare = {index: atom.text for index, atom in enumerate(atoms) if atom.kind == "bare"}
+    if "[" in bare.values() and ("]" in bare.values() or any(atom.kind in ("split", "raw") for atom in atoms)):
         # Inside brackets even a quoted letter or hyphen can mean something else than an unquoted one.
         return set(bare)
-    found = {index for index, character in bare.items() if character in _GLOBS}
-    text = "".join(character if index in bare else "_" for index, (_, character) in enumerate(_one_each(atoms)))
-    opening, closing = text.find("{"), text.rfind("}")
-    if 0 <= opening < closing and _BRACES_ACT.search(text[opening:closing]):
-        found |= {index for index, character in bare.items() if character in "{},."}
+    found = {index for index, character in bare.items() if character in "*?"}
+    found |= _braces("".join(bare.get(index, "_") for index in range(len(atoms))), bare)
     for index, character in bare.items():
-        before = atoms[index - 1][1] if index else ""
-        after = atoms[index + 1] if index + 1 < len(atoms) else None
+        before = atoms[index - 1].text[-1:] if index else ""
         if character == "~" and (index == 0 or before in ("=", ":")):
             # A quoted character in the name after a tilde keeps the tilde as it is.
             found |= _tilde_prefix(atoms, index)
-        elif character == "!" and after is not None and not (after[0] in ("bare", "safe") and after[1] in " \t\n=("):
+        elif character == "!" and _starts_history(atoms, index):
             found.add(index)
     return found
 
 
-def _tilde_prefix(atoms: list[Part], start: int) -> set[int]:
+def _starts_history(atoms: Sequence[Part], index: int) -> bool:
+    """Whether an interactive shell may act on the `!` at `index`: not at the end of a word, nor before a blank and the like."""
+    after = next((atoms[place] for place in range(index + 1, len(atoms)) if atoms[place] != Part("safe", "")), None)
+    return after is not None and not (after.kind in ("bare", "safe") and after.text in _NO_HISTORY)
+
+
+def _braces(text: str, bare: dict[int, str]) -> set[int]:
+    """Positions of what acts in `{a,b}` and `{1..3}`; `text` has a place for each atom."""
+    opening, closing = text.find("{"), text.rfind("}")
+    if not 0 <= opening < closing or not _BRACES_ACT.search(text[opening:closing]):
+        return set()
+    # A quoted end of a sequence keeps it as it is.
+    is_sequence = ".." in text[opening:closing]
+    return {index for index, character in bare.items() if character in "{},." or (is_sequence and opening < index < closing)}
+
+
+def _tilde_prefix(atoms: Sequence[Part], start: int) -> set[int]:
+    """Positions of a tilde and the name after it, with the unquoted `/` or `:` that ends it."""
     found = {start}
     for index in range(start + 1, len(atoms)):
-        kind, text = atoms[index]
-        if kind != "bare" or text in "/:":
+        if atoms[index].kind != "bare":
             break
         found.add(index)
+        if atoms[index].text in "/:":
+            break
     return found
-
-
-def _one_each(atoms: list[Part]) -> list[Part]:
-    """The atoms with expansions as one character, so that positions in the text are positions in the list."""
-    return [(kind, text if kind in ("bare", "safe") else "_") for kind, text in atoms]
