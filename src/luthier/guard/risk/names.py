@@ -1,0 +1,76 @@
+"""Which program a word names: paths, patterns, look-alike letters, and files that the text itself wrote."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from fnmatch import fnmatchcase
+
+from luthier.guard.risk.context import Context
+from luthier.guard.risk.facts import Argument, programs, versionless
+from luthier.guard.risk.values import CLASS, GLOB, PERSONAL, QUESTION, SECRET, STAR, UNKNOWN, shown, taint_of
+
+_STANDARD = re.compile(
+    r"(?:(?:/usr(?:/local)?|/opt/homebrew|/opt/local)?/s?bin|/system/x?bin|/(?:usr/)?lib(?:exec|64)?(?:/[\w.+-]+)+|/System(?:/[\w.+-]+)+)/[^/]+"
+)
+_LOADER = re.compile(r"ld(?:-linux|-musl)?[\w.-]*\.so[\w.]*")
+_HIDDEN_IN_SHARED = re.compile(r"(?:/tmp|/var/tmp|/dev/shm)/(?:[^/]+/)*\.[^./]")
+_WINDOWS_ENDING = re.compile(r"\.(?:exe|cmd|bat)$", re.IGNORECASE)
+# Letters of other scripts that look like Latin ones: the skeletons of Unicode Technical Standard 39 for Cyrillic and Greek, lower case.
+_LOOKALIKES = str.maketrans("асеорхуіјѕһԁԛԝкмнтвгпᴦοαρτυνικɡɑｏ", "aceopxyijshdqwkmhtbrnroaptuvikgao")
+
+
+def program_name(shell: Context, arguments: list[Argument], stdin: str | None) -> str | None:
+    """The base name of the program; None where it is not one that can be looked up, which is reported."""
+    place = arguments[0]
+    text = place.text
+    taint = taint_of(text)
+    if taint == "network":
+        shell.report("dangerous", "remote-code", "runs what comes from the network", place)
+        return None
+    if taint or text == "":
+        shell.report("unknown", "unsettled", "which program it is, is known only at run time", place)
+        return None
+    if GLOB.search(text):
+        _judge_globbed(shell, arguments, stdin)
+        return None
+    if not text.isascii() or not text.isprintable():
+        plain = "".join(
+            character
+            for character in unicodedata.normalize("NFKC", text).translate(_LOOKALIKES)
+            if character.isprintable() and unicodedata.category(character) not in ("Cf", "Mn")
+        )
+        if plain != text and (plain.rsplit("/", 1)[-1] in programs() or not text.isprintable()):
+            shell.report("dangerous", "obfuscation", f"its name only looks like `{shown(plain)}`", place)
+        else:
+            shell.report("unknown", "obfuscation", f"`{shown(text)}` is no name of a usual program", place)
+        return None
+    if "/" not in text:
+        return versionless(_WINDOWS_ENDING.sub("", text), shell.settings.rules)
+    base = text.rsplit("/", 1)[-1]
+    if _LOADER.fullmatch(base) and len(arguments) > 1:
+        shell.dispatch(arguments[1:], stdin)
+    if _STANDARD.fullmatch(text) or base in ("bash", "sh"):
+        return versionless(base, shell.settings.rules)
+    content = shell.file_content(text)
+    if content not in (UNKNOWN, SECRET, PERSONAL):
+        language = "shell" if not content.startswith("#!") or "sh" in content.split("\n", 1)[0] else "unknown"
+        shell.code(language, content, place, [argument.text for argument in arguments[1:]])
+        return None
+    if shell.environment.fetched and not text.startswith("/"):
+        shell.report("unknown", "remote-code", f"`{shown(text)}` may be what was just fetched from the network", place)
+    if _HIDDEN_IN_SHARED.match(text):
+        shell.report("dangerous", "obfuscation", f"runs `{shown(text)}`, hidden in a folder where anybody can put one", place)
+    shell.report("caution", "", f"runs the program `{shown(text)}`, which is not the system's", place)
+    base = versionless(base, shell.settings.rules)
+    return base if base in programs() or base in shell.settings.rules else None
+
+
+def _judge_globbed(shell: Context, arguments: list[Argument], stdin: str | None) -> None:
+    """A program named by a pattern: what it may be among the known ones is followed, and it stays unsettled."""
+    place = arguments[0]
+    pattern = place.text.rsplit("/", 1)[-1].replace(STAR, "*").replace(QUESTION, "?").replace(CLASS, "?")
+    shell.report("unknown", "obfuscation", "a pattern stands for the program's name", place)
+    matching = [name for name in programs() if " " not in name and fnmatchcase(name, pattern)]
+    for name in matching[:40]:
+        shell.dispatch([place._replace(text=name), *arguments[1:]], stdin)
