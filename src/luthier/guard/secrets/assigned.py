@@ -1,0 +1,212 @@
+"""Secrets that no issuer marks: known by where they stand, such as behind `password =`, in a URL, in a header or after a flag.
+
+`assigned(text)` yields the character spans. A place alone is not enough: the value must look drawn rather than written, so that
+placeholders, references to variables, types, paths and words of a language pass.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from base64 import b64decode
+from binascii import Error as Base64Error
+from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
+
+Span = tuple[int, int, str]
+
+# One of these stands in every text that `_ASSIGNMENT` can match; looked for first, for that is cheaper by far.
+_NAME_PARTS = ("pass", "pwd", "secret", "token", "key", "cred", "auth")
+_ASSIGNMENT = re.compile(
+    r"""(?P<word>passw(?:or)?d|passwd|passphrase|pwd|pass(?![a-z])|secret|token|credentials?|auth(?=["' \t]{0,3}[:=])
+    |(?:api|app|access|account|auth|private|signing|encryption|master|secret|storage|license|shared|service|deploy|admin|client|hmac
+        |jwt|session|cookie|aes|webhook|integration|activation|preshared|subscription|consumer)[_-]?keys?)
+    (?P<rest>[\w-]{0,40})
+    (?:["'\])]{0,2}[ \t]{0,12}(?::=|=>|=|:|,[ \t]{0,3}(?=["']))[ \t]{0,12}|>)
+    (?:(?P<quote>\\?["'`])(?P<quoted>[^"'`\r\n]{4,400})(?P=quote)|(?P<bare>[^\s"'`,;<>(){}\[\]&|]{6,400}))""",
+    re.IGNORECASE | re.VERBOSE,
+)
+# The end of a name that says that something about a secret follows, or that its word means something else.
+_OTHER_NAME = re.compile(
+    r"(?i)(?:[_-](?:file|path|dir|url|uri|name|id|ids|type|len|length|count|size|field|header|param|env|var|var_name|prefix|suffix|expiry|expires|expires_in"
+    r"|ttl|timeout|policy|regex|pattern|format|label|placeholder|ref|version|endpoint|input|hint|required|min|max|rotation|algorithm|usage"
+    r"|budget|limit|index|position|mask|hash|sha|sha1|sha256|md5|digest|fingerprint|checksum|created|updated|at|arn|resource|manager|store|provider)s?$"
+    r"|(?:max|min|num|new|special|pad|eos|bos|unk|mask|sep|cls|stop|next|page|continuation|cancellation|total|prompt|completion|input|output)"
+    r"[_-]?(?:new[_-]?)?tokens?$|tokeniz|tokenid|public[_-]?key|publishable|secretary|passthrough|passive|passenger|compass|bypass|passed|passing|keyboard)"
+    r"|(?:Url|Uri|Name|Id|Path|File|Type|Length|Count|Size|Hash|Field|Header|Expiry|Ref|Placeholder)$"
+)
+# Words of six letters and more anywhere, shorter ones between signs or at the start alone: a random token spells `tbd` once in 400.
+_PLACEHOLDER = re.compile(
+    r"(?i)example|sample|placeholder|changeme|change[_-](?:me|it|this)|replace|insert|redacted|x{6,}|\*{3,}|\.{3,}|_{4,}|-{4,}(?!begin)|^your"
+    r"|(?:^|[^a-z0-9])(?:your|my|dummy|fake|todo|fixme|tbd|here|enter|xxxx?|change|foo|bar)(?:[^a-z0-9]|$)"
+    r"|not[_-]a?[_-]?(?:real|secret)|<[a-z_ -]+>|(.)\1{5,}"
+    r"|^(?:some|the|a|an|test|demo|mock|null|none|nil|true|false|undefined|empty|string|secret|password|token)(?:[_ -]|$)"
+    r"|^(?:password|passwd|secret|admin|root|user|guest|postgres|mysql|pass|pwd)\d{0,3}!?$|0123456789|1234567|abcdef(?:gh|0)"
+)
+_REFERENCE = re.compile(
+    r"^[$%@!<{*&#\\]|\$\{|\$\(|\{\{|%\(|%s|^\{|process\.env|environ|getenv|secrets\.|^(?:var|data|local|config|settings|self|this|env|args|options|params|vault|ssm|op|arn|urn|file|https?|s3|gs)[.:]"
+    r"|\w\(|^[\w.]+\[|\.(?:get|value|password|token|secret|key)$|^sha\d{1,3}[:-]|^\d{4}-\d\d-\d\d"
+)
+_CODE_NAME = re.compile(r"[^\W\d]+(?:[.:/-]+[^\W\d]+)*[?!]?")
+_NUMBER = re.compile(r"[\d.,:/+-]+[a-zA-Z%]{0,3}")
+_FILE_PATH = re.compile(r"(?:[~.]{0,2}/)?(?:[\w.@-]+/)*[\w@-]+\.[a-z]{1,5}|[~.]{0,2}/(?:[a-z0-9_.@-]+/?)+")
+_CONTEXTS: tuple[tuple[str, tuple[str, ...], re.Pattern[str]], ...] = (
+    (
+        "credential-uri",
+        ("://",),
+        re.compile(r"""://[^\s/:@"'<>]{0,100}:(?P<secret>[^\s/@"'<>]{3,300})@(?=[\w\[$.-])"""),
+    ),
+    (
+        "authorization",
+        ("authorization", "bearer", "basic "),
+        re.compile(
+            r"""(?i)(?:\bbearer|authorization["']?\s{0,4}[:=,]\s{0,4}["']?(?:basic|token|apikey|key|sso-key|bot))"""
+            r"""[ \t]{1,4}(?P<secret>[\w.~+/:=-]{12,2000})"""
+        ),
+    ),
+    (
+        "password",
+        ("curl", "wget", "http"),
+        re.compile(r"""\s(?:-u|--user|--proxy-user)[ =]{0,2}["']?[^\s:"']{1,80}:(?P<secret>[^\s"']{6,200})"""),
+    ),
+    ("password", ("sshpass",), re.compile(r"""\bsshpass\s{1,3}-p\s{0,3}["']?(?P<secret>[^\s"']{4,200})""")),
+    (
+        "password",
+        ("mysql", "mariadb"),
+        re.compile(r"""\b(?:mysql|mariadb)\w{0,10}\s[^\n|;]{0,200}?\s-p["']?(?P<secret>[^\s"'=-][^\s"']{5,200})"""),
+    ),
+    ("password", ("redis-cli",), re.compile(r"""\bredis-cli\s[^\n|;]{0,200}?-a\s{1,3}["']?(?P<secret>[^\s"']{6,200})""")),
+    (
+        "password",
+        ("identified", "password"),
+        re.compile(r"""(?i)(?:identified\s{1,4}by|password)\s{1,4}(?P<quote>["'])(?P<secret>[^\s"']{6,200})(?P=quote)"""),
+    ),
+    ("password", ("login", "machine"), re.compile(r"""\blogin\s{1,20}\S{1,200}\s{1,20}password\s{1,20}(?P<secret>\S{4,200})""")),
+    ("password", (":",), re.compile(r"""(?m)^[\w.*-]{1,200}:(?:\d{2,5}|\*):[\w*.-]{1,100}:[\w*.-]{1,100}:(?P<secret>\S{6,200})$""")),
+    (
+        "generic-secret",
+        ("--",),
+        re.compile(
+            r"""(?i)\s--?[a-z][a-z-]{0,30}?(?:password|passphrase|token|secret|(?:api|access|auth|private|secret|account)[_-]?key)"""
+            r"""[ \t]{1,3}["']?(?P<secret>[^\s"'-][^\s"']{7,400})"""
+        ),
+    ),
+)
+
+
+def assigned(text: str) -> Iterator[Span]:
+    """The spans of secrets that their place gives away, as characters `start` to `end` and a kind."""
+    lowered = text.lower()
+    for kind, anchors, expression in _CONTEXTS:
+        if any(anchor in lowered for anchor in anchors):
+            for match in expression.finditer(text):
+                value = match["secret"]
+                if _is_credential(value, kind):
+                    yield (*match.span("secret"), kind)
+    if any(part in lowered for part in _NAME_PARTS) and any(sign in text for sign in "=:,>"):
+        yield from _assignments(text)
+
+
+def _assignments(text: str) -> Iterator[Span]:
+    position = 0
+    while (match := _ASSIGNMENT.search(text, position)) is not None:
+        # A name that turns out to be no secret's must not swallow the next name with its value.
+        position = match.end("rest")
+        group = "quoted" if match["quoted"] is not None else "bare"
+        value = match[group]
+        name = _name_before(text, match.start()) + match["word"] + match["rest"]
+        if _OTHER_NAME.search(name):
+            continue
+        start = match.start(group)
+        value = value if group == "quoted" else value.rstrip(".:?!\\")
+        kind = _kind_of(match["word"].lower())
+        if looks_drawn(value, is_quoted=group == "quoted", is_password=kind == "password"):
+            position = start + len(value)
+            yield start, position, kind
+        elif (inner := value.find("=")) > 0 and group == "bare":
+            # `Password=x` inside a longer value, as in a connection string, is met again on the way.
+            position = min(position, start + inner)
+
+
+def _name_before(text: str, position: int) -> str:
+    start = position
+    while start > 0 and position - start < 40 and (text[start - 1].isalnum() or text[start - 1] in "_-."):
+        start -= 1
+    return text[start:position]
+
+
+def _kind_of(word: str) -> str:
+    if word.startswith(("pass", "pwd")):
+        return "password"
+    if word.startswith(("token", "auth", "access")):
+        return "access-token"
+    return "api-key" if word.startswith(("api", "app")) else "generic-secret"
+
+
+def _is_credential(value: str, kind: str) -> bool:
+    if _PLACEHOLDER.search(value) or _REFERENCE.search(value):
+        return False
+    if kind == "credential-uri":
+        return not _CODE_NAME.fullmatch(value) or len(value) >= 16
+    if kind == "authorization":
+        return looks_drawn(value, is_quoted=True, is_password=False) or is_basic(value)
+    return looks_drawn(value, is_quoted=True, is_password=True)
+
+
+def is_basic(value: str) -> bool:
+    """Whether `value` is the base64 of `user:password`."""
+    try:
+        decoded = b64decode(value + "=" * (-len(value) % 4), validate=True)
+    except (Base64Error, ValueError):
+        return False
+    user, colon, password = decoded.partition(b":")
+    return bool(user and colon and len(password) >= 4 and decoded.isascii() and decoded.decode().isprintable())
+
+
+def is_placeholder(value: str) -> bool:
+    """Whether `value` stands for a secret rather than being one: `your-key-here`, `xxxx`, `${TOKEN}`."""
+    return bool(_PLACEHOLDER.search(value) or _REFERENCE.search(value))
+
+
+def looks_drawn(value: str, *, is_quoted: bool, is_password: bool) -> bool:
+    """Whether `value` looks like a credential: no placeholder, reference, path, number or word, and varied enough for its length.
+
+    The entropy is Shannon's over the characters, in bits for each; 3.0 and 2.5 keep 99.9 % of random strings of 20 and 10 characters
+    over 16 letters or more.
+    """
+    if len(value) < 8 or is_placeholder(value) or _NUMBER.fullmatch(value) or " " in value.strip():
+        return _is_passphrase(value, is_password)
+    has_digit = any(character.isdigit() for character in value)
+    has_upper, has_lower = value.lower() != value, value.upper() != value
+    if not has_digit and _CODE_NAME.fullmatch(value):
+        # Letters alone: drawn ones change case without order and are long.
+        return len(value) >= 20 and has_upper and has_lower and value.isalpha() and _case_changes(value) > len(value) / 4
+    if not (has_upper or has_lower):
+        return False
+    if not is_quoted and not is_password and not has_digit:
+        return False
+    if _FILE_PATH.fullmatch(value) and not (has_upper and has_lower and has_digit and len(value) >= 24):
+        return False
+    return entropy(value) >= (3.0 if len(value) >= 20 else 2.5)
+
+
+def _is_passphrase(value: str, is_password: bool) -> bool:
+    return (
+        is_password
+        and len(value) >= 20
+        and not is_placeholder(value)
+        and 4 <= len(re.split(r"[ _-]", value)) <= 8
+        and "  " not in value
+        and " " not in value
+    )
+
+
+def _case_changes(value: str) -> int:
+    return sum(first.isupper() != second.isupper() for first, second in pairwise(value))
+
+
+def entropy(value: str) -> float:
+    """Shannon's entropy of the characters of `value` in bits for each."""
+    size = len(value)
+    return -sum(count / size * math.log2(count / size) for count in Counter(value).values())

@@ -1,0 +1,155 @@
+"""Secrets in texts: found by several scanners together, redacted, and looked for once more. Fails closed.
+
+What no scanner could vouch for counts as a secret: a scanner that failed or took too long (`scanner-error`), a text that no UTF-8 file
+can hold (`undecodable`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.util import find_spec
+from typing import Literal, get_args
+
+from luthier.guard.secrets.child import ChildScanner
+from luthier.guard.secrets.findings import SCANNER_ERROR, UNDECODABLE, UNREADABLE, Finding, Scanner, merge, whole
+from luthier.guard.secrets.kinds import KINDS
+from luthier.guard.secrets.native import KingfisherScanner
+from luthier.guard.secrets.patterns import PatternScanner
+
+Strength = Literal["fast", "thorough", "strict"]
+STRENGTHS: tuple[Strength, ...] = get_args(Strength)
+SCANNERS: dict[Strength, tuple[str, ...]] = {
+    "fast": ("patterns", "kingfisher"),
+    "thorough": ("patterns", "kingfisher", "credsweeper"),
+    "strict": ("patterns", "kingfisher", "credsweeper", "detect-secrets"),
+}
+# Findings that say that a text could not be judged; nothing in such a text may be kept.
+FAILED_KINDS = frozenset((SCANNER_ERROR, UNDECODABLE, UNREADABLE))
+
+_MARK = re.compile(rb"\[REDACTED:(?:" + "|".join(sorted(KINDS)).encode() + rb")\]")
+_NO_WORD = re.compile(rb"[^A-Za-z0-9\x80-\xff]*")
+
+
+def default_strength() -> Strength:
+    """`thorough`, or `fast` where credsweeper, which wants a C compiler to install, is not there."""
+    return "thorough" if find_spec("credsweeper") is not None else "fast"
+
+
+@dataclass(frozen=True, slots=True)
+class Redacted:
+    """A text with `[REDACTED:kind]` for each secret, what was found, and whether a second scan of the result found nothing more.
+
+    A text that is not clean must be dropped. A text that could not be judged is its mark alone, and never clean.
+    """
+
+    text: str
+    findings: tuple[Finding, ...]
+    is_clean: bool
+
+
+@lru_cache(maxsize=1)
+def _scanners() -> dict[str, Scanner]:
+    """One of each, kept, because each is slow to start."""
+    known: tuple[Scanner, ...] = (
+        PatternScanner(),
+        KingfisherScanner(),
+        ChildScanner("credsweeper", "credsweeper"),
+        ChildScanner("detect-secrets", "detect_secrets"),
+    )
+    return {scanner.name: scanner for scanner in known}
+
+
+def scan(texts: Sequence[str], strength: Strength = "thorough") -> list[tuple[Finding, ...]]:
+    """The findings of each text, merged over the scanners of `strength`, in the order of the text; none where it is clean.
+
+    `fast` is meant for bulk rows, `thorough` for repositories, `strict` for what is to be published: see `docs/how-to/guard-secrets.md` for
+    what each finds. Marks of an earlier redaction are no secrets.
+    `MissingExtraError` where a package of the extra `guard`, or `credsweeper`, is not installed.
+    """
+    return scan_with([_scanners()[name] for name in SCANNERS[strength]], texts)
+
+
+def scan_with(scanners: Sequence[Scanner], texts: Sequence[str]) -> list[tuple[Finding, ...]]:
+    """The merged findings of each text by `scanners`."""
+    sound = [_is_sound(text) for text in texts]
+    judged = [text for text, is_sound in zip(texts, sound, strict=True) if is_sound]
+    if len(scanners) > 2:
+        with ThreadPoolExecutor(len(scanners)) as pool:
+            answers = list(pool.map(lambda scanner: scanner.scan(judged), scanners))
+    else:
+        answers = [scanner.scan(judged) for scanner in scanners]
+    rows = iter(zip(judged, *answers, strict=True))
+    found: list[tuple[Finding, ...]] = []
+    for text, is_sound in zip(texts, sound, strict=True):
+        if not is_sound:
+            found.append((whole(text, UNDECODABLE),))
+            continue
+        _, *lists = next(rows)
+        found.append(_without_marks(text, merge(finding for some in lists for finding in some)) if any(lists) else ())
+    return found
+
+
+def _is_sound(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:  # A lone surrogate.
+        return False
+    return True
+
+
+def _without_marks(text: str, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """The findings that hold more than marks of an earlier redaction and what stands between words."""
+    if "[REDACTED:" not in text:
+        return findings
+    source = text.encode("utf-8")
+    marks = [match.span() for match in _MARK.finditer(source)]
+    kept = []
+    for finding in findings:
+        rest, position, has_mark = b"", finding.start, False
+        for start, end in marks:
+            if start < finding.end and end > finding.start:
+                has_mark = True
+                rest += source[position : max(start, position)]
+                position = max(position, end)
+        rest += source[position : finding.end]
+        if finding.kind in FAILED_KINDS or not has_mark or not _NO_WORD.fullmatch(rest):
+            kept.append(finding)
+    return tuple(kept)
+
+
+def mark(kind: str) -> str:
+    """What stands in a redacted text in place of a secret."""
+    return f"[REDACTED:{kind}]"
+
+
+def replaced(text: str, findings: Sequence[Finding]) -> str:
+    """`text` with a mark for each finding; its mark alone where the text could not be judged."""
+    failed = [finding.kind for finding in findings if finding.kind in FAILED_KINDS]
+    if failed:
+        return mark(failed[0])
+    source, parts, position = text.encode("utf-8"), [], 0
+    for finding in findings:
+        parts += [source[position : finding.start], mark(finding.kind).encode()]
+        position = finding.end
+    return b"".join([*parts, source[position:]]).decode("utf-8", "replace")
+
+
+def redact(texts: Sequence[str], strength: Strength = "thorough") -> list[Redacted]:
+    """Each text redacted and scanned a second time. Redacting a clean result again changes nothing."""
+    return redact_with([_scanners()[name] for name in SCANNERS[strength]], texts)
+
+
+def redact_with(scanners: Sequence[Scanner], texts: Sequence[str]) -> list[Redacted]:
+    """Each text redacted by `scanners` and scanned by them a second time."""
+    found = scan_with(scanners, texts)
+    results = [replaced(text, findings) if findings else text for text, findings in zip(texts, found, strict=True)]
+    changed = [index for index, findings in enumerate(found) if findings]
+    second = dict(zip(changed, scan_with(scanners, [results[index] for index in changed]), strict=True)) if changed else {}
+    return [
+        Redacted(text, findings, not second.get(index) and not any(finding.kind in FAILED_KINDS for finding in findings))
+        for index, (text, findings) in enumerate(zip(results, found, strict=True))
+    ]

@@ -1,0 +1,260 @@
+"""Several scanners together: merging, redaction, the second scan, and what fails closed."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from importlib.util import find_spec
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clean_texts import clean_cases
+from luthier.core.errors import MissingExtraError
+from luthier.guard.secrets import native, scan
+from luthier.guard.secrets.findings import SCANNER_ERROR, UNDECODABLE, Finding, Lines, merge
+from luthier.guard.secrets.kinds import KINDS, kind_of
+from luthier.guard.secrets.scan import STRENGTHS, Strength, redact, redact_with, replaced, scan_with
+from secret_texts import chars, checked, secret_cases
+
+NEEDS_CREDSWEEPER = pytest.mark.skipif(
+    find_spec("credsweeper") is None, reason="credsweeper is not installed: pip install 'luthier[credsweeper]'"
+)
+INSTALLED = [pytest.param(strength, marks=() if strength == "fast" else NEEDS_CREDSWEEPER) for strength in STRENGTHS]
+PROGRAMS = ("kingfisher_sdk", "credsweeper", "detect_secrets")
+
+ANY_TEXT = st.one_of(
+    st.text(max_size=120),
+    st.lists(
+        st.sampled_from(
+            [
+                "password",
+                "=",
+                ": ",
+                '"',
+                "'",
+                "\n",
+                "ü",
+                "😀",
+                "\0",
+                "\ud800",
+                "\ufeff",
+                "tok" + "en",
+                "Zx81_q0-PLw9",
+                "gh" + "p_",
+                "://",
+                "@",
+                "[REDACTED:",
+                "]",
+                "-----BEGIN ",
+            ]
+        ),
+        max_size=20,
+    ).map("".join),
+)
+
+
+class Words:
+    """Finds each of some words."""
+
+    name = "words"
+
+    def __init__(self, **kinds: str) -> None:
+        self._kinds = kinds
+
+    def scan(self, texts: Sequence[str]) -> list[list[Finding]]:
+        found = []
+        for text in texts:
+            lines = Lines(text)
+            found.append(
+                [lines.finding(text.find(word), text.find(word) + len(word), kind) for word, kind in self._kinds.items() if word in text]
+            )
+        return found
+
+
+def token(seed: int = 0) -> str:
+    return checked("gh" + "p_", 30)(random.Random(seed))
+
+
+def test_overlapping_findings_are_one_with_the_best_kind() -> None:
+    found = merge(
+        [Finding(4, 9, 1, "high-entropy"), Finding(0, 5, 1, "password"), Finding(4, 6, 1, "github-token"), Finding(9, 12, 1, "jwt")]
+    )
+    assert found == (Finding(0, 9, 1, "github-token"), Finding(9, 12, 1, "jwt"))
+    assert merge([Finding(0, 9, 1, "generic-secret"), Finding(2, 9, 1, "password")]) == (Finding(0, 9, 1, "password"),)
+    assert merge([]) == ()
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(1, 20), st.sampled_from(sorted(KINDS)))))
+def test_merging_covers_the_same_bytes_in_any_order(spans: list[tuple[int, int, str]]) -> None:
+    findings = [Finding(start, start + size, 1, kind) for start, size, kind in spans]
+    merged = merge(findings)
+    assert merged == merge(reversed(findings)) == merge(merged)
+    assert all(first.end <= second.start for first, second in pairwise(merged))
+    assert {byte for item in merged for byte in range(item.start, item.end)} == {
+        byte for item in findings for byte in range(item.start, item.end)
+    }
+
+
+def test_offsets_are_exact_on_text_of_many_bytes() -> None:
+    value = token()
+    for before in ("", "ü", "😀\n", "\ufeff", "a\r\nß: ", "\0\0"):
+        text = f"{before}token = {value}\nüü"
+        for strength in STRENGTHS[:1]:
+            (found,) = scan.scan([text], strength)[0]
+            assert text.encode()[found.start : found.end].decode() == value
+            assert found.line == 1 + before.count("\n")
+
+
+def test_a_secret_is_redacted_and_nothing_else() -> None:
+    scanner = Words(alpha="password", gamma="jwt")
+    (done,) = redact_with([scanner], ["ü alpha beta gamma\n"])
+    assert done.text == "ü [REDACTED:password] beta [REDACTED:jwt]\n"
+    assert done.is_clean
+    assert [(item.start, item.end) for item in done.findings] == [(3, 8), (14, 19)]
+
+
+def test_what_a_second_scan_finds_makes_a_text_unclean() -> None:
+    class Twice(Words):
+        """Finds `c` only where `a` is gone."""
+
+        def scan(self, texts: Sequence[str]) -> list[list[Finding]]:
+            words = [Words(a="password") if text.startswith("a") else Words(z="jwt") for text in texts]
+            return [scanner.scan([text])[0] for scanner, text in zip(words, texts, strict=True)]
+
+    done = redact_with([Twice()], ["abz", "abx"])
+    assert [item.text for item in done] == ["[REDACTED:password]bz", "[REDACTED:password]bx"]
+    assert [item.is_clean for item in done] == [False, True]
+
+
+@pytest.mark.parametrize(("text", "kind"), [("a\ud800b", UNDECODABLE), ("\udcff", UNDECODABLE)])
+def test_a_text_that_is_no_utf_8_is_a_secret(text: str, kind: str) -> None:
+    ((found,),) = scan.scan([text], "fast")
+    assert found == Finding(0, len(text.encode("utf-8", "surrogatepass")), 1, kind)
+    (done,) = redact([text], "fast")
+    assert (done.text, done.is_clean) == (f"[REDACTED:{kind}]", False)
+
+
+def test_a_scanner_that_fails_is_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Native:
+        def scan(self, text: str, timeout: float) -> list[object]:
+            raise TimeoutError if "slow" in text else RuntimeError if "bad" in text else ValueError if "odd" in text else MemoryError
+
+    monkeypatch.setattr(native, "_native", Native)
+    found = scan_with([native.KingfisherScanner()], ["slow ü", "bad", "odd", "x"])
+    assert [[(item.end, item.kind) for item in some] for some in found] == [[(size, SCANNER_ERROR)] for size in (7, 3, 3, 1)]
+    assert not any(done.is_clean for done in redact_with([native.KingfisherScanner()], ["slow", "bad"]))
+
+
+def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    native._native.cache_clear()
+    for strength, package in zip(STRENGTHS, PROGRAMS, strict=True):
+        extra = "credsweeper" if package == "credsweeper" else "guard"
+        with monkeypatch.context() as patch:
+            patch.setitem(__import__("sys").modules, package, None)
+            with pytest.raises(MissingExtraError, match=rf"luthier\[{extra}\]"):
+                scan.scan(["x"], strength)
+
+
+def test_without_credsweeper_the_default_is_fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scan, "find_spec", lambda name: None)
+    assert scan.default_strength() == "fast"
+    monkeypatch.setattr(scan, "find_spec", lambda name: object())
+    assert scan.default_strength() == "thorough"
+
+
+def test_findings_never_hold_the_secret() -> None:
+    value = token(3)
+    for found in scan.scan([f"key: {value}"], "fast"):
+        assert found
+        assert value[5:20] not in repr(found) + json.dumps([(item.start, item.end, item.line, item.kind) for item in found])
+    assert value[5:20] not in repr(redact([f"key: {value}"], "fast"))
+
+
+def test_marks_are_no_secrets_but_what_hides_in_one_is() -> None:
+    everywhere = Words(**{"[REDACTED:password]": "password", "[REDACTED:zx81]": "password", "x[REDACTED:jwt]": "password"})
+    assert scan_with([everywhere], ['"[REDACTED:password]"']) == [()]
+    assert len(scan_with([everywhere], ["[REDACTED:zx81]"])[0]) == 1
+    assert len(scan_with([everywhere], ["x[REDACTED:jwt]"])[0]) == 1
+    assert "github-token" in KINDS
+    assert all(kind.replace("-", "").isalnum() for kind in KINDS)
+
+
+def test_rules_have_kinds_of_the_closed_list() -> None:
+    rules = {
+        "betterleaks.aws-access-token": "aws-access-key",
+        "betterleaks.github-fine-grained-pat": "github-token",
+        "betterleaks.private-key": "private-key",
+        "PEM Private Key": "private-key",
+        "AWS Client ID": "aws-access-key",
+        "URL Credentials": "credential-uri",
+        "Base64 High Entropy String": "high-entropy",
+        "JSON Web Token": "jwt",
+        "Secret Keyword": "generic-secret",
+        "Password": "password",
+        "veles.secrets/postmanapikey": "api-key",
+        "something": "generic-secret",
+    }
+    assert {rule: kind_of(rule) for rule in rules} == rules
+    package = pytest.importorskip("kingfisher_sdk")
+    assert {kind_of(rule["id"]) for rule in package.Rules(cache=False).metadata()} <= KINDS
+
+
+@pytest.mark.parametrize("strength", INSTALLED)
+def test_redaction_leaves_no_secret_and_is_idempotent(strength: Strength) -> None:
+    cases = list(secret_cases("tuning", seed=7, each=1))
+    done = redact([case.text for case in cases], strength)
+    assert sum(item.is_clean for item in done) >= 0.97 * len(done)
+    kept = [(case, item) for case, item in zip(cases, done, strict=True) if item.is_clean and item.findings]
+    assert len(kept) >= 0.9 * len(cases)
+    assert not [case.family for case, item in kept if case.secret in item.text]
+    again = redact([item.text for _, item in kept], strength)
+    assert [item.text for item in again] == [item.text for _, item in kept]
+
+
+@settings(max_examples=150, deadline=None)
+@given(ANY_TEXT)
+def test_no_text_raises_and_redaction_is_idempotent(text: str) -> None:
+    (done,) = redact([text], "fast")
+    if done.is_clean:
+        assert redact([done.text], "fast")[0].text == done.text
+    assert "[REDACTED:" in done.text or not done.findings
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=200), st.lists(st.tuples(st.integers(0, 200), st.integers(1, 9)), max_size=5))
+def test_replacing_keeps_every_byte_outside_the_findings(data: bytes, spans: list[tuple[int, int]]) -> None:
+    text = data.decode("latin-1").encode("ascii", "ignore").decode()
+    findings = merge(Finding(start, min(start + size, len(text)), 1, "jwt") for start, size in spans if start < len(text))
+    inside = {byte for item in findings for byte in range(item.start, item.end)}
+    outside = "".join(character for index, character in enumerate(text) if index not in inside)
+    result = replaced(text, findings)
+    assert result.count("[REDACTED:jwt]") >= len(findings)
+    assert len(result) == len(outside) + len("[REDACTED:jwt]") * len(findings)
+
+
+@pytest.mark.parametrize("strength", INSTALLED)
+def test_nine_in_ten_secrets_are_found_and_most_clean_texts_pass(strength: Strength) -> None:
+    """On formats, places and families that no scanner here was tuned on."""
+    secrets = list(secret_cases("test", seed=0))
+    clean = list(clean_cases("test", seed=0))
+    found = scan.scan([case.text for case in secrets], strength)
+    flagged = scan.scan([case.text for case in clean], strength)
+    hits = 0
+    for case, findings in zip(secrets, found, strict=True):
+        shown = case.secret if case.secret in case.text else json.dumps(case.secret)[1:-1]
+        start = len(case.text[: case.text.index(shown)].encode())
+        hits += any(item.start < start + len(shown.encode()) and item.end > start for item in findings)
+    assert hits >= 0.9 * len(secrets)
+    assert sum(map(bool, flagged)) <= 0.3 * len(clean)
+    assert len({case.family.split("/")[0] for case in secrets}) >= 30
+
+
+def test_random_texts_have_no_secret() -> None:
+    rng = random.Random(5)
+    texts = [" ".join(chars(rng, rng.randint(1, 12)) for _ in range(20)) for _ in range(200)]
+    assert sum(map(bool, scan.scan(texts, "fast"))) <= 2
