@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from luthier.core.errors import DataError, Problem
 from luthier.core.optional import load
-from luthier.core.records import JsonObject, JsonValue
+from luthier.core.records import JsonObject, JsonValue, without_nulls
 from luthier.data.rows import BadRow, kind, shown
 
 Row = tuple[int, "JsonObject | BadRow"]
@@ -274,15 +274,6 @@ def _read_parquet(path: Path) -> Iterator[Row]:
                     yield number, {name: without_nulls(value) for name, value in row.items()}
     except arrow.ArrowException as error:
         raise _unreadable(path, number, "the file is no readable Parquet", str(error)) from error
-
-
-def without_nulls(value: JsonValue) -> JsonValue:
-    """`value` without the fields that are null: Arrow gives every object of a column every field of all of them."""
-    if isinstance(value, dict):
-        return {name: without_nulls(inner) for name, inner in value.items() if inner is not None}
-    if isinstance(value, list):
-        return [without_nulls(inner) for inner in value]
-    return value
 
 
 _READERS: dict[str, Callable[[Path], Iterator[Row]]] = {"json": _read_json, "csv": _read_csv, "parquet": _read_parquet}

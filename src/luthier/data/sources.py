@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from luthier.config.names import nearest
@@ -15,31 +14,12 @@ from luthier.config.paths import is_hub_id
 from luthier.config.schema import DatasetEntry
 from luthier.core.errors import DataError, Problem
 from luthier.core.files import HashMemory
-from luthier.core.optional import load
+from luthier.retrieval.hub import Advice, HubDataset, snapshot
 
 _FORMATS: Mapping[str, str] = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
 # Files that `datasets` puts beside its own; they describe rows and hold none.
 _DESCRIPTIONS = frozenset({"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"})
 _GZIP = ".gz"
-
-
-@dataclass(frozen=True, slots=True)
-class HubDataset:
-    """A data set on the hub: its id, and which part of it is read."""
-
-    id: str
-    name: str | None
-    split: str
-    revision: str | None
-    data_files: tuple[str, ...] | None
-
-
-@dataclass(frozen=True, slots=True)
-class HubSnapshot:
-    """What the hub says of a data set: the commit that will be read, and the license on its card, if any."""
-
-    commit: str
-    license: str | None
 
 
 def resolve(entry: DatasetEntry, where: str = "datasets.path") -> list[Path] | HubDataset:
@@ -57,7 +37,7 @@ def identify(entry: DatasetEntry, hashes: HashMemory, where: str = "datasets.pat
     """Label to SHA-256 of every file that `entry` reads; to `commit:<sha>` for a hub data set. `DataError` where something is missing."""
     found = resolve(entry, where)
     if isinstance(found, HubDataset):
-        return {found.id: f"commit:{snapshot(found, where).commit}"}
+        return {found.id: f"commit:{snapshot(found, where, hub_advice()).commit}"}
     return {file.as_posix(): hashes.sha256(file) for file in found}
 
 
@@ -111,36 +91,9 @@ def _missing(path: Path, where: str) -> DataError:
     return DataError(Problem("there is no file or folder of this name", where=where, found=str(path), hint=hint))
 
 
-def snapshot(dataset: HubDataset, where: str = "datasets.path") -> HubSnapshot:
-    """The commit that `dataset` stands at and its license; from the local cache where the hub cannot be reached.
-
-    Only the card is fetched. `DataError` names both readings of the path where neither a file nor the hub answers.
-    """
-    hub = load("huggingface_hub", extra="data", reason="it reads data sets from the hub")
-    try:
-        folder = hub.snapshot_download(dataset.id, repo_type="dataset", revision=dataset.revision, allow_patterns=["README.md"])
-    except (OSError, ValueError) as error:
-        raise unreachable(dataset, where, error) from error
-    card = Path(folder) / "README.md"
-    return HubSnapshot(Path(folder).name, _license_of(hub, card) if card.is_file() else None)
-
-
-def _license_of(hub: object, card: Path) -> str | None:
-    try:
-        found = hub.DatasetCard.load(card).data.license  # type: ignore[attr-defined]
-    except ValueError:  # The card's head is no YAML: the license is then not known.
-        return None
-    return ", ".join(str(part) for part in found) if isinstance(found, list) else found and str(found)
-
-
-def unreachable(dataset: HubDataset, where: str, error: Exception) -> DataError:
-    """The error for a path that is neither a local file nor a hub data set that can be read now."""
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return DataError(
-        Problem(
-            f"`{dataset.id}` is no local file or folder, and as a hub data set it cannot be read",
-            where=where,
-            found=reason[:200],
-            hint=f"if a file is meant, mind that paths start at {Path.cwd()}; if the hub is meant, check the id and the network",
-        )
+def hub_advice() -> Advice:
+    """What an entry of `datasets` can change where its path is no file and the hub does not answer."""
+    return Advice(
+        f"if a file is meant, mind that paths start at {Path.cwd()}; if the hub is meant, check the id and the network",
+        "mend `name` or `split`",
     )

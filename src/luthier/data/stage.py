@@ -14,14 +14,14 @@ from luthier.core.files import write_json
 from luthier.core.records import INPUT_ROLE, JsonObject, Origin, Reject
 from luthier.core.runs import RunFolder
 from luthier.data import formats
-from luthier.data.hub import read_hub
 from luthier.data.provenance import SourceRecord, report_of
 from luthier.data.readers import read_rows
 from luthier.data.rows import DUPLICATE, BadRow, RejectLog, place
-from luthier.data.sources import HubDataset, file_format, identify, resolve, snapshot
+from luthier.data.sources import file_format, hub_advice, identify, resolve
 from luthier.data.split import SIDES, TEST, TRAIN, VALIDATION, Division, check_sides, divide, hold_out, overlap, part
 from luthier.data.store import RowStore
 from luthier.data.wording import Wordings
+from luthier.retrieval.hub import HubDataset, read_hub, snapshot
 
 _PROGRESS_ROWS = 10_000
 # A number of held-out rows, under `clean` read as a share, must leave something to train on.
@@ -126,7 +126,7 @@ def _source(entry: DatasetEntry, where: str, wordings: Wordings, folder: RunFold
     found = resolve(entry, path_key)
     template = wordings.name_for(entry, where)
     if isinstance(found, HubDataset):
-        known = snapshot(found, path_key)
+        known = snapshot(found, path_key, hub_advice())
         hashes = {found.id: f"commit:{known.commit}"}
         return _Source(SourceRecord(where, entry, hashes, "hub", known.commit, known.license), template, found)
     hashes = identify(entry, folder.hashes, path_key)
@@ -140,10 +140,10 @@ def _rows_of(source: _Source) -> Iterator[tuple[str, int, JsonObject | BadRow, O
     maker = formats.maker_of(record.entry)
     if isinstance(found, HubDataset):
         commit = record.commit or ""
-        for number, row in read_hub(found, commit, f"{record.key}.path"):
+        for number, value in read_hub(found, commit, f"{record.key}.path", hub_advice()):
             lines = (number, number)
             origin = Origin(maker, formats.VERSION, repo=found.id, commit=commit, path=found.split, lines=lines, license=record.license)
-            yield f"{found.id}/{found.split}", number, row, origin
+            yield f"{found.id}/{found.split}", number, value, origin
         return
     for file in found:
         name = file.as_posix()

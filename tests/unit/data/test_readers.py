@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from luthier.core.errors import DataError
-from luthier.data.readers import read_rows, without_nulls
+from luthier.core.records import without_nulls
+from luthier.data.readers import read_rows
 from luthier.data.rows import BadRow
 
 Read = Callable[[str, bytes], list[tuple[int, Any]]]

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,10 +13,9 @@ import pytest
 from luthier.config.schema import DatasetEntry
 from luthier.core.errors import DataError
 from luthier.core.files import HashMemory, sha256_bytes
-from luthier.data import hub, sources
-from luthier.data.sources import HubDataset, file_format, identify, resolve, snapshot
-
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
+from luthier.data import sources
+from luthier.data.sources import file_format, identify, resolve
+from luthier.retrieval.hub import Advice, HubDataset, HubSnapshot
 
 
 def entry(path: object, **keys: Any) -> DatasetEntry:
@@ -98,82 +95,17 @@ def test_hub_ids() -> None:
     assert found == HubDataset("owner/name", "en", "test", "v1", ("a.json",))
 
 
-DATASET = HubDataset("owner/name", "en", "train", None, None)
+def test_a_hub_data_set_is_known_by_its_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
 
+    def stand_in(dataset: HubDataset, where: str, advice: Advice) -> HubSnapshot:
+        asked.append((dataset.id, where))
+        assert "paths start at" in advice.unreadable
+        return HubSnapshot("c0ffee", None)
 
-@pytest.fixture
-def fake_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[dict[str, Any]]]:
-    """Stands in for the hub's two client packages, for tests never ask the network."""
-    calls: list[dict[str, Any]] = []
-
-    def install(card: str | None = None, rows: Any = (), error: Exception | None = None) -> list[dict[str, Any]]:
-        def answer(result: Any) -> Callable[..., Any]:
-            def call(hub_id: str, **keys: Any) -> Any:
-                calls.append({"id": hub_id, **keys})
-                if error is not None:
-                    raise error
-                return result
-
-            return call
-
-        snapshot_folder = tmp_path / COMMIT
-        snapshot_folder.mkdir()
-        if card is not None:
-            (snapshot_folder / "README.md").write_text(card)
-        real = pytest.importorskip("huggingface_hub")
-        modules = {
-            "huggingface_hub": SimpleNamespace(snapshot_download=answer(str(snapshot_folder)), DatasetCard=real.DatasetCard),
-            "datasets": SimpleNamespace(load_dataset=answer(rows)),
-        }
-        for module in (sources, hub):
-            monkeypatch.setattr(module, "load", lambda package, extra, reason="": modules[package])
-        return calls
-
-    return install
-
-
-def test_the_commit_and_the_license_come_from_the_hub(fake_hub: Any, tmp_path: Path) -> None:
-    calls = fake_hub(card="---\nlicense: mit\n---\n# Rows\n")
-    assert snapshot(DATASET) == sources.HubSnapshot(COMMIT, "mit")
-    assert calls[0]["repo_type"] == "dataset"
-    assert identify(entry("owner/name"), HashMemory(tmp_path / "h")) == {"owner/name": f"commit:{COMMIT}"}
-
-
-@pytest.mark.parametrize(
-    ("card", "expected"),
-    [
-        (None, None),
-        ("# Rows\n", None),
-        ("---\nlicense: [mit, cc-by-4.0]\n---\n", "mit, cc-by-4.0"),
-    ],
-)
-def test_a_card_may_name_no_license_or_several(fake_hub: Any, card: str | None, expected: str | None) -> None:
-    fake_hub(card=card)
-    assert snapshot(DATASET).license == expected
-
-
-def test_offline_both_possibilities_are_named(fake_hub: Any) -> None:
-    fake_hub(error=ConnectionError("no route"))
-    for ask in (lambda: snapshot(DATASET, "datasets[1].path"), lambda: list(hub.read_hub(DATASET, COMMIT, "datasets[1].path"))):
-        with pytest.raises(DataError) as raised:
-            ask()
-        problem = raised.value.problems[0]
-        assert problem.where == "datasets[1].path"
-        assert "no local file or folder, and as a hub data set it cannot be read" in problem.what
-        assert problem.found == "no route"
-
-
-def test_hub_rows_are_counted_from_one_without_nulls_inside(fake_hub: Any) -> None:
-    calls = fake_hub(rows=[{"messages": [{"role": "user", "name": None}], "x": None}, {"messages": []}])
-    found = list(hub.read_hub(DATASET, COMMIT, "path"))
-    assert found == [(1, {"messages": [{"role": "user"}], "x": None}), (2, {"messages": []})]
-    assert calls == [{"id": "owner/name", "name": "en", "split": "train", "revision": COMMIT, "data_files": None}]
-
-
-def test_an_unknown_split_of_a_hub_data_set_is_named(fake_hub: Any) -> None:
-    fake_hub(error=ValueError("Unknown split train. Should be one of ['a']"))
-    with pytest.raises(DataError, match=r"Should be one of \['a'\]"):
-        list(hub.read_hub(DATASET, COMMIT, "datasets[0].path"))
+    monkeypatch.setattr(sources, "snapshot", stand_in)
+    assert identify(entry("owner/name"), HashMemory(tmp_path / "h"), "datasets[2].path") == {"owner/name": "commit:c0ffee"}
+    assert asked == [("owner/name", "datasets[2].path")]
 
 
 def test_asking_for_sources_loads_nothing_heavy() -> None:

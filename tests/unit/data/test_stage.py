@@ -16,7 +16,7 @@ from luthier.core.files import read_json, read_jsonl
 from luthier.core.records import Example, JsonObject
 from luthier.core.runs import RunFolder
 from luthier.data import stage
-from luthier.data.sources import HubSnapshot
+from luthier.retrieval.hub import HubSnapshot
 
 Rows = list[dict[str, Any]]
 
@@ -273,8 +273,8 @@ def test_progress_is_told(write: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_hub_rows_carry_commit_and_license(write: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [(number, row) for number, row in enumerate(pairs(2), 1)]
-    monkeypatch.setattr(stage, "snapshot", lambda found, where: HubSnapshot("c0ffee", "mit"))
-    monkeypatch.setattr(stage, "read_hub", lambda found, commit, where: iter(rows))
+    monkeypatch.setattr(stage, "snapshot", lambda found, where, advice: HubSnapshot("c0ffee", "mit"))
+    monkeypatch.setattr(stage, "read_hub", lambda found, commit, where, advice: iter(rows))
     result = Result({"path": "owner/name", "type": "prompt_completion"})
     assert result.rows("train")[1].origin.to_json() == {
         "repo": "owner/name",
