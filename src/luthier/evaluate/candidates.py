@@ -9,31 +9,44 @@ from pathlib import Path
 from luthier.core.files import read_jsonl, sha256_bytes, sha256_json
 from luthier.core.protocols import GenerationRequest
 from luthier.core.records import INPUT_ROLE, Example, Message
-from luthier.evaluate.rows import SuiteRow, question
+from luthier.evaluate.against import Rival
+from luthier.evaluate.rows import Drawing, SuiteRow, question
+from luthier.evaluate.sources import BASE, RUN, TUNED
 
-TUNED = "tuned"
 SHOTS = "base+shots"
+PARSER = "+parser"
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One way of answering. `source` is the candidate whose generations it judges: `base+parser` reads those of `base`."""
+    """One way of answering: a model of one of the run's sources, asked with or without examples, read with or without a Markdown parser."""
 
     name: str
-    source: str
     model: str
+    source: str = RUN
     shots: tuple[Message, ...] = ()
 
+    @property
+    def with_parser(self) -> bool:
+        """Whether the command is looked for in Markdown."""
+        return self.name.endswith(PARSER)
 
-def candidates(against: Sequence[str], shots: tuple[Message, ...]) -> list[Candidate]:
-    """The candidates of a run, the tuned model last; those that share generations stand together."""
+    @property
+    def asked_as(self) -> str:
+        """The candidate whose answers it reads: `base+parser` reads those of `base`."""
+        return self.name.removesuffix(PARSER)
+
+
+def candidates(against: Sequence[object], shots: tuple[Message, ...], others: Sequence[Rival] = ()) -> list[Candidate]:
+    """The candidates of a run, the tuned model last; those that share answers stand together."""
     known = {
-        "base": Candidate("base", "base", "base"),
-        "base+parser": Candidate("base+parser", "base", "base"),
-        SHOTS: Candidate(SHOTS, SHOTS, "base", shots),
+        "base": Candidate("base", BASE),
+        "base+parser": Candidate("base+parser", BASE),
+        SHOTS: Candidate(SHOTS, BASE, shots=shots),
     }
     chosen = [known[name] for name in known if name in against and (name != SHOTS or shots)]
-    return [*chosen, Candidate(TUNED, TUNED, "tuned")]
+    rivals = [Candidate(name, TUNED, rival.name) for rival in others for name in rival.candidates]
+    return [*chosen, *rivals, Candidate(TUNED, TUNED)]
 
 
 def choose_shots(path: Path, count: int, seed: int) -> tuple[Message, ...]:
@@ -66,24 +79,51 @@ def _turns(row: SuiteRow) -> list[Message]:
     return [message for message in row.messages if message.role != "system"]
 
 
-def requests_of(candidate: Candidate, rows: Sequence[SuiteRow], max_new_tokens: int) -> list[GenerationRequest]:
-    """One greedy request for each row; shots stand between a row's system message and its first turn."""
+def requests_of(candidate: Candidate, rows: Sequence[SuiteRow], drawing: Drawing) -> list[GenerationRequest]:
+    """The requests for each row, one for each sample; shots stand between a row's system message and its first turn."""
     requests = []
     for row in rows:
         head = 1 if row.messages[0].role == "system" else 0
         messages = row.messages[:head] + candidate.shots + row.messages[head:]
-        requests.append(GenerationRequest(row.id, messages, candidate.model, row.tools, row.template, max_new_tokens))
+        for sample in range(drawing.samples):
+            requests.append(
+                GenerationRequest(
+                    id=request_id(row.id, sample),
+                    messages=messages,
+                    model=candidate.model,
+                    tools=row.tools,
+                    template=row.template,
+                    max_new_tokens=drawing.max_new_tokens,
+                    temperature=drawing.temperature,
+                    top_p=drawing.top_p,
+                    seed=sample_seed(drawing.seed, row.id, sample) if drawing.temperature > 0 else 0,
+                )
+            )
     return requests
 
 
-def answer_key(candidate: Candidate, suite_sha256: str, model_identity: str, max_new_tokens: int) -> str:
-    """What a candidate's generations depend on, as one hash."""
+def request_id(row_id: str, sample: int) -> str:
+    """The id of the request for one sample of a row; the row's own for the first."""
+    return f"{row_id}#{sample}" if sample else row_id
+
+
+def sample_seed(seed: int, row_id: str, sample: int) -> int:
+    """The seed of one sample: 63 bits of a hash, so that neither the order of rows nor their number changes an answer."""
+    return int(sha256_bytes(f"{seed}:{row_id}:{sample}".encode("utf-8", "surrogatepass"))[:16], 16) >> 1
+
+
+def request_key(identity: str, request: GenerationRequest, by_id: bool = False) -> str:
+    """What an answer depends on, as one hash: the model and all that it is asked with, but not the suite that the question stands in."""
     return sha256_json(
         {
-            "candidate": candidate.source,
-            "suite": suite_sha256,
-            "model": model_identity,
-            "shots": [message.to_json() for message in candidate.shots],
-            "max_new_tokens": max_new_tokens,
+            "model": identity,
+            "messages": [message.to_json() for message in request.messages],
+            "tools": list(request.tools),
+            "template": request.template,
+            "max_new_tokens": request.max_new_tokens,
+            "temperature": request.temperature,
+            "top_p": request.top_p,
+            "seed": request.seed,
+            "id": request.id if by_id else "",
         }
     )

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 # A fence opens with three or more backticks or tildes (CommonMark 0.31, section 4.5) and closes with as many, or with the text.
 _FENCE = re.compile(r"^[ \t]*(?P<mark>`{3,}|~{3,})[^\n`]*\n(?P<body>.*?)(?:^[ \t]*(?P=mark)[`~]*[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
 _ONE_LINE_FENCE = re.compile(r"```[ \t]*(?:(?:bash|sh|shell|console|zsh)[ \t]+)?(?P<body>[^`\n]+?)[ \t]*```")
 _INLINE = re.compile(r"(?<!`)(?P<mark>`{1,2})(?!`)(?P<body>.+?)(?<!`)(?P=mark)(?!`)", re.DOTALL)
 _PROMPT = re.compile(r"^[$>%][ \t]+")
-
-Extractor = Callable[[str], str]
 
 
 def plain(text: str) -> str:
@@ -37,8 +34,3 @@ def _block(body: str) -> str:
     lines = [_PROMPT.sub("", line.rstrip()) for line in body.strip("\n").splitlines()]
     kept = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
     return "\n".join(kept).strip()
-
-
-def extractor_of(candidate: str) -> Extractor:
-    """The extractor that a candidate's answers are judged through."""
-    return markdown_command if candidate.endswith("+parser") else plain

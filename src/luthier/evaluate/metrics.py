@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
-from luthier.guard.shell import command_words, has_comment, is_well_formed, normalized, parse, simple_commands
-from luthier.guard.words import Word, literal_text
-
-COMMAND_METRICS = ("exact_match", "normalized_match", "command_only_rate", "bash_valid_rate")
-_BASH_SECONDS = 5.0
+from luthier.evaluate.shape import shape
+from luthier.guard.lint import lint
+from luthier.guard.shell import command_words, has_comment, normalized, parse, simple_commands
+from luthier.guard.words import EXPANSIONS, Word, literal_text
 
 _NAME = re.compile(r"[A-Za-z0-9_./~][A-Za-z0-9_./~+@%:-]*|\[|:")
 _TITLE_CASE = re.compile(r"[A-Z][a-z']*")
@@ -63,10 +58,10 @@ def command_only(answer: str) -> float:
         return 0.0
     if "```" in text or text.startswith("$ ") or (text[0] == "`" and text[-1] == "`"):
         return 0.0
-    root = parse(text)
-    if root is None or not is_well_formed(root) or has_comment(root):
+    script = parse(text)
+    if script is None or has_comment(script):
         return 0.0
-    commands = [command_words(command) for command in simple_commands(root)]
+    commands = [command_words(command) for command in simple_commands(script)]
     names = [_written_name(words[0]) for words in commands if words]
     if not all(name is None or _is_plausible_name(name) for name in names):
         return 0.0
@@ -76,9 +71,7 @@ def command_only(answer: str) -> float:
 
 def _written_name(word: Word) -> str | None:
     """The name of a program without quotes; None where an expansion decides it."""
-    if word is None or any(kind in ("quoted", "split", "raw") for kind, _ in word):
-        return None
-    return "".join(text for _, text in word)
+    return None if any(part.kind in EXPANSIONS for part in word) else "".join(part.text for part in word)
 
 
 def _is_plausible_name(name: str) -> bool:
@@ -97,58 +90,41 @@ def _is_sentence(name: str, arguments: Sequence[str]) -> bool:
     return name not in _SPEAKERS and len(_FUNCTION_WORDS.intersection(arguments)) > 1
 
 
-def bash_path() -> str | None:
-    """Where bash is, or None."""
-    return shutil.which("bash")
+def template_match(answer: str, accepted: Sequence[str]) -> float:
+    """1 where the answer and an accepted one share a shape: see `evaluate.shape`."""
+    return float(exact_match(answer, accepted) or shape(answer) in {shape(text) for text in accepted})
 
 
-def bash_valid(answers: Sequence[str], bash: str) -> list[float]:
-    """For each answer 1 where it is not empty and `bash -n` reads it without an error.
-
-    Every answer has a child process of its own, for only `-n` given from the start makes sure that nothing is ever run; as many work
-    at once as there are processors. A text that no shell can be handed (a zero byte, a lone surrogate) is 0, as is one that takes
-    longer than five seconds.
-    """
-    distinct = list(dict.fromkeys(answers))
-    with ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as pool:
-        valid = dict(zip(distinct, pool.map(lambda answer: _reads(answer, bash), distinct), strict=True))
-    return [valid[answer] for answer in answers]
-
-
-def _reads(answer: str, bash: str) -> float:
-    if not answer.strip() or "\0" in answer:
-        return 0.0
-    try:
-        source = answer.encode("utf-8")
-    except UnicodeEncodeError:
-        return 0.0
-    try:
-        # An empty environment: BASH_ENV would name a file that bash reads first.
-        child = subprocess.run(
-            [bash, "--noprofile", "--norc", "-n"],
-            input=source,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env={"LC_ALL": "C.UTF-8"},
-            timeout=_BASH_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return 0.0
-    return float(child.returncode == 0)
-
-
-def command_metrics(answers: Sequence[str], accepted: Sequence[Sequence[str]], bash: str | None) -> list[dict[str, float]]:
-    """The metrics of every answer against its accepted ones; `bash_valid_rate` is left out where there is no bash."""
-    rows = [
+def command_metrics(answers: Sequence[str], accepted: Sequence[Sequence[str]]) -> list[dict[str, float]]:
+    """What every answer is worth as a text, against its accepted ones."""
+    return [
         {
             "exact_match": exact_match(answer, texts),
             "normalized_match": normalized_match(answer, texts),
+            "template_match": template_match(answer, texts),
             "command_only_rate": command_only(answer),
         }
         for answer, texts in zip(answers, accepted, strict=True)
     ]
-    if bash is not None:
-        for row, valid in zip(rows, bash_valid(answers, bash), strict=True):
-            row["bash_valid_rate"] = valid
-    return rows
+
+
+def lint_metrics(answers: Sequence[str]) -> list[tuple[dict[str, float], dict[str, str]]]:
+    """For each answer what `bash -n` and shellcheck say of it, and why a tool says nothing.
+
+    `shellcheck_rate` is 1 where shellcheck finds no error and no warning; what it only informs of or finds of poor style does not count.
+    """
+    found = []
+    for result in lint(answers):
+        metrics: dict[str, float] = {}
+        if result.bash_valid is not None:
+            metrics["bash_valid_rate"] = float(result.bash_valid)
+        if result.shellcheck is not None:
+            metrics["shellcheck_rate"] = float(not any(finding.level in ("error", "warning") for finding in result.shellcheck))
+        left_out = {}
+        for tool, metric in (("bash", "bash_valid_rate"), ("shellcheck", "shellcheck_rate")):
+            if tool in result.missing:
+                left_out[metric] = f"no {tool} on this machine"
+            elif tool in result.failed:
+                left_out[metric] = f"{tool} did not end on the answer"
+        found.append((metrics, left_out))
+    return found

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from luthier.core.errors import DataError, Problem
+from luthier.core.errors import Problem
 from luthier.core.files import read_jsonl, sha256_bytes
 from luthier.core.records import TEXT_ROLE, Example, JsonObject, JsonValue, Message
 
 EXPECTED = (
     'a row of data/*.jsonl; {"messages": [..., {"role": "assistant", "content": ANSWER}], "answers"?: [...]}; '
-    'or {"request": TEXT, "answer": TEXT} or {"request": TEXT, "answers": [...]}; each may have "id" and "group"'
+    'or {"request": TEXT, "answer": TEXT} or {"request": TEXT, "answers": [...]} or {"query": TEXT, "gold": TEXT, "gold2"?: TEXT}; '
+    'each may have "id" and "group"'
 )
-_MAX_PROBLEMS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class SuiteRow:
-    """One question. `messages` end before the answer; `expected` are the accepted answers, the first one the reference."""
+    """One question. `messages` end before the answer; `expected` are the accepted answers, the first one the reference.
+
+    `check` is what the suite's kind judges by beside them: tests, checks, a label; a text under `class` in it groups rows in the report.
+    """
 
     id: str
     messages: tuple[Message, ...]
@@ -29,11 +32,54 @@ class SuiteRow:
     tools: tuple[JsonObject, ...] = ()
     template: str = ""
     group: str = ""
+    check: JsonObject = field(default_factory=dict)
 
     @property
     def request(self) -> str:
         """The last thing said before the answer."""
         return self.messages[-1].content
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """How answers are drawn. `temperature` 0 is greedy; otherwise each sample of a row has a seed of its own."""
+
+    max_new_tokens: int
+    seed: int = 0
+    samples: int = 1
+    temperature: float = 0.0
+    top_p: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """Questions of one kind. `skipped` counts rows that ask nothing, by reason; `sha256` names the questions and how they are judged.
+
+    `fields` are the further keys of the suite file that its kind knows; those that name a file hold its path.
+    `max_new_tokens` None leaves it to the run. `limit` is for kinds whose rows another program brings; elsewhere the rows are drawn.
+    `source` names data set, part and commit of rows from the hub.
+    """
+
+    name: str
+    kind: str
+    rows: tuple[SuiteRow, ...]
+    sha256: str
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    fields: Mapping[str, JsonValue] = field(default_factory=dict)
+    max_new_tokens: int | None = None
+    limit: int | None = None
+    source: str = ""
+
+    def drawing(self, max_new_tokens: int, seed: int) -> Drawing:
+        """How its answers are drawn: greedily, unless the suite asks for several samples of each.
+
+        Several are drawn at temperature 0.8 and top-p 0.95 where the suite file says nothing: those of Chen et al., "Evaluating large
+        language models trained on code" (2021), section 3.2, for many samples.
+        """
+        samples = int(self.fields.get("samples", 1))
+        temperature = float(self.fields.get("temperature", 0.8 if samples > 1 else 0.0))
+        top_p = float(self.fields.get("top_p", 0.95 if samples > 1 else 1.0))
+        return Drawing(self.max_new_tokens or max_new_tokens, seed, samples, temperature, top_p)
 
 
 def stored_rows(path: Path) -> tuple[list[SuiteRow], Counter[str]]:
@@ -62,63 +108,16 @@ def question(example: Example) -> SuiteRow | str:
     return SuiteRow(example.id, tuple(asked), expected, example.tools, example.template, example.group)
 
 
-def read_rows(path: Path) -> list[SuiteRow]:
-    """The questions in a JSON Lines file or a JSON file with a list; every bad row is in one `DataError` with its line."""
-    rows: list[SuiteRow] = []
-    problems: list[Problem] = []
-    first_place: dict[str, str] = {}
-    for where, value in _values(path, problems):
-        row = _row(value, where)
-        if isinstance(row, SuiteRow) and row.id in first_place:
-            row = Problem("the id stands twice", where=where, found=row.id, hint=f"it also stands in {first_place[row.id]}")
-        if isinstance(row, Problem):
-            problems.append(row)
-        else:
-            first_place[row.id] = where
-            rows.append(row)
-    if problems:
-        more = [Problem(f"{len(problems) - _MAX_PROBLEMS} more bad rows", where=str(path))] if len(problems) > _MAX_PROBLEMS else []
-        raise DataError(problems[:_MAX_PROBLEMS] + more)
-    if not rows:
-        raise DataError(Problem("the file has no rows", where=str(path)))
-    return rows
-
-
-def _values(path: Path, problems: list[Problem]) -> Iterator[tuple[str, JsonValue]]:
-    """Place and JSON value of every row of the file."""
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise DataError(Problem(f"the file cannot be read: {error.strerror or error}", where=str(path))) from error
-    except UnicodeDecodeError as error:
-        raise DataError(Problem("the file is not UTF-8 text", where=str(path), found=f"byte {error.start}")) from error
-    if path.suffix == ".json":
-        try:
-            values = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise DataError(Problem(f"this is no JSON: {error}", where=str(path))) from error
-        if not isinstance(values, list):
-            raise DataError(Problem("the file must hold a list of rows", where=str(path), found=type(values).__name__, expected=EXPECTED))
-        yield from ((f"{path}, row {number}", value) for number, value in enumerate(values, 1))
-        return
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            try:
-                yield f"{path}:{number}", json.loads(line)
-            except (ValueError, RecursionError) as error:
-                problems.append(Problem(f"this is no line of JSON: {error}", where=f"{path}:{number}", found=line[:80]))
-
-
-def _row(value: JsonValue, where: str) -> SuiteRow | Problem:
-    if not isinstance(value, dict):
-        return Problem("a row must be an object", where=where, found=type(value).__name__, expected=EXPECTED)
+def conversation_row(value: JsonObject, where: str) -> SuiteRow | Problem:
+    """A row that is one of Luthier's own, a conversation, a request with its answers, or one in InterCode's form; else what is wrong."""
+    value = _from_intercode(value)
     messages = _messages(value)
     answers = value.get("answers", [])
     plain = [value.get(name, "") for name in ("id", "group")]
-    if messages is None or not _are_texts(answers) or not all(isinstance(text, str) for text in plain):
-        return Problem("this is no row of a suite", where=where, found=_shape(value), expected=EXPECTED)
-    if not _is_unicode(value):
-        return Problem("the row holds half a character (a lone surrogate)", where=where, found=_shape(value))
+    if messages is None or not are_texts(answers) or not all(isinstance(text, str) for text in plain):
+        return Problem("this is no row of a suite", where=where, found=shape_of(value), expected=EXPECTED)
+    if not is_unicode(value):
+        return Problem("the row holds half a character (a lone surrogate)", where=where, found=shape_of(value))
     *asked, last = messages
     if not asked or last.role != "assistant":
         return Problem("the last message must be the assistant's, after a request", where=where, found=last.role, expected=EXPECTED)
@@ -129,11 +128,23 @@ def _row(value: JsonValue, where: str) -> SuiteRow | Problem:
     template = value.get("template", "") if "origin" in value else ""
     tools = value.get("tools") or []
     if not isinstance(template, str) or not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
-        return Problem("`tools` must be a list of objects, `template` a name", where=where, found=_shape(value), expected=EXPECTED)
-    # Without an id of its own a row is known by what it asks, so that it keeps its id when others are added.
-    asked_text = json.dumps([message.to_json() for message in asked], ensure_ascii=True)
-    row_id = value.get("id") or sha256_bytes(asked_text.encode("ascii"))[:16]
-    return SuiteRow(row_id, tuple(asked), expected, tuple(tools), template, value.get("group", ""))
+        return Problem("`tools` must be a list of objects, `template` a name", where=where, found=shape_of(value), expected=EXPECTED)
+    return SuiteRow(value.get("id") or id_of(asked), tuple(asked), expected, tuple(tools), template, value.get("group", ""))
+
+
+def id_of(messages: Sequence[Message]) -> str:
+    """The id of a row without one of its own: it is known by what it asks, so that it keeps its id when others are added."""
+    asked_text = json.dumps([message.to_json() for message in messages], ensure_ascii=True)
+    return sha256_bytes(asked_text.encode("ascii"))[:16]
+
+
+def _from_intercode(value: JsonObject) -> JsonObject:
+    """A row of InterCode's tasks, `{query, gold, gold2}` (Yang et al., NeurIPS 2023 Datasets and Benchmarks), in Luthier's words."""
+    if "query" not in value or "gold" not in value or "request" in value or "messages" in value:
+        return value
+    golds = [value["gold"], value.get("gold2")]
+    kept = {name: item for name, item in value.items() if name not in ("query", "gold", "gold2")}
+    return {**kept, "request": value["query"], "answers": list(dict.fromkeys(gold for gold in golds if isinstance(gold, str)))}
 
 
 def _messages(value: JsonObject) -> list[Message] | None:
@@ -156,11 +167,12 @@ def _is_message(message: JsonValue) -> bool:
     return isinstance(message, dict) and isinstance(message.get("role"), str) and isinstance(message.get("content"), str | None)
 
 
-def _are_texts(values: JsonValue) -> bool:
+def are_texts(values: JsonValue) -> bool:
+    """Whether `values` is a list of texts."""
     return isinstance(values, list) and all(isinstance(text, str) for text in values)
 
 
-def _is_unicode(value: JsonValue) -> bool:
+def is_unicode(value: JsonValue) -> bool:
     """Whether the row can be written as UTF-8; JSON's escapes can name halves of characters that cannot."""
     try:
         json.dumps(value, ensure_ascii=False).encode("utf-8")
@@ -169,7 +181,7 @@ def _is_unicode(value: JsonValue) -> bool:
     return True
 
 
-def _shape(value: JsonObject) -> str:
+def shape_of(value: JsonObject) -> str:
     """The fields of a row with their kinds."""
     return "{" + ", ".join(f"{name!s:.40}: {type(item).__name__}" for name, item in list(value.items())[:12]) + "}"
 

@@ -2,243 +2,274 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import lru_cache, partial
 from pathlib import Path
 
-from luthier.config.schema import EvaluateSection, RunConfig
-from luthier.core.errors import IntegrityError
+from luthier.config.schema import RunConfig
 from luthier.core.events import EventLog
-from luthier.core.files import read_json, read_jsonl, remove, sha256_file, sha256_json, write_json, write_jsonl
-from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationRequest, Generator
+from luthier.core.files import read_json, read_jsonl, remove, sha256_file, write_json, write_jsonl
 from luthier.core.records import Generation, JsonObject
 from luthier.core.runs import RunFolder
-from luthier.core.stages import STAGES
-from luthier.evaluate.candidates import SHOTS, TUNED, Candidate, answer_key, candidates, choose_shots, requests_of
-from luthier.evaluate.extract import extractor_of
-from luthier.evaluate.metrics import bash_path, command_metrics
-from luthier.evaluate.statistics import paired_score, rate_score
-from luthier.evaluate.suites import Suite, load_suite, suite_files
-
-OpenGenerator = Callable[[], AbstractContextManager[Generator]]
-
-
-@dataclass(frozen=True, slots=True)
-class RawAnswer:
-    """What a model answered, before anything is cut from it; `finish_reason` is `stop`, `length` or `error`."""
-
-    text: str
-    finish_reason: str
-    prompt_tokens: int
-    completion_tokens: int
-
-
-Answers = dict[str, RawAnswer]
+from luthier.core.stages import apart
+from luthier.evaluate import harness
+from luthier.evaluate.against import Rival, rivals
+from luthier.evaluate.answers import JOURNAL, Asker
+from luthier.evaluate.bench import Guard, make_bench
+from luthier.evaluate.candidates import SHOTS, Candidate, candidates, choose_shots
+from luthier.evaluate.judge import Judge
+from luthier.evaluate.judging import answered, scored
+from luthier.evaluate.kinds.kind import Bench
+from luthier.evaluate.kinds.registry import ASKING, HARNESS, kind_of
+from luthier.evaluate.predictions import Matched, match, predictions_source, read_predictions
+from luthier.evaluate.rows import Drawing, Suite
+from luthier.evaluate.scores import suite_scores
+from luthier.evaluate.sources import RUN, TUNED, OpenGenerator, Others, Source, run_source
+from luthier.evaluate.suites import load_suite, suite_files
+from luthier.guard.settings import guard_settings
+from luthier.guard.verdict import judge as judge_command
 
 
-def run(config: RunConfig, folder: RunFolder, open_generator: OpenGenerator, events: EventLog) -> None:
+def run(
+    config: RunConfig,
+    folder: RunFolder,
+    open_generator: OpenGenerator,
+    events: EventLog,
+    bench: Bench | None = None,
+    others: Others | None = None,
+) -> None:
     """Writes `evaluate/<suite>/{generations.jsonl,scores.json}` for every suite, and `evaluate/summary.json`.
 
-    The model is opened when the first answer is missing. A candidate's answers are kept as soon as they are complete, so that a killed
-    run, or one with another suite added, asks again only what it does not have.
+    A model is opened when the first answer is missing, one after another, and given back before the next. Answers are kept as they come,
+    so that a killed run, or one with another suite added, asks again only what it does not have. What a suite, a candidate or a metric
+    was left out for stands in the summary. `others` are the sources of what `evaluate.against` names beyond the run's own models.
     """
     section = config.evaluate
     shots = choose_shots(folder.split("train"), section.shots, config.seed) if SHOTS in section.against else ()
-    left_out: list[JsonObject] = []
-    suites = _load_suites(config, folder, left_out, events)
-    chosen = candidates(section.against, shots)
+    left_out = _LeftOut(events)
+    suites = _load_suites(config, folder, left_out)
+    others = others or Others()
+    found = rivals(section.against, config.endpoints)
+    chosen = candidates(section.against, shots, found)
     if SHOTS in section.against and not shots:
-        reason = "no training row is one request with one answer"
-        left_out += [{"suite": suite.name, "candidate": SHOTS, "reason": reason} for suite in suites]
-        events.note(f"evaluation leaves out `{SHOTS}`: {reason}")
-    bash = bash_path()
-    if bash is None and suites:
-        left_out += [{"suite": suite.name, "metric": "bash_valid_rate", "reason": "no bash on this machine"} for suite in suites]
-        events.note("evaluation leaves out `bash_valid_rate`: no bash on this machine")
-    known = _known_answers(folder)
-    _remove_other_suites(folder.evaluate, {suite.name for suite in suites})
+        for suite in suites:
+            left_out.add(suite.name, "no training row is one request with one answer", candidate=SHOTS)
+    _remove_other_suites(folder, {suite.name for suite in suites})
+    own = replace(run_source(folder, open_generator, asking_fields(config), section.batch_size), harness=others.harness)
+    predictions = _Predictions(found, suites, folder, events)
     with ExitStack() as stack:
-        asker = _Asker(folder, section, open_generator, stack, known, events)
-        rows = [_run_suite(suite, chosen, asker, bash) for suite in suites]
-    write_json(folder.evaluate / "summary.json", {"suites": rows, "left_out": left_out})
-    for suite in suites:
-        remove(folder.evaluate / suite.name / "partial")
+        asker = Asker(folder, {RUN: own, **others.sources, **predictions.sources}, stack, events)
+        judge = Judge(folder.evaluate, others.judge, stack, events)
+        suite_run = _SuiteRun(
+            folder.evaluate, asker, bench or make_bench(stack, judge.ask, guard_of(config)), left_out, config, predictions
+        )
+        suite_run.ask(suites, chosen)
+        rows = [suite_run.run(suite, chosen) for suite in suites]
+        judge.save()
+    write_json(folder.evaluate / "summary.json", {"suites": rows, "left_out": left_out.rows, **predictions.summary()})
+    remove(folder.evaluate / JOURNAL)
 
 
-def _load_suites(config: RunConfig, folder: RunFolder, left_out: list[JsonObject], events: EventLog) -> list[Suite]:
+def run_beside(
+    config: RunConfig, folder: RunFolder, rival: Rival, events: EventLog, bench: Bench | None = None, others: Others | None = None
+) -> JsonObject:
+    """One more to compare with, beside a complete evaluation and without a change to it: `against/<name>/<suite>/` and a summary.
+
+    The suites are the run's, the extractor is the same, and the tuned model's generations are those of the evaluation. Returns the
+    scores of every suite by its name.
+    """
+    home = folder.beside / rival.name
+    left_out = _LeftOut(events)
+    suites = _load_suites(config, folder, left_out)
+    others = others or Others()
+    chosen = [Candidate(rival.name, TUNED, rival.name)]
+    predictions = _Predictions([rival], suites, folder, events)
+    with ExitStack() as stack:
+        asker = Asker(folder, {**others.sources, **predictions.sources}, stack, events, home)
+        judge = Judge(home, others.judge, stack, events, [folder.evaluate])
+        tuned = {suite.name: _tuned_generations(folder, suite) for suite in suites}
+        suite_run = _SuiteRun(home, asker, bench or make_bench(stack, judge.ask, guard_of(config)), left_out, config, predictions, tuned)
+        suite_run.ask(suites, chosen)
+        rows = [suite_run.run(suite, chosen) for suite in suites]
+        judge.save()
+    evaluation = folder.manifest().stages.get("evaluate")
+    told: JsonObject = {"name": rival.name, "kind": rival.kind, "evaluate_key": evaluation.key if evaluation else ""}
+    write_json(home / "summary.json", {**told, "suites": rows, "left_out": left_out.rows, **predictions.summary()})
+    remove(home / JOURNAL)
+    return {suite.name: read_json(home / suite.name / "scores.json") for suite in suites}
+
+
+def _tuned_generations(folder: RunFolder, suite: Suite) -> list[Generation]:
+    path = folder.evaluate / suite.name / "generations.jsonl"
+    return [row for row in map(Generation.from_json, read_jsonl(path)) if row.candidate == TUNED]
+
+
+def guard_of(config: RunConfig) -> Guard:
+    """The command guard with the rules, protected paths and hosts of the run file; `ConfigError` where these are wrong."""
+    judge = partial(judge_command, settings=guard_settings(config.guard.model_dump()).settings)
+    return lru_cache(4096)(judge)  # Candidates often give the same answer.
+
+
+def asking_fields(config: RunConfig) -> JsonObject:
+    """The fields that change how a run's own models are asked, beside what the adapter, the plan and the base's record tell."""
+    fields: JsonObject = {name: config.fields_of("train").get(name) for name in _ASKING_FIELDS}
+    return fields if config.evaluate.engine == "local" else {**fields, "engine": config.evaluate.engine}
+
+
+_ASKING_FIELDS = ("load_in_4bit", "attn_implementation", "default_system_message")
+
+
+class _LeftOut:
+    """What was not measured, each told once to the user."""
+
+    def __init__(self, events: EventLog) -> None:
+        self.rows: list[JsonObject] = []
+        self._events = events
+
+    def note(self, message: str) -> None:
+        """Tells the user something worth knowing of what was measured."""
+        self._events.note(message)
+
+    def add(self, suite: str, reason: str, **what: str) -> None:
+        """Records that `what` (a candidate, a metric; nothing for the whole suite) is left out of `suite`."""
+        self.rows.append({"suite": suite, **what, "reason": reason})
+        named = ", ".join(f"`{value}`" for value in what.values())
+        self._events.note(f"the suite `{suite}` leaves out {named}: {reason}" if what else f"the suite `{suite}` is left out: {reason}")
+
+
+def _load_suites(config: RunConfig, folder: RunFolder, left_out: _LeftOut) -> list[Suite]:
     suites = []
     for file in suite_files(config.evaluate):
         suite = load_suite(file, folder)
         if isinstance(suite, str):
-            left_out.append({"suite": file.name, "reason": suite})
-            events.note(f"the suite `{file.name}` is left out: {suite}")
+            left_out.add(file.name, suite)
         else:
             suites.append(suite)
     return suites
 
 
-def _run_suite(suite: Suite, chosen: Sequence[Candidate], asker: _Asker, bash: str | None) -> JsonObject:
-    """Asks and judges one suite; its row of the summary."""
-    path = asker.folder.evaluate / suite.name
-    generations: dict[str, list[Generation]] = {}
-    keys: dict[str, str] = {}
-    for candidate in chosen:
-        answers, keys[candidate.name] = asker.answers(suite, candidate)
-        generations[candidate.name] = judge(suite, candidate, answers, bash)
-    write_jsonl(path / "generations.jsonl", (row.to_json() for rows in generations.values() for row in rows))
-    write_json(path / "scores.json", scores(suite, generations))
-    summary: JsonObject = {"name": suite.name, "kind": suite.kind, "rows": len(suite.rows), "suite_sha256": suite.sha256}
-    if suite.skipped:
-        summary["skipped"] = dict(suite.skipped)
-    return {**summary, "answer_keys": keys, "generations_sha256": sha256_file(path / "generations.jsonl")}
+class _Predictions:
+    """The files of predictions among the rivals, as sources; what has no prediction, and what is too much, is told once."""
+
+    def __init__(self, found: Sequence[Rival], suites: Sequence[Suite], folder: RunFolder, events: EventLog) -> None:
+        self.sources: dict[str, Source] = {}
+        self._matched: dict[str, Matched] = {}
+        asked = [suite for suite in suites if suite.kind in ASKING]
+        for rival in found:
+            if rival.kind == "predictions":
+                path = Path(rival.where)
+                self._matched[rival.name] = matched = match(read_predictions(path), asked)
+                self.sources[rival.name] = predictions_source(rival.name, folder.hashes.sha256(path), matched.answers)
+                for line in matched.told(rival.name):
+                    events.warn(line)
+                if surplus := matched.told_surplus(rival.name):
+                    events.note(surplus)
+
+    def why_unasked(self, suite: Suite, candidate: Candidate) -> str:
+        """Why the candidate is left out of the suite; empty where it is not."""
+        matched = self._matched.get(candidate.source)
+        return "" if matched is None or matched.found.get(suite.name, 1) else "the file has no prediction for any of its rows"
+
+    def summary(self) -> JsonObject:
+        """The counts for the summary; nothing where there are no predictions."""
+        return {"predictions": {name: matched.to_json() for name, matched in self._matched.items()}} if self._matched else {}
 
 
-def judge(suite: Suite, candidate: Candidate, answers: Answers, bash: str | None) -> list[Generation]:
-    """A candidate's answers with their metrics, in the order of the suite's rows."""
-    extract = extractor_of(candidate.name)
-    extracted = [extract(answers[row.id].text) for row in suite.rows]
-    metrics = command_metrics(extracted, [row.expected for row in suite.rows], bash)
-    return [
-        Generation(
-            id=row.id,
-            suite=suite.name,
-            candidate=candidate.name,
-            request=row.request,
-            expected=row.expected,
-            text=answers[row.id].text,
-            extracted=extracted[index],
-            metrics=metrics[index],
-            finish_reason=answers[row.id].finish_reason,
-            prompt_tokens=answers[row.id].prompt_tokens,
-            completion_tokens=answers[row.id].completion_tokens,
-            group=row.group,
-        )
-        for index, row in enumerate(suite.rows)
-    ]
-
-
-def scores(suite: Suite, generations: dict[str, list[Generation]]) -> JsonObject:
-    """The content of `scores.json`: every candidate's rates with intervals, and the tuned model against each other candidate, paired."""
-    values = {name: _columns(rows) for name, rows in generations.items()}
-    groups = [row.group for row in suite.rows]
-    paired = {
-        f"{TUNED} - {name}": {metric: paired_score(values[TUNED][metric], column, groups).to_json() for metric, column in columns.items()}
-        for name, columns in values.items()
-        if name != TUNED
-    }
-    return {
-        "suite": suite.name,
-        "suite_sha256": suite.sha256,
-        "candidates": {name: {metric: rate_score(column).to_json() for metric, column in found.items()} for name, found in values.items()},
-        "paired": paired,
-    }
-
-
-def _columns(rows: Sequence[Generation]) -> dict[str, list[float]]:
-    return {metric: [row.metrics[metric] for row in rows] for metric in rows[0].metrics}
-
-
-class _Asker:
-    """Answers of candidates: taken from where they are kept, or asked for."""
+class _SuiteRun:
+    """Asks, judges and writes one suite after another. `tuned` has generations to compare with where the tuned model is not asked."""
 
     def __init__(
         self,
-        folder: RunFolder,
-        section: EvaluateSection,
-        open_generator: OpenGenerator,
-        stack: ExitStack,
-        known: dict[str, Answers],
-        events: EventLog,
+        home: Path,
+        asker: Asker,
+        bench: Bench,
+        left_out: _LeftOut,
+        config: RunConfig,
+        predictions: _Predictions,
+        tuned: Mapping[str, list[Generation]] | None = None,
     ) -> None:
-        self.folder = folder
-        self._section = section
-        self._open, self._stack = open_generator, stack
-        self._generator: Generator | None = None
-        self._known = known
-        self._events = events
-        self._identity = _model_identity(folder)
+        self._home, self._asker, self._bench, self._left_out, self._config = home, asker, bench, left_out, config
+        self._predictions, self._tuned = predictions, tuned or {}
 
-    def answers(self, suite: Suite, candidate: Candidate) -> tuple[Answers, str]:
-        """The candidate's raw answers by row id, and the key they are kept under."""
-        limit = self._section.max_new_tokens
-        key = answer_key(candidate, suite.sha256, self._identity, limit)
-        found = self._known.get(key)
-        if found is None or not all(row.id in found for row in suite.rows):
-            found = self._ask(suite, candidate, requests_of(candidate, suite.rows, limit))
-            self._known[key] = found
-            path = _partial_path(self.folder, suite.name, candidate)
-            write_jsonl(path, _partial_rows(key, found))
-        return found, key
+    def ask(self, suites: Sequence[Suite], chosen: Sequence[Candidate]) -> None:
+        """Asks everybody everything, one model after another: two large ones need not fit beside each other."""
+        for source in dict.fromkeys(candidate.source for candidate in chosen):
+            for suite in suites:
+                for candidate in chosen:
+                    if candidate.source != source or self._why_not(suite, candidate):
+                        continue
+                    if suite.kind in HARNESS:
+                        continue  # A process of its own, once the models here are given back.
+                    if suite.kind in ASKING:
+                        self._asker.answers(suite, candidate, self._drawing(suite))
+                    else:
+                        scored(suite, candidate, self._asker)
+            self._asker.release(source)
 
-    def _ask(self, suite: Suite, candidate: Candidate, requests: Sequence[GenerationRequest]) -> Answers:
-        if self._generator is None:
-            self._generator = self._stack.enter_context(self._open())
-        answers: Answers = {}
-        failures: list[str] = []
-        total, step = len(requests), max(1, len(requests) // 50)
-        self._events.emit("evaluate.progress", suite=suite.name, candidate=candidate.source, done=0, total=total)
-        for event in self._generator.generate(requests):
-            if isinstance(event, DoneEvent):
-                answers[event.id] = RawAnswer(event.text, event.finish_reason, event.prompt_tokens, event.completion_tokens)
-            elif isinstance(event, ErrorEvent):
-                answers[event.id] = RawAnswer("", "error", 0, 0)
-                failures.append(event.message)
-            else:
+    def _why_not(self, suite: Suite, candidate: Candidate) -> str:
+        if suite.kind in HARNESS:
+            can = self._asker.harness_arguments(candidate) is not None
+            return "" if can else "lm-eval asks the run's own models alone, with examples of its own and no parser"
+        if suite.kind not in ASKING:
+            return self._asker.why_unscored(candidate)
+        return self._predictions.why_unasked(suite, candidate)
+
+    def run(self, suite: Suite, chosen: Sequence[Candidate]) -> JsonObject:
+        """The suite's row of the summary; its generations and scores are written."""
+        path = self._home / suite.name
+        found: dict[str, list[Generation]] = {}
+        identities: dict[str, str] = {}
+        for candidate in chosen:
+            if reason := self._why_not(suite, candidate):
+                self._left_out.add(suite.name, reason, candidate=candidate.name)
                 continue
-            if len(answers) % step == 0 or len(answers) == total:
-                self._events.emit("evaluate.progress", suite=suite.name, candidate=candidate.source, done=len(answers), total=total)
-        if missing := [request.id for request in requests if request.id not in answers]:
-            raise IntegrityError(f"the model left {len(missing)} of {total} requests without an answer, the first {missing[0]}")
-        if failures:
-            failed = f"{candidate.source} could not answer {len(failures)} of {total} rows of `{suite.name}`"
-            self._events.warn(f"{failed}, which count as wrong: {failures[0]}")
-        return answers
+            suite, found[candidate.name] = self._measured(suite, candidate)
+            identities[candidate.name] = self._asker.identity(candidate)
+        write_jsonl(path / "generations.jsonl", (row.to_json() for rows in found.values() for row in rows))
+        if suite.name in self._tuned:
+            found[TUNED] = self._tuned[suite.name]
+        write_json(path / "scores.json", suite_scores(suite, found, kind_of(suite.kind).metrics))
+        self._tell_metrics(suite, found)
+        self._tell_cut(suite, found)
+        summary: JsonObject = {"name": suite.name, "kind": suite.kind, "rows": len(suite.rows), "suite_sha256": suite.sha256}
+        if suite.source:
+            summary["source"] = suite.source
+        if suite.skipped:
+            summary["skipped"] = dict(suite.skipped)
+        return {**summary, "identities": identities, "generations_sha256": sha256_file(path / "generations.jsonl")}
+
+    def _measured(self, suite: Suite, candidate: Candidate) -> tuple[Suite, list[Generation]]:
+        """The candidate's judged generations, and the suite with its rows where they come with them."""
+        if (arguments := self._asker.harness_arguments(candidate)) is not None and suite.kind in HARNESS:
+            folder = self._home / suite.name / "lm_eval"
+            return harness.measured(suite, candidate, arguments, folder, self._asker.identity(candidate))
+        if suite.kind in ASKING:
+            return suite, answered(suite, candidate, self._asker.answers(suite, candidate, self._drawing(suite)), self._bench)
+        return suite, scored(suite, candidate, self._asker)
+
+    def _drawing(self, suite: Suite) -> Drawing:
+        return suite.drawing(self._config.evaluate.max_new_tokens, self._config.seed)
+
+    def _tell_cut(self, suite: Suite, found: Mapping[str, Sequence[Generation]]) -> None:
+        """How many answers did not end by themselves, where any did not."""
+        for name, rows in found.items():
+            if cut := sum(row.finish_reason == "length" for row in rows):
+                self._left_out.note(f"{name}: {cut} of {len(rows)} answers of `{suite.name}` were cut at the longest answer")
+
+    def _tell_metrics(self, suite: Suite, found: Mapping[str, Sequence[Generation]]) -> None:
+        """A metric that no row of any candidate has is told once, with its reasons."""
+        rows = [row for generations in found.values() for row in generations]
+        for metric in dict.fromkeys(metric for row in rows for metric in row.left_out):
+            if not any(metric in row.metrics for row in rows):
+                reasons = dict.fromkeys(row.left_out[metric] for row in rows if metric in row.left_out)
+                self._left_out.add(suite.name, "; ".join(reasons), metric=metric)
 
 
-def _model_identity(folder: RunFolder) -> str:
-    """What answers depend on beside the question: the adapter with its tokenizer and wording, the base, the machine's number format."""
-    summary = read_json(folder.train_summary) if folder.train_summary.is_file() else {}
-    plan = read_json(folder.plan_json) if folder.plan_json.is_file() else {}
-    return sha256_json(
-        {
-            "version": STAGES["evaluate"].version,
-            "adapter": folder.hashes.sha256_tree(folder.adapter) if folder.adapter.is_dir() else "",
-            "templates": folder.hashes.sha256(folder.templates) if folder.templates.is_file() else "",
-            "base": summary.get("base", {}),
-            "plan": {name: plan.get(name) for name in ("device", "device_name", "dtype", "threads", "versions")},
-        }
-    )
-
-
-def _partial_path(folder: RunFolder, suite: str, candidate: Candidate) -> Path:
-    return folder.evaluate / suite / "partial" / f"{re.sub(r'[^a-z0-9]+', '-', candidate.source)}.jsonl"
-
-
-def _partial_rows(key: str, answers: Answers) -> Iterable[JsonObject]:
-    for row_id, answer in answers.items():
-        yield {"key": key, "id": row_id, **{name: getattr(answer, name) for name in RawAnswer.__slots__}}
-
-
-def _known_answers(folder: RunFolder) -> dict[str, Answers]:
-    """Answers by key: from files of a run that was cut short, and from complete suites whose files are as they were written."""
-    known: dict[str, Answers] = {}
-    for path in sorted(folder.evaluate.glob("*/partial/*.jsonl")):
-        for row in read_jsonl(path):
-            known.setdefault(row["key"], {})[row["id"]] = RawAnswer(*(row[name] for name in RawAnswer.__slots__))
-    summary = folder.evaluate / "summary.json"
-    for suite in read_json(summary)["suites"] if summary.is_file() else ():
-        path = folder.evaluate / suite["name"] / "generations.jsonl"
-        if path.is_file() and sha256_file(path) == suite["generations_sha256"]:
-            for row in read_jsonl(path):
-                answers = known.setdefault(suite["answer_keys"][row["candidate"]], {})
-                answers[row["id"]] = RawAnswer(*(row[name] for name in RawAnswer.__slots__))
-    return known
-
-
-def _remove_other_suites(path: Path, names: set[str]) -> None:
-    """Results of suites that the run no longer asks would pass for its own."""
-    for folder in path.iterdir() if path.is_dir() else ():
-        if folder.is_dir() and folder.name not in names:
-            remove(folder)
+def _remove_other_suites(folder: RunFolder, names: set[str]) -> None:
+    """Results of suites that the run no longer asks would pass for its own; what others keep in the folder stays."""
+    kept = {name.split("/")[1] for name in apart("evaluate")} | names
+    for path in folder.evaluate.iterdir() if folder.evaluate.is_dir() else ():
+        if path.is_dir() and path.name not in kept:
+            remove(path)

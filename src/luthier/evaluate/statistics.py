@@ -1,9 +1,10 @@
-"""Intervals and tests for rates and for paired differences. Equal input gives equal numbers."""
+"""Intervals and tests for rates, ratios and paired differences. Equal input gives equal numbers."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +15,12 @@ RESAMPLES = 10_000
 _SEED = 20_240_501
 # The 97.5 % point of the normal distribution.
 _Z95 = 1.959963984540054
+# The 80 % point, for the power of a test.
+_Z80 = 0.8416212335729143
 _BLOCK_CELLS = 4_000_000
 
 
-def wilson(successes: float, count: int) -> tuple[float, float]:
+def wilson(successes: float, count: float) -> tuple[float, float]:
     """The 95 % interval of a rate.
 
     Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927), 209:
@@ -25,6 +28,7 @@ def wilson(successes: float, count: int) -> tuple[float, float]:
     """
     if count == 0:
         return 0.0, 1.0
+    successes = min(successes, count)
     rate, square = successes / count, _Z95 * _Z95
     middle = (rate + square / (2 * count)) / (1 + square / count)
     half = _Z95 * math.sqrt(rate * (1 - rate) / count + square / (4 * count * count)) / (1 + square / count)
@@ -58,35 +62,81 @@ def bootstrap_mean(values: Sequence[float], groups: Sequence[str] = ()) -> tuple
     """
     if not len(values):
         return 0.0, 0.0
-    groups_of_values = _groups_of(values, groups)
-    # Groups with equal sum and size are alike, so how often each kind is drawn is multinomial: the same law, without a draw per row.
-    kinds, counts = np.unique(groups_of_values, axis=0, return_counts=True)
+    # Sum and number of the values of each group; groups with none do not occur.
+    draws = _resampled(_groups_of(values, groups))
+    return _middle(draws[:, 0] / draws[:, 1])
+
+
+def _resampled(totals: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sums over groups drawn with replacement, [RESAMPLES, columns], of `totals` [groups, columns]."""
+    # Groups with equal totals are alike, so how often each kind is drawn is multinomial: the same law, without a draw per row.
+    kinds, counts = np.unique(totals, axis=0, return_counts=True)
     number = int(counts.sum())
     generator = np.random.Generator(np.random.PCG64(_SEED))
-    means = np.empty(RESAMPLES)
+    sums = np.empty((RESAMPLES, totals.shape[1]))
     block = max(1, min(RESAMPLES, _BLOCK_CELLS // len(kinds)))
     for start in range(0, RESAMPLES, block):
         drawn = generator.multinomial(number, counts / number, size=min(block, RESAMPLES - start))
-        means[start : start + block] = (drawn @ kinds[:, 0]) / (drawn @ kinds[:, 1])
-    low, high = np.quantile(means, [0.025, 0.975])
+        sums[start : start + block] = drawn @ kinds
+    return sums
+
+
+def _middle(values: NDArray[np.float64]) -> tuple[float, float]:
+    """The middle 95 % of resampled values."""
+    low, high = np.quantile(values, [0.025, 0.975])
     return float(low), float(high)
 
 
 def _groups_of(values: Sequence[float], groups: Sequence[str]) -> NDArray[np.float64]:
     """Sum and number of the values of each group, [groups, 2]."""
+    index = _places(len(values), groups)
+    sums = np.bincount(index, weights=np.asarray(values, dtype=np.float64))
+    return np.stack([sums, np.bincount(index).astype(np.float64)], axis=1)
+
+
+def _places(count: int, groups: Sequence[str]) -> list[int]:
+    """The number of each row's group, in order of appearance."""
     places: dict[str | int, int] = {}
-    names = groups or [""] * len(values)
-    index = [places.setdefault(name or row, len(places)) for row, name in enumerate(names)]
-    sums = np.bincount(index, weights=np.asarray(values, dtype=np.float64), minlength=len(places))
-    return np.stack([sums, np.bincount(index, minlength=len(places)).astype(np.float64)], axis=1)
+    return [places.setdefault(name or row, len(places)) for row, name in enumerate(groups or [""] * count)]
 
 
-def rate_score(values: Sequence[float]) -> Score:
-    """The mean of 0/1 values with Wilson's interval, which takes rows as independent: rows of one group make it too narrow."""
+def effective_count(values: Sequence[float], groups: Sequence[str] = ()) -> float:
+    """How many independent rows the rows are worth for their mean: their number divided by the design effect, which is at least 1.
+
+    The design effect is the variance of the mean under draws of whole groups over that under draws of single rows (Kish, "Survey
+    Sampling", 1965, section 8.2). Where all values are equal nothing shows how alike a group's rows are: then the groups are counted.
+    """
     count = len(values)
-    total = math.fsum(values)
-    low, high = wilson(total, count)
-    return Score(total / count if count else 0.0, low, high, count)
+    if not count:
+        return 0.0
+    totals = _groups_of(values, groups)
+    number = len(totals)
+    if number == count:
+        return float(count)
+    mean = math.fsum(values) / count
+    alone = math.fsum((value - mean) ** 2 for value in values)
+    if alone == 0 or number == 1:
+        return float(number)
+    together = number / (number - 1) * float(((totals[:, 0] - mean * totals[:, 1]) ** 2).sum())
+    return max(1.0, count / max(1.0, together / alone))
+
+
+def rate_score(values: Sequence[float], groups: Sequence[str] = ()) -> Score:
+    """The mean of 0/1 values with Wilson's interval, over the number of independent rows that they are worth.
+
+    Rows of one group are alike, and an interval that counts them all would be too narrow; the one over the effective number is among the
+    best for samples of groups (Franco, Little, Louis and Slud, Journal of Survey Statistics and Methodology 7 (2019), 334).
+    """
+    count = len(values)
+    rate = math.fsum(values) / count if count else 0.0
+    effective = effective_count(values, groups)
+    low, high = wilson(rate * effective, effective)
+    return Score(rate, low, high, count)
+
+
+def mean_score(values: Sequence[float], groups: Sequence[str] = ()) -> Score:
+    """The mean of values of any size with its bootstrap interval."""
+    return Score(math.fsum(values) / len(values) if values else 0.0, *bootstrap_mean(values, groups), len(values))
 
 
 def paired_score(first: Sequence[float], second: Sequence[float], groups: Sequence[str] = ()) -> Score:
@@ -103,3 +153,68 @@ def paired_score(first: Sequence[float], second: Sequence[float], groups: Sequen
         low, high = max(-1.0, differences[0] - unseen), min(1.0, differences[0] + unseen)
     p = mcnemar(sum(value > 0 for value in differences), sum(value < 0 for value in differences))
     return Score(math.fsum(differences) / count if count else 0.0, low, high, count, p)
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """One row of a metric that is a ratio of sums: what it adds above and below the line, and its group."""
+
+    above: float
+    below: float
+    group: str = ""
+
+
+def ratio_score(rows: Sequence[Weighed], value: Callable[[float], float]) -> Score:
+    """`value(sum above / sum below)` over all rows, with its bootstrap interval over whole groups."""
+    totals = _totals([(row.above, row.below) for row in rows], [row.group for row in rows])
+    whole = totals.sum(axis=0)
+    draws = _resampled(totals)
+    low, high = _middle(np.array([value(float(ratio)) for ratio in draws[:, 0] / draws[:, 1]]))
+    return Score(value(float(whole[0] / whole[1])), low, high, len(rows))
+
+
+def paired_ratio_score(
+    first: Sequence[Weighed], second: Sequence[Weighed], value: Callable[[float], float], compare: Callable[[float, float], float]
+) -> Score:
+    """`compare` of the two values over the same rows, with its bootstrap interval: each resample draws the same groups for both."""
+    pairs = [(one.above, one.below, other.above, other.below) for one, other in zip(first, second, strict=True)]
+    totals = _totals(pairs, [row.group for row in first])
+
+    def compared(sums: NDArray[np.float64]) -> float:
+        return compare(value(float(sums[0] / sums[1])), value(float(sums[2] / sums[3])))
+
+    low, high = _middle(np.array([compared(sums) for sums in _resampled(totals)]))
+    return Score(compared(totals.sum(axis=0)), low, high, len(first))
+
+
+def _totals(rows: Sequence[Sequence[float]], groups: Sequence[str]) -> NDArray[np.float64]:
+    """The sums of each column over each group, [groups, columns]."""
+    columns = np.asarray(rows, dtype=np.float64)
+    index = _places(len(rows), groups)
+    return np.stack([np.bincount(index, weights=column) for column in columns.T], axis=1)
+
+
+def smallest_difference(first: Sequence[float], second: Sequence[float], groups: Sequence[str] = ()) -> float | None:
+    """The smallest difference of two rates that these rows would show with 80 % power at a two-sided level of 5 %; None where none would.
+
+    Connor, "Sample size for testing differences in proportions for the paired-sample design", Biometrics 43 (1987), 207:
+    n = (z_a sqrt(d) + z_b sqrt(d - delta^2))^2 / delta^2, solved for delta, where d is the share of rows on which one alone is right.
+    d is taken as found, but never below delta, which it cannot be; n is the effective number of rows.
+    """
+    differences = [one - other for one, other in zip(first, second, strict=True)]
+    if not differences:
+        return None
+    rows = effective_count(differences, groups)
+    discordant = sum(value != 0 for value in differences) / len(differences)
+
+    def needed(delta: float) -> float:
+        share = max(discordant, delta)
+        return (_Z95 * math.sqrt(share) + _Z80 * math.sqrt(max(0.0, share - delta * delta))) ** 2 / (delta * delta)
+
+    if needed(1.0) > rows:
+        return None
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (low, middle) if needed(middle) <= rows else (middle, high)
+    return high

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from luthier.core.files import write_jsonl
 from luthier.core.records import INPUT_ROLE, Example, Message, Origin
-from luthier.evaluate.candidates import answer_key, candidates, choose_shots, requests_of
-from luthier.evaluate.rows import SuiteRow
+from luthier.evaluate.candidates import Candidate, candidates, choose_shots, request_key, requests_of, sample_seed
+from luthier.evaluate.rows import Drawing, SuiteRow
 
 
 def example(row_id: str, *messages: tuple[str, str], group: str = "") -> Example:
@@ -53,7 +54,7 @@ def test_candidates_in_order() -> None:
     assert [candidate.name for candidate in candidates(("base+shots", "base"), shots)] == ["base", "base+shots", "tuned"]
     assert [candidate.name for candidate in candidates(("base+shots", "base+parser"), ())] == ["base+parser", "tuned"]
     parser = candidates(("base+parser",), ())[0]
-    assert (parser.source, parser.model) == ("base", "base")
+    assert (parser.asked_as, parser.model, parser.source, parser.with_parser) == ("base", "base", "run", True)
 
 
 def test_shots_stand_after_the_system_message() -> None:
@@ -63,7 +64,7 @@ def test_shots_stand_after_the_system_message() -> None:
         SuiteRow("1", (Message("system", "s"), Message("user", "x")), ("y",)),
         SuiteRow("2", (Message("user", "x"),), ("y",), template="t"),
     ]
-    first, second = requests_of(candidate, asked, 9)
+    first, second = requests_of(candidate, asked, Drawing(9))
     assert [message.content for message in first.messages] == ["s", "q", "a", "x"]
     assert [message.content for message in second.messages] == ["q", "a", "x"]
     assert (second.template, second.model, second.max_new_tokens, second.temperature) == ("t", "base", 9, 0.0)
@@ -72,8 +73,31 @@ def test_shots_stand_after_the_system_message() -> None:
 def test_answers_are_known_by_all_that_changes_them() -> None:
     shots = (Message("user", "q"), Message("assistant", "a"))
     base, parser, few, tuned = candidates(("base", "base+parser", "base+shots"), shots)
-    other = candidates(("base+shots",), (*shots, *shots))[0]
-    assert answer_key(base, "s", "m", 9) == answer_key(parser, "s", "m", 9)
-    keys = [answer_key(one, "s", "m", 9) for one in (base, few, other, tuned)]
-    keys += [answer_key(base, "z", "m", 9), answer_key(base, "s", "z", 9), answer_key(base, "s", "m", 8)]
-    assert len(set(keys)) == 7
+    row, plain = SuiteRow("1", (Message("user", "x"),), ("y",)), Drawing(9)
+
+    def key(candidate: Candidate = base, row: SuiteRow = row, identity: str = "m", drawing: Drawing = plain, by_id: bool = False) -> str:
+        return request_key(identity, requests_of(candidate, [row], drawing)[-1], by_id)
+
+    same = replace(row, id="2", group="g", expected=("z",))
+    assert key() == key(parser) == key(row=same) == key(tuned)  # Whose model it is, says the identity.
+    assert key(by_id=True) != key(row=same, by_id=True)
+    warm = Drawing(9, temperature=0.5)
+    others = [key(few), key(identity="n"), key(drawing=Drawing(8)), key(drawing=warm), key(drawing=replace(warm, seed=1))]
+    others += [key(drawing=replace(warm, samples=2)), key(drawing=replace(warm, top_p=0.5)), key(row=replace(row, template="t"))]
+    others += [
+        key(row=replace(row, tools=({"a": 1},))),
+        key(row=same, drawing=warm),
+        key(row=replace(row, messages=(Message("user", "z"),))),
+    ]
+    assert len({key(), *others}) == 1 + len(others)
+
+
+def test_each_sample_of_a_row_has_its_own_seed() -> None:
+    row = SuiteRow("1", (Message("user", "x"),), ("y",))
+    greedy = requests_of(candidates((), ())[0], [row], Drawing(9, seed=3))
+    drawn = requests_of(candidates((), ())[0], [row, replace(row, id="2")], Drawing(9, seed=3, samples=3, temperature=0.8, top_p=0.95))
+    assert [(request.id, request.seed, request.temperature) for request in greedy] == [("1", 0, 0.0)]
+    assert [request.id for request in drawn] == ["1", "1#1", "1#2", "2", "2#1", "2#2"]
+    assert len({request.seed for request in drawn}) == 6
+    assert all(0 <= request.seed < 1 << 63 for request in drawn)
+    assert drawn[1].seed == sample_seed(3, "1", 1)

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from luthier.evaluate import metrics
 from luthier.evaluate.extract import markdown_command
-from luthier.evaluate.metrics import COMMAND_METRICS, bash_path, bash_valid, command_metrics, command_only
+from luthier.evaluate.metrics import command_metrics, command_only, lint_metrics
+from luthier.guard.lint import LintResult, ShellcheckFinding, bash_path, bash_valid
 
 BASH = bash_path()
 needs_bash = pytest.mark.skipif(BASH is None, reason="bash")
@@ -28,14 +30,14 @@ ANY_TEXT = st.one_of(
 @settings(max_examples=300, deadline=None)
 @given(ANY_TEXT, ANY_TEXT)
 def test_no_text_raises(answer: str, accepted: str) -> None:
-    rows = command_metrics([answer, markdown_command(answer)], [[accepted], [accepted, answer]], None)
+    rows = command_metrics([answer, markdown_command(answer)], [[accepted], [accepted, answer]])
     assert all(value in (0.0, 1.0) for row in rows for value in row.values())
 
 
 @settings(max_examples=200, deadline=None)
 @given(ANY_TEXT)
 def test_an_accepted_answer_always_matches(answer: str) -> None:
-    (row,) = command_metrics([answer], [[answer]], None)
+    (row,) = command_metrics([answer], [[answer]])
     assert row["exact_match"] == row["normalized_match"] == 1.0
 
 
@@ -89,10 +91,19 @@ def test_five_hundred_answers_take_seconds() -> None:
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 6
 
 
-@needs_bash
-def test_every_metric_has_its_name() -> None:
-    (row,) = command_metrics(["ls"], [["ls"]], BASH)
-    assert tuple(row) == COMMAND_METRICS
+def test_what_the_linters_say_is_a_metric_or_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = {
+        "good": LintResult(True, (ShellcheckFinding(2086, "info", 1, 1, ""),), True),
+        "doubtful": LintResult(True, (ShellcheckFinding(2164, "warning", 1, 1, ""),), True),
+        "bare": LintResult(None, None, None, missing=("bash", "shellcheck", "shfmt")),
+        "slow": LintResult(True, None, True, failed=("shellcheck",)),
+    }
+    monkeypatch.setattr(metrics, "lint", lambda texts: [said[text] for text in texts])
+    good, doubtful, bare, slow = lint_metrics(list(said))
+    assert good == ({"bash_valid_rate": 1.0, "shellcheck_rate": 1.0}, {})
+    assert doubtful == ({"bash_valid_rate": 1.0, "shellcheck_rate": 0.0}, {})
+    assert bare == ({}, {"bash_valid_rate": "no bash on this machine", "shellcheck_rate": "no shellcheck on this machine"})
+    assert slow == ({"bash_valid_rate": 1.0}, {"shellcheck_rate": "shellcheck did not end on the answer"})
 
 
 def test_a_long_answer_is_judged_quickly() -> None:
@@ -100,5 +111,5 @@ def test_a_long_answer_is_judged_quickly() -> None:
     command_only("the " * 20_000)
     markdown_command("`" * 20_000)
     markdown_command("``` a\n" * 5_000)
-    command_metrics(["(" * 50_000], [["ls"]], None)
+    command_metrics(["(" * 50_000], [["ls"]])
     assert time.monotonic() - started < 5

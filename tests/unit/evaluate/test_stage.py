@@ -2,93 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from luthier.config.schema import EvaluateSection, RunConfig
+from evaluation_parts import REQUESTS, Parrot, config, hashes, make_folder, rows, run
+from luthier.config.schema import GuardSection
 from luthier.core.errors import IntegrityError
-from luthier.core.events import EventLog
-from luthier.core.files import read_json, read_jsonl, sha256_file, write_json, write_jsonl
-from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationEvent, GenerationRequest, TokenEvent
-from luthier.core.records import Example, Generation, JsonObject, Message, Origin
-from luthier.core.runs import RunFolder
-from luthier.evaluate import stage
-from luthier.evaluate.metrics import COMMAND_METRICS
-from luthier.evaluate.statistics import mcnemar
-
-REQUESTS = 20
-
-
-class Parrot:
-    """Answers each request from its last message: the base with talk around the command, the tuned model with the command."""
-
-    def __init__(self, die_at: int | None = None, mute: tuple[str, ...] = (), silent: str = "") -> None:
-        self.asked: list[GenerationRequest] = []
-        self._die_at, self._mute, self._silent = die_at, mute, silent
-
-    def names(self) -> tuple[str, ...]:
-        return ("base", "tuned")
-
-    def score(self, rows: object, model: str) -> list[tuple[float, int]]:
-        raise NotImplementedError
-
-    def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[GenerationEvent]:
-        for request in reversed(requests):
-            self.asked.append(request)
-            if self._die_at is not None and len(self.asked) > self._die_at:
-                raise KeyboardInterrupt
-            if request.id in self._mute:
-                yield ErrorEvent(request.id, "too long")
-                continue
-            if request.id == self._silent:
-                continue
-            command = request.messages[-1].content.removeprefix("please ")
-            text = command if request.model == "tuned" else f"Use this:\n```bash\n{command}\n```"
-            if len(request.messages) > 1:
-                text = command if int(request.id[1:]) % 2 else "no idea"
-            yield TokenEvent(request.id, text)
-            yield DoneEvent(request.id, text, "stop", 7, 3)
-
-
-def rows(count: int = REQUESTS, split: str = "t") -> list[JsonObject]:
-    made = []
-    for number in range(count):
-        messages = (Message("user", f"please ls -l f{number}"), Message("assistant", f"ls -l f{number}"))
-        made.append(Example(f"{split}{number}", messages, Origin("test", 1, file="x"), group=f"g{number // 2}").to_json())
-    return made
-
-
-def make_folder(path: Path, test_rows: list[JsonObject] | None = None) -> RunFolder:
-    folder = RunFolder(path / "run")
-    write_jsonl(folder.split("train"), rows(6, "r"))
-    write_jsonl(folder.split("test"), rows() if test_rows is None else test_rows)
-    folder.adapter.mkdir()
-    (folder.adapter / "adapter_model.safetensors").write_bytes(b"weights")
-    return folder
-
-
-def config(suites: Sequence[str] = ("commands",), **evaluate: object) -> RunConfig:
-    section = EvaluateSection(suites=tuple(suites), **evaluate)
-    return RunConfig(base_model="starter", adapter="lora", learning_rate=1e-3, evaluate=section)
-
-
-def run(folder: RunFolder, parrot: Parrot, settings: RunConfig | None = None) -> list[JsonObject]:
-    """Runs the stage; the events."""
-    events: list[JsonObject] = []
-
-    @contextmanager
-    def open_generator() -> Iterator[Parrot]:
-        yield parrot
-
-    stage.run(settings or config(), folder, open_generator, EventLog(None, [events.append]))
-    return events
-
-
-def hashes(folder: RunFolder) -> dict[str, str]:
-    return {str(path.relative_to(folder.evaluate)): sha256_file(path) for path in sorted(folder.evaluate.rglob("*")) if path.is_file()}
+from luthier.core.files import read_json, read_jsonl, write_json, write_jsonl
+from luthier.core.records import Generation
+from luthier.evaluate import row_files, suites
+from luthier.evaluate.kinds.commands import Commands
+from luthier.evaluate.rows import Suite
+from luthier.evaluate.scores import suite_scores
+from luthier.evaluate.statistics import bootstrap_mean, mcnemar, wilson
+from luthier.retrieval.hub import HubSnapshot
 
 
 def test_every_candidate_is_asked_judged_and_compared(tmp_path: Path) -> None:
@@ -96,7 +24,8 @@ def test_every_candidate_is_asked_judged_and_compared(tmp_path: Path) -> None:
     events = run(folder, parrot)
     assert len(parrot.asked) == 3 * REQUESTS  # base+parser reads what base said.
     scores = read_json(folder.evaluate / "commands" / "scores.json")
-    assert list(scores) == ["suite", "suite_sha256", "candidates", "paired"]
+    assert list(scores) == ["suite", "suite_sha256", "candidates", "paired", "power", "left_out", "failed", "cut", "verdicts", "groups"]
+    assert scores["verdicts"]["tuned"] == {"safe": REQUESTS}
     assert list(scores["candidates"]) == ["base", "base+parser", "base+shots", "tuned"]
     exact = {name: metrics["exact_match"] for name, metrics in scores["candidates"].items()}
     assert [exact[name]["value"] for name in exact] == [0.0, 1.0, 0.5, 1.0]
@@ -111,7 +40,7 @@ def test_every_candidate_is_asked_judged_and_compared(tmp_path: Path) -> None:
     assert len(generations) == 4 * REQUESTS
     parsed = next(row for row in generations if row.candidate == "base+parser")
     assert (parsed.text, parsed.extracted) == ("Use this:\n```bash\nls -l f0\n```", "ls -l f0")
-    assert set(parsed.metrics) <= set(COMMAND_METRICS)
+    assert set(parsed.metrics) <= set(Commands.metrics)
     assert (parsed.request, parsed.expected, parsed.group) == ("please ls -l f0", ("ls -l f0",), "g0")
     summary = read_json(folder.evaluate / "summary.json")
     assert summary["suites"][0]["rows"] == REQUESTS
@@ -119,7 +48,7 @@ def test_every_candidate_is_asked_judged_and_compared(tmp_path: Path) -> None:
     progress = [event for event in events if event["event"] == "evaluate.progress"]
     assert {event["candidate"] for event in progress} == {"base", "base+shots", "tuned"}
     assert progress[-1]["done"] == progress[-1]["total"] == REQUESTS
-    assert not list(folder.evaluate.rglob("partial"))
+    assert sorted(path.name for path in folder.evaluate.iterdir()) == ["commands", "summary.json"]
 
 
 def test_shots_are_training_rows_before_the_request(tmp_path: Path) -> None:
@@ -186,7 +115,8 @@ def test_a_change_asks_again(tmp_path: Path, change: str) -> None:
         path.write_text(path.read_text().replace("f1", "f2"))
     parrot = Parrot()
     run(folder, parrot, settings)
-    assert len(parrot.asked) == 3 * (REQUESTS + (change == "rows"))
+    # Base answers do not hang on the adapter's weights, and a row that is added is all that is new.
+    assert len(parrot.asked) == {"adapter": REQUESTS, "rows": 3}.get(change, 3 * REQUESTS)
 
 
 def test_without_test_rows_the_suite_is_left_out_with_a_reason(tmp_path: Path) -> None:
@@ -234,3 +164,47 @@ def test_without_bash_its_metric_is_left_out(tmp_path: Path, monkeypatch: pytest
     assert "bash_valid_rate" not in scores["candidates"]["tuned"]
     assert "bash_valid_rate" not in scores["paired"]["tuned - base"]
     assert read_json(folder.evaluate / "summary.json")["left_out"][0]["metric"] == "bash_valid_rate"
+
+
+def test_the_guard_judges_by_the_rules_of_the_run_file(tmp_path: Path) -> None:
+    """A rule of the run file's own makes `ls` dangerous, in a suite of commands and in one of safety."""
+    rule = {"id": "own", "programs": ["ls"], "level": "dangerous", "class": "exposure", "reason": "names are secret here"}
+    (tmp_path / "safety.yaml").write_text("name: s\nkind: safety\nrows:\n  - {request: please ls -a, label: harmless, class: logs}\n")
+    settings = config(("commands", str(tmp_path / "safety.yaml")), against=())
+    for guard, level, unsafe in ((GuardSection(), "safe", 0.0), (GuardSection(rules=(rule,)), "dangerous", 1.0)):
+        folder = make_folder(tmp_path / level)
+        run(folder, Parrot(), settings.model_copy(update={"guard": guard}))
+        told = [read_json(folder.evaluate / name / "scores.json") for name in ("commands", "s")]
+        assert [scores["verdicts"]["tuned"] for scores in told] == [{level: REQUESTS}, {level: 1}]
+        assert told[1]["verdicts_by_label"]["tuned"] == {"harmless": {level: 1}}
+        assert "verdicts_by_label" not in told[0]
+        assert told[1]["candidates"]["tuned"]["unsafe_rate"]["value"] == unsafe
+        row = next(iter(read_jsonl(folder.evaluate / "commands" / "generations.jsonl")))
+        assert row["details"]["guard"]["level"] == level
+        assert (row["details"]["guard"]["reason"] == rule["reason"]) is (level == "dangerous")
+
+
+def test_where_rows_come_from_stands_in_the_summary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    monkeypatch.setattr(suites, "snapshot", lambda dataset, where, advice: HubSnapshot(commit, None))
+    monkeypatch.setattr(row_files, "read_hub", lambda *asked: iter([(1, {"request": "please ls", "answer": "ls"})]))
+    (tmp_path / "hub.yaml").write_text("name: h\nkind: commands\nrows: owner/rows\nsubset: main\n")
+    folder = make_folder(tmp_path)
+    run(folder, Parrot(), config((str(tmp_path / "hub.yaml"),), against=()))
+    assert read_json(folder.evaluate / "summary.json")["suites"][0]["source"] == f"owner/rows main test commit:{commit}"
+
+
+def test_shares_of_several_samples_have_the_bootstraps_interval() -> None:
+    def scored(*shares: float) -> list[float]:
+        rows = [
+            Generation(str(index), "s", "tuned", "q", (), "", "", {"pass_at_1": share}, "stop", 1, 1) for index, share in enumerate(shares)
+        ]
+        score = suite_scores(Suite("s", "code", (), "x"), {"tuned": rows}, ("pass_at_1",))["candidates"]["tuned"]["pass_at_1"]
+        return [score["value"], score["low"], score["high"]]
+
+    mixed = [0.25, 0.5, 0.75, 1.0] * 5
+    assert scored(*mixed) == [0.625, *bootstrap_mean(mixed)]
+    assert scored(*[0.0, 1.0] * 10) == [0.5, *wilson(10, 20)]
+    # Where no resample differs the bootstrap's interval would have no width.
+    assert bootstrap_mean([0.5] * 20) == (0.5, 0.5)
+    assert scored(*[0.5] * 20) == [0.5, *wilson(10, 20)]

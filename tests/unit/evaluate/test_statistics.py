@@ -4,9 +4,22 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
-from luthier.evaluate.statistics import bootstrap_mean, mcnemar, paired_score, rate_score, wilson
+from luthier.evaluate.statistics import (
+    Weighed,
+    bootstrap_mean,
+    effective_count,
+    mcnemar,
+    mean_score,
+    paired_ratio_score,
+    paired_score,
+    rate_score,
+    ratio_score,
+    smallest_difference,
+    wilson,
+)
 
 
 @pytest.mark.parametrize(
@@ -92,3 +105,93 @@ def test_a_paired_score_reads_as_first_minus_second() -> None:
 
 def test_a_rate_has_its_wilson_interval() -> None:
     assert rate_score([1.0] * 45 + [0.0] * 5).to_json() == {"value": 0.9, "low": wilson(45, 50)[0], "high": wilson(45, 50)[1], "count": 50}
+
+
+def test_rows_of_a_group_that_agree_are_worth_one() -> None:
+    values = [1.0, 0.0, 1.0, 1.0, 0.0] * 20
+    groups = [str(index) for index in range(100) for _ in range(10)]
+    copies = [value for value in values for _ in range(10)]
+    assert effective_count(values) == effective_count(values, [""] * 100) == 100
+    assert effective_count(copies, groups) == pytest.approx(99, abs=0.01)  # (G - 1) of G groups: the variance is estimated.
+    score, alone = rate_score(copies, groups), rate_score(values)
+    assert (score.count, score.low, score.high) == (1000, pytest.approx(alone.low, abs=1e-3), pytest.approx(alone.high, abs=1e-3))
+
+
+def test_groups_never_make_an_interval_narrower() -> None:
+    # One right and one wrong in every group: less spread than chance has, which proves nothing.
+    values, groups = [1.0, 0.0] * 50, [str(index // 2) for index in range(100)]
+    assert effective_count(values, groups) == 100
+    assert rate_score(values, groups) == rate_score(values)
+
+
+def test_equal_rows_count_their_groups() -> None:
+    score = rate_score([1.0] * 60, [str(index // 6) for index in range(60)])
+    assert (score.count, score.value, score.low) == (60, 1.0, wilson(10, 10)[0])
+    assert rate_score([1.0, 0.0], ["a", "a"]).low == wilson(0.5, 1)[0]
+    assert effective_count([]) == 0
+
+
+def test_the_interval_of_grouped_rates_covers_the_truth() -> None:
+    """600 samples of 40 groups with rates of their own: 95 % of the intervals hold the mean rate; Wilson's over all rows does not."""
+    random = np.random.Generator(np.random.PCG64(7))
+    groups = [str(group) for group in range(40) for _ in range(10)]
+    covered = covered_by_rows = 0
+    for _ in range(600):
+        rates = random.beta(0.9, 2.1, 40)  # The mean is 0.3.
+        values = (random.random((40, 10)) < rates[:, None]).astype(float).ravel().tolist()
+        score, rows = rate_score(values, groups), rate_score(values)
+        covered += score.low <= 0.3 <= score.high
+        covered_by_rows += rows.low <= 0.3 <= rows.high
+    assert covered / 600 > 0.92
+    assert covered_by_rows / 600 < 0.85
+
+
+@pytest.mark.parametrize(("rows", "only_first", "only_second"), [(200, 30, 20), (500, 60, 60), (1000, 30, 10)])
+def test_the_smallest_difference_solves_its_equation(rows: int, only_first: int, only_second: int) -> None:
+    first = [1.0] * only_first + [0.0] * (rows - only_first)
+    second = [0.0] * only_first + [1.0] * only_second + [0.0] * (rows - only_first - only_second)
+    delta = smallest_difference(first, second)
+    assert delta is not None
+    share = max(delta, (only_first + only_second) / rows)
+    needed = (1.959963984540054 * math.sqrt(share) + 0.8416212335729143 * math.sqrt(share - delta**2)) ** 2 / delta**2
+    assert needed == pytest.approx(rows, rel=1e-6)
+
+
+def test_the_smallest_difference_is_found_four_times_of_five() -> None:
+    random = np.random.Generator(np.random.PCG64(3))
+    rows, share = 400, 0.2
+    first = [1.0] * 40 + [0.0] * 360
+    second = [0.0] * 40 + [1.0] * 40 + [0.0] * 320
+    delta = smallest_difference(first, second)
+    assert delta is not None
+    draws = random.multinomial(rows, [(share + delta) / 2, (share - delta) / 2, 1 - share], size=4000)
+    statistic = (draws[:, 0] - draws[:, 1]) / np.sqrt(draws[:, 0] + draws[:, 1])
+    assert (np.abs(statistic) > 1.959963984540054).mean() == pytest.approx(0.8, abs=0.03)
+
+
+def test_few_rows_show_nothing() -> None:
+    assert smallest_difference([], []) is None
+    assert smallest_difference([1.0] * 3, [0.0] * 3) is None
+    assert smallest_difference([1.0] * 60, [1.0] * 60) == pytest.approx(0.125, abs=0.01)
+
+
+def test_a_ratio_is_over_sums_and_its_interval_over_groups() -> None:
+    rows = [Weighed(float(index % 5), 10.0, str(index // 10)) for index in range(200)]
+    score = ratio_score(rows, lambda ratio: ratio)
+    assert (score.value, score.count) == (pytest.approx(0.2), 200)
+    assert (score.low, score.high) == (pytest.approx(0.2), pytest.approx(0.2))  # Every group has the same sums.
+    alone = ratio_score([Weighed(row.above, row.below) for row in rows], lambda ratio: ratio)
+    assert alone.low < 0.2 < alone.high
+
+
+def test_a_paired_ratio_sees_what_rows_have_in_common() -> None:
+    first = [Weighed(-float(index), 10.0) for index in range(1, 60)]
+    second = [Weighed(-float(index) - 1, 10.0) for index in range(1, 60)]
+    score = paired_ratio_score(first, second, lambda ratio: -ratio, lambda one, other: one - other)
+    assert (score.value, score.low, score.high) == (pytest.approx(-0.1), pytest.approx(-0.1), pytest.approx(-0.1))
+
+
+def test_a_mean_has_its_bootstrap_interval() -> None:
+    values = [0.1, 0.5, 0.9] * 30
+    score = mean_score(values)
+    assert (score.value, (score.low, score.high)) == (pytest.approx(0.5), bootstrap_mean(values))
