@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from transformers import DynamicCache, PreTrainedModel
 from luthier.config.schema import BaseSettings, TokenSettings
 from luthier.core.errors import ModelError, Problem, UserError
 from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationEvent, GenerationRequest, TokenEvent, Tokenizer
-from luthier.core.records import INPUT_ROLE, JsonObject, Message, Plan
+from luthier.core.records import TEXT_ROLE, JsonObject, Message, Plan, without_input_role
 from luthier.model.adapters import load_adapter
 from luthier.model.base import load_base
 from luthier.model.device import apply
@@ -43,9 +43,13 @@ class Voice:
     wordings: frozenset[str] = frozenset()
 
     def prompt(self, messages: Sequence[Message], tools: Sequence[JsonObject] = (), template: str = "") -> list[int]:
-        """The ids up to where the answer starts."""
+        """The ids up to where the answer starts. Plain text (role `text`) is not worded; it begins as a document of this tokenizer does."""
+        if messages and all(message.role == TEXT_ROLE for message in messages):
+            tokenizer = self.encoder.tokenizer
+            begin = tokenizer.eos_id if tokenizer.bos_id is None else tokenizer.bos_id
+            return [begin, *tokenizer.encode("".join(message.content for message in messages))]
         if self.folds_input:
-            return self.encoder.prompt(_without_input_role(messages), tuple(tools))
+            return self.encoder.prompt(without_input_role(messages), tuple(tools))
         if template and template not in self.wordings:
             raise ModelError(Problem("the row names a wording that is not known here", where="template", found=template))
         return self.encoder.prompt(tuple(messages), tuple(tools), template)
@@ -205,9 +209,12 @@ class LocalGenerator:
         return rest, DoneEvent(row.request.id, text, reason, len(row.prompt), len(row.ids) + stop_tokens)
 
     def score(self, rows: Iterable[tuple[tuple[Message, ...], str]], model: str) -> list[tuple[float, int]]:
-        """For each (messages, answer): the answer's summed log-probability in nats and its token count, the end of turn not counted."""
+        """For each (messages, answer): the answer's summed log-probability in nats and its token count, the end of turn not counted.
+
+        A prompt that leaves the answer no room in the model's positions loses its beginning; `ModelError` where the answer alone has none.
+        """
         voice = self._voices[model]
-        pairs = [(voice.prompt(messages), self._tokenizer.encode(answer)) for messages, answer in rows]
+        pairs = [self._fitting(voice.prompt(messages), self._tokenizer.encode(answer)) for messages, answer in rows]
         order = sorted(range(len(pairs)), key=lambda index: sum(map(len, pairs[index])))
         scores: list[tuple[float, int]] = [(0.0, 0)] * len(pairs)
         with self._speaking_as(model):
@@ -215,6 +222,13 @@ class LocalGenerator:
                 for index, score in zip(batch, self._score_batch([pairs[index] for index in batch]), strict=True):
                     scores[index] = score
         return scores
+
+    def _fitting(self, prompt: list[int], answer: list[int]) -> tuple[list[int], list[int]]:
+        room = self._longest - len(answer)
+        if room < 1:
+            found = f"{len(answer):,} tokens, {self._longest:,} positions"
+            raise ModelError(Problem("a text to score is longer than the model's positions", found=found, hint="make it shorter"))
+        return prompt[-room:], answer
 
     @torch.inference_mode()
     def _score_batch(self, pairs: Sequence[tuple[list[int], list[int]]]) -> list[tuple[float, int]]:
@@ -267,19 +281,6 @@ def _batches_by_tokens(order: Sequence[int], pairs: Sequence[tuple[list[int], li
         yield batch
 
 
-def _without_input_role(messages: Sequence[Message]) -> tuple[Message, ...]:
-    """The messages with every `input` turn as a paragraph of the user's turn before it."""
-    folded: list[Message] = []
-    for message in messages:
-        if message.role != INPUT_ROLE:
-            folded.append(message)
-        elif folded and folded[-1].role == "user":
-            folded[-1] = replace(folded[-1], content=f"{folded[-1].content}\n\n{message.content}")
-        else:
-            folded.append(replace(message, role="user"))
-    return tuple(folded)
-
-
 @contextmanager
 def open_local(
     location: ModelLocation,
@@ -289,15 +290,17 @@ def open_local(
     templates: Mapping[str, str] | None = None,
     tokens: TokenSettings | None = None,
     batch_size: int = 32,
+    tokenizer_folder: Path | None = None,
 ) -> Iterator[LocalGenerator]:
     """The base at `location` ready to answer, with the adapter in `adapter_folder` as `tuned` where one is given.
 
     `tuned` is asked with the tokenizer and the chat template saved beside the adapter; `base` with its own template where it has one,
     else as the tuned model is. `templates` are the wordings that rows name (`data/templates.json`); of `tokens` the default system text
-    counts, which the tuned model was trained with. The memory is given back at the end.
+    counts, which the tuned model was trained with. A checkpoint's folder has no tokenizer: `tokenizer_folder` then has it. The memory is
+    given back at the end.
     """
     apply(plan)
-    tokenizer = TextTokenizer.from_folder(adapter_folder or location.path)
+    tokenizer = TextTokenizer.from_folder(tokenizer_folder or adapter_folder or location.path)
     voices = make_voices(location, tokenizer, adapter_folder is not None, templates or {}, tokens)
     model: PreTrainedModel | PeftModel = load_base(location, settings, plan)
     if adapter_folder is not None:

@@ -303,3 +303,33 @@ def test_scores_are_the_summed_log_probabilities(base: ModelLocation, adapter: P
         wanted = sum(float(logs[len(prompt) + index - 1, token]) for index, token in enumerate(ids))
         assert (score, count) == (pytest.approx(wanted, abs=1e-3), len(ids))
     assert tuned != found
+
+
+def test_plain_text_is_scored_as_it_stands(base: ModelLocation, adapter: Path) -> None:
+    """Each piece after what stands before it, the first after the token that begins a document: together the text's log-probability."""
+    context, piece = "one two three", " four five"
+    tokenizer = TextTokenizer.from_folder(adapter)
+    model = AutoModelForCausalLM.from_pretrained(base.path).eval()
+    rows = [((Message("text", ""),), context), ((Message("text", context),), piece)]
+    with open_local(base, adapter, SETTINGS, PLAN) as generator:
+        found = generator.score(rows, "base")
+    begin = tokenizer.eos_id if tokenizer.bos_id is None else tokenizer.bos_id
+    first, second = tokenizer.encode(context), tokenizer.encode(piece)
+    ids = [begin, *first, *second]
+    with torch.no_grad():
+        logs = model(torch.tensor([ids])).logits[0].log_softmax(-1)
+    wanted = [float(logs[index - 1, ids[index]]) for index in range(1, len(ids))]
+    assert [count for _, count in found] == [len(first), len(second)]
+    assert found[0][0] == pytest.approx(sum(wanted[: len(first)]), abs=1e-3)
+    assert found[1][0] == pytest.approx(sum(wanted[len(first) :]), abs=1e-3)
+
+
+def test_a_context_that_leaves_no_room_loses_its_beginning(base: ModelLocation, adapter: Path) -> None:
+    with open_local(base, adapter, SETTINGS, PLAN) as generator:
+        long, short = generator.score(
+            [((Message("text", f"{'z' * 400}{'a' * 196}"),), "b" * 60), ((Message("text", "a" * 5),), "b")], "base"
+        )
+        assert long[1] == 60
+        assert short[1] == 1
+        with pytest.raises(ModelError, match="longer than the model's positions"):
+            generator.score([((Message("text", ""),), "b" * 300)], "base")
