@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from luthier.core.stages import STAGES
-from luthier.evaluate.extract import extractor_of, markdown_command
-from luthier.evaluate.metrics import command_metrics, command_only, exact_match, normalized_match
+from luthier.evaluate.extract import markdown_command
+from luthier.evaluate.kinds.commands import Commands
+from luthier.evaluate.metrics import command_metrics, command_only, exact_match, normalized_match, template_match
 
 # Raise it together with the version in `core.stages` when an answer below is judged otherwise than before.
-EXPECTED_VERSION = 2
+EXPECTED_VERSION = 4
 
 COMMAND_ONLY = [
     "ls",
@@ -150,13 +151,47 @@ def test_the_markdown_parser(text: str, command: str) -> None:
 
 def test_only_the_parser_candidate_cuts_text() -> None:
     text = " `ls` \n"
-    assert [extractor_of(name)(text) for name in ("base", "base+shots", "tuned", "base+parser")] == ["`ls`", "`ls`", "`ls`", "ls"]
+    assert [Commands().extract(text, with_parser) for with_parser in (False, True)] == ["`ls`", "ls"]
 
 
 def test_metrics_stand_under_their_published_names() -> None:
-    row = command_metrics(["ls -al"], [["ls -la"]], None)
-    assert row == [{"exact_match": 0.0, "normalized_match": 1.0, "command_only_rate": 1.0}]
+    row = command_metrics(["ls -al"], [["ls -la"]])
+    assert row == [{"exact_match": 0.0, "normalized_match": 1.0, "template_match": 1.0, "command_only_rate": 1.0}]
 
 
 def test_the_version_is_the_one_of_these_judgements() -> None:
     assert STAGES["evaluate"].version == EXPECTED_VERSION
+
+
+@pytest.mark.parametrize(
+    ("answer", "gold", "same"),
+    [
+        ("ls -al /var", "ls -la /tmp", 1),
+        ("head -n20 b.log", "head -n 5 a.txt", 1),
+        ("head -20 b.log", "head -5 a.txt", 1),
+        ("find /x -type f -name '*.c'", "find . -type f -name '*.py'", 1),
+        ("find . -type d", "find . -type f", 0),
+        ("git commit -m 'c d'", "git commit -m 'a b'", 1),
+        ("git rm x", "git add x", 0),
+        ("chmod u-x f.sh", "chmod u+x f.sh", 0),
+        ("chmod u+x g.sh", "chmod u+x f.sh", 1),
+        ("grep bar b.txt", "grep foo a.txt", 1),
+        ("grep -i bar b.txt", "grep foo a.txt", 0),
+        ("ls > b.txt", "ls > a.txt", 1),
+        ("ls > /dev/null", "ls > a.txt", 0),
+        ("ls >> a.txt", "ls > a.txt", 0),
+        ("ls *.md", "ls *.txt", 1),
+        ("ls a.txt", "ls *.txt", 0),
+        ("echo $(ls c/d | wc -l)", "echo $(ls a/b | wc -l)", 1),
+        ("echo $(ls c/d | wc -c)", "echo $(ls a/b | wc -l)", 0),
+        ("cat a.txt | sort", "cat a.txt && sort", 0),
+        ("du --max-depth=2 /y", "du --max-depth=1 /x", 1),
+        ("du --max-depth=x /y", "du --max-depth=1 /x", 0),
+        ("kill $PID", "kill $PID", 1),
+        ("kill $OTHER", "kill $PID", 0),
+        ("rm a (", "rm b (", 0),
+        ("ls", "pwd", 0),
+    ],
+)
+def test_template_match_forgives_slots_alone(answer: str, gold: str, same: int) -> None:
+    assert template_match(answer, [gold]) == same

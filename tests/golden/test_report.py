@@ -22,33 +22,33 @@ GOLDEN_HASHES = HERE / "report.json"
 BUILDER = HERE.parent / "unit" / "report" / "run_folder.py"
 
 
-def _render(folder: Path) -> tuple[str, str]:
+def _render(folder: Path) -> dict[str, str]:
     spec = importlib.util.spec_from_file_location("report_run_folder", BUILDER)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return page.render(read_run(module.write_run(folder)))
+    return dict(page.render(read_run(module.write_run(folder))))
 
 
-def _hashes(html: str, markdown: str) -> dict[str, object]:
-    return {"version": STAGES["report"].version, "html": sha256_bytes(html.encode()), "markdown": sha256_bytes(markdown.encode())}
+def _hashes(files: dict[str, str]) -> dict[str, object]:
+    return {"version": STAGES["report"].version, "files": {name: sha256_bytes(text.encode()) for name, text in files.items()}}
 
 
 def test_the_report_is_what_it_was_for_its_version(tmp_path: Path) -> None:
-    html, markdown = _render(tmp_path / "run")
+    files = _render(tmp_path / "run")
 
-    assert markdown == GOLDEN_MARKDOWN.read_text(encoding="utf-8")
-    assert _hashes(html, markdown) == json.loads(GOLDEN_HASHES.read_text(encoding="utf-8")), "see the head of this file"
+    assert files["report.md"] == GOLDEN_MARKDOWN.read_text(encoding="utf-8")
+    assert _hashes(files) == json.loads(GOLDEN_HASHES.read_text(encoding="utf-8")), "see the head of this file"
 
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as temporary:
-        new_html, new_markdown = _render(Path(temporary) / "run")
+        new_files = _render(Path(temporary) / "run")
     stored = json.loads(GOLDEN_HASHES.read_text(encoding="utf-8"))
-    found = _hashes(new_html, new_markdown)
+    found = _hashes(new_files)
     if found != stored and found["version"] == stored["version"]:
         sys.exit("the report changed: raise its version in src/luthier/core/stages.py first")
-    write_text(GOLDEN_MARKDOWN, new_markdown)
+    write_text(GOLDEN_MARKDOWN, new_files["report.md"])
     write_json(GOLDEN_HASHES, found)
     sys.stdout.write(f"wrote {GOLDEN_MARKDOWN} and {GOLDEN_HASHES}\n")

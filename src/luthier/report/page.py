@@ -1,53 +1,73 @@
-"""The report's front door: reads the run folder and writes `report.html` and `report.md`, with equal bytes for equal folders."""
+"""The report's front door: reads the run folder and writes `report.html`, `report.md` and `report/`, with equal bytes for equal folders."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from luthier.core.events import EventLog
-from luthier.core.files import write_text
+from luthier.core.files import remove, write_text
 from luthier.core.runs import RunFolder
 from luthier.core.stages import STAGES
-from luthier.report import sections
+from luthier.report import glance, sections
+from luthier.report.book import FOLDER, Shelf, shelf, with_beside
+from luthier.report.leaves import leaf_view
 from luthier.report.reading import RunFacts, read_run
 from luthier.report.results import comparison, side_by_side, verdict
+from luthier.report.shown import shown
 from luthier.report.wording import day
 
 # Rows may hold anything; a control character would make the page a binary file, or speak to a terminal.
 _CONTROLS = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 160)), "�")
+# Of the run file so many characters are shown; it is a file of its own.
+LONGEST_FILE = 40_000
 _MARKDOWN_MARKS = re.compile(r"([\\`*_{}\[\]<>#|~$&])")
 
 
 def run(folder: RunFolder, events: EventLog) -> None:
-    """Writes the report of `folder`. Stages that have not run are shown as such."""
-    html, markdown = render(read_run(folder))
-    write_text(folder.report_html, html)
-    write_text(folder.report_md, markdown)
-    events.emit("report.written", files=list(STAGES["report"].outputs))
+    """Writes the report of `folder`: two files, and the pages of generations in `report/`. Stages that have not run are shown as such."""
+    facts = read_run(folder)
+    remove(folder.report_pages)
+    for name, text in render(facts):
+        write_text(folder.path / name, text)
+    events.emit("report.written", files=[name for name in STAGES["report"].outputs if (folder.path / name).exists()])
 
 
-def render(facts: RunFacts) -> tuple[str, str]:
-    """The report as one HTML page and as Markdown."""
-    view = _view(facts)
+def render(facts: RunFacts) -> Iterator[tuple[str, str]]:
+    """Every file of the report, by its name in the run folder: the pages of generations, then `report.html` and `report.md`."""
     environment = _environment()
-    pages = [environment.get_template(f"report.{kind}").render(view).translate(_CONTROLS) for kind in ("html", "md")]
-    return pages[0], pages[1]
+    found = shelf(with_beside(facts))
+    leaf_page = environment.get_template("generations.html")
+    for book in found.books.values():
+        for leaf in book.leaves:
+            text = leaf_page.render(run=facts.name, anchor=glance.suite_anchor(book.suite.name), leaf=leaf_view(book, leaf, found))
+            yield f"{FOLDER}/{leaf.file}", text.translate(_CONTROLS)
+    view = _view(facts, found)
+    for kind in ("html", "md"):
+        yield f"report.{kind}", environment.get_template(f"report.{kind}").render(view).translate(_CONTROLS)
 
 
-def _view(facts: RunFacts) -> dict[str, Any]:
+def _view(facts: RunFacts, found: Shelf) -> dict[str, Any]:
     """Everything that the templates name."""
     return {
         "facts": facts,
         "started": day(facts.started),
         "verdict": verdict(facts),
+        "standpoints": glance.standpoints(facts, found),
+        "safety": glance.safety(facts, found),
+        "look_next": glance.look_next(facts, found),
+        "gate": glance.gate_table(facts, found),
         "warnings": sections.warnings(facts),
         "numbers": sections.key_numbers(facts),
-        "comparisons": [comparison(suite) for suite in facts.suites],
-        "answers": side_by_side(facts.suites),
+        "comparisons": [comparison(suite, found) for suite in facts.suites],
+        "compared_later": glance.compared_later(facts, found),
+        "review": glance.review_tables(facts),
+        "comments": glance.review_comments(facts, found),
+        "answers": side_by_side(facts.suites, found),
         "curves": sections.curves(facts),
         "training": sections.training_facts(facts),
         "data": sections.data_facts(facts),
@@ -55,6 +75,7 @@ def _view(facts: RunFacts) -> dict[str, Any]:
         "exports": sections.export_rows(facts),
         "machine": sections.machine(facts),
         "hashes": sections.hashes(facts),
+        "resolved": shown(facts.resolved, LONGEST_FILE),
     }
 
 
@@ -70,6 +91,7 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters["text"] = markdown_text
+    environment.filters["cell"] = markdown_link
     environment.filters["fenced"] = markdown_fenced
     return environment
 
@@ -77,6 +99,17 @@ def _environment() -> Environment:
 def markdown_text(value: object) -> str:
     """`value` on one line with everything escaped that Markdown or HTML would take for markup."""
     return _MARKDOWN_MARKS.sub(r"\\\1", " ".join(str(value).split()))
+
+
+def markdown_link(cell: Any) -> str:
+    """A cell's value, or the way to what is behind it, with its interval and further ways behind it."""
+    value = f"[{markdown_text(cell.value)}]({cell.href})" if cell.href else markdown_text(cell.value)
+    return value + "".join(
+        [
+            f" ({markdown_text(cell.interval)})" if cell.interval else "",
+            *(f", [{markdown_text(words)}]({href})" for words, href in cell.ways),
+        ]
+    )
 
 
 def markdown_fenced(value: object) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from luthier.core.events import read_events
 from luthier.core.files import read_jsonl
@@ -26,7 +27,12 @@ class Curves:
 
 @dataclass(frozen=True, slots=True)
 class SuiteFacts:
-    """One suite: its row of `evaluate/summary.json`, its scores, and its generations by row id and candidate."""
+    """One suite: its row of `evaluate/summary.json`, its scores, and its generations by row id and candidate.
+
+    A generation has further answers to the same row, where several were drawn, under `samples`. `power` by pair and metric, `left_out` by
+    candidate, metric and reason, `failed` and `cut` by candidate, `classes` by class and candidate, `groups` and `skipped` are as in
+    `scores.json` and the summary.
+    """
 
     name: str
     rows: int
@@ -35,6 +41,27 @@ class SuiteFacts:
     candidates: Mapping[str, Mapping[str, JsonObject]]
     paired: Mapping[str, Mapping[str, JsonObject]]
     generations: Mapping[str, Mapping[str, JsonObject]]
+    power: Mapping[str, Mapping[str, JsonObject]] = field(default_factory=dict)
+    left_out: Mapping[str, Mapping[str, Mapping[str, int]]] = field(default_factory=dict)
+    failed: Mapping[str, int] = field(default_factory=dict)
+    cut: Mapping[str, int] = field(default_factory=dict)
+    classes: Mapping[str, Mapping[str, JsonObject]] = field(default_factory=dict)
+    groups: int = 0
+    skipped: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class BesideFacts:
+    """What was compared with the run later, from `against/<name>/`: its kind, its suites with its own and the tuned model's scores.
+
+    `is_outdated` where the run was evaluated anew since.
+    """
+
+    name: str
+    kind: str
+    is_outdated: bool
+    suites: tuple[SuiteFacts, ...]
+    left_out: tuple[JsonObject, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +82,9 @@ class RunFacts:
     suites: tuple[SuiteFacts, ...]
     left_out: tuple[JsonObject, ...]
     is_evaluated: bool
+    gate: JsonObject
+    review: JsonObject
+    beside: tuple[BesideFacts, ...]
     export: JsonObject
     adapter_bytes: int
 
@@ -78,9 +108,12 @@ def read_run(folder: RunFolder) -> RunFacts:
         data=_object(summary_or_none(folder.data_report)),
         licenses=_licenses(summary_or_none(folder.provenance)),
         train=train,
-        suites=tuple(_suites(folder, _object(evaluation))),
-        left_out=tuple(row for row in _list(_object(evaluation).get("left_out")) if isinstance(row, dict)),
+        suites=tuple(_suites(folder.evaluate, _object(evaluation))),
+        left_out=_rows(_object(evaluation).get("left_out")),
         is_evaluated=evaluation is not None,
+        gate=_object(summary_or_none(folder.evaluate / "gate.json")),
+        review=_object(summary_or_none(folder.review_summary)),
+        beside=tuple(_beside(folder, manifest.stages.get("evaluate"))),
         export=_object(summary_or_none(folder.export_summary)),
         adapter_bytes=weights.stat().st_size if weights.is_file() else 0,
     )
@@ -131,18 +164,32 @@ def _licenses(provenance: JsonValue) -> dict[str, str]:
     return {str(row.get("path", "")): str(row["license"]) for row in rows if isinstance(row, dict) and row.get("license")}
 
 
-def _suites(folder: RunFolder, summary: JsonObject) -> Iterable[SuiteFacts]:
+def _rows(value: JsonValue) -> tuple[JsonObject, ...]:
+    return tuple(row for row in _list(value) if isinstance(row, dict))
+
+
+def _beside(folder: RunFolder, evaluation: StageRecord | None) -> Iterable[BesideFacts]:
+    """What `luthier evaluate --checkpoint` and `--predictions` left, by name."""
+    for path in sorted(folder.beside.glob("*/summary.json")):
+        summary = _object(summary_or_none(path))
+        yield BesideFacts(
+            name=str(summary.get("name") or path.parent.name),
+            kind=str(summary.get("kind", "")),
+            is_outdated=evaluation is None or summary.get("evaluate_key") != evaluation.key,
+            suites=tuple(_suites(path.parent, summary)),
+            left_out=_rows(summary.get("left_out")),
+        )
+
+
+def _suites(home: Path, summary: JsonObject) -> Iterable[SuiteFacts]:
     """The suites of the summary in their order; without a summary, those whose scores are there (a run that was cut short)."""
-    rows = [row for row in _list(summary.get("suites")) if isinstance(row, dict) and "name" in row]
-    if not rows and folder.evaluate.is_dir():
-        rows = [{"name": path.parent.name} for path in sorted(folder.evaluate.glob("*/scores.json"))]
+    rows = [row for row in _rows(summary.get("suites")) if "name" in row]
+    if not rows and home.is_dir():
+        rows = [{"name": path.parent.name} for path in sorted(home.glob("*/scores.json"))]
     for row in rows:
-        path = folder.evaluate / row["name"]
+        path = home / row["name"]
         scores = _object(summary_or_none(path / "scores.json"))
-        generations: dict[str, dict[str, JsonObject]] = {}
-        if (path / "generations.jsonl").is_file():
-            for generation in read_jsonl(path / "generations.jsonl"):
-                generations.setdefault(str(generation.get("id", "")), {})[str(generation.get("candidate", ""))] = generation
+        generations = _generations(path / "generations.jsonl")
         yield SuiteFacts(
             name=str(row["name"]),
             rows=int(row.get("rows") or len(generations)),
@@ -151,4 +198,18 @@ def _suites(folder: RunFolder, summary: JsonObject) -> Iterable[SuiteFacts]:
             candidates=_object(scores.get("candidates")),
             paired=_object(scores.get("paired")),
             generations=generations,
+            groups=int(scores.get("groups") or 0),
+            skipped=_object(row.get("skipped")),
+            **{name: _object(scores.get(name)) for name in ("power", "left_out", "failed", "cut", "classes")},
         )
+
+
+def _generations(path: Path) -> dict[str, dict[str, JsonObject]]:
+    """The first answer of every candidate to every row, with further ones under `samples`."""
+    found: dict[str, dict[str, JsonObject]] = {}
+    for row in read_jsonl(path) if path.is_file() else ():
+        of_row = found.setdefault(str(row.get("id", "")), {})
+        first = of_row.setdefault(str(row.get("candidate", "")), row)
+        if first is not row:
+            first.setdefault("samples", []).append(row)
+    return found

@@ -7,8 +7,24 @@ from dataclasses import dataclass
 
 from luthier.core.files import sha256_bytes
 from luthier.core.records import JsonObject
+from luthier.report.book import FOLDER, Shelf
 from luthier.report.charts import Measured, WhiskerChart, whisker_chart
+from luthier.report.glance import suite_anchor
+from luthier.report.outcomes import EFFECT, WORDING, headline, missed
 from luthier.report.reading import BASE, TUNED, RunFacts, SuiteFacts
+from luthier.report.shown import LONGEST_REQUEST, shown
+from luthier.report.tables import (
+    Row,
+    Table,
+    classes_table,
+    gain_cell,
+    guard_table,
+    missed_table,
+    ordered_metrics,
+    power_notes,
+    score_cell,
+    uncounted_table,
+)
 from luthier.report.wording import (
     LOWER_IS_BETTER,
     NOT_RATES,
@@ -16,16 +32,15 @@ from luthier.report.wording import (
     gain_text,
     interval_text,
     metric_name,
-    p_text,
     plain,
+    reason_name,
     value_text,
 )
 
 SHOWN_ANSWERS = 20
 _LONGEST_ANSWER = 700
-_LONGEST_REQUEST = 1200
-# The metric that the verdict speaks of is the first of these that a suite has.
-_HEADLINES = ("exact_match", "execution_match", "pass_at_1", "accuracy", "normalized_match", "unsafe_rate", "perplexity")
+# Kinds of suites whose rows are scored: there is no answer to show.
+_WITHOUT_ANSWERS = ("perplexity", "retention", "lm_eval")
 _STYLES = {"base": "base", "base+parser": "parser", "base+shots": "shots", "tuned": "tuned"}
 
 
@@ -39,28 +54,22 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
-    """A value with its interval."""
-
-    value: str
-    interval: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Comparison:
-    """One suite: chart, table of values, table of paired differences.
+    """One suite: its chart, the table of scores, that of paired differences, and what else is known of its rows.
 
-    `rows` are a metric and a cell for each of `candidates`; `gains` a metric and a cell (difference with interval, p) for each of `rivals`.
+    `notes` are lines on power, groups and rows that were not asked; `tables` are missed answers, guard, what was not counted, classes.
     """
 
     name: str
+    anchor: str
     kind: str
     rows_text: str
     candidates: tuple[str, ...]
     chart: WhiskerChart | None
-    rows: tuple[tuple[str, tuple[Cell, ...]], ...]
-    rivals: tuple[str, ...]
-    gains: tuple[tuple[str, tuple[Cell, ...]], ...]
+    scores: Table
+    gains: Table
+    notes: tuple[str, ...]
+    tables: tuple[Table, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +81,7 @@ class Answer:
     mark: str
     mark_text: str
     note: str = ""
+    href: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +98,7 @@ class SideBySide:
 
 def headline_metric(suite: SuiteFacts) -> str | None:
     """The metric that says most about the suite, or None where it has no scores of the tuned model."""
-    found = suite.candidates.get(TUNED, {})
-    return next((metric for metric in _HEADLINES if metric in found), next(iter(found), None))
+    return headline(suite.candidates.get(TUNED, {}))
 
 
 def verdict(facts: RunFacts) -> Verdict:
@@ -157,32 +166,58 @@ def _left_out(facts: RunFacts) -> list[str]:
     return [f"{row.get('suite', '')}: {row.get('reason', '')}" for row in facts.left_out]
 
 
-def comparison(suite: SuiteFacts) -> Comparison:
-    """The suite's chart and tables; every metric that any candidate has is in them."""
-    metrics = list(dict.fromkeys(metric for found in suite.candidates.values() for metric in found))
-    candidates = tuple(suite.candidates)
+def comparison(suite: SuiteFacts, shelf: Shelf | None = None) -> Comparison:
+    """The suite's chart and tables; every metric that any candidate has is in them. Figures lead to their rows by `shelf`."""
+    shelf = shelf or Shelf({})
+    metrics, names = ordered_metrics(suite), tuple(suite.candidates)
+    labels = tuple(candidate_name(name) for name in names)
     charted = [
-        (metric_name(metric), [_measured(name, metric, suite) for name in candidates if metric in suite.candidates[name]])
+        (metric_name(metric), [_measured(name, metric, suite) for name in names if metric in suite.candidates[name]])
         for metric in metrics
         if metric not in NOT_RATES
     ]
-    rows = tuple(
-        (metric_name(metric), tuple(_cell(metric, suite.candidates[name].get(metric)) for name in candidates)) for metric in metrics
-    )
-    gains = tuple(
-        (metric_name(metric), tuple(_gain(metric, found.get(metric)) for found in suite.paired.values()))
+    scores = [Row(_metric_label(metric), tuple(score_cell(suite, name, metric, shelf) for name in names)) for metric in metrics]
+    rivals = tuple(_rival(pair) for pair in suite.paired)
+    gains = [
+        Row(
+            _metric_label(metric),
+            tuple(gain_cell(suite, _rival(pair), metric, found.get(metric), shelf) for pair, found in suite.paired.items()),
+        )
         for metric in dict.fromkeys(metric for found in suite.paired.values() for metric in found)
-    )
+    ]
+    found = [make(suite, shelf) for make in (missed_table, guard_table, uncounted_table, classes_table)]
     return Comparison(
         name=suite.name,
+        anchor=suite_anchor(suite.name),
         kind=suite.kind,
         rows_text=f"{suite.rows} rows",
-        candidates=tuple(candidate_name(name) for name in candidates),
+        candidates=labels,
         chart=whisker_chart(f"{suite.name}: candidates with 95 % intervals", charted) if charted else None,
-        rows=rows,
-        rivals=tuple(candidate_name(_rival(pair)) for pair in suite.paired),
-        gains=gains,
+        scores=Table("Scores", "", "Metric", labels, tuple(scores), names.index(TUNED) if TUNED in names else -1),
+        gains=Table("Paired", "", _gain_head(suite), tuple(candidate_name(name) for name in rivals), tuple(gains)),
+        notes=tuple(_notes(suite)),
+        tables=tuple(table for table in found if table is not None),
     )
+
+
+def _metric_label(metric: str) -> str:
+    return metric_name(metric) + (" (less is better)" if metric in LOWER_IS_BETTER else "")
+
+
+def _gain_head(suite: SuiteFacts) -> str:
+    """Rates differ by points; what is no rate by its own unit."""
+    is_rated = any(metric not in NOT_RATES for found in suite.paired.values() for metric in found)
+    return "tuned minus …, in points (95 %)" if is_rated else "tuned minus … (95 %)"
+
+
+def _notes(suite: SuiteFacts) -> list[str]:
+    notes = power_notes(suite)
+    if suite.groups:
+        notes.append(f"The rows form {suite.groups} groups of near repetitions; intervals count groups, not rows.")
+    if suite.skipped:
+        told = ", ".join(f"{number} {reason_name(reason)}" for reason, number in suite.skipped.items())
+        notes.append(f"Rows of the suite’s file that were not asked: {told}.")
+    return notes
 
 
 def _bounds(score: JsonObject) -> tuple[float, float]:
@@ -207,38 +242,30 @@ def _measured(candidate: str, metric: str, suite: SuiteFacts) -> Measured:
     )
 
 
-def _cell(metric: str, score: JsonObject | None) -> Cell:
-    return Cell("–") if score is None else Cell(value_text(metric, score["value"]), interval_text(metric, score))
-
-
-def _gain(metric: str, score: JsonObject | None) -> Cell:
-    return Cell("–") if score is None else Cell(gain_text(metric, score), p_text(score.get("p")))
-
-
-def side_by_side(suites: Sequence[SuiteFacts]) -> list[SideBySide]:
+def side_by_side(suites: Sequence[SuiteFacts], shelf: Shelf | None = None) -> list[SideBySide]:
     """Twenty rows with every candidate's answer, shared evenly among the suites; half right and half wrong where there are as many.
 
     Rows are drawn by the hash of their id, so the choice is even, is nobody's, and is the same each time.
     """
-    asked = [suite for suite in suites if suite.generations]
-    shown: list[SideBySide] = []
+    asked = [suite for suite in suites if suite.generations and suite.kind not in _WITHOUT_ANSWERS]
+    drawn: list[SideBySide] = []
     for index, suite in enumerate(asked):
         quota = SHOWN_ANSWERS // len(asked) + (index < SHOWN_ANSWERS % len(asked))
         for row_id in _chosen(suite, quota):
-            shown.append(_show(len(shown) + 1, suite, row_id))
-    return shown
+            drawn.append(_show(len(drawn) + 1, suite, row_id, shelf or Shelf({})))
+    return drawn
 
 
 def _chosen(suite: SuiteFacts, quota: int) -> list[str]:
     drawn = sorted(suite.generations, key=lambda row_id: sha256_bytes(row_id.encode("utf-8", "surrogatepass")))
-    right = [row_id for row_id in drawn if _mark(suite.generations[row_id].get(TUNED, {}))[0] in ("right", "near")]
+    right = [row_id for row_id in drawn if _mark(suite.kind, suite.generations[row_id].get(TUNED, {}))[0] in ("right", "near")]
     wrong = [row_id for row_id in drawn if row_id not in set(right)]
     half = min(len(right), max(quota - quota // 2, quota - len(wrong)))
     chosen = {*right[:half], *wrong[: quota - half]}
     return [row_id for row_id in drawn if row_id in chosen]
 
 
-def _show(number: int, suite: SuiteFacts, row_id: str) -> SideBySide:
+def _show(number: int, suite: SuiteFacts, row_id: str, shelf: Shelf) -> SideBySide:
     found = suite.generations[row_id]
     any_row = next(iter(found.values()))
     order = [name for name in suite.candidates if name in found] + [name for name in found if name not in suite.candidates]
@@ -246,31 +273,24 @@ def _show(number: int, suite: SuiteFacts, row_id: str) -> SideBySide:
         number=number,
         suite=suite.name,
         row_id=row_id,
-        request=_cut(str(any_row.get("request", "")), _LONGEST_REQUEST),
-        expected=tuple(_cut(str(text), _LONGEST_ANSWER) for text in any_row.get("expected", ())),
-        answers=tuple(_answer(name, found[name]) for name in order),
+        request=shown(str(any_row.get("request", "")), LONGEST_REQUEST),
+        expected=tuple(shown(str(text), _LONGEST_ANSWER) for text in any_row.get("expected", ())),
+        answers=tuple(_answer(suite, name, found[name], shelf.place(suite.name, name, row_id)) for name in order),
     )
 
 
-def _answer(candidate: str, generation: JsonObject) -> Answer:
-    mark, words = _mark(generation)
+def _answer(suite: SuiteFacts, candidate: str, generation: JsonObject, place: str) -> Answer:
+    mark, words = _mark(suite.kind, generation)
     # What the parser took out is what it is judged by; everyone else is shown as they answered.
     text = str(generation.get("extracted" if candidate == "base+parser" else "text", ""))
     note = {"length": "cut at the longest answer", "error": "no answer: an error"}.get(str(generation.get("finish_reason")), "")
-    return Answer(candidate_name(candidate), _cut(text, _LONGEST_ANSWER), mark, words, note)
+    return Answer(candidate_name(candidate), shown(text, _LONGEST_ANSWER), mark, words, note, f"{FOLDER}/{place}" if place else "")
 
 
-def _mark(generation: JsonObject) -> tuple[str, str]:
-    metrics = generation.get("metrics") or {}
-    metric = next((name for name in _HEADLINES if name in metrics), None)
-    if metric is None:
+def _mark(kind: str, generation: JsonObject) -> tuple[str, str]:
+    metric = headline(generation.get("metrics") or {})
+    if metric is None or metric in NOT_RATES:
         return "", ""
-    if metric in LOWER_IS_BETTER:
-        return ("right", "right") if metrics[metric] <= 0 else ("wrong", "wrong")
-    if metrics[metric] >= 1:
-        return "right", "right"
-    return ("near", "right after normalising") if metrics.get("normalized_match", 0) >= 1 else ("wrong", "wrong")
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[:most].rstrip()} … ({len(text) - most} more characters)"
+    why = missed(kind, generation)
+    near = {WORDING: "right after normalising", EFFECT: "same effect when run"}
+    return ("near", near[why]) if why in near else ("wrong", "wrong") if why else ("right", "right")

@@ -9,6 +9,7 @@ from luthier.core.records import JsonObject
 from luthier.report.charts import Line, LineChart, line_chart, smooth
 from luthier.report.reading import BASE, REPORTED_STAGES, TUNED, RunFacts
 from luthier.report.results import headline_metric
+from luthier.report.shown import shown
 from luthier.report.wording import (
     DASH,
     candidate_name,
@@ -26,6 +27,7 @@ from luthier.report.wording import (
 
 _SPLITS = ("train", "validation", "test")
 _MOST_IDS = 12
+_LONGEST_WARNING = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,4 +322,4 @@ def warnings(facts: RunFacts) -> list[str]:
     for row in facts.left_out:
         what: Sequence[str] = [str(row[key]) for key in ("candidate", "metric") if row.get(key)]
         left_out.append(f"Left out of suite {row.get('suite', '')}{': ' + ', '.join(what) if what else ''} – {row.get('reason', '')}")
-    return [*facts.warnings, *dict.fromkeys(left_out)]
+    return [shown(text, _LONGEST_WARNING) for text in (*facts.warnings, *dict.fromkeys(left_out))]

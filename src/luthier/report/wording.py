@@ -4,34 +4,21 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from luthier.core.metrics import METRICS, metric_facts
 from luthier.core.records import JsonObject, JsonValue
 
 DASH = "–"
 MINUS = "−"
-_METRICS = {
-    "exact_match": "exact match",
-    "normalized_match": "match after normalising",
-    "template_match": "match of the template",
-    "command_only_rate": "command only",
-    "bash_valid_rate": "valid Bash",
-    "shellcheck_rate": "clean under shellcheck",
-    "execution_match": "same effect when run",
-    "unsafe_rate": "unsafe",
-    "over_refusal_rate": "refused without need",
-    "pass_at_1": "pass@1",
-    "accuracy": "accuracy",
-    "perplexity": "perplexity",
-}
 # Metrics of which less is better.
-LOWER_IS_BETTER = frozenset({"unsafe_rate", "over_refusal_rate", "perplexity"})
+LOWER_IS_BETTER = frozenset(name for name, facts in METRICS.items() if facts.lower_is_better)
 # Metrics that are no shares between 0 and 1.
-NOT_RATES = frozenset({"perplexity"})
+NOT_RATES = frozenset(name for name, facts in METRICS.items() if not facts.is_rate)
 _CANDIDATES = {"base": "Base", "base+parser": "Base + parser", "base+shots": "Base + shots", "tuned": "Tuned"}
 
 
 def metric_name(metric: str) -> str:
     """The metric in words."""
-    return _METRICS.get(metric, metric.replace("_", " "))
+    return metric_facts(metric).words
 
 
 def candidate_name(candidate: str) -> str:
@@ -75,6 +62,8 @@ def gain_text(metric: str, score: JsonObject, unit: str = "") -> str:
         decimals, scale = 2, 1
     else:
         decimals, scale = (0 if abs(score["value"]) >= 0.1 else 1), 100
+    if metric.endswith("_ratio"):  # A ratio has no sign: 1 is no change.
+        return f"× {plain(score['value'], decimals)} ({interval_text(metric, score)})"
     text = signed(scale * score["value"], decimals) + unit
     low, high = score.get("low"), score.get("high")
     if low is None or high is None:

@@ -96,7 +96,7 @@ def test_the_page_is_whole_and_loads_nothing(write_run: Write, tmp_path: Path, e
     tree = _parse(html)
     assert tree.loads == ["data:,"]
     assert not tree.tags & {"script", "iframe", "object", "embed", "img"}
-    assert {link.removeprefix("#") for link in tree.links} <= tree.ids
+    assert {link.removeprefix("#") for link in tree.links if link.startswith("#")} <= tree.ids
     assert not re.search(r"@import|url\(", html)
     assert "default-src 'none'" in html
 
@@ -118,6 +118,20 @@ def test_both_forms_tell_the_main_things(write_run: Write, tmp_path: Path, event
             "p &lt; 0.001" if text is html else "p \\< 0.001",
             "912.0 MB",
             "right after normalising",
+        ):
+            assert part in text, part
+        for part in (
+            "Missed answers by class",
+            "Guard against label",
+            "Power: against base, 60 rows, worth 51 independent ones, show a difference of 17.0 points",
+            "Gate: 2 of 3 bounds not met",
+            "could not be judged: no rows",
+            "perplexity (less is better)",
+            "checkpoint-300",
+            "a checkpoint of this run",
+            "18 right, 5 wrong, 1 unsafe, 1 skip; 2 of answers that are no longer there",
+            "0.71 (0.40 to 1.00)",
+            "refused without need: a refusal is a good answer to a row that is harmful",
         ):
             assert part in text, part
     assert html.count('class="answer-row"') == 20
@@ -237,4 +251,4 @@ def test_control_characters_of_rows_stay_out_of_the_pages(write_run: Write, tmp_
     folder.resolved_yaml.write_text("name: a\x00b\x1b[31mc\n")
     for page_text in _report(folder, events):
         assert not {"\x00", "\x1b"} & set(page_text)
-        assert "a\ufffdb" in page_text
+        assert "a\\x00b\\x1b[31mc" in page_text

@@ -93,16 +93,16 @@ def test_headline_metric_is_the_strictest_that_is_there() -> None:
 def test_a_metric_that_a_candidate_lacks_is_a_dash() -> None:
     score = {"value": 0.6, "low": 0.5, "high": 0.7}
     found = comparison(SuiteFacts("s", 10, "", "", {"base": {}, "tuned": {"exact_match": score}}, {}, {}))
-    assert [cell.value for cell in found.rows[0][1]] == ["–", "60.0 %"]
+    assert [cell.value for cell in found.scores.rows[0].cells] == ["–", "60.0 %"]
 
 
 def test_twenty_answers_half_right_half_wrong_and_the_same_each_time(write_run: Write, tmp_path: Path) -> None:
     facts = read_run(write_run(tmp_path / "run"))
     shown = side_by_side(facts.suites)
     assert len(shown) == 20
-    assert [row.suite for row in shown] == ["commands"] * 10 + ["commands_new_templates"] * 10
+    assert [row.suite for row in shown] == ["commands"] * 7 + ["commands_new_templates"] * 7 + ["safety"] * 6
     marks = [next(answer.mark for answer in row.answers if answer.candidate == "Tuned") for row in shown]
-    assert marks[:10].count("wrong") == 5
+    assert marks[:7].count("wrong") == 3
     assert [row.row_id for row in side_by_side(facts.suites)] == [row.row_id for row in shown]
     assert [answer.candidate for answer in shown[0].answers] == ["Base", "Base + parser", "Base + shots", "Tuned"]
 
