@@ -11,14 +11,18 @@ from typing import Any
 
 import click
 
-from luthier import cli
+from luthier.cli import main as cli
 from luthier.config import names
 from luthier.config.names import json_schema
 from luthier.config.schema import (
+    AgainstEntry,
     CleanSection,
     DatasetEntry,
+    EndpointSection,
     EvaluateSection,
+    GateRule,
     MessageFields,
+    PriceSection,
     PromptFormat,
     RunConfig,
     Section,
@@ -36,6 +40,10 @@ SECTIONS = {
     "`split`": (SplitSection, "split."),
     "`clean`": (CleanSection, "clean."),
     "`evaluate`": (EvaluateSection, "evaluate."),
+    "`evaluate.against[]` as a mapping": (AgainstEntry, "evaluate.against[]."),
+    "`evaluate.gate`": (GateRule, "evaluate.gate.SUITE.METRIC."),
+    "`endpoints`": (EndpointSection, "endpoints.NAME."),
+    "`endpoints.NAME.price`": (PriceSection, "endpoints.NAME.price."),
 }
 
 
@@ -111,14 +119,21 @@ def _command_lines(group: click.Group, path: str) -> list[str]:
         if isinstance(command, click.Group):
             lines += _command_lines(command, f"{path} {name}")
             continue
-        context = click.Context(command, info_name=f"{path} {name}", max_content_width=110, terminal_width=110)
+        # As the program itself shows it; click remembers the names of the help option of whoever asks first.
+        context = click.Context(
+            command,
+            info_name=f"{path} {name}",
+            max_content_width=110,
+            terminal_width=110,
+            help_option_names=cli.SETTINGS["help_option_names"],
+        )
         lines += [f"## `{path} {name}`", "", "```", command.get_help(context), "```", ""]
     return lines
 
 
 def commands_page() -> str:
     """The page of all commands."""
-    later = ", ".join(f"`{name}`" for name in (*cli.LATER_COMMANDS, *(f"runs {name}" for name in cli.LATER_RUNS_COMMANDS)))
+    later = ", ".join(f"`{name}`" for name in (*cli.group.later, *(f"runs {name}" for name in cli.runs.later)))
     head = [
         NOTE,
         "# Commands",

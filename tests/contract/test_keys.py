@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from luthier.config import names
-from luthier.config.schema import RunConfig, Section, stages_of
+from luthier.config.schema import EndpointSection, RunConfig, Section, stages_of
 
 HERE = Path(__file__).parent
-OWN_KEYS = {"max_bad_rows", "run_name", "deterministic", "engine", "clean", "split", "evaluate", "export"}
+OWN_KEYS = {"max_bad_rows", "run_name", "deterministic", "engine", "clean", "split", "evaluate", "export", "endpoints", "guard"}
 OWN_NESTED = {"datasets.*.field_system", "test_datasets.*.field_system"}
 
 
@@ -91,6 +91,8 @@ def other_value(value: Any) -> Any:
         return not value
     if isinstance(value, int | float):
         return value + 2
+    if isinstance(value, dict):
+        return {**value, "other": EndpointSection(base_url="http://localhost/v1", model="other")}
     if isinstance(value, tuple):
         return (*value, "other")
     if isinstance(value, Section):

@@ -29,7 +29,7 @@ def modules_after(code: str) -> set[str]:
 
 
 def command_line(*words: str) -> str:
-    return f"sys.argv = ['luthier', *{list(words)!r}]; from luthier.cli import main; main()"
+    return f"sys.argv = ['luthier', *{list(words)!r}]; from luthier.cli.main import main; main()"
 
 
 def test_help_starts_in_a_few_times_a_bare_interpreter() -> None:
@@ -63,6 +63,8 @@ def test_rooms_without_torch_stay_without() -> None:
         "model.template",
         "model.locate",
         "guard.shell",
+        "guard.lint",
+        "guard.secrets.files",
         "pipeline.stages",
     ]
     loaded = modules_after("import " + ", ".join(f"luthier.{room}" for room in rooms))

@@ -43,14 +43,14 @@ def site(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def try_in(site: Path, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    start = f"import sys; sys.path.insert(0, {str(site)!r}); import luthier.cli"
-    code = f"{start}; assert luthier.__file__.startswith({str(site)!r}); luthier.cli.main()"
+    start = f"import sys; sys.path.insert(0, {str(site)!r}); import luthier.cli.main"
+    code = f"{start}; assert luthier.__file__.startswith({str(site)!r}); luthier.cli.main.main()"
     return subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, cwd=folder, check=False)
 
 
 def try_without(folder: Path, missing: list[str], *words: str) -> subprocess.CompletedProcess[str]:
     """The command line where the packages of `missing` are not installed."""
-    code = f"import sys; sys.modules.update(dict.fromkeys({missing!r})); import luthier.cli; luthier.cli.main()"
+    code = f"import sys; sys.modules.update(dict.fromkeys({missing!r})); import luthier.cli.main; luthier.cli.main.main()"
     return subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, cwd=folder, check=False)
 
 

@@ -24,7 +24,8 @@ def problem_of(item: dict[str, Any], document: Document) -> Problem:
         return names.unknown_key(path, document)
     if kind == "missing":
         return Problem(f"the key `{names.dotted(path)}` is missing", where=where or str(document.place(()).file), hint=_example(path))
-    found = str(item.get("input"))
+    # What stands there in place of a variable's name may be the key itself, and an address may carry a password.
+    found = "" if path[-1:] in (("api_key_env",), ("base_url",)) else str(item.get("input"))
     context = item.get("ctx", {})
     expected = context.get("expected", "") if kind == "literal_error" else ""
     hint = ""
@@ -61,14 +62,20 @@ _WORDS = {
 }
 
 
+# The beginning of a pattern in the schema, in words.
+_PATTERNS = {
+    r"^[^\x0": "it holds a control character",
+    "^https": "an address that begins with http:// or https:// is meant, without a user name, a query or blanks",
+    "^[A-Z_": "the name of an environment variable in capitals is meant, never the key itself",
+}
+
+
 def _in_words(item: dict[str, Any]) -> str:
     kind, context = item["type"], item.get("ctx", {})
     if kind in _WORDS:
         return _WORDS[kind]
     if kind == "string_pattern_mismatch":
-        return (
-            "it holds a control character" if context["pattern"].startswith("^[^") else "letters, digits and . _ - are meant, nothing else"
-        )
+        return _PATTERNS.get(context["pattern"][:6], "letters, digits and . _ - are meant, nothing else")
     for name, words in (("ge", "at least"), ("gt", "more than"), ("le", "at most"), ("lt", "less than")):
         if name in context:
             return f"it must be {words} {context[name]}"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from luthier.config import explain, names, rules, yaml_file
+from luthier.config import explain, gate_rules, names, rules, yaml_file
 from luthier.config.paths import file_problems, idle_revision
 from luthier.config.schema import RunConfig
 from luthier.config.yaml_file import Document, KeyPath, Place
@@ -53,12 +53,15 @@ class LoadedRun:
         return yaml_file.dump(self.config.model_dump(mode="json", exclude_none=True))
 
 
+Inspector = Callable[[Document], list[Problem]]
 # Texts `key=value` with dotted keys, or dotted keys to their values.
 Overrides = Sequence[str] | Mapping[str, Any]
 
 
-def load(path: Path | str, overrides: Overrides = ()) -> LoadedRun:
+def load(path: Path | str, overrides: Overrides = (), inspect: Inspector | None = None) -> LoadedRun:
     """The resolved run file `path` with `overrides` applied; every problem at once as one `ConfigError`.
+
+    Where there are problems, `inspect` finds more in the files that the document names, so that they are told together.
 
     A run folder stands for the resolved run file in it; it takes no overrides, for they would make it another run.
     """
@@ -77,7 +80,7 @@ def load(path: Path | str, overrides: Overrides = ()) -> LoadedRun:
             )
         )
     text = yaml_file.read_text(path)
-    return _resolved(_read_merged(path, text, ()), path, text, overrides, folder)
+    return _resolved(_read_merged(path, text, ()), path, text, overrides, folder, inspect=inspect or _nothing)
 
 
 def load_text(text: str, path: Path, overrides: Overrides = ()) -> LoadedRun:
@@ -100,18 +103,31 @@ def load_model(model: str, overrides: Overrides = ()) -> LoadedRun:
     return _resolved(document, Path(model), "", (), None)
 
 
-def _resolved(document: Document, path: Path, text: str, overrides: Overrides, folder: Path | None, is_written: bool = True) -> LoadedRun:
+def _nothing(document: Document) -> list[Problem]:
+    return []
+
+
+def _resolved(
+    document: Document,
+    path: Path,
+    text: str,
+    overrides: Overrides,
+    folder: Path | None,
+    is_written: bool = True,
+    inspect: Inspector = _nothing,
+) -> LoadedRun:
     set_values(document, overrides)
     _apply_names(document)
     notes = document.notes + _imply(document)
     problems = document.problems + rules.take_later(document) + _read_templates(document)
+    gate_rules.flatten_gate(document)
     if folder is None:
-        _anchor_suites(document)
+        _anchor_files(document)
     config, errors = _validate(document)
     problems += errors + rules.check_rules(document if config is None else _typed(document, config))
     if problems or config is None:
         # What is missing on the disk is told with the rest, and not after it.
-        problems += file_problems(document) if is_written else []
+        problems += [*file_problems(document), *inspect(document)] if is_written else []
         raise ConfigError(explain.in_order(problems))
     return LoadedRun(config, path, text, tuple(notes), tuple(_warnings(config)), document, folder)
 
@@ -272,19 +288,24 @@ def _mappings(entries: Any) -> list[tuple[int, dict[str, Any]]]:
     return [(index, entry) for index, entry in enumerate(entries if isinstance(entries, list) else []) if isinstance(entry, dict)]
 
 
-def _anchor_suites(document: Document) -> None:
-    """Suite files start at the file that names them; from here on they start at the working directory, as all other paths do."""
-    section = document.value.get("evaluate")
+def _anchor_files(document: Document) -> None:
+    """Suite files and files of rules start at the file that names them; from here on at the working directory, as all other paths do."""
+    _anchor(document, "evaluate", "suites", (".yaml", ".yml"))
+    _anchor(document, "guard", "rules", (".yaml", ".yml", ".toml"))
+
+
+def _anchor(document: Document, name: str, key: str, endings: tuple[str, ...]) -> None:
+    section = document.value.get(name)
     if not isinstance(section, dict):
         return
-    suites = section.get("suites")
-    if isinstance(suites, str):
-        suites = section["suites"] = [suites]
-    for index, suite in enumerate(suites if isinstance(suites, list) else []):
-        if isinstance(suite, str) and suite.endswith((".yaml", ".yml")):
-            place = document.place(("evaluate", "suites", index))
+    files = section.get(key)
+    if isinstance(files, str):
+        files = section[key] = [files]
+    for index, file in enumerate(files if isinstance(files, list) else []):
+        if isinstance(file, str) and file.endswith(endings):
+            place = document.place((name, key, index))
             folder = Path() if place.file.startswith("--set") else Path(place.file).parent
-            section["suites"][index] = Path(os.path.normpath(folder / suite)).as_posix()
+            section[key][index] = Path(os.path.normpath(folder / file)).as_posix()
 
 
 def _validate(document: Document) -> tuple[RunConfig | None, list[Problem]]:

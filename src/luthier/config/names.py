@@ -16,6 +16,8 @@ from luthier.core.errors import Problem
 
 TABLES = Path(__file__).parent / "tables"
 Table = dict[str, dict[str, Any]]
+# Sections whose keys are names that the user gives.
+OPEN_SECTIONS: tuple[KeyPath, ...] = (("endpoints",), ("evaluate", "gate"))
 
 
 @cache
@@ -36,7 +38,7 @@ def _paths_of(section: type[Section], prefix: str) -> Iterator[str]:
         path = f"{prefix}{name}"
         yield path
         for inner in _sections_in(info.annotation):
-            middle = ".*." if "tuple" in str(info.annotation) else "."
+            middle = ".*." if "tuple" in str(info.annotation) or "dict[" in str(info.annotation) else "."
             yield from _paths_of(inner, f"{path}{middle}")
 
 
@@ -75,9 +77,10 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 
 def dotted(path: KeyPath, generic: bool = False) -> str:
-    """A key path as text: `datasets[0].path`, or `datasets.*.path` where `generic`."""
+    """A key path as text: `datasets[0].path`, or `datasets.*.path` where `generic`; a name that the user gave is a `*` too."""
     if generic:
-        return ".".join("*" if isinstance(part, int) else part for part in path)
+        named = next((len(section) for section in OPEN_SECTIONS if path[: len(section)] == section), -1)
+        return ".".join("*" if isinstance(part, int) or index == named else part for index, part in enumerate(path))
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part

@@ -37,7 +37,21 @@ def file_problems(document: Document) -> list[Problem]:
     for index, suite in enumerate(suites if isinstance(suites, list) else []):
         if isinstance(suite, str) and suite.endswith((".yaml", ".yml")) and not _is_there(suite, Path.is_file):
             problems.append(_missing(document, ("evaluate", "suites", index), suite))
+    against = section.get("against") if isinstance(section, dict) else None
+    for index, entry in enumerate(against if isinstance(against, list) else []):
+        problems += _against_problems(document, ("evaluate", "against", index), entry)
     return [problem for problem in problems if problem is not None]
+
+
+def _against_problems(document: Document, path: KeyPath, entry: Any) -> Iterator[Problem]:
+    """An earlier run or a file of predictions that is not there."""
+    run = entry.get("run") if isinstance(entry, dict) else entry if isinstance(entry, str) and "/" in entry else None
+    if isinstance(run, str) and not _is_there(f"{run.removesuffix('+parser')}/resolved.yaml", Path.is_file):
+        hint = "a run folder holds `resolved.yaml`; `luthier runs list` names them"
+        yield Problem("this is no run folder", where=document.place(path).text(), found=run[:200], hint=hint)
+    predictions = entry.get("predictions") if isinstance(entry, dict) else None
+    if isinstance(predictions, str) and not _is_there(predictions, Path.is_file):
+        yield _missing(document, (*path, "predictions"), predictions)
 
 
 def idle_revision(document: Document) -> Iterator[Problem]:

@@ -6,9 +6,11 @@ Their values are typed ones where the file's types are right, and as written whe
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, get_args
 
+from luthier.config.gate_rules import check_gate
 from luthier.config.names import dotted, nearest, table
 from luthier.config.schema import FALLBACK_PREFIX, ChatTemplateName
 from luthier.config.yaml_file import Document, KeyPath
@@ -19,15 +21,20 @@ Rule = Callable[[Document], Iterator[Problem]]
 
 EXPORT_TARGETS = ("adapter", "merged")
 LATER_EXPORTS = ("gguf",)
-BUILT_IN_SUITES = ("commands",)
-LATER_SUITES = ("safety", "gsm8k", "humaneval", "perplexity")
-LATER_SECTIONS = ("sources", "serve", "guard", "endpoints")
+# A folder for each, with its suite file.
+SUITES = Path(__file__).parents[1] / "assets" / "suites"
+BUILT_IN_SUITES = tuple(sorted(path.parent.name for path in SUITES.glob("*/suite.yaml")))
+LATER_SECTIONS = ("sources", "serve")
 LATER_IN_SECTION = {
     "clean": ("secrets", "near_duplicates", "shell", "license", "language", "urls", "personal_data", "decontaminate"),
-    "evaluate": ("gate", "judge"),
 }
+# What `evaluate.against` knows beside the names of endpoints, checkpoints, run folders and mappings.
+OWN_CANDIDATES = ("base", "base+parser", "base+shots")
+PARSER = "+parser"
+CHECKPOINT = re.compile(r"checkpoint-[0-9]+")
 CHAT_TEMPLATES: tuple[str, ...] = get_args(ChatTemplateName)
 
+_ENDPOINT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _CHAT_TYPES = ("chat_template", "prompt_completion")
 # Keys of a data-set entry, and the formats under which they act.
 _ACTS_WITH_TYPE: Mapping[str, tuple[str, ...]] = {
@@ -297,12 +304,61 @@ def _suites(document: Document) -> Iterator[Problem]:
     suites = section.get("suites") if isinstance(section, dict) else None
     for index, suite in enumerate(_items(suites)):
         path = ("evaluate", "suites", index)
-        if suite in LATER_SUITES:
-            yield _problem(document, path, f"the suite `{suite}` is not in this version yet", hint="`commands` and suite files are")
-        elif isinstance(suite, str) and suite not in BUILT_IN_SUITES and not suite.endswith((".yaml", ".yml")):
+        if isinstance(suite, str) and suite not in BUILT_IN_SUITES and not suite.endswith((".yaml", ".yml")):
             best = nearest(suite, BUILT_IN_SUITES)
-            hint = f"did you mean `{best}`?" if best else "a suite is `commands` or a YAML file"
+            hint = f"did you mean `{best}`?" if best else f"a suite is a YAML file or one of {', '.join(BUILT_IN_SUITES)}"
             yield _problem(document, path, f"unknown suite `{suite}`", hint=hint)
+
+
+def _endpoints(document: Document) -> Iterator[Problem]:
+    endpoints = document.value.get("endpoints")
+    for name in endpoints if isinstance(endpoints, dict) else {}:
+        if name in ("base", "tuned") or CHECKPOINT.fullmatch(name) or not _ENDPOINT_NAME.fullmatch(name):
+            hint = "letters, digits and . _ -, the first a letter or digit; not `base`, `tuned` or `checkpoint-N`"
+            yield _problem(document, ("endpoints", name), f"an endpoint cannot be called `{name}`", hint=hint)
+    section = document.value.get("evaluate")
+    judge = section.get("judge") if isinstance(section, dict) else None
+    if isinstance(judge, str) and judge not in (endpoints or {}):
+        yield _problem(document, ("evaluate", "judge"), "`evaluate.judge` names no endpoint", _known_endpoints(judge, endpoints), judge)
+
+
+def _known_endpoints(name: str, endpoints: Any) -> str:
+    known = list(endpoints) if isinstance(endpoints, dict) else []
+    best = nearest(name, known)
+    if best:
+        return f"did you mean `{best}`?"
+    return f"known: {', '.join(known)}" if known else "write `endpoints: {NAME: {base_url: ..., model: ...}}`"
+
+
+def _against(document: Document) -> Iterator[Problem]:
+    section = document.value.get("evaluate")
+    against = section.get("against") if isinstance(section, dict) else None
+    endpoints = document.value.get("endpoints") or {}
+    for index, entry in enumerate(_items(against)):
+        path = ("evaluate", "against", index)
+        if entry in _items(against)[:index]:
+            yield _problem(document, path, "the entry stands twice in `evaluate.against`", hint="keep one", found=entry)
+        elif isinstance(entry, dict):
+            if (entry.get("run") is None) == (entry.get("predictions") is None):
+                yield _problem(document, path, "an entry with keys takes `run: FOLDER` or `predictions: FILE`", hint="write one of the two")
+        elif isinstance(entry, str) and not names_candidate(entry, [*endpoints, *_mapped_names(_items(against))]):
+            known = (*OWN_CANDIDATES, *endpoints)
+            best = nearest(entry, known)
+            hint = f"did you mean `{best}`?" if best else f"known: {', '.join(known)}, `checkpoint-N`, a run folder (`runs/NAME`)"
+            yield _problem(document, path, f"unknown entry `{entry}` of `evaluate.against`", hint=hint)
+
+
+def _mapped_names(entries: list[Any]) -> Iterator[str]:
+    """The names of entries with keys, which others may read with `+parser`."""
+    for entry in entries:
+        if isinstance(entry, dict) and isinstance(path := entry.get("run") or entry.get("predictions"), str):
+            yield str(entry.get("name") or (Path(path).stem if entry.get("predictions") else Path(path).name))
+
+
+def names_candidate(entry: str, endpoints: Iterable[str]) -> bool:
+    """Whether a text in `evaluate.against` can name something: itself, an endpoint, a checkpoint, or a path of a run folder."""
+    name = entry.removesuffix(PARSER)
+    return entry in OWN_CANDIDATES or name in endpoints or bool(CHECKPOINT.fullmatch(name)) or "/" in entry
 
 
 RULES: tuple[Rule, ...] = (
@@ -316,4 +372,7 @@ RULES: tuple[Rule, ...] = (
     _template,
     _exports,
     _suites,
+    _endpoints,
+    _against,
+    check_gate,
 )

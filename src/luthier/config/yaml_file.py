@@ -177,8 +177,24 @@ def read_text(path: Path) -> str:
 
 def parse(text: str, file: str) -> Document:
     """The mapping in `text`, with its `problems`; `ConfigError` where it cannot be read at all. `file` names it in messages."""
+    node = _composed(text, file)
+    if not isinstance(node, yaml.MappingNode):
+        raise _no(node, "keys and values", "lines such as `base_model: starter`", file)
+    return _built(node, file, ())
+
+
+def parse_list(text: str, file: str, key: str) -> Document:
+    """The list in `text` as the value of `key` in a document, an item's place being that of `(key, its number)`; else as `parse`."""
+    node = _composed(text, file)
+    if not isinstance(node, yaml.SequenceNode):
+        raise _no(node, f"a list of {key}", "lines that begin with `- `", file)
+    document = _built(node, file, (key,))
+    return Document({key: document.value}, document.places, document.problems)
+
+
+def _composed(text: str, file: str) -> yaml.Node | None:
     try:
-        node = yaml.compose(text, Loader=_Scalars)
+        return yaml.compose(text, Loader=_Scalars)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{file}:{mark.line + 1}" if mark else file
@@ -191,14 +207,20 @@ def parse(text: str, file: str) -> Document:
         ) from error
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise ConfigError(Problem(f"this is no valid YAML: {str(error)[:200] or type(error).__name__}", where=file)) from error
-    if not isinstance(node, yaml.MappingNode):
-        found = "nothing" if node is None else "a list" if isinstance(node, yaml.SequenceNode) else "a single value"
-        raise ConfigError(
-            Problem("the file must hold keys and values", where=file, found=found, expected="lines such as `base_model: starter`")
-        )
+
+
+def _no(node: yaml.Node | None, meant: str, expected: str, file: str) -> ConfigError:
+    found = (
+        "a list" if isinstance(node, yaml.SequenceNode) else "keys and values" if isinstance(node, yaml.MappingNode) else "a single value"
+    )
+    found = "nothing" if node is None else found
+    return ConfigError(Problem(f"the file must hold {meant}", where=file, found=found, expected=expected))
+
+
+def _built(node: yaml.Node, file: str, path: KeyPath) -> Document:
     builder = _Builder(file)
     try:
-        value = builder.build(node, ())
+        value = builder.build(node, path)
     except RecursionError as error:
         hint = "write it out where it is used"
         raise ConfigError(Problem("an alias stands for something that holds the alias itself", where=file, hint=hint)) from error

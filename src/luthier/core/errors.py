@@ -79,12 +79,20 @@ class MissingExtraError(UserError):
         )
 
 
+class SandboxError(UserError):
+    """Code cannot be run safely on this machine; the message says what is missing and how to get it. Nothing was run."""
+
+
 class BusyError(UserError):
     """Another process is at work in the same run folder."""
 
 
 class TrainingError(LuthierError):
     """Training stopped for a reason that lies in the run: a non-finite loss, or no memory left."""
+
+
+class EndpointError(LuthierError):
+    """A remote model cannot be reached, or answers with errors alone; what it answered before is kept."""
 
 
 class IntegrityError(LuthierError):

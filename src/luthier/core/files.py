@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -143,11 +143,11 @@ class HashMemory:
         self._changed = True
         return digest
 
-    def sha256_tree(self, path: Path) -> str:
-        """The SHA-256 over names and hashes of all files below `path`; of the file itself where `path` is one."""
+    def sha256_tree(self, path: Path, without: Sequence[Path] = ()) -> str:
+        """The SHA-256 over names and hashes of all files below `path` but those in `without`; of the file itself where `path` is one."""
         if path.is_file():
             return self.sha256(path)
-        files = sorted(file for file in path.rglob("*") if file.is_file())
+        files = sorted(file for file in path.rglob("*") if file.is_file() and not is_within(file, without))
         return sha256_json([[str(file.relative_to(path)), self.sha256(file)] for file in files])
 
     def save(self) -> None:
@@ -165,11 +165,16 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def link_or_copy(source: Path, target: Path) -> None:
-    """Puts `source`, a file or a folder, at `target`: as hard links where the file system allows it, else as copies."""
+def is_within(path: Path, folders: Sequence[Path]) -> bool:
+    """Whether `path` is one of `folders` (or files), or lies below one."""
+    return any(path == folder or folder in path.parents for folder in folders)
+
+
+def link_or_copy(source: Path, target: Path, without: Sequence[Path] = ()) -> None:
+    """Puts `source`, a file or a folder but for what is in `without`, at `target`: as hard links where the file system can, else copies."""
     if source.is_dir():
         for file in sorted(source.rglob("*")):
-            if file.is_file():
+            if file.is_file() and not is_within(file, without):
                 link_or_copy(file, target / file.relative_to(source))
         return
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from luthier.core.records import JsonObject, JsonValue, Message
@@ -99,9 +99,106 @@ class Tracker(Protocol):
         ...
 
 
-class Sandbox(Protocol):
-    """Runs a command where it can do no harm."""
+@dataclass(frozen=True, slots=True)
+class TreeNode:
+    """One name in a tree. `path` is relative, with `/`; `kind` is `file`, `folder` or `link`; `content` is a link's target as bytes.
 
-    def run(self, command: str, tree: str, seconds: float) -> JsonObject:
-        """Exit code, output and resulting tree of `command` in a fresh copy of `tree`."""
+    `mode` holds the permission bits, `mtime_ns` the time of change in nanoseconds.
+    """
+
+    path: str
+    kind: str
+    mode: int
+    mtime_ns: int
+    content: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A file tree that every run gets a fresh copy of; names are made in the order of `nodes`, folders before what lies in them."""
+
+    nodes: tuple[TreeNode, ...] = ()
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one run may use. `seconds` is wall time; `cpu_seconds` and `file_bytes` hold for each process, `output_bytes` for each stream.
+
+    `memory_bytes` holds for all processes and their temporary files together, `tree_bytes` and `tree_entries` for each writable place.
+    """
+
+    seconds: float = 10.0
+    cpu_seconds: int = 10
+    memory_bytes: int = 1 << 30
+    processes: int = 64
+    file_bytes: int = 64 << 20
+    open_files: int = 256
+    output_bytes: int = 1 << 20
+    tree_bytes: int = 256 << 20
+    tree_entries: int = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A program to run: `argv` with `stdin`, in a fresh copy of `tree` at `mount`, started in `directory` (`mount` where empty).
+
+    `files` are laid read-only at absolute paths; `environment` is all that the program sees besides PATH, HOME, LANG, TZ and USER.
+    The resulting tree is read only where `wants_tree` is true.
+    """
+
+    argv: tuple[str, ...]
+    stdin: bytes = b""
+    tree: Tree = Tree()
+    mount: str = "/work"
+    directory: str = ""
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    limits: Limits = Limits()
+    wants_tree: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TreeEntry:
+    """One name in the tree that a run left behind. `kind` is `file`, `folder`, `link` or `other` (a pipe or socket).
+
+    `content` is a file's SHA-256 or a link's target; it is empty for the rest.
+    """
+
+    path: str
+    kind: str
+    mode: int
+    content: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run did. `exit_code` is None where the run was stopped; a program ended by a signal has 128 + `signal`, as shells say it.
+
+    `reason` is `done`, `timeout`, `memory`, `output`, `processes`, `files` (too many names) or `killed` (from outside). `stdout` and
+    `stderr` are cut at `Limits.output_bytes`, and then `stdout_truncated` or `stderr_truncated` is true. `tree` is sorted by path;
+    `tree_complete` is false where it was too large, too deep or too many to be read whole.
+    """
+
+    reason: str
+    exit_code: int | None
+    signal: int | None
+    stdout: bytes
+    stderr: bytes
+    stdout_truncated: bool
+    stderr_truncated: bool
+    seconds: float
+    tree: tuple[TreeEntry, ...] = ()
+    tree_complete: bool = True
+
+
+class Sandbox(Protocol):
+    """Runs programs where they can do no harm."""
+
+    def run(self, job: Job) -> Outcome:
+        """Runs `job`; returns when nothing of it is alive any more. Safe to call from several threads."""
+        ...
+
+    def run_python(self, source: str, seconds: float, stdin: bytes = b"") -> Outcome:
+        """Runs a Python program with this interpreter's version and its standard library alone, and the default limits otherwise."""
         ...

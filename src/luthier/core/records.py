@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 JsonValue = Any
@@ -76,6 +77,28 @@ class Message:
             reasoning=row.get("reasoning"),
             train=row.get("train"),
         )
+
+
+def without_nulls(value: JsonValue) -> JsonValue:
+    """`value` without the fields that are null: Arrow gives every object of a column every field of all of them."""
+    if isinstance(value, dict):
+        return {name: without_nulls(inner) for name, inner in value.items() if inner is not None}
+    if isinstance(value, list):
+        return [without_nulls(inner) for inner in value]
+    return value
+
+
+def without_input_role(messages: Sequence[Message]) -> tuple[Message, ...]:
+    """The messages with every `input` turn as a paragraph of the user's turn before it, for wordings without that role."""
+    folded: list[Message] = []
+    for message in messages:
+        if message.role != INPUT_ROLE:
+            folded.append(message)
+        elif folded and folded[-1].role == "user":
+            folded[-1] = replace(folded[-1], content=f"{folded[-1].content}\n\n{message.content}")
+        else:
+            folded.append(replace(message, role="user"))
+    return tuple(folded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,9 +205,16 @@ class Reject:
         return row
 
 
+_SELDOM = ("left_out", "details", "sample", "key")
+
+
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """One answer of one candidate to one test row. `extracted` is what the metrics judge, `metrics` their 0/1 or real values."""
+    """One answer of one candidate to one test row. `extracted` is what the metrics judge, `metrics` their 0/1 or real values.
+
+    `left_out` says why a metric cannot be told for this row, `details` is what its kind found in it. Where several answers to a row were
+    drawn, `sample` counts them from 0; what they are worth together stands with the first. `key` names all that the answer depends on.
+    """
 
     id: str
     suite: str
@@ -198,11 +228,15 @@ class Generation:
     prompt_tokens: int
     completion_tokens: int
     group: str = ""
+    left_out: dict[str, str] = field(default_factory=dict)
+    details: JsonObject = field(default_factory=dict)
+    sample: int = 0
+    key: str = ""
 
     def to_json(self) -> JsonObject:
-        """The generation as stored in `evaluate/<suite>/generations.jsonl`."""
-        row: JsonObject = {key: getattr(self, key) for key in self.__slots__ if key != "expected"}
-        return {**row, "expected": list(self.expected)}
+        """The generation as stored in `evaluate/<suite>/generations.jsonl`; the last four fields where they say something."""
+        row: JsonObject = {key: getattr(self, key) for key in self.__slots__ if key not in ("expected", *_SELDOM)}
+        return {**row, "expected": list(self.expected), **{key: value for key in _SELDOM if (value := getattr(self, key))}}
 
     @staticmethod
     def from_json(row: JsonObject) -> Generation:

@@ -13,6 +13,7 @@ from pathlib import Path
 from luthier.core.errors import BusyError, IntegrityError, Problem, UserError
 from luthier.core.files import HashMemory, link_or_copy, read_json, remove, sha256_json, write_json
 from luthier.core.records import JsonObject, JsonValue
+from luthier.core.stages import apart
 
 MANIFEST_FORMAT = 1
 
@@ -184,6 +185,21 @@ class RunFolder:
         return self.path / "evaluate"
 
     @property
+    def beside(self) -> Path:
+        """What was compared with the run later on, without a change to it: a folder for each name."""
+        return self.path / "against"
+
+    @property
+    def review(self) -> Path:
+        """What people judged by hand: a file for each judge, and the summary."""
+        return self.path / "review"
+
+    @property
+    def review_summary(self) -> Path:
+        """The judges' figures."""
+        return self.review / "summary.json"
+
+    @property
     def export(self) -> Path:
         """Merged model, card and other targets."""
         return self.path / "export"
@@ -208,6 +224,11 @@ class RunFolder:
         """The report as Markdown."""
         return self.path / "report.md"
 
+    @property
+    def report_pages(self) -> Path:
+        """The report's pages of generations."""
+        return self.path / "report"
+
     def manifest(self) -> Manifest:
         """The stored manifest; an empty one where there is none. `IntegrityError` where it cannot be read."""
         if not self.manifest_json.is_file():
@@ -229,7 +250,20 @@ class RunFolder:
 
     def output_hashes(self, outputs: Sequence[str]) -> dict[str, str]:
         """The hash of every existing output (a file or a folder, relative to the run folder)."""
-        return {name: self.hashes.sha256_tree(self.path / name) for name in outputs if (self.path / name).exists()}
+        return {name: self._hash_of(name) for name in outputs if (self.path / name).exists()}
+
+    def _hash_of(self, output: str) -> str:
+        return self.hashes.sha256_tree(self.path / output, without=[self.path / name for name in apart(output)])
+
+    def clear(self, output: str) -> None:
+        """Removes an output; what stands in its folder and is no part of it stays."""
+        kept = [self.path / name for name in apart(output) if (self.path / name).exists()]
+        if not kept:
+            remove(self.path / output)
+            return
+        for path in (self.path / output).iterdir():
+            if path not in kept:
+                remove(path)
 
     def is_complete(self, name: str, key: str) -> bool:
         """Whether stage `name` was completed with `key` and every output still has its recorded bytes."""
@@ -238,10 +272,7 @@ class RunFolder:
 
     def is_intact(self, record: StageRecord) -> bool:
         """Whether every output of `record` still has its recorded bytes."""
-        return all(
-            (self.path / output).exists() and self.hashes.sha256_tree(self.path / output) == digest
-            for output, digest in record.outputs.items()
-        )
+        return all((self.path / output).exists() and self._hash_of(output) == digest for output, digest in record.outputs.items())
 
     def take_from_sibling(self, name: str, key: str) -> Path | None:
         """Links stage `name` from a run beside this one that completed it with the same `key`; the sibling, or None."""
@@ -258,8 +289,8 @@ class RunFolder:
                 continue
             record = sibling.manifest().stages[name]
             for output in record.outputs:
-                remove(self.path / output)
-                link_or_copy(path / output, self.path / output)
+                self.clear(output)
+                link_or_copy(path / output, self.path / output, without=[path / name for name in apart(output)])
             if not self.is_intact(record):
                 continue  # The sibling was at work in between.
             taken = StageRecord(key, record.outputs, record.seconds, taken_from=path.name)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from luthier.config.paths import STARTER
+from luthier.core.metrics import metric_facts
 from luthier.core.records import JsonObject, JsonValue, Plan
 from luthier.core.runs import RunFolder, package_versions, summary_or_none
 
@@ -189,7 +190,7 @@ def _suite_table(suite: JsonObject, scores: JsonObject) -> str:
 def _interval(score: JsonObject | None, metric: str) -> str:
     if score is None:
         return "-"
-    if metric == "perplexity":
+    if not metric_facts(metric).is_rate:
         return f"{score['value']:.2f} ({score['low']:.2f} to {score['high']:.2f})"
     return f"{100 * score['value']:.1f} % ({100 * score['low']:.1f} to {100 * score['high']:.1f})"
 
@@ -197,8 +198,9 @@ def _interval(score: JsonObject | None, metric: str) -> str:
 def _gain(score: JsonObject | None, metric: str) -> str:
     if score is None:
         return "-"
-    scale = 1 if metric == "perplexity" else 100
-    text = f"{scale * score['value']:+.1f} ({scale * score['low']:+.1f} to {scale * score['high']:+.1f})"
+    scale, decimals = (100, 1) if metric_facts(metric).is_rate else (1, 2)
+    value, low, high = (f"{scale * score[name]:+.{decimals}f}" for name in ("value", "low", "high"))
+    text = f"{value} ({low} to {high})"
     p = score.get("p")
     if p is None:
         return text

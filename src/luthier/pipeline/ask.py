@@ -13,10 +13,18 @@ from luthier.core.files import HashMemory, read_json
 from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationRequest, Generator, TokenEvent
 from luthier.core.records import Message
 from luthier.core.runs import RunFolder, package_versions
+from luthier.evaluate.extract import plain
+from luthier.evaluate.kinds.worst_command import commands_in, worst_of
+from luthier.guard.settings import GuardSettings, guard_settings
+from luthier.guard.verdict import Verdict, judge
 from luthier.model.locate import locate
+from luthier.pipeline.guarding import Guarded
 from luthier.pipeline.plan import PLANNED_PACKAGES, plan_of
 from luthier.pipeline.process import settle
 from luthier.pipeline.stages import base_location
+
+# A model that is opened on entering, and what the guard minds of its answers.
+_Opened = tuple[AbstractContextManager[Generator], GuardSettings]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +41,16 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back; `finish_reason` is `stop` or `length`."""
+    """What came back; `finish_reason` is `stop` or `length`.
+
+    `guard` is the verdict on the worst command that the answer is or shows, with what the policy does about it; None where it shows none.
+    """
 
     text: str
     model: str
     finish_reason: str
     completion_tokens: int
+    guard: Guarded | None = None
 
 
 def answer(target: str, question: Question, overrides: Sequence[str] = (), on_text: Callable[[str], None] = lambda text: None) -> Answer:
@@ -50,7 +62,8 @@ def answer(target: str, question: Question, overrides: Sequence[str] = (), on_te
     if not is_unicode(question.text + (question.system or "")):
         raise UserError(Problem("the question is not UTF-8 text", hint="check the terminal's encoding"))
     turns = (Message("system", question.system),) if question.system else ()
-    with _open(target, overrides) as generator:
+    opened, guard = _open(target, overrides)
+    with opened as generator:
         model = "tuned" if "tuned" in generator.names() and not question.base else "base"
         request = GenerationRequest(
             id="ask",
@@ -66,8 +79,18 @@ def answer(target: str, question: Question, overrides: Sequence[str] = (), on_te
             elif isinstance(event, ErrorEvent):
                 raise LuthierError(event.message)
             elif isinstance(event, DoneEvent):
-                return Answer(event.text, model, event.finish_reason, event.completion_tokens)
+                return Answer(event.text, model, event.finish_reason, event.completion_tokens, guarded(event.text, guard))
     raise LuthierError("the model ended without an answer")
+
+
+def guarded(text: str, guard: GuardSettings) -> Guarded | None:
+    """The verdict on the worst command that an answer is or shows, and the policy's action; None where it shows none."""
+
+    def judged(command: str) -> Verdict:
+        return judge(command, guard.settings)
+
+    found = worst_of(commands_in(text, plain(text), judged), judged)
+    return None if found is None else Guarded(found.verdict, guard.policy.action(found.verdict))
 
 
 def is_unicode(text: str) -> bool:
@@ -75,7 +98,7 @@ def is_unicode(text: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def _open(target: str, overrides: Sequence[str]) -> AbstractContextManager[Generator]:
+def _open(target: str, overrides: Sequence[str]) -> _Opened:
     settle()
     path = Path(target)
     # The adapter of a run is asked as the run is: its own files do not tell a 4-bit base from a whole one.
@@ -86,13 +109,15 @@ def _open(target: str, overrides: Sequence[str]) -> AbstractContextManager[Gener
     return _open_model(target, overrides)
 
 
-def _open_run(loaded: LoadedRun, target: str) -> AbstractContextManager[Generator]:
+def _open_run(loaded: LoadedRun, target: str) -> _Opened:
     from luthier.model.generate import open_local
 
     config, folder = loaded.config, RunFolder(loaded.folder)
     if not (folder.adapter / "adapter_config.json").is_file():
         raise ModelError(Problem("this run has no trained adapter yet", where=str(folder.path), hint=f"type `luthier train {target}`"))
-    return open_local(
+    # Wrong rules are told before a model is opened.
+    guard = guard_settings(config.guard.model_dump())
+    opened = open_local(
         base_location(loaded, folder),
         folder.adapter,
         config.base_settings(),
@@ -100,9 +125,10 @@ def _open_run(loaded: LoadedRun, target: str) -> AbstractContextManager[Generato
         templates=read_json(folder.templates),
         tokens=config.token_settings(),
     )
+    return opened, guard
 
 
-def _open_model(target: str, overrides: Sequence[str]) -> AbstractContextManager[Generator]:
+def _open_model(target: str, overrides: Sequence[str]) -> _Opened:
     from luthier.model.device import make_plan
     from luthier.model.generate import open_local
 
@@ -118,8 +144,9 @@ def _open_model(target: str, overrides: Sequence[str]) -> AbstractContextManager
             )
         )
     config = load_model(name, overrides).config
+    guard = guard_settings(config.guard.model_dump())
     memory = HashMemory(Path.home() / ".cache" / "luthier" / "hashes.json")
     location = locate(name, config.revision_of_model, memory, where=target)
     memory.save()
     plan = make_plan(config.precision_settings(), package_versions(PLANNED_PACKAGES))
-    return open_local(location, adapter, config.base_settings(), plan)
+    return open_local(location, adapter, config.base_settings(), plan), guard

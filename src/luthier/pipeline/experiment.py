@@ -5,17 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from luthier.config.load import LoadedRun, Overrides, load
+from luthier.config.load import LoadedRun, Overrides
 from luthier.core.errors import NotYetError
 from luthier.core.events import Listener
 from luthier.core.runs import RunFolder
-from luthier.pipeline.check import check
+from luthier.pipeline.check import check, load_run
+from luthier.pipeline.gate import require_gate
 from luthier.pipeline.run import StageOutcome, run_stages
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """A resolved run file. Every stage method runs what comes before it where that is not done yet, and returns the run folder."""
+    """A resolved run file. Every stage method runs what comes before it where that is not done yet, and returns the run folder.
+
+    `GateError` where all is done and a gate of the run file was not met.
+    """
 
     loaded: LoadedRun
     listeners: tuple[Listener, ...] = ()
@@ -23,7 +27,7 @@ class Experiment:
     @staticmethod
     def load(path: str | Path, overrides: Overrides = (), listeners: tuple[Listener, ...] = ()) -> Experiment:
         """The experiment of run file (or run folder) `path`; overrides are `{dotted key: value}` or `key=value` texts."""
-        return Experiment(load(path, overrides), listeners)
+        return Experiment(load_run(path, overrides), listeners)
 
     @property
     def folder(self) -> Path:
@@ -71,4 +75,5 @@ class Experiment:
 
     def _until(self, stage: str) -> Path:
         self.outcomes(stage)
+        require_gate(RunFolder(self.folder), stage)
         return RunFolder(self.folder).path

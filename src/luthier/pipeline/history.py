@@ -6,6 +6,7 @@ from pathlib import Path
 
 from luthier.core.errors import IntegrityError, Problem, UserError
 from luthier.core.files import read_json
+from luthier.core.metrics import metric_facts
 from luthier.core.records import JsonObject
 from luthier.core.runs import RunFolder, find_runs, summary_or_none
 from luthier.core.stages import STAGES
@@ -76,6 +77,7 @@ def show_run(run_dir: str) -> JsonObject:
         "data": summary_or_none(folder.data_report),
         "train": summary_or_none(folder.train_summary),
         "scores": {path.parent.name: read_json(path) for path in sorted(folder.evaluate.glob("*/scores.json"))},
+        "gate": summary_or_none(folder.evaluate / "gate.json"),
         "export": summary_or_none(folder.export_summary),
         "files": {name: str(path) for name, path in _files(folder).items() if path.exists()},
         "checkpoints": sorted(path.name for path in folder.checkpoints.glob("checkpoint-*")),
@@ -105,8 +107,14 @@ def show_text(found: JsonObject) -> str:
         lines.append(f"loss      {summary['first_loss']:.4f} -> {summary['final_loss']:.4f} in {summary['steps']} steps")
     for suite, scores in found["scores"].items():
         for candidate, metrics in scores["candidates"].items():
-            told = ", ".join(f"{name} {score['value']:.1%}" for name, score in metrics.items())
+            told = ", ".join(f"{name} {_value(name, score)}" for name, score in metrics.items())
             lines.append(f"{suite:<9} {candidate}: {told}")
+    if found["gate"]:
+        lines.append(f"gate      {'met' if found['gate']['passed'] else 'not met'}")
     if found["checkpoints"]:
         lines.append(f"saved     {', '.join(found['checkpoints'])}")
     return "\n".join(lines)
+
+
+def _value(metric: str, score: JsonObject) -> str:
+    return f"{score['value']:.1%}" if metric_facts(metric).is_rate else f"{score['value']:.3f}"

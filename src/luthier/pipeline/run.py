@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from importlib import metadata
 
 from luthier.config.load import LoadedRun
+from luthier.core import optional
 from luthier.core.errors import ConfigError, Problem, UserError
 from luthier.core.events import EventLog, Listener, monotonic_seconds
-from luthier.core.files import remove, write_text
+from luthier.core.files import write_text
 from luthier.core.runs import RunFolder, StageRecord
+from luthier.evaluate.gate import judge_gate
+from luthier.pipeline.against import missing_keys
 from luthier.pipeline.check import check
 from luthier.pipeline.plan import saved_plan
 from luthier.pipeline.process import settle
@@ -34,12 +37,15 @@ def run_stages(loaded: LoadedRun, until: str, listeners: tuple[Listener, ...] = 
     _refuse_unrunnable(loaded)
     settle()
     folder = RunFolder(loaded.folder)
+    _refuse_without_keys(loaded, folder, until)
     with folder.lock(), _event_log(folder, listeners) as events:
         _write_run_files(loaded, folder)
         context = Context(loaded, folder, events, lambda: saved_plan(loaded.config, folder))
         outcomes = []
         for spec in STAGE_SPECS:
             outcomes.append(_run_stage(spec, context))
+            if spec.name == "evaluate":
+                judge_gate(loaded.config.evaluate.gate, folder)
             folder.hashes.save()
             if spec.name == until:
                 break
@@ -58,6 +64,17 @@ def _refuse_unrunnable(loaded: LoadedRun) -> None:
     # A run folder outlives its sources: what they were is recorded in it.
     if loaded.existing_folder is None:
         check(loaded)
+
+
+def _refuse_without_keys(loaded: LoadedRun, folder: RunFolder, until: str) -> None:
+    """A key that is not set, or a client that is not installed, shows before anything is trained; a run that is evaluated needs neither."""
+    names = [spec.name for spec in STAGE_SPECS]
+    asks = names.index(until) >= names.index("evaluate") and "evaluate" not in folder.manifest().stages
+    endpoints = loaded.config.asked_endpoints() if asks else {}
+    if endpoints:
+        optional.load("httpx2", extra="remote", reason="endpoints")
+    if problems := missing_keys(endpoints):
+        raise ConfigError(problems)
 
 
 @contextmanager
@@ -107,7 +124,7 @@ def _run_stage(spec: StageSpec, context: Context) -> StageOutcome:
     _forget_from(spec, folder)
     if not spec.resumes:
         for output in spec.facts.outputs:
-            remove(folder.path / output)
+            folder.clear(output)
     _write_versions(folder)
     events.emit("stage.start", stage=spec.name, key=key)
     started = monotonic_seconds()

@@ -6,19 +6,19 @@ Nothing heavy is imported here: whether a stage is done is decided without torch
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 
 from luthier.config.load import LoadedRun
 from luthier.core.events import EventLog
-from luthier.core.files import read_json
-from luthier.core.protocols import Generator
 from luthier.core.records import JsonObject, Plan
 from luthier.core.runs import RunFolder, stage_key
 from luthier.core.stages import STAGES, StageFacts
 from luthier.data.sources import identify
+from luthier.evaluate.against import rival_inputs, rivals
 from luthier.evaluate.suites import suite_inputs
 from luthier.model.locate import ModelLocation, locate, locate_tokenizer
+from luthier.pipeline.against import Models, evaluation_sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,10 @@ def _model_inputs(loaded: LoadedRun, folder: RunFolder) -> dict[str, str]:
 def _evaluate_inputs(loaded: LoadedRun, folder: RunFolder) -> dict[str, str]:
     inputs = _model_inputs(loaded, folder)
     inputs[folder.templates.name] = folder.hashes.sha256(folder.templates) if folder.templates.is_file() else "absent"
-    return inputs | suite_inputs(loaded.config.evaluate, folder)
+    section = loaded.config.evaluate
+    for file in loaded.config.guard.rule_files():
+        inputs[f"guard.rules {file}"] = folder.hashes.sha256(Path(file))
+    return inputs | suite_inputs(section, folder) | rival_inputs(rivals(section.against, loaded.config.endpoints), folder)
 
 
 def _card_inputs(loaded: LoadedRun, folder: RunFolder) -> dict[str, str]:
@@ -121,7 +124,10 @@ def _card_inputs(loaded: LoadedRun, folder: RunFolder) -> dict[str, str]:
 
 def _report_inputs(loaded: LoadedRun, folder: RunFolder) -> dict[str, str]:
     resolved = folder.hashes.sha256(folder.resolved_yaml) if folder.resolved_yaml.is_file() else "absent"
-    return {"run": folder.path.name, "resolved": resolved, **_recorded(folder, "data", "train", "evaluate", "export")}
+    # Judged by hand, compared, or held to another gate after the report was written: the next one shows it.
+    later = [folder.review_summary, folder.evaluate / "gate.json", *sorted(folder.beside.glob("*/summary.json"))]
+    added = {str(path.relative_to(folder.path)): folder.hashes.sha256(path) for path in later if path.is_file()}
+    return {"run": folder.path.name, "resolved": resolved, **added, **_recorded(folder, "data", "train", "evaluate", "export")}
 
 
 def _start_data(context: Context, key: str) -> None:
@@ -138,22 +144,12 @@ def _start_train(context: Context, key: str) -> None:
 
 def _start_evaluate(context: Context, key: str) -> None:
     from luthier.evaluate import stage
-    from luthier.model.generate import open_local
 
-    config, folder = context.loaded.config, context.folder
-
-    def open_generator() -> AbstractContextManager[Generator]:
-        return open_local(
-            context.location(),
-            folder.adapter,
-            config.base_settings(),
-            context.plan(),
-            templates=read_json(folder.templates),
-            tokens=config.token_settings(),
-            batch_size=config.evaluate.batch_size,
-        )
-
-    stage.run(config, folder, open_generator, context.events)
+    config = context.loaded.config
+    models = Models(context.loaded, context.folder, context.plan, config.evaluate.engine)
+    found = rivals(config.evaluate.against, config.endpoints)
+    others = evaluation_sources(models, found, context.events)
+    stage.run(config, context.folder, models.opener(), context.events, others=others)
 
 
 def _start_export(context: Context, key: str) -> None:

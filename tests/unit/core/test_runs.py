@@ -87,3 +87,22 @@ def test_runs_are_found_by_their_resolved_file(tmp_path: Path) -> None:
     write_text(tmp_path / "b" / "other", "")
     assert [run.path.name for run in find_runs(tmp_path)] == ["a"]
     assert find_runs(tmp_path / "absent") == []
+
+
+def test_what_stands_apart_is_neither_hashed_nor_linked_nor_removed(tmp_path: Path) -> None:
+    first, second = RunFolder(tmp_path / "a"), RunFolder(tmp_path / "b")
+    for folder in (first, second):
+        write_text(folder.evaluate / "gate.json", folder.path.name)
+        write_text(folder.evaluate / "review" / "judged.jsonl", folder.path.name)
+    write_text(first.evaluate / "s" / "scores.json", "{}")
+    write_text(second.evaluate / "old" / "scores.json", "{}")
+    record = StageRecord("key", first.output_hashes(("evaluate",)), 1.0)
+    first.save_manifest(first.manifest().with_stage("evaluate", record))
+    write_text(first.evaluate / "gate.json", "changed")
+    assert first.is_complete("evaluate", "key")
+    assert second.take_from_sibling("evaluate", "key") == first.path
+    assert second.is_complete("evaluate", "key")
+    found = {str(path.relative_to(second.evaluate)): path.read_text() for path in second.evaluate.rglob("*") if path.is_file()}
+    assert found == {"gate.json": "b", "review/judged.jsonl": "b", "s/scores.json": "{}"}
+    write_text(first.evaluate / "s" / "scores.json", "[]")
+    assert not first.is_complete("evaluate", "key")

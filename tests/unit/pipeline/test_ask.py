@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 
+from luthier.cli.main import group
 from luthier.core.errors import UserError
+from luthier.core.protocols import DoneEvent, GenerationEvent, GenerationRequest, TokenEvent
+from luthier.guard.settings import GuardSettings, guard_settings
 from luthier.pipeline import ask
-from luthier.pipeline.ask import Question, answer
+from luthier.pipeline.ask import Question, answer, guarded
 
 RUN = "base_model: starter\nadapter: lora\nlearning_rate: 1e-3\noutput_dir: {out}\n"
 
@@ -56,3 +63,65 @@ def test_anything_else_is_a_model(tmp_path: Path) -> None:
 def test_half_a_character_is_no_question() -> None:
     with pytest.raises(UserError, match="UTF-8"):
         answer("starter", Question("\udcff"))
+
+
+@pytest.mark.parametrize(
+    ("text", "level", "command"),
+    [
+        ("ls -la", "safe", "ls -la"),
+        ("rm -rf /", "dangerous", "rm -rf /"),
+        ("Try this:\n```bash\nls\n```\nor\n```bash\nrm -rf /\n```", "dangerous", "rm -rf /"),
+        ("Just run rm -rf / and be done with it.", "dangerous", None),
+        ("$X", "unknown", "$X"),
+        ("x" * 40_000, "unknown", None),
+    ],
+)
+def test_the_worst_command_of_an_answer_has_its_verdict(text: str, level: str, command: str | None) -> None:
+    found = guarded(text, guard_settings({}))
+    assert found is not None
+    assert found.verdict.level == level
+    assert found.action == {"safe": "allow", "dangerous": "reject", "unknown": "ask"}[level]
+    assert command is None or found.verdict.command == command
+
+
+def test_words_alone_have_no_verdict() -> None:
+    for text in ("", "That depends on what you mean.", "I can't help with that."):
+        assert guarded(text, guard_settings({})) is None
+
+
+class Said:
+    """A model that always gives the same answer."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def names(self) -> tuple[str, ...]:
+        return ("base",)
+
+    def generate(self, requests: list[GenerationRequest]) -> Iterator[GenerationEvent]:
+        yield TokenEvent("ask", self._text)
+        yield DoneEvent("ask", self._text, "stop", 1, 1)
+
+
+def asked(monkeypatch: pytest.MonkeyPatch, text: str, guard: GuardSettings, *options: str) -> Result:
+    monkeypatch.setattr(ask, "_open_model", lambda target, overrides: (nullcontext(Said(text)), guard))
+    return CliRunner().invoke(group, ["ask", "starter", "hi", *options])
+
+
+def test_the_terminal_shows_the_verdict_after_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = asked(monkeypatch, "rm -rf /", guard_settings({}))
+    assert (done.exit_code, done.stdout) == (0, "rm -rf /\n")
+    assert done.stderr.startswith("guard: dangerous destruction: ")
+    assert done.stderr.endswith("(policy: reject)\n")
+    assert done.stderr.count("\n") == 1
+    shown = asked(monkeypatch, "Here:\n```bash\nmake \x07all\n```", guard_settings({"policy": {"unknown": "reject"}}))
+    assert "of `make \\x07all` (policy: reject)" in shown.stderr, "what acts on a terminal is made visible"
+    assert asked(monkeypatch, "It depends on what you mean.", guard_settings({})).stderr == ""
+
+
+def test_json_has_the_verdict_and_what_the_policy_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = guard_settings({"protect": ["~/work"], "policy": {"dangerous": "ask"}})
+    told = json.loads(asked(monkeypatch, "rm -r ~/work/a", settings, "--json").stdout)
+    assert (told["text"], told["guard"]["level"], told["guard"]["action"]) == ("rm -r ~/work/a", "dangerous", "ask")
+    assert set(told["guard"]) == {"command", "level", "class", "span", "reason", "action"}
+    assert json.loads(asked(monkeypatch, "No.", settings, "--json").stdout)["guard"] is None

@@ -11,7 +11,7 @@ from luthier.core.errors import ConfigError
 from luthier.core.files import read_json, write_json
 from luthier.core.records import Plan
 from luthier.core.runs import RunFolder
-from luthier.pipeline.check import check
+from luthier.pipeline.check import check, load_run
 from luthier.pipeline.plan import plan_of, saved_plan
 
 BASE = "base_model: starter\nadapter: lora\nlearning_rate: 1e-3\n"
@@ -62,4 +62,42 @@ def test_one_wrong_suite_does_not_hide_another(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as raised:
         check(load(tmp_path / "run.yaml"))
     places = [problem.where for problem in raised.value.problems]
-    assert places == [f"{tmp_path}/one.yaml:3", f"{tmp_path}/one.yaml:2", f"{tmp_path}/rows.jsonl:1"]
+    assert places == [f"{tmp_path}/one.yaml:2", f"{tmp_path}/one.yaml:3", f"{tmp_path}/rows.jsonl:1"]
+
+
+def test_suites_are_told_with_the_run_files_own_problems(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"request": 1}\n')
+    (tmp_path / "one.yaml").write_text("name: one\nkind: commandss\nrows: rows.jsonl\n")
+    (tmp_path / "two.yaml").write_text("name: two\nkind: commands\nrows: rows.jsonl\n")
+    text = f"lora_rr: 3\ndatasets: [{{path: {tmp_path}/rows.jsonl}}]\nevaluate: {{suites: [one.yaml, two.yaml, none.yaml]}}\n"
+    (tmp_path / "run.yaml").write_text(BASE + text)
+    with pytest.raises(ConfigError) as raised:
+        load_run(tmp_path / "run.yaml")
+    said = str(raised.value)
+    assert "unknown key `lora_rr`" in said
+    assert f"{tmp_path}/one.yaml:2" in said
+    assert f"{tmp_path}/rows.jsonl:1" in said
+    assert said.count("none.yaml") == 1
+
+
+@pytest.mark.parametrize("broken", ["", "lora_rr: 3\n"])
+def test_a_gate_over_nothing_is_told_with_its_line(tmp_path: Path, broken: str) -> None:
+    (tmp_path / "rows.jsonl").write_text("{}\n")
+    text = f"{broken}datasets: [{{path: {tmp_path}/rows.jsonl}}]\nevaluate:\n  gate:\n    comands.exact_match: {{min: 0.5}}\n"
+    (tmp_path / "run.yaml").write_text(BASE + text)
+    with pytest.raises(ConfigError) as raised:
+        check(load_run(tmp_path / "run.yaml"))
+    found = [problem for problem in raised.value.problems if "gate" in problem.what]
+    line = (BASE + text).count("\n")
+    assert [(problem.where, problem.hint) for problem in found] == [(f"{tmp_path}/run.yaml:{line}", "did you mean `commands`?")]
+
+
+def test_a_gate_can_be_set_from_the_command_line(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text("{}\n")
+    (tmp_path / "run.yaml").write_text(
+        f"{BASE}datasets: [{{path: {tmp_path}/rows.jsonl}}]\nevaluate: {{gate: {{commands.exact_match: {{max: 0.9}}}}}}\n"
+    )
+    loaded = load_run(tmp_path / "run.yaml", ["evaluate.gate.commands.exact_match.min=0.5"])
+    assert {name: (rule.min, rule.max) for name, rule in loaded.config.evaluate.gate.items()} == {"commands.exact_match": (0.5, 0.9)}
+    with pytest.raises(ConfigError, match="between 0 and 1"):
+        load_run(tmp_path / "run.yaml", ["evaluate.gate.commands.exact_match.min=5"])

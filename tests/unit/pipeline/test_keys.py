@@ -44,6 +44,7 @@ def changed(tmp_path: Path, **other: object) -> set[str]:
         ({"text": "seed: 7\n"}, {"data", "train", "evaluate", "card", "report"}),
         ({"rate": "2e-3"}, {"train", "card", "report"}),
         ({"text": "evaluate: {shots: 2}\n"}, {"evaluate", "card", "report"}),
+        ({"text": "evaluate: {gate: {commands.exact_match: {min: 0.5}}}\n"}, {"report"}),
         ({"text": "run_name: other\n"}, {"card", "report"}),
         ({"text": "export: [adapter, merged]\n"}, {"export", "card", "report"}),
         ({"text": "save_total_limit: 2\n"}, {"report"}),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Self, TextIO
 import click
 
 from luthier.core.files import read_json
+from luthier.core.metrics import metric_facts
 from luthier.core.records import JsonObject
 from luthier.core.runs import RunFolder, summary_or_none
 
 if TYPE_CHECKING:
+    from luthier.guard.verdict import Verdict
     from luthier.pipeline.run import StageOutcome
 
 _TITLES = {
@@ -148,14 +150,91 @@ def row_lines(run: RunFolder) -> list[str]:
 
 
 def score_lines(run: RunFolder) -> list[str]:
-    """The main metric of each suite, every candidate beside the others, with 95 % intervals."""
+    """The headline metric of each suite, every candidate beside the others, with 95 % intervals."""
     lines = []
     for path in sorted(run.evaluate.glob("*/scores.json")):
         scores = read_json(path)
         for candidate, metrics in scores["candidates"].items():
-            if (score := metrics.get("exact_match")) is not None:
-                interval = f"{score['low']:6.1%} to {score['high']:6.1%}"
-                lines.append(
-                    f"{scores['suite']:<24} {candidate:<12} exact match {score['value']:6.1%}  ({interval}, {score['count']} rows)"
-                )
+            metric, score = next(iter(metrics.items()), ("", None))
+            if score is None:
+                continue
+            facts = metric_facts(metric)
+            value, low, high = (f"{score[name]:6.1%}" if facts.is_rate else f"{score[name]:6.2f}" for name in ("value", "low", "high"))
+            lines.append(f"{scores['suite']:<24} {candidate:<12} {facts.words} {value}  ({low} to {high}, {score['count']} rows)")
     return lines
+
+
+def beside_lines(folder: Path, found: Mapping[str, JsonObject]) -> list[str]:
+    """What was compared with a run later on: for each suite the values, and the paired differences of the tuned model."""
+    lines = []
+    for name, suites in found.items():
+        for suite, scores in suites.items():
+            for metric, score in scores["paired"].get(f"tuned - {name}", {}).items():
+                values = [scores["candidates"][candidate].get(metric) for candidate in (name, "tuned")]
+                if None in values:
+                    continue
+                facts = metric_facts(metric)
+                theirs, ours = (f"{value['value']:.1%}" if facts.is_rate else f"{value['value']:.2f}" for value in values)
+                low, gain, high = (
+                    f"{100 * score[part]:+.1f}" if facts.is_rate else f"{score[part]:+.2f}" for part in ("low", "value", "high")
+                )
+                p = f", p {score['p']:.3f}" if score.get("p") is not None else ""
+                told = f"{facts.words:<24} {name} {theirs}, tuned {ours}: {gain} ({low} to {high}{p}, {score['count']} rows)"
+                lines.append(f"{suite:<24} {told}")
+            if f"tuned - {name}" not in scores["paired"]:
+                lines.append(f"{suite:<24} left out for {name}, with its reason in the summary")
+        lines.append(f"results   {RunFolder(folder).beside / name}")
+    return lines
+
+
+def typed_line(on_error_stream: bool) -> Callable[[str], str | None]:
+    """Shows a text and asks for a line; a line is None at the end of the input, or where it was broken off."""
+
+    def ask(text: str) -> str | None:
+        *told, prompt = text.split("\n")
+        if told:
+            click.echo("\n".join(told), err=on_error_stream)
+        try:
+            return str(click.prompt(prompt, default="", prompt_suffix="", show_default=False, err=on_error_stream))
+        except click.Abort:
+            return None
+
+    return ask
+
+
+_LEVEL_COLOURS = {"safe": "green", "caution": "yellow", "unknown": "magenta", "dangerous": "red"}
+
+
+def verdict_lines(verdict: Verdict, action: str, in_file: bool = False) -> list[str]:
+    """A verdict for a person: one line in a list, otherwise with the part that caused it underlined."""
+    level = click.style(f"{verdict.level:<9}", fg=_LEVEL_COLOURS[verdict.level], bold=True)
+    danger = f" {verdict.danger}" if verdict.danger else ""
+    command = visible(verdict.command)
+    if in_file:
+        return [f"{level} {action:<6} {command}  #{danger} {verdict.reason}"]
+    start, end = verdict.span
+    before, part = visible(verdict.command[:start]), visible(verdict.command[start:end])
+    lines = [f"{level.replace(' ', '')}{danger}: {verdict.reason}", f"  {command}"]
+    if verdict.level != "safe" and part and len(command) < 200:
+        lines.append(f"  {' ' * len(before)}{'^' * len(part)}")
+    return [*lines, f"  policy: {action}"]
+
+
+def answer_verdict_line(verdict: Verdict, action: str, answer: str) -> str:
+    """The verdict on an answer's worst command in one line; the command too, where the answer is more than that."""
+    level = click.style(verdict.level, fg=_LEVEL_COLOURS[verdict.level], bold=True)
+    danger = f" {verdict.danger}" if verdict.danger else ""
+    command = "" if verdict.command.strip() == answer.strip() else f"; of `{visible(verdict.command, 120)}`"
+    return f"guard: {level}{danger}: {visible(verdict.reason)}{command} (policy: {action})"
+
+
+def verdict_summary(counts: Mapping[str, int], stopped: int) -> str:
+    """How many commands have which level."""
+    levels = ", ".join(f"{counts[level]:,} {level}" for level in _LEVEL_COLOURS if level in counts)
+    return f"{sum(counts.values()):,} commands: {levels or 'none'}; {stopped:,} not allowed"
+
+
+def visible(text: str, most: int = 400) -> str:
+    """`text` on one line, with what would act on a terminal made visible."""
+    shown = "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text[: most + 1])
+    return shown if len(text) <= most else f"{shown[:most]}… ({len(text):,} characters)"

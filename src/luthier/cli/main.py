@@ -1,0 +1,94 @@
+"""The command line: parse, load, call one function. Everything that takes time to import is imported in the command that needs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+import click
+
+from luthier.cli import experiment
+from luthier.cli.guard import guard
+from luthier.cli.parts import SETTINGS, Group
+from luthier.cli.runs import review, runs
+from luthier.core.errors import EXIT_FAILED, LuthierError
+
+
+class _Main(Group):
+    later = ("plan", "serve", "find-lr", "doctor")
+
+
+def main() -> None:
+    """Runs the command line and ends the process: 0 done, 1 failed, 2 the input is wrong, 3 a gate was not met."""
+    try:
+        group.main(prog_name="luthier", standalone_mode=False)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        _say_json(error.format_message(), error.exit_code)
+        error.show()
+        sys.exit(error.exit_code)
+    except LuthierError as error:
+        _fail(str(error), error.exit_code)
+    except ModuleNotFoundError as error:
+        from luthier.core.optional import missing_extra
+
+        if (missing := missing_extra(error)) is None:
+            raise
+        _fail(str(missing), missing.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        _fail("stopped", EXIT_FAILED)
+    except BrokenPipeError:
+        # The reader of our output has gone; Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_FAILED)
+    except OSError as error:
+        # A full disk, a folder without rights, a path that is too long: the system's own word and the place say it all.
+        _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), EXIT_FAILED)
+
+
+def _say_json(message: str, exit_code: int) -> None:
+    """An error for programs, where the command line asks for JSON."""
+    if "--json" in sys.argv[1:]:
+        click.echo(json.dumps({"error": message, "exit_code": exit_code}))
+
+
+def _fail(message: str, exit_code: int) -> None:
+    _say_json(message, exit_code)
+    click.secho("error: ", fg="red", bold=True, nl=False, err=True)
+    click.echo(message, err=True)
+    sys.exit(exit_code)
+
+
+def _print_version(context: click.Context, _: click.Parameter, value: bool) -> None:
+    if value and not context.resilient_parsing:
+        from importlib.metadata import version
+
+        click.echo(f"luthier {version('luthier')}")
+        context.exit()
+
+
+@click.group(cls=_Main, context_settings=SETTINGS)
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show the version and end.")
+def group() -> None:
+    """One YAML file turns rows into a small, specialised language model that is measured, reproducible and exported.
+
+    Exit codes: 0 done, 1 failed, 2 the input is wrong, 3 a gate was not met.
+    """
+
+
+for _command in (
+    experiment.run,
+    experiment.check,
+    experiment.data,
+    experiment.train,
+    experiment.evaluate,
+    experiment.export,
+    experiment.ask,
+    review,
+    experiment.init,
+    runs,
+    guard,
+):
+    group.add_command(_command)
