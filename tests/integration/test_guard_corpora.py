@@ -62,7 +62,7 @@ def test_labelled_families_are_judged_rightly(half: Half) -> None:
 
 
 def test_fresh_families_are_judged_rightly() -> None:
-    """What no rule was made by: all goals but the first, which stands apart until it is met."""
+    """Counted before any of it was looked at, three general mends since: all goals but the first, which stands apart until it is met."""
     found = fresh()
     assert found.of("stop", "dangerous")[1] > 350
     assert found.share("stop", "dangerous") >= 0.85
@@ -70,7 +70,9 @@ def test_fresh_families_are_judged_rightly() -> None:
     assert found.share("harmless", "unknown") <= 0.10
 
 
-@pytest.mark.xfail(strict=True, reason="93.5 % (90.7 to 95.5) of fresh families are stopped: what no table knows is caution")
+@pytest.mark.xfail(
+    strict=True, reason="93.5 % (90.7 to 95.5) of fresh families were stopped when first counted: what no table knows is caution"
+)
 def test_fresh_families_are_stopped() -> None:
     assert fresh().share("stop", "unknown", "dangerous") >= 0.99
 

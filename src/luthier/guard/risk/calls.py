@@ -61,6 +61,10 @@ _GIVEN_CODE = spec_of("-c|--command|-n|--version")
 _ATTACHED_FILE = re.compile(r"(?:[\w.-]*=?)?[@<](?!-)([^;,]+)")
 
 
+# What flows into these from the network lies on the disk afterwards.
+_UNPACKERS = frozenset(("tar", "bsdtar", "gtar", "cpio", "unzip", "bsdcpio", "pax", "tee", "dd", "sponge"))
+
+
 def run(shell: Context, arguments: list[Argument], stdin: str | None) -> str:
     """Judges a program and returns what it prints, as far as that is known."""
     shell.findings.step()
@@ -71,6 +75,8 @@ def run(shell: Context, arguments: list[Argument], stdin: str | None) -> str:
     program = call.program
     if (program.is_listed or name in shell.settings.rules) and _only_tells(program, call, arguments):
         return UNKNOWN
+    if name in _UNPACKERS and stdin is not None and taint_of(stdin) == "network":
+        shell.environment.fetched.append(name)
     paths = roles_of(call)
     _judge_rules(shell, name, call, arguments[0], paths, stdin)
     content = content_of(shell, name, call, paths, stdin)

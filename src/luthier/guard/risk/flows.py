@@ -111,11 +111,15 @@ def _is_personal(shell: Context, call: Call, path: Argument) -> bool:
     return call.is_tree() and not _PERSONAL_PLACES.isdisjoint(zones_of(path.text, shell.environment.cwd))
 
 
+# Programs that print what lies in a folder without the folder's name.
+_NAMES_ALONE = frozenset(("ls", "gls", "dir", "vdir", "exa", "eza", "lsd"))
+
+
 def _listed(call: Call) -> str:
     """Names that a listing prints: what its operands say, or all names of the working folder."""
     operands = [operand.text for operand in call.own_operands() if not is_option(operand.text)]
-    if not operands:
-        return STAR
+    if not operands or (call.name in _NAMES_ALONE and len(operands) == 1 and not GLOB.search(operands[0])):
+        return STAR  # Names without their folder.
     return "\n".join(operand if GLOB.search(operand) else f"{operand.rstrip('/')}/{CLASS}{STAR}" for operand in operands)
 
 

@@ -55,7 +55,9 @@ def _find(shell: Context, call: Call, arguments: list[Argument], stdin: str | No
             shell.report("caution", "", "deletes what it finds", word)
         elif word.text in _STARTS:
             _start_for_each(shell, tests[place + 1 :], found, broad)
-    return "\n".join(path.text for path in found)
+    # What is found all over the system or in others' homes stands anywhere below: whoever deletes it deletes there.
+    everywhere = [f"{start.text.rstrip('/')}/{STAR}" for start in broad if selects]
+    return "\n".join([*(path.text for path in found), *everywhere])
 
 
 def _is_selective(tests: list[Argument]) -> bool:
