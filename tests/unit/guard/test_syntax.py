@@ -102,7 +102,7 @@ INVALID = [
 
 @pytest.mark.parametrize("text", [text for text in VALID if text != "time"])
 def test_what_bash_reads_is_read(text: str) -> None:
-    parse(text)
+    assert bool(parse(text).pipelines) is bool(text.strip())
 
 
 @pytest.mark.parametrize("text", INVALID)

@@ -311,7 +311,7 @@ class Shell(Context):
                 self.report("caution", "tool-hijack", f"`{shown(command.name)}` becomes something else", None)
             return ""
         if form == "if":
-            return self._branches(command.bodies[0::2] + ([] if len(command.bodies) % 2 else [Script()]), command.bodies, stdin)
+            return self._branches(command.bodies, stdin)
         if form in ("while", "until"):
             if is_endless(command):
                 self.report("dangerous", "resources", "starts programs or fills a file in a loop without an end")
@@ -325,7 +325,7 @@ class Shell(Context):
             return self._join([self._branch([body], stdin) for body in command.bodies] + [(self.environment.copy(), "")])
         return ""
 
-    def _branches(self, _: Sequence[Script], bodies: Sequence[Script], stdin: str | None) -> str:
+    def _branches(self, bodies: Sequence[Script], stdin: str | None) -> str:
         """`if`: conditions are run in order, of the branches one."""
         results = []
         for index in range(0, len(bodies) - 1, 2):

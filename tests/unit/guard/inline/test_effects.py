@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from luthier.guard.policy import CLASSES
 from luthier.guard.risk.inline.calls import RULES, table
 from luthier.guard.risk.inline.effects import Effect, effects
 from luthier.guard.risk.inline.found import MAX_EFFECTS
@@ -37,26 +38,6 @@ KINDS = {
     "dynamic",
     "encoded",
     "print",
-}
-CLASSES = {
-    "destruction",
-    "resources",
-    "privilege",
-    "credentials",
-    "exfiltration",
-    "remote-code",
-    "obfuscation",
-    "persistence",
-    "tool-hijack",
-    "history",
-    "shared-history",
-    "permissions",
-    "truncation",
-    "services",
-    "cloud",
-    "packages",
-    "interpreter",
-    "exposure",
 }
 
 

@@ -125,12 +125,19 @@ def test_a_file_that_cannot_be_judged_is_left_alone(tmp_path: Path) -> None:
     assert path.read_bytes() == b"caf\xe9"
 
 
-def test_random_bytes_never_raise(tmp_path: Path) -> None:
+def test_random_bytes_never_raise_and_are_told(tmp_path: Path) -> None:
     rng = random.Random(1)
+    undecodable = set()
     for number in range(60):
         data = rng.randbytes(rng.randrange(1, 3_000)) if number % 2 else bytes(rng.choice(b"pass=:\"' \n\xc3\xbc") for _ in range(500))
-        (tmp_path / f"{number}.txt").write_bytes(data)
-    list(scan_paths([tmp_path], "fast"))
+        path = tmp_path / f"{number}.txt"
+        path.write_bytes(data)
+        if "\ufffd" in data.decode("utf-8", "replace"):
+            undecodable.add(str(path))
+    told: set[str] = set()
+    told |= {row["path"] for row in scan_paths([tmp_path], "fast", lambda path, reason: told.add(path))}
+    assert len(undecodable) > 30
+    assert undecodable <= told
 
 
 def command(*words: str) -> subprocess.CompletedProcess[str]:
