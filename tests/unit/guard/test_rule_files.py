@@ -10,27 +10,13 @@ from typing import Any
 import pytest
 
 import luthier.guard
+from luthier.guard.policy import CLASSES
 
 RULES = Path(luthier.guard.__file__).with_name("rules")
 PROGRAM_FILES = sorted(RULES.glob("programs*.toml"))
 RULE_FILES = sorted(RULES.glob("rules*.toml"))
 
 LEVELS = {"safe", "caution", "unknown", "dangerous"}
-CLASSES = {
-    *(
-        "destruction",
-        "resources",
-        "privilege",
-        "credentials",
-        "exfiltration",
-        "remote-code",
-        "obfuscation",
-        "persistence",
-        "tool-hijack",
-        "history",
-    ),
-    *("shared-history", "permissions", "truncation", "services", "cloud", "packages", "interpreter", "exposure", "unsettled"),
-}
 ZONES = {
     *("root", "system", "binaries", "boot", "kernel", "device", "accounts", "credentials", "startup", "logs", "history", "home", "homes"),
     *("project", "cwd", "temp", "other"),
