@@ -9,7 +9,7 @@ from pathlib import Path
 from luthier.config.load import LoadedRun, Overrides, load
 from luthier.config.paths import file_problems
 from luthier.config.rules import BUILT_IN_SUITES
-from luthier.config.schema import EvaluateSection
+from luthier.config.schema import EvaluateSection, GuardSection
 from luthier.config.yaml_file import Document, KeyPath
 from luthier.core.errors import ConfigError, Problem
 from luthier.evaluate.gate import gate_problems
@@ -38,7 +38,8 @@ def _guard(document: Document) -> list[Problem]:
         return []
     from luthier.guard.settings import guard_problems
 
-    problems = guard_problems(section)
+    # A key that is none is told by the schema.
+    problems = guard_problems({name: value for name, value in section.items() if name in GuardSection.model_fields})
     return [replace(problem, where=document.place(_key_path(problem.where)).text() or problem.where) for problem in problems]
 
 

@@ -101,3 +101,9 @@ def test_a_gate_can_be_set_from_the_command_line(tmp_path: Path) -> None:
     assert {name: (rule.min, rule.max) for name, rule in loaded.config.evaluate.gate.items()} == {"commands.exact_match": (0.5, 0.9)}
     with pytest.raises(ConfigError, match="between 0 and 1"):
         load_run(tmp_path / "run.yaml", ["evaluate.gate.commands.exact_match.min=5"])
+
+
+def test_a_wrong_key_of_the_guard_is_told_once() -> None:
+    with pytest.raises(ConfigError) as error:
+        load_run("examples/quickstart/run.yaml", ["guard.polcy={}"])
+    assert [problem.what for problem in error.value.problems] == ["unknown key `guard.polcy`"]
