@@ -40,7 +40,7 @@ _OTHER_NAME = re.compile(
 _PLACEHOLDER = re.compile(
     r"(?i)example|sample|placeholder|changeme|change[_-](?:me|it|this)|replace|insert|redacted|x{6,}|\*{3,}|\.{3,}|_{4,}|-{4,}(?!begin)|^your"
     r"|(?:^|[^a-z0-9])(?:your|my|dummy|fake|todo|fixme|tbd|here|enter|xxxx?|change|foo|bar)(?:[^a-z0-9]|$)"
-    r"|not[_-]a?[_-]?(?:real|secret)|<[a-z_ -]+>|(.)\1{5,}"
+    r"|not[_-]a?[_-]?(?:real|secret)|<[a-z_ -]+>|^\[[a-z_ -]+\]$|(.)\1{5,}"
     r"|^(?:some|the|a|an|test|demo|mock|null|none|nil|true|false|undefined|empty|string|secret|password|token)(?:[_ -]|$)"
     r"|^(?:password|passwd|secret|admin|root|user|guest|postgres|mysql|pass|pwd)\d{0,3}!?$|0123456789|1234567|abcdef(?:gh|0)"
 )
@@ -48,6 +48,13 @@ _REFERENCE = re.compile(
     r"^[$%@!<{*&#\\]|\$\{|\$\(|\{\{|%\(|%s|^\{|process\.env|environ|getenv|secrets\.|^(?:var|data|local|config|settings|self|this|env|args|options|params|vault|ssm|op|arn|urn|file|https?|s3|gs)[.:]"
     r"|\w\(|^[\w.]+\[|\.(?:get|value|password|token|secret|key)$|^sha\d{1,3}[:-]|^\d{4}-\d\d-\d\d"
 )
+# Words of a message, a label or a question, which no passphrase of drawn words has.
+_OF_A_MESSAGE = re.compile(
+    r"(?i)\b(?:the|an?|is|are|be|must|not|no|do|your|my|to|of|for|and|or|in|on|with|at|too|please|required|invalid|wrong|missing|forgot(?:ten)?|new|old"
+    r"|current|confirm|enter|type|repeat|reset|change|field|input|users?|login|log|sign|text|hidden|default|value|name|e?mail|show|hide|strong|weak)\b"
+    r"|pass|word|secret|token|key\b"
+)
+_WORDS = re.compile(r"[a-z]{3,12}(?: [a-z]{3,12}){1,7}")
 _CODE_NAME = re.compile(r"[^\W\d]+(?:[.:/-]+[^\W\d]+)*[?!]?")
 _NUMBER = re.compile(r"[\d.,:/+-]+[a-zA-Z%]{0,3}")
 _FILE_PATH = re.compile(r"(?:[~.]{0,2}/)?(?:[\w.@-]+/)*[\w@-]+\.[a-z]{1,5}|[~.]{0,2}/(?:[a-z0-9_.@-]+/?)+")
@@ -121,7 +128,9 @@ def _assignments(text: str) -> Iterator[Span]:
         start = match.start(group)
         value = value if group == "quoted" else value.rstrip(".:?!\\")
         kind = _kind_of(match["word"].lower())
-        if looks_drawn(value, is_quoted=group == "quoted", is_password=kind == "password"):
+        if looks_drawn(value, is_quoted=group == "quoted", is_password=kind == "password") or (
+            kind == "password" and not match["rest"] and _are_drawn_words(value, text[match.end("rest") : start])
+        ):
             position = start + len(value)
             yield start, position, kind
         elif (inner := value.find("=")) > 0 and group == "bare":
@@ -199,6 +208,18 @@ def _is_passphrase(value: str, is_password: bool) -> bool:
         and 4 <= len(re.split(r"[ _-]", value)) <= 8
         and "  " not in value
         and " " not in value
+    )
+
+
+def _are_drawn_words(value: str, between: str) -> bool:
+    """Whether `value`, with `between` it and the name, is quoted after `=` and made of words that say nothing, as `correct horse`."""
+    sign = between.strip(" \t\\\"'`)]")
+    return (
+        sign == "="
+        and between[-1] in "\"'"
+        and bool(_WORDS.fullmatch(value))
+        and not _OF_A_MESSAGE.search(value)
+        and not is_placeholder(value)
     )
 
 

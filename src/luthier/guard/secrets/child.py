@@ -1,7 +1,8 @@
 """Scanners that are slow, and packages that we do not want in our process: each in a child of its own, killed when it takes too long.
 
 The child has no `HOME` but an empty folder, no `PATH`, and no telemetry: `onnxruntime`, which credsweeper judges candidates with, would
-write a device id below the home folder and send events to its maker. What the child prints goes nowhere.
+write a device id below the home folder and send events to its maker. What the child prints goes nowhere, but for what it says on standard
+error before it is ready, which no text has reached yet.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from luthier.guard.secrets.findings import SCANNER_ERROR, Finding, Lines, whole
 from luthier.guard.secrets.kinds import kind_of
 
 START_SECONDS = 120.0
+MAX_FAILED_STARTS = 2
 BATCH_SECONDS = 30.0
 ALONE_SECONDS = 15.0
 # A batch that takes longer than its seconds is done again text by text, so a batch is small.
@@ -33,16 +35,23 @@ BATCH_TEXTS = 256
 BATCH_CHARACTERS = 1 << 18
 # Below this many characters a second a text counts as too slow, whatever its length.
 SLOWEST_CHARACTERS = 20_000
+# Of what a child wrote before it failed to start.
+WORDS_BYTES = 2_000
 
 
 class _Stopped(Exception):
     """The child died, took too long, or answered with something else than findings."""
 
 
+class _NotStarted(_Stopped):
+    """The child cannot be started; its last words."""
+
+
 class ChildScanner:
     """The scanner `name` of `module`, in a child process that is started at the first scan and kept until the process ends.
 
-    `package` is what the child needs; it is looked for here, and never imported here.
+    `package` is what the child needs; it is looked for here, never imported. After `MAX_FAILED_STARTS` failed starts in a row it is
+    not started again: all further texts are `scanner-error`, and `failure` says why, with the child's last words.
     """
 
     def __init__(self, name: str, package: str, module: str = "luthier.guard.secrets.worker") -> None:
@@ -51,6 +60,8 @@ class ChildScanner:
         self._module = module
         self._lock = threading.Lock()
         self._child: _Child | None = None
+        self._failed_starts = 0
+        self.failure = ""
 
     def scan(self, texts: Sequence[str]) -> list[list[Finding]]:
         """The findings of each text; `scanner-error` over a text on which the child failed or took too long when it had it alone."""
@@ -74,7 +85,7 @@ class ChildScanner:
     def _ask(self, texts: Sequence[str], seconds: float) -> list[list[Finding]]:
         # A forked process must not talk to its parent's child.
         if self._child is None or self._child.owner != os.getpid():
-            self._child = _Child(self._module, self.name)
+            self._child = self._started()
         seconds += sum(map(len, texts)) / SLOWEST_CHARACTERS
         try:
             answer = self._child.ask(texts, seconds)
@@ -82,6 +93,18 @@ class ChildScanner:
         except (_Stopped, ValueError, TypeError) as error:
             self.close()
             raise _Stopped from error
+
+    def _started(self) -> _Child:
+        if self._failed_starts >= MAX_FAILED_STARTS:
+            raise _NotStarted
+        try:
+            child = _Child(self._module, self.name)
+        except _NotStarted as error:
+            self._failed_starts += 1
+            self.failure = f"the scanner `{self.name}` cannot be started, and what it should have judged counts as a secret: {error}"
+            raise
+        self._failed_starts, self.failure = 0, ""
+        return child
 
     def close(self) -> None:
         """Ends the child; the next scan starts another."""
@@ -119,6 +142,7 @@ class _Child:
     def __init__(self, module: str, name: str) -> None:
         self.owner = os.getpid()
         self._home = tempfile.mkdtemp(prefix="luthier-scanner-")
+        self._said = Path(self._home, "said")
         ours, theirs = socketpair()
         environment = {
             "HOME": self._home,
@@ -131,22 +155,42 @@ class _Child:
             "GIT_PYTHON_REFRESH": "quiet",
             "PATH": "",
         }
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-W", "ignore", "-m", module, name, str(theirs.fileno())],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                env=environment,
-                cwd=self._home,
-                pass_fds=(theirs.fileno(),),
-                start_new_session=True,
-            )
+        try:
+            with theirs, self._said.open("wb") as said:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-W", "ignore", "-m", module, name, str(theirs.fileno())],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=said,
+                    env=environment,
+                    cwd=self._home,
+                    pass_fds=(theirs.fileno(),),
+                    start_new_session=True,
+                )
+        except OSError as error:
+            ours.close()
+            shutil.rmtree(self._home, ignore_errors=True)
+            raise _NotStarted(str(error)) from error
         self._pipe = Connection(ours.detach())
         atexit.register(self.close)
-        if self._receive(START_SECONDS) != "ready":
-            self.close()
-            raise _Stopped
+        self._await_ready()
+
+    def _await_ready(self) -> None:
+        """Returns once the child is ready; `_NotStarted` with its last words where it is not."""
+        try:
+            said: object = self._receive(START_SECONDS)
+        except _Stopped:
+            said = None
+        if said == "ready":
+            return
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            # One that ended by itself has written its last words by then.
+            self._process.wait(1)
+        ended = self._process.poll()
+        words = self._said.read_bytes()[-WORDS_BYTES:].decode("utf-8", "replace").strip()
+        self.close()
+        how = f"it was not ready after {START_SECONDS:.0f} seconds" if ended is None else f"it ended with {ended}"
+        raise _NotStarted(f"{how}{': ' if words else ''}{words}")
 
     def ask(self, texts: Sequence[str], seconds: float) -> list[list[list[int | str]]]:
         """What the child found in each text; `_Stopped` where it failed or took longer than `seconds`."""
@@ -176,4 +220,4 @@ class _Child:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, 9)
             self._process.wait()
-            shutil.rmtree(Path(self._home), ignore_errors=True)
+            shutil.rmtree(self._home, ignore_errors=True)

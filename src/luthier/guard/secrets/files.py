@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,8 @@ from luthier.core.errors import Problem, UserError
 from luthier.core.files import write_bytes
 from luthier.core.records import JsonObject
 from luthier.guard.secrets.findings import UNDECODABLE, UNREADABLE, Finding, merge
-from luthier.guard.secrets.scan import FAILED_KINDS, Strength, mark, scan
+from luthier.guard.secrets.scan import FAILED_KINDS, mark, scan
+from luthier.guard.secrets.strength import Strength
 
 SKIPPED_FOLDERS = frozenset((".git",))
 # A file with a zero byte this early is a binary file, as git has it.
@@ -39,19 +41,14 @@ class FileFindings:
             yield {"path": str(self.path), "start": finding.start, "end": finding.end, "kind": finding.kind}
 
 
-def scan_paths(paths: Sequence[str | Path], strength: Strength = "thorough", on_skip: OnSkip | None = None) -> Iterator[JsonObject]:
-    """One row `{"path", "start", "end", "kind"}` for each secret in `paths` and in all files below them, never the secret.
+def scan_files(paths: Sequence[str | Path], strength: Strength | None = None, on_skip: OnSkip | None = None) -> Iterator[FileFindings]:
+    """The files among `paths`, and in all folders below them, that have findings; a finding never holds the secret.
 
+    Without `strength` it is the default of this installation, as in `scan.scan`.
     `on_skip(path, reason)` hears of each file that is not scanned: binary files (a zero byte in the first 8,000, no UTF-16 mark), symbolic
     links below a folder, and what is no file. Text that is no UTF-8 is a finding, as is a file or folder that cannot be read. Folders named
     `.git` are passed by. `UserError` where a path is not there.
     """
-    for found in scan_files(paths, strength, on_skip):
-        yield from found.rows()
-
-
-def scan_files(paths: Sequence[str | Path], strength: Strength = "thorough", on_skip: OnSkip | None = None) -> Iterator[FileFindings]:
-    """The files of `paths` that have findings, as in `scan_paths`."""
     missing = [str(path) for path in paths if not os.path.lexists(path)]
     if missing:
         raise UserError([Problem("there is no such file or folder", where=path) for path in missing])
@@ -88,28 +85,34 @@ def _walk(paths: Sequence[Path]) -> Iterator[tuple[Path, str]]:
     """Each file once with an empty word, and what is passed by with the reason."""
     seen: set[Path] = set()
     for given in paths:
-        for path, reason in _below(given, is_given=True):
+        for path, reason in _below(given):
             if path not in seen:
                 seen.add(path)
                 yield path, reason
 
 
-def _below(path: Path, *, is_given: bool) -> Iterator[tuple[Path, str]]:
-    if path.is_symlink() and not is_given:
-        yield path, "symbolic link"
-    elif path.is_dir():
+def _below(given: Path) -> Iterator[tuple[Path, str]]:
+    waiting = [given]
+    while waiting:
+        path = waiting.pop()
         try:
-            inner = sorted(path.iterdir())
+            reason, inner = _looked_at(path, is_given=path is given)
         except OSError:
-            yield path, UNREADABLE
-            return
-        for name in inner:
-            if name.name not in SKIPPED_FOLDERS or not name.is_dir():
-                yield from _below(name, is_given=False)
-    elif path.is_file():
-        yield path, ""
-    else:
-        yield path, "no regular file" if path.exists() else UNREADABLE
+            reason, inner = UNREADABLE, []
+        if reason is not None:
+            yield path, reason
+        waiting += reversed(inner)
+
+
+def _looked_at(path: Path, *, is_given: bool) -> tuple[str | None, list[Path]]:
+    """Why a path is passed by, empty for a file that is not; of a folder None, and what is in it."""
+    if path.is_symlink() and not is_given:
+        return "symbolic link", []
+    if path.is_dir():
+        return None, sorted(path.iterdir()) if is_given or path.name not in SKIPPED_FOLDERS else []
+    if path.is_file():
+        return "", []
+    return "no regular file" if path.exists() else UNREADABLE, []
 
 
 def _read(stream: BinaryIO) -> str | bool | None:
@@ -120,7 +123,7 @@ def _read(stream: BinaryIO) -> str | bool | None:
     return False if len(data) > BLOCK_BYTES else data.decode("utf-8", "surrogateescape")
 
 
-def _scan_waiting(waiting: Sequence[tuple[Path, str]], strength: Strength) -> Iterator[FileFindings]:
+def _scan_waiting(waiting: Sequence[tuple[Path, str]], strength: Strength | None) -> Iterator[FileFindings]:
     if not waiting:
         return
     for (path, text), findings in zip(waiting, scan([text for _, text in waiting], strength), strict=True):
@@ -131,7 +134,7 @@ def _scan_waiting(waiting: Sequence[tuple[Path, str]], strength: Strength) -> It
             yield FileFindings(path, findings)
 
 
-def _scan_blocks(stream: BinaryIO, strength: Strength) -> tuple[Finding, ...]:
+def _scan_blocks(stream: BinaryIO, strength: Strength | None) -> tuple[Finding, ...]:
     """The findings of a large file; one over all of it where it is no UTF-8."""
     size = stream.seek(0, os.SEEK_END)
     stream.seek(0)
@@ -171,7 +174,7 @@ def _cut(data: bytes, position: int) -> int:
     return position
 
 
-def redact_file(found: FileFindings, strength: Strength = "thorough") -> tuple[Finding, ...]:
+def redact_file(found: FileFindings, strength: Strength | None = None) -> tuple[Finding, ...]:
     """Writes a mark in place of each secret of a file, and returns what a second scan of it still finds; none where it is clean now.
 
     A file that could not be judged is left as it is and its findings returned.
@@ -183,7 +186,5 @@ def redact_file(found: FileFindings, strength: Strength = "thorough") -> tuple[F
     for finding in found.findings:
         parts += [data[position : finding.start], mark(finding.kind).encode()]
         position = finding.end
-    mode = path.stat().st_mode
-    write_bytes(path, b"".join([*parts, data[position:]]))
-    path.chmod(mode)
+    write_bytes(path, b"".join([*parts, data[position:]]), mode=stat.S_IMODE(path.stat().st_mode))
     return next((left.findings for left in scan_files([path], strength)), ())

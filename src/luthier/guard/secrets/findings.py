@@ -11,7 +11,7 @@ SCANNER_ERROR = "scanner-error"
 UNDECODABLE = "undecodable"
 UNREADABLE = "unreadable"
 # Kinds that say how a value stands, not who issued it, the more telling first: where findings overlap, any other kind is better.
-_GENERAL_KINDS = ("credential-uri", "authorization", "password", "webhook", "api-key", "access-token", "generic-secret", "high-entropy")
+GENERAL_KINDS = ("credential-uri", "authorization", "password", "webhook", "api-key", "access-token", "generic-secret", "high-entropy")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -29,7 +29,7 @@ class Finding:
 
 
 class Scanner(Protocol):
-    """Something that looks for secrets. `name` stands in error messages and in `STRENGTHS`."""
+    """Something that looks for secrets. `name` stands in error messages and in `SCANNERS`."""
 
     name: str
 
@@ -80,7 +80,7 @@ def merge(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     merged: list[Finding] = []
     best: list[tuple[int, int, str]] = []
     for finding in sorted(findings):
-        general = 1 + _GENERAL_KINDS.index(finding.kind) if finding.kind in _GENERAL_KINDS else 0
+        general = 1 + GENERAL_KINDS.index(finding.kind) if finding.kind in GENERAL_KINDS else 0
         rank = (general, finding.start - finding.end, finding.kind)
         if merged and finding.start < merged[-1].end:
             last = merged[-1]

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import re
 
-from luthier.guard.secrets.findings import SCANNER_ERROR, UNDECODABLE, UNREADABLE
+from luthier.guard.secrets.findings import GENERAL_KINDS, SCANNER_ERROR, UNDECODABLE, UNREADABLE
 from luthier.guard.secrets.patterns import ISSUED_KINDS
 
-GENERAL_KINDS = ("access-token", "api-key", "authorization", "credential-uri", "generic-secret", "high-entropy", "password", "webhook")
 KINDS = frozenset((*ISSUED_KINDS, *GENERAL_KINDS, SCANNER_ERROR, UNDECODABLE, UNREADABLE))
 
 # The first word that stands in a rule's name, in small letters and with hyphens, decides.

@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-import re
-import tomllib
 from collections.abc import Iterator, Sequence
-from importlib import resources
 
+from luthier.core.issued import issued, shapes
 from luthier.guard.secrets.assigned import assigned, is_placeholder
+from luthier.guard.secrets.command_lines import handed
 from luthier.guard.secrets.findings import Finding, Lines
 
-_Shape = tuple[str, tuple[str, ...], tuple[re.Pattern[str], ...]]
-
-
-def _load() -> tuple[_Shape, ...]:
-    table = tomllib.loads(resources.files("luthier.guard.secrets").joinpath("patterns.toml").read_text(encoding="utf-8"))
-    return tuple(
-        (kind, tuple(row["anchors"]), tuple(re.compile(expression) for expression in row["expressions"])) for kind, row in table.items()
-    )
-
-
-_SHAPES = _load()
-# Looked for before any anchor, for few texts have one: every shape is at least this long, or has one of these words in it.
-_LONG_RUN = re.compile(r"[\w+/=.~%-]{15}")
-_SPACED_SHAPES = ("PRIVATE KEY", "OpenVPN Static key")
-ISSUED_KINDS = tuple(kind for kind, _, _ in _SHAPES)
+ISSUED_KINDS = tuple(shape.kind for shape in shapes())
 # Shapes with so little of their own that a placeholder can have them; the rest is believed whatever it spells.
 _LOOSE_KINDS = frozenset(
     (
@@ -43,7 +28,7 @@ _LOOSE_KINDS = frozenset(
 
 
 class PatternScanner:
-    """Issuers' published shapes from `patterns.toml`, and `assigned`."""
+    """Issuers' published shapes of `core.issued`, `assigned` and `handed`."""
 
     name = "patterns"
 
@@ -53,7 +38,7 @@ class PatternScanner:
 
 
 def _scan(text: str) -> list[Finding]:
-    spans = [*_issued(text), *assigned(text)]
+    spans = [*_issued(text), *assigned(text), *handed(text)]
     if not spans:
         return []
     lines = Lines(text)
@@ -61,16 +46,6 @@ def _scan(text: str) -> list[Finding]:
 
 
 def _issued(text: str) -> Iterator[tuple[int, int, str]]:
-    if _LONG_RUN.search(text) is None and not any(words in text for words in _SPACED_SHAPES):
-        return
-    for kind, anchors, expressions in _SHAPES:
-        for anchor in anchors:
-            if anchor in text:
-                break
-        else:
-            continue
-        for expression in expressions:
-            group = "secret" if "secret" in expression.groupindex else 0
-            for match in expression.finditer(text):
-                if kind not in _LOOSE_KINDS or not is_placeholder(match[group]):
-                    yield (*match.span(group), kind)
+    for found in issued(text):
+        if found.kind not in _LOOSE_KINDS or not is_placeholder(text[found.start : found.end]):
+            yield found.start, found.end, found.kind

@@ -11,17 +11,15 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.util import find_spec
-from typing import Literal, get_args
 
+from luthier.core.text import is_unicode
 from luthier.guard.secrets.child import ChildScanner
 from luthier.guard.secrets.findings import SCANNER_ERROR, UNDECODABLE, UNREADABLE, Finding, Scanner, merge, whole
 from luthier.guard.secrets.kinds import KINDS
 from luthier.guard.secrets.native import KingfisherScanner
 from luthier.guard.secrets.patterns import PatternScanner
+from luthier.guard.secrets.strength import Strength, default_strength
 
-Strength = Literal["fast", "thorough", "strict"]
-STRENGTHS: tuple[Strength, ...] = get_args(Strength)
 SCANNERS: dict[Strength, tuple[str, ...]] = {
     "fast": ("patterns", "kingfisher"),
     "thorough": ("patterns", "kingfisher", "credsweeper"),
@@ -32,11 +30,6 @@ FAILED_KINDS = frozenset((SCANNER_ERROR, UNDECODABLE, UNREADABLE))
 
 _MARK = re.compile(rb"\[REDACTED:(?:" + "|".join(sorted(KINDS)).encode() + rb")\]")
 _NO_WORD = re.compile(rb"[^A-Za-z0-9\x80-\xff]*")
-
-
-def default_strength() -> Strength:
-    """`thorough`, or `fast` where credsweeper, which wants a C compiler to install, is not there."""
-    return "thorough" if find_spec("credsweeper") is not None else "fast"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +56,28 @@ def _scanners() -> dict[str, Scanner]:
     return {scanner.name: scanner for scanner in known}
 
 
-def scan(texts: Sequence[str], strength: Strength = "thorough") -> list[tuple[Finding, ...]]:
+def _scanners_of(strength: Strength | None) -> list[Scanner]:
+    return [_scanners()[name] for name in SCANNERS[strength or default_strength()]]
+
+
+def scanner_failures() -> list[str]:
+    """What is wrong with scanners that could not be started, a line each with the scanner's own last words."""
+    return [scanner.failure for scanner in _scanners().values() if isinstance(scanner, ChildScanner) and scanner.failure]
+
+
+def scan(texts: Sequence[str], strength: Strength | None = None) -> list[tuple[Finding, ...]]:
     """The findings of each text, merged over the scanners of `strength`, in the order of the text; none where it is clean.
 
     `fast` is meant for bulk rows, `thorough` for repositories, `strict` for what is to be published: see `docs/how-to/guard-secrets.md` for
-    what each finds. Marks of an earlier redaction are no secrets.
+    what each finds. Without `strength` it is `default_strength()`. Marks of an earlier redaction are no secrets.
     `MissingExtraError` where a package of the extra `guard`, or `credsweeper`, is not installed.
     """
-    return scan_with([_scanners()[name] for name in SCANNERS[strength]], texts)
+    return scan_with(_scanners_of(strength), texts)
 
 
 def scan_with(scanners: Sequence[Scanner], texts: Sequence[str]) -> list[tuple[Finding, ...]]:
     """The merged findings of each text by `scanners`."""
-    sound = [_is_sound(text) for text in texts]
+    sound = [is_unicode(text) for text in texts]
     judged = [text for text, is_sound in zip(texts, sound, strict=True) if is_sound]
     if len(scanners) > 2:
         with ThreadPoolExecutor(len(scanners)) as pool:
@@ -91,14 +93,6 @@ def scan_with(scanners: Sequence[Scanner], texts: Sequence[str]) -> list[tuple[F
         _, *lists = next(rows)
         found.append(_without_marks(text, merge(finding for some in lists for finding in some)) if any(lists) else ())
     return found
-
-
-def _is_sound(text: str) -> bool:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:  # A lone surrogate.
-        return False
-    return True
 
 
 def _without_marks(text: str, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
@@ -138,9 +132,9 @@ def replaced(text: str, findings: Sequence[Finding]) -> str:
     return b"".join([*parts, source[position:]]).decode("utf-8", "replace")
 
 
-def redact(texts: Sequence[str], strength: Strength = "thorough") -> list[Redacted]:
+def redact(texts: Sequence[str], strength: Strength | None = None) -> list[Redacted]:
     """Each text redacted and scanned a second time. Redacting a clean result again changes nothing."""
-    return redact_with([_scanners()[name] for name in SCANNERS[strength]], texts)
+    return redact_with(_scanners_of(strength), texts)
 
 
 def redact_with(scanners: Sequence[Scanner], texts: Sequence[str]) -> list[Redacted]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-import re
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
@@ -20,7 +20,6 @@ Span = tuple[int, int, str]
 
 # Rules that name no secret: identifiers, domains, and values that are public by their purpose.
 _PUBLIC_RULES = frozenset(("UUID", "Nonce", "Salt", "Firebase Domain", "AWS S3 Bucket", "Product Activation Key"))
-_LINE_BREAK = re.compile("\n")
 
 
 def credsweeper() -> Callable[[Sequence[str]], list[list[Span]]]:
@@ -105,6 +104,8 @@ def main() -> None:
     logging.disable(logging.CRITICAL)
     pipe = Connection(int(sys.argv[2]))
     scan = _SCANNERS[sys.argv[1]]()
+    # What it says from here on may be of the texts.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     pipe.send_bytes(b'"ready"')
     while True:
         try:

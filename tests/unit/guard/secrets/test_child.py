@@ -72,6 +72,29 @@ def test_a_module_that_does_not_start_is_a_finding(tmp_path: Path) -> None:
     assert [finding.kind for finding in broken.scan(["clean"])[0]] == ["scanner-error"]
 
 
+def test_a_child_that_cannot_start_is_started_twice_and_its_words_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    starts = tmp_path / "starts"
+    (tmp_path / "dead_worker.py").write_text(f"open({str(starts)!r}, 'a').write('x')\nraise RuntimeError('no model for this machine')\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    broken = ChildScanner("odd", "json", "dead_worker")
+    texts = ["a", "bc", "d", "e", "f", "g"]
+    for _ in range(2):
+        assert broken.scan(texts) == [[Finding(0, len(text), 1, "scanner-error")] for text in texts]
+    assert starts.read_text() == "xx"
+    assert "`odd` cannot be started" in broken.failure
+    assert "no model for this machine" in broken.failure
+
+
+def test_a_start_that_succeeds_makes_up_for_one_that_failed(scanner: ChildScanner, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(child, "MAX_FAILED_STARTS", 1)
+        patch.setattr(child, "START_SECONDS", 0.0)
+        assert scanner.scan(["SECRET"])[0][0].kind == "scanner-error"
+        assert "not ready after 0 seconds" in scanner.failure
+    assert scanner.scan(["SECRET"])[0][0].kind == "github-token"
+    assert scanner.failure == ""
+
+
 def test_a_package_that_is_not_there_names_the_extra() -> None:
     with pytest.raises(MissingExtraError, match=r"luthier\[guard\]"):
         ChildScanner("odd", "no_such_package_at_all").scan(["x"])

@@ -7,14 +7,22 @@ import os
 import random
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from luthier.core.errors import UserError
+from luthier.core.records import JsonObject
 from luthier.guard.secrets import files
-from luthier.guard.secrets.files import BLOCK_BYTES, OVERLAP_BYTES, redact_file, scan_files, scan_paths
+from luthier.guard.secrets.files import BLOCK_BYTES, OVERLAP_BYTES, OnSkip, redact_file, scan_files
+from luthier.guard.secrets.strength import Strength
 from secret_texts import checked
+
+
+def rows_in(paths: Sequence[Path], strength: Strength, on_skip: OnSkip | None = None) -> Iterator[JsonObject]:
+    """The findings in `paths` as the command line prints them."""
+    return (row for found in scan_files(paths, strength, on_skip) for row in found.rows())
 
 
 def token(seed: int = 0) -> str:
@@ -39,7 +47,7 @@ def tree(tmp_path: Path) -> Path:
 
 def test_every_file_is_scanned_or_said(tree: Path) -> None:
     skipped: list[tuple[str, str]] = []
-    rows = list(scan_paths([tree], "fast", lambda path, reason: skipped.append((path, reason))))
+    rows = list(rows_in([tree], "fast", lambda path, reason: skipped.append((path, reason))))
     start = len('# ü\nKEY = "'.encode())
     assert sorted(rows, key=lambda row: str(row["path"])) == [
         {"path": str(tree / "latin.txt"), "start": 0, "end": 5, "kind": "undecodable"},
@@ -55,13 +63,13 @@ def test_every_file_is_scanned_or_said(tree: Path) -> None:
 
 
 def test_a_path_that_is_named_is_scanned_once(tree: Path) -> None:
-    assert len(list(scan_paths([tree / "src", tree / "src" / "a.py", tree / "src"], "fast"))) == 1
-    assert [row["path"] for row in scan_paths([tree / "link.py"], "fast")] == [str(tree / "link.py")]
+    assert len(list(rows_in([tree / "src", tree / "src" / "a.py", tree / "src"], "fast"))) == 1
+    assert [row["path"] for row in rows_in([tree / "link.py"], "fast")] == [str(tree / "link.py")]
 
 
 def test_what_is_not_there_is_the_users_mistake(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such file"):
-        list(scan_paths([tmp_path / "none"], "fast"))
+        list(rows_in([tmp_path / "none"], "fast"))
 
 
 def test_what_cannot_be_read_is_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,13 +82,68 @@ def test_what_cannot_be_read_is_a_finding(tmp_path: Path, monkeypatch: pytest.Mo
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "open", refuse)
-        assert [row["kind"] for row in scan_paths([tmp_path / "file"], "fast")] == ["unreadable"]
+        assert [row["kind"] for row in rows_in([tmp_path / "file"], "fast")] == ["unreadable"]
     with monkeypatch.context() as patch:
         patch.setattr(Path, "iterdir", refuse)
-        assert list(scan_paths([tmp_path / "folder"], "fast")) == [
+        assert list(rows_in([tmp_path / "folder"], "fast")) == [
             {"path": str(tmp_path / "folder"), "start": 0, "end": 0, "kind": "unreadable"}
         ]
-    assert [row["kind"] for row in scan_paths([tmp_path / "dangling"], "fast")] == ["unreadable"]
+    assert [row["kind"] for row in rows_in([tmp_path / "dangling"], "fast")] == ["unreadable"]
+
+
+def test_a_deep_tree_is_walked_to_its_end(tmp_path: Path) -> None:
+    """Deeper than a function may call itself, and at last deeper than a path may be long."""
+    home, depth = os.open(tmp_path, os.O_RDONLY), 0
+    try:
+        for depth in range(2_100):
+            os.mkdir("d", dir_fd=home)
+            inner = os.open("d", os.O_RDONLY, dir_fd=home)
+            os.close(home)
+            home = inner
+            if depth == 1_099:
+                with open("key.py", "w", opener=lambda name, flags, at=home: os.open(name, flags, dir_fd=at)) as stream:
+                    stream.write(f'KEY = "{token(6)}"\n')
+        rows = list(rows_in([tmp_path], "fast"))
+        assert sorted(str(row["kind"]) for row in rows) == ["github-token", "unreadable"]
+    finally:
+        os.close(home)
+        subprocess.run(["rm", "-rf", str(tmp_path / "d")], check=True)
+
+
+def test_what_cannot_even_be_looked_at_is_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").write_text(f'KEY = "{token(6)}"\n')
+    is_dir = Path.is_dir
+
+    def refuse(path: Path) -> bool:
+        if path.name == "a":
+            raise PermissionError(13, "Permission denied")
+        return is_dir(path)
+
+    monkeypatch.setattr(Path, "is_dir", refuse)
+    assert [row["kind"] for row in rows_in([tmp_path], "fast")] == ["unreadable", "github-token"]
+
+
+def test_a_private_file_is_private_at_every_moment_of_its_redaction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, seen = tmp_path / ".env", []
+    path.write_text(f"TOKEN={token(7)}\n")
+    path.chmod(0o640)
+
+    def note() -> None:
+        (new,) = [file for file in tmp_path.iterdir() if file.name.endswith(".tmp")]
+        seen.append(new.stat().st_mode & 0o777)
+
+    fsync, replace = os.fsync, Path.replace
+    monkeypatch.setattr(os, "fsync", lambda descriptor: (note() if len(seen) == 0 else None, fsync(descriptor))[1])
+    monkeypatch.setattr(Path, "replace", lambda old, new: (note(), replace(old, new))[1])
+    (found,) = scan_files([path], "fast")
+    before = os.umask(0)
+    try:
+        assert redact_file(found, "fast") == ()
+    finally:
+        os.umask(before)
+    assert seen == [0o640, 0o640]
+    assert path.stat().st_mode & 0o777 == 0o640
 
 
 @pytest.mark.parametrize("filler", ["a line of text\n", "ü" * 700 + "\n", "ü"])
@@ -103,7 +166,7 @@ def test_a_secret_at_the_edge_of_a_block_is_found_once_and_whole(tmp_path: Path,
 def test_a_large_file_that_is_no_utf_8_is_a_finding(tmp_path: Path) -> None:
     path = tmp_path / "large.txt"
     path.write_bytes(b"line\n" * (BLOCK_BYTES // 5 + OVERLAP_BYTES) + b"\xe9")
-    assert [(row["start"], row["end"], row["kind"]) for row in scan_paths([path], "fast")] == [(0, path.stat().st_size, "undecodable")]
+    assert [(row["start"], row["end"], row["kind"]) for row in rows_in([path], "fast")] == [(0, path.stat().st_size, "undecodable")]
 
 
 def test_redaction_in_place_keeps_everything_else(tmp_path: Path) -> None:
@@ -135,7 +198,7 @@ def test_random_bytes_never_raise_and_are_told(tmp_path: Path) -> None:
         if "\ufffd" in data.decode("utf-8", "replace"):
             undecodable.add(str(path))
     told: set[str] = set()
-    told |= {row["path"] for row in scan_paths([tmp_path], "fast", lambda path, reason: told.add(path))}
+    told |= {row["path"] for row in rows_in([tmp_path], "fast", lambda path, reason: told.add(path))}
     assert len(undecodable) > 30
     assert undecodable <= told
 
@@ -159,3 +222,17 @@ def test_the_command_prints_a_row_a_finding_and_ends_with_three(tree: Path) -> N
     done = command(str(tree / "src"), "--strength", "fast", "--redact")
     assert (done.returncode, done.stderr) == (0, "2 found, 0 left\n")
     assert command(str(tree / "none")).returncode == 2
+
+
+def test_a_files_name_acts_on_no_terminal(tmp_path: Path) -> None:
+    found, binary, none = (tmp_path / f"{name}\x1b[2J\n\u202e.py" for name in "abc")
+    found.write_text(f'key = "{token(5)}"\n')
+    binary.write_bytes(b"\0")
+    done = command(str(tmp_path), "--strength", "fast")
+    assert done.stdout.startswith(f"{tmp_path}/a\\x1b[2J\\n\\u202e.py:7-")
+    assert f"not scanned: {tmp_path}/b\\x1b[2J\\n\\u202e.py (binary)" in done.stderr
+    missing = command(str(none)).stderr
+    assert "c\\x1b[2J" in missing
+    assert not [mark for mark in "\x1b\u202e" if mark in done.stdout + done.stderr + missing]
+    rows = command(str(found), "--strength", "fast", "--json").stdout
+    assert json.loads(rows)["path"] == str(found)

@@ -7,6 +7,7 @@ import random
 from collections.abc import Sequence
 from importlib.util import find_spec
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -15,9 +16,13 @@ from hypothesis import strategies as st
 from clean_texts import clean_cases
 from luthier.core.errors import MissingExtraError
 from luthier.guard.secrets import native, scan
+from luthier.guard.secrets import strength as strengths
+from luthier.guard.secrets.child import ChildScanner
+from luthier.guard.secrets.files import redact_file, scan_files
 from luthier.guard.secrets.findings import SCANNER_ERROR, UNDECODABLE, Finding, Lines, merge
 from luthier.guard.secrets.kinds import KINDS, kind_of
-from luthier.guard.secrets.scan import STRENGTHS, Strength, redact, redact_with, replaced, scan_with
+from luthier.guard.secrets.scan import SCANNERS, redact, redact_with, replaced, scan_with
+from luthier.guard.secrets.strength import STRENGTHS, Strength, default_strength
 from secret_texts import chars, checked, secret_cases
 
 NEEDS_CREDSWEEPER = pytest.mark.skipif(
@@ -160,11 +165,28 @@ def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> N
                 scan.scan(["x"], strength)
 
 
-def test_without_credsweeper_the_default_is_fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scan, "find_spec", lambda name: None)
-    assert scan.default_strength() == "fast"
-    monkeypatch.setattr(scan, "find_spec", lambda name: object())
-    assert scan.default_strength() == "thorough"
+def test_without_credsweeper_the_default_is_fast_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(strengths, "find_spec", lambda name: object())
+    assert default_strength() == "thorough"
+    monkeypatch.setattr(strengths, "find_spec", lambda name: None)
+    assert default_strength() == "fast"
+    monkeypatch.setitem(SCANNERS, "thorough", ("nothing",))
+    text = f"key = {token()}"
+    assert [item.kind for item in scan.scan([text])[0]] == ["github-token"]
+    assert redact([text])[0].text == "key = [REDACTED:github-token]"
+    (tmp_path / "a.py").write_text(text)
+    (found,) = scan_files([tmp_path])
+    assert redact_file(found) == ()
+
+
+def test_a_scanner_that_cannot_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = ChildScanner("odd", "json", "luthier.no_such_module")
+    monkeypatch.setattr(scan, "_scanners", lambda: {"odd": broken})
+    monkeypatch.setitem(SCANNERS, "fast", ("odd",))
+    assert scan.scanner_failures() == []
+    assert [item.kind for item in scan.scan(["x"], "fast")[0]] == [SCANNER_ERROR]
+    (failure,) = scan.scanner_failures()
+    assert "no_such_module" in failure
 
 
 def test_findings_never_hold_the_secret() -> None:
