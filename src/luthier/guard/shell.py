@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 
+from luthier.core.text import is_unicode
 from luthier.guard.options import arrange
 from luthier.guard.syntax import nodes
 from luthier.guard.syntax.nodes import Assignment, Compound, Pipeline, Redirect, Script, ShellSyntaxError, Simple
@@ -25,14 +26,11 @@ _IMPLIED_DESCRIPTORS = {">": "1", ">>": "1", ">|": "1", "<": "0"}
 
 def parse(text: str) -> Script | None:
     """The tree of `text`; None where it does not parse, is longer than `MAX_TEXT_BYTES`, or no shell can be given it (a zero byte)."""
-    if "\0" in text:
+    # A lone surrogate: JSON can carry it, a shell cannot.
+    if "\0" in text or not is_unicode(text):
         return None
     try:
-        size = len(text.encode("utf-8"))
-    except UnicodeEncodeError:  # A lone surrogate: JSON can carry it, a shell cannot.
-        return None
-    try:
-        return parse_strictly(text) if size <= MAX_TEXT_BYTES else None
+        return parse_strictly(text) if len(text.encode("utf-8")) <= MAX_TEXT_BYTES else None
     except ShellSyntaxError:
         return None
 
@@ -98,9 +96,10 @@ def normalized(text: str) -> str:
 
     These are: white space and line continuation; quotes and backslashes round characters that mean nothing to the shell; a semicolon
     or comment at the end; `;` or a line break between commands; `${x}` for `$x`, backticks for `$()`; `1>` for `>`; a redirection
-    before or after the words; `f() { ... }` for `function f { ... }`; and, for the programs in `options.toml` alone, the order and
-    joining of independent short flags, `-n5` for `-n 5`, and `--opt value` for `--opt=value`. Anything else keeps two commands apart. A
-    text that does not parse, or holds no command or a here-document, is its own form: the text without white space at its ends.
+    before or after the words; `f() { ... }` for `function f { ... }`; and, for the programs in `options.toml` alone, the spelling of
+    options (`-a`, `--all`; `-n5`, `-n 5`, `--lines=5`) and the order of those that commute, among them the tests of `find`. Anything else
+    keeps two commands apart. A text that does not parse, or holds no command or a here-document, is its own form: the text without white
+    space at its ends. The rules in full: docs/how-to/suites.md.
     """
     script = parse(text)
     if script is None or not script.pipelines:

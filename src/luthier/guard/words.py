@@ -31,6 +31,8 @@ InnerForm = Callable[[nodes.Script], Form]
 EXPANSIONS = frozenset(("quoted", "split", "raw"))
 _NO_HISTORY = frozenset(" \t\n=(")
 _ACTING = re.compile(r"[*?\[{~!]")
+# What may stand in the name after a tilde.
+_HOME = frozenset("~/_-.:")
 _BRACES_ACT = re.compile(r",|\.\.")
 
 
@@ -143,6 +145,13 @@ def _is_idle(parts: Word, index: int, has_tilde: bool) -> bool:
 def is_one_word(part: Part) -> bool:
     """Whether a part can neither vanish nor split: text, and what is expanded in double quotes, but for `"$@"` and its like."""
     return part.kind == "text" or (part.kind == "quoted" and "@" not in part.text)
+
+
+def is_one_value(word: Word) -> bool:
+    """Whether a program receives exactly one word for `word`: no glob, no unquoted expansion; a home such as `~/x` is one."""
+    if word[:1] != [Part("active", "~")]:
+        return all(map(is_one_word, word))
+    return all(is_one_word(part) or (part.kind == "active" and (part.text.isalnum() or part.text in _HOME)) for part in word)
 
 
 def _active(atoms: Sequence[Part]) -> set[int]:
