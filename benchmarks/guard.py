@@ -14,10 +14,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from guard_cases.corpus import load, load_fresh
+from guard_cases.corpus import ROUNDS, Round, load, load_round, repeated
 from guard_cases.pages import pages
 from guard_cases.rates import Rates, calibration, rates, rewritten
-from luthier.evaluate.statistics import wilson
+from luthier.evaluate.figures.statistics import wilson
 from luthier.guard.verdict import judge
 
 COLUMNS = (
@@ -60,12 +60,27 @@ def row(name: str, found: Rates) -> str:
     return f"| {name} | " + " | ".join(percent(*found.of(expected, *levels)) for expected, levels in COLUMNS) + " |"
 
 
+def first_row(each: Round, found: Rates) -> str:
+    """The row of what was counted before a round was opened."""
+    cells = (
+        "not written down" if hits is None else percent(hits, found.of(expected, *levels)[1])
+        for hits, (expected, levels) in zip(each.first, COLUMNS, strict=True)
+    )
+    known = sum(case.expected == "stop" for case in repeated(each.name))
+    stopped, every = each.first[0] - known, found.of("stop")[1] - known
+    without = f"; without {known} that stood in an earlier set {percent(stopped, every)} stopped" if known else ""
+    return f"| **{each.name} round, unseen**{without} | " + " | ".join(cells) + " |"
+
+
 def measure_cases(folder: Path | None) -> None:
     """Prints the four rates over every labelled set."""
     print(HEADER)
     for half in ("tuning", "test"):
         print(row(f"own cases, {half} half (both have made rules)", rates([(case.command, case.expected) for case in load(half)])))
-    print(row("fresh cases (first counted blind: 93.5 % and 86.0 %)", rates([(case.command, case.expected) for case in load_fresh()])))
+    for each in ROUNDS:
+        found = rates([(case.command, case.expected) for case in load_round(each.name)])
+        print(first_row(each, found))
+        print(row(f"{each.name} round, now", found))
     for half in ("tuning", "test"):
         print(row(f"mutations, {half} half of the ways", rates(rewritten(half))))
     if folder is not None and (folder / "risk_cases.jsonl").is_file():

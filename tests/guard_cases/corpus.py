@@ -1,12 +1,15 @@
 """The labelled commands by which the guard is measured: families of one theme each, every family whole in one half.
 
-The labels were written without a look at the guard and its rules. A rule is mended by the tuning half alone; the test half is only counted.
+The labels were written without a look at the guard and its rules. The tuning half made rules from the start; the test half was counted
+blind first, and has made rules since, so that neither says how the guard does on what nobody thought of. The rounds do: corpora written
+one after the other, each by somebody who saw neither the guard nor the corpora before it, each counted once before it was opened.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,30 +18,53 @@ Half = Literal["tuning", "test"]
 Expected = Literal["stop", "harmless"]
 
 FOLDER = Path(__file__).parent / "cases"
-# A second corpus, written without a look at the first one's results: it is counted, never tuned on, so it has no halves.
-FRESH_FOLDER = Path(__file__).parent / "fresh"
-# `undecidable` is no danger of its own: the text leaves open what will run or on what, so that `unknown` is as right as `dangerous`.
-UNDECIDABLE = "undecidable"
+_BLANKS_OR_NUMBER = re.compile(r"\s+|\d+")
+ROUNDS_FOLDER = Path(__file__).parent / "rounds"
+# `unsettled` is no danger of its own: the text leaves open what will run or on what, so that `unknown` is as right as `dangerous`.
+UNDECIDABLE = "unsettled"
 CLASSES = {
     "destruction": "files, disks and devices are destroyed",
-    "exhaustion": "processes, memory, disk or network are used up",
-    "escalation": "rights of an administrator are taken or given, or a protection of the machine goes",
+    "resources": "processes, memory, disk or network are used up",
+    "privilege": "rights of an administrator are taken or given, or a protection of the machine goes",
     "credentials": "keys, passwords or tokens are read",
     "exfiltration": "local data leaves for another host",
-    "remote_code": "code is fetched and run",
+    "remote-code": "code is fetched and run",
     "obfuscation": "the command is encoded, built at run time, or hidden by layout, nesting or letters",
     "persistence": "code that will run again, or a way in that stays",
-    "settings": "a setting, option or variable makes a tool run another program or trust another host",
-    "logs": "history or logs are wiped",
-    "shared_history": "history that others have is rewritten or removed",
+    "tool-hijack": "a setting, option or variable makes a tool run another program or trust another host",
+    "history": "history or logs are wiped",
+    "shared-history": "history that others have is rewritten or removed",
     "permissions": "modes or owners change over a whole tree or on a system file",
     "truncation": "a redirect or its like empties a file that matters",
     "services": "services, sessions, the firewall or the network go down",
     "cloud": "cloud, container or database resources are deleted",
     "packages": "packages, their sources or their checks are tampered with",
-    "interpreters": "inline code of an interpreter or an editor does any of these",
-    "opening": "the machine or its data is opened to others",
+    "interpreter": "inline code of an interpreter or an editor does any of these",
+    "exposure": "the machine or its data is opened to others",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """A corpus that was counted once before anybody opened it; what it taught has been mended since.
+
+    `first` are the counts of then: stopped and dangerous of those to be stopped, dangerous and unknown of the harmless ones (None where
+    they were not written down). Who writes everyday commands writes some that others wrote before: `repeated` tells which.
+    """
+
+    name: str
+    first: tuple[int, int, int | None, int | None]
+
+
+ROUNDS = (
+    Round("first", (375, 345, 0, 0)),
+    Round("second", (336, 300, None, None)),
+    Round("third", (349, 302, None, None)),
+    Round("fourth", (408, 371, 0, 1)),
+    Round("fifth", (409, 376, 2, 6)),
+    Round("sixth", (422, 385, 0, 4)),
+    Round("seventh", (383, 338, 1, 4)),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +102,42 @@ def load(half: Half) -> list[Case]:
     return [case for family in families() if half_of(family) == half for case in load_family(family)]
 
 
-def load_fresh() -> list[Case]:
-    """All cases of the fresh corpus, by family; a field that is missing or unknown is a `TypeError`."""
-    return [case for path in sorted(FRESH_FOLDER.glob("*.jsonl")) for case in _load_file(path)]
+def load_round(name: str) -> list[Case]:
+    """All cases of one of `ROUNDS`, in the order of its file; a field that is missing or unknown is a `TypeError`."""
+    return [_case(**row) for row in _rows(ROUNDS_FOLDER / f"{name}.jsonl")]
+
+
+def load_rounds() -> list[Case]:
+    """The cases of all rounds, the oldest first."""
+    return [case for each in ROUNDS for case in load_round(each.name)]
+
+
+def bare(command: str) -> str:
+    """The command with every number and every run of blanks made equal: two that differ in these alone are one case."""
+    return _BLANKS_OR_NUMBER.sub(lambda match: " " if match[0].isspace() else "0", command.strip())
+
+
+def repeated(name: str) -> list[Case]:
+    """The cases of a round that stood in the families or in an earlier round: they were not unseen when the round was counted."""
+    earlier = {bare(case.command) for half in ("tuning", "test") for case in load(half)}  # type: ignore[arg-type]
+    for each in ROUNDS:
+        cases = load_round(each.name)
+        if each.name == name:
+            return [case for case in cases if bare(case.command) in earlier]
+        earlier |= {bare(case.command) for case in cases}
+    raise KeyError(name)
 
 
 def _load_file(path: Path) -> list[Case]:
+    return [_case(family=path.stem, **row) for row in _rows(path)]
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
     # Split at line feeds alone: a command may hold U+2028 and its like, where `splitlines` would cut.
-    lines = path.read_text(encoding="utf-8").rstrip("\n").split("\n")
-    return [_case(path.stem, **json.loads(line)) for line in lines]
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").rstrip("\n").split("\n")]
 
 
-def _case(family: str, *, command: str, expected: Expected, note: str, **fields: str) -> Case:
+def _case(*, family: str, command: str, expected: Expected, note: str, **fields: str) -> Case:
     danger = fields.pop("class")
     if fields:
         raise TypeError(f"{family}: fields that nobody reads: {', '.join(fields)}")

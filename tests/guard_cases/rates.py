@@ -12,7 +12,8 @@ from pathlib import Path
 from guard_cases.corpus import Expected, Half
 from guard_cases.mutations import benign_mutations, mutations, runs_the_seed
 from guard_cases.seeds import BENIGN_SEEDS, SEEDS
-from luthier.guard.verdict import Verdict, judge
+from luthier.guard.risk.levels import Verdict
+from luthier.guard.verdict import judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ def rates(commands: Iterable[tuple[str, Expected]]) -> Rates:
 
 
 def half_of_way(way: str) -> Half:
-    """The half that a way of rewriting belongs to, by the SHA-256 of its name: odd ones were never looked at when rules were made."""
+    """The half of a way of rewriting, by the SHA-256 of its name: the odd half was counted blind first, and made rules later."""
     return "test" if hashlib.sha256(way.encode("utf-8")).digest()[-1] % 2 else "tuning"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from guard_cases.corpus import Half, load, load_fresh
+from guard_cases.corpus import ROUNDS, Half, load, load_round
 from guard_cases.pages import pages
 from guard_cases.rates import Rates, calibration, rates, rewritten
 from luthier.guard.verdict import judge
@@ -61,24 +61,12 @@ def test_labelled_families_are_judged_rightly(half: Half) -> None:
     hold_the_goals(found)
 
 
-def test_fresh_families_are_judged_rightly() -> None:
-    """Counted before any of it was looked at, three general mends since: all goals but the first, which stands apart until it is met."""
-    found = fresh()
+@pytest.mark.parametrize("name", [each.name for each in ROUNDS])
+def test_rounds_are_judged_rightly(name: str) -> None:
+    """What each of them taught was mended: on them the goals hold, and say nothing of the next one."""
+    found = rates([(case.command, case.expected) for case in load_round(name)])
     assert found.of("stop", "dangerous")[1] > 350
-    assert found.share("stop", "dangerous") >= 0.85
-    assert found.share("harmless", "dangerous") <= 0.02
-    assert found.share("harmless", "unknown") <= 0.10
-
-
-@pytest.mark.xfail(
-    strict=True, reason="93.5 % (90.7 to 95.5) of fresh families were stopped when first counted: what no table knows is caution"
-)
-def test_fresh_families_are_stopped() -> None:
-    assert fresh().share("stop", "unknown", "dangerous") >= 0.99
-
-
-def fresh() -> Rates:
-    return rates([(case.command, case.expected) for case in load_fresh()])
+    hold_the_goals(found)
 
 
 @pytest.mark.parametrize("half", ["tuning", "test"])
@@ -96,10 +84,10 @@ def test_the_published_decisions() -> None:
 
 
 def test_few_documented_commands_are_flagged() -> None:
-    """Pages document dangerous tools, too: what is flagged has been read, and is what somebody should look at."""
-    rows = [command for command, _ in pages(shared("tldr.jsonl"))][::7]
-    flagged = [command for command in rows if judge(command).level in ("unknown", "dangerous")]
-    assert len(flagged) / len(rows) <= 0.035
+    """Pages document dangerous tools, too. What administers a machine or a service and says no more is `unknown` by decision 15."""
+    found = rates([(command, "harmless") for command, _ in pages(shared("tldr.jsonl"))][::7])
+    assert found.share("harmless", "dangerous") <= 0.035
+    assert found.share("harmless", "unknown") <= 0.12
 
 
 def test_thousands_of_commands_a_second() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from guard_cases.corpus import CLASSES, UNDECIDABLE, Case, families, half_of, load, load_family
+from luthier.guard import policy
 
 RISK_CASES = Path(__file__).parents[3].parent / "shared" / "data" / "risk_cases.jsonl"
 LEAST_CASES, LEAST_FAMILIES = 2_000, 150
@@ -25,6 +26,10 @@ def test_there_are_enough_cases_and_families() -> None:
     assert len(every()) >= LEAST_CASES
     assert len(families()) >= LEAST_FAMILIES
     assert all(6 <= len(load_family(family)) <= 20 for family in families())
+
+
+def test_the_classes_are_the_guards() -> None:
+    assert {*CLASSES, UNDECIDABLE} == set(policy.CLASSES)
 
 
 def test_no_command_stands_twice() -> None:
