@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING
 
 import click
 
 from luthier.cli.parts import Group, json_option
 from luthier.core.errors import EXIT_GATE
-
-if TYPE_CHECKING:
-    from luthier.guard.secrets.scan import Strength
+from luthier.guard.secrets.strength import STRENGTHS, Strength, default_strength
 
 
 @click.group(cls=Group)
@@ -24,7 +21,7 @@ def guard() -> None:
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 @click.option(
     "--strength",
-    type=click.Choice(["fast", "thorough", "strict"]),
+    type=click.Choice(STRENGTHS),
     help="How many scanners look; thorough, or fast where credsweeper is not installed.",
 )
 @click.option("--redact", is_flag=True, help="Write a mark such as [REDACTED:password] over each secret, in the files.")
@@ -34,22 +31,25 @@ def guard_secrets(paths: tuple[str, ...], strength: Strength | None, redact: boo
 
     Ends with 3 where anything was found, or with --redact, where anything is left.
     """
+    from luthier.cli.console import LONGEST_PATH, visible
     from luthier.guard.secrets.files import redact_file, scan_files
-    from luthier.guard.secrets.scan import default_strength
+    from luthier.guard.secrets.scan import scanner_failures
 
-    chosen = strength or default_strength()
-    if strength is None and chosen == "fast":
+    if strength is None and default_strength() == "fast":
         click.echo("note: scanned with `--strength fast`; for more, pip install 'luthier[credsweeper]'", err=True)
 
     def skip(path: str, reason: str) -> None:
-        click.echo(f"not scanned: {path} ({reason})", err=True)
+        click.echo(f"not scanned: {visible(path, LONGEST_PATH)} ({reason})", err=True)
 
     count = left = 0
-    for found in scan_files(paths, chosen, skip):
+    for found in scan_files(paths, strength, skip):
         for row in found.rows():
-            click.echo(json.dumps(row) if as_json else f"{row['path']}:{row['start']}-{row['end']}: {row['kind']}")
+            place = f"{visible(row['path'], LONGEST_PATH)}:{row['start']}-{row['end']}"
+            click.echo(json.dumps(row) if as_json else f"{place}: {row['kind']}")
         count += len(found.findings)
-        left += len(redact_file(found, chosen)) if redact else len(found.findings)
+        left += len(redact_file(found, strength)) if redact else len(found.findings)
+    for failure in scanner_failures():
+        click.echo(f"error: {visible(failure, LONGEST_PATH)}", err=True)
     click.echo(f"{count} found" + (f", {left} left" if redact else ""), err=True)
     if left:
         sys.exit(EXIT_GATE)
@@ -57,7 +57,9 @@ def guard_secrets(paths: tuple[str, ...], strength: Strength | None, redact: boo
 
 @guard.command("command")
 @click.argument("text", metavar="TEXT", required=False)
-@click.option("--file", "file", metavar="FILE", help="Judge every line of a file (`-`: standard input) as a command.")
+@click.option(
+    "--file", "file", metavar="FILE", help="Judge the commands of a file (`-`: standard input), one a line or over several lines."
+)
 @click.option(
     "--guard", "guard_file", metavar="FILE", help="Rules, protected paths, hosts and policy: a run file, or the keys of its `guard`."
 )
@@ -68,20 +70,20 @@ def guard_command(text: str | None, file: str | None, guard_file: str | None, as
     Levels: safe, caution, unknown, dangerous. Exit codes: 0 where the policy allows every command, 3 where it asks or rejects.
     """
     if (text is None) == (file is None):
-        raise click.UsageError("give a command, or `--file FILE` with one a line")
+        raise click.UsageError("give a command, or `--file FILE`")
     from luthier.cli.console import verdict_lines, verdict_summary
-    from luthier.pipeline.guarding import commands_in, judged
+    from luthier.pipeline.guarding import judged, judged_file
 
-    commands = commands_in(file) if file is not None else [text or ""]
     counts: dict[str, int] = {}
     stopped = 0
-    for found in judged(commands, guard_file):
+    for found in judged_file(file, guard_file) if file is not None else (judged(text or "", guard_file),):
         counts[found.verdict.level] = counts.get(found.verdict.level, 0) + 1
         stopped += found.action != "allow"
         if as_json:
-            click.echo(json.dumps(found.verdict.to_json()))
+            lines = {} if found.lines is None else {"lines": list(found.lines)}
+            click.echo(json.dumps({**found.verdict.to_json(), **lines}))
         else:
-            click.echo("\n".join(verdict_lines(found.verdict, found.action, in_file=file is not None)))
+            click.echo("\n".join(verdict_lines(found.verdict, found.action, found.lines)))
     if file is not None:
         click.echo(verdict_summary(counts, stopped), err=True)
     if stopped:

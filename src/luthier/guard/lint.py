@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Iterator, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 
 from luthier.core.files import sha256_bytes
 from luthier.core.records import JsonObject
+from luthier.core.text import is_unicode
 
 TOOLS = ("bash", "shellcheck", "shfmt")
 BASH_SECONDS = 5.0
@@ -53,7 +54,7 @@ class ShellcheckFinding:
 
 @dataclass(frozen=True, slots=True)
 class LintResult:
-    """The verdicts on one text; None where the tool is `missing` or has `failed`.
+    """The verdicts on one text; None where the tool was not asked, is `missing` or has `failed`.
 
     A text that no shell can be handed (empty, a zero byte, a lone surrogate) is invalid, with one finding of code 0.
     """
@@ -94,22 +95,17 @@ def tool_path(name: str) -> str | None:
     return str(beside) if name != "bash" and os.access(beside, os.X_OK) else shutil.which(name)
 
 
-def bash_path() -> str | None:
-    """Where bash is, or None."""
-    return tool_path("bash")
-
-
-def lint(texts: Sequence[str], cache: MutableMapping[str, LintResult] | None = None) -> list[LintResult]:
-    """The verdicts on each text, each text judged by itself and equal texts once.
+def lint(texts: Sequence[str], cache: MutableMapping[str, LintResult] | None = None, *, tools: Collection[str] = TOOLS) -> list[LintResult]:
+    """The verdicts of `tools` on each text, each text judged by itself and equal texts once; a tool that is not asked says None.
 
     Results are kept by text and tools in `cache`, or in this process where none is handed in; a result with a failed tool is not kept.
     """
-    tools = {name: tool_path(name) for name in TOOLS}
-    identity = _identity(tuple(tools.values()))
+    paths = {name: tool_path(name) for name in TOOLS if name in tools}
+    identity = _identity(tuple(paths.items()))
     keys = [sha256_bytes(identity + text.encode("utf-8", "surrogatepass")) for text in texts]
     kept = _known if cache is None else cache
     new = {key: text for key, text in zip(keys, texts, strict=True) if key not in kept}
-    judged = dict(zip(new, _judge(list(new.values()), tools), strict=True))
+    judged = dict(zip(new, _judge(list(new.values()), paths), strict=True))
     results = [judged[key] if key in judged else kept[key] for key in keys]
     if cache is None and len(_known) + len(judged) > CACHED_TEXTS:
         _known.clear()
@@ -118,16 +114,17 @@ def lint(texts: Sequence[str], cache: MutableMapping[str, LintResult] | None = N
 
 
 @lru_cache(maxsize=16)
-def _identity(paths: tuple[str | None, ...]) -> bytes:
-    stats = [(path, Path(path).stat().st_size, Path(path).stat().st_mtime_ns) if path else None for path in paths]
+def _identity(paths: tuple[tuple[str, str | None], ...]) -> bytes:
+    stats = [(name, path, Path(path).stat().st_size, Path(path).stat().st_mtime_ns) if path else (name, None) for name, path in paths]
     return json.dumps(stats).encode()
 
 
 def _judge(texts: Sequence[str], tools: dict[str, str | None]) -> list[LintResult]:
-    missing = tuple(name for name in TOOLS if tools[name] is None)
+    """The verdicts on different texts; `tools` are those that are asked, None where one is not installed."""
+    missing = tuple(name for name, path in tools.items() if path is None)
     places = [index for index, text in enumerate(texts) if _is_heard(text)]
     heard = [texts[index] for index in places]
-    bash, shellcheck, shfmt = (tools[name] for name in TOOLS)
+    bash, shellcheck, shfmt = (tools.get(name) for name in TOOLS)
     with ThreadPoolExecutor(3) as pool:
         # Shellcheck and bash take about a millisecond of a core each; side by side they fill two.
         remarks = pool.submit(_in_batches, shellcheck, heard, _shellcheck) if shellcheck else None
@@ -149,23 +146,7 @@ def _judge(texts: Sequence[str], tools: dict[str, str | None]) -> list[LintResul
 
 def _is_heard(text: str) -> bool:
     """Whether a shell can be handed `text`, and there is something to hand."""
-    if not text.strip() or "\0" in text:
-        return False
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def bash_valid(texts: Sequence[str], bash: str) -> list[bool]:
-    """For each text whether it is not empty and `bash -n` reads it without an error.
-
-    A text that no shell can be handed (a zero byte, a lone surrogate) is invalid, as is one that takes longer than five seconds.
-    """
-    distinct = list(dict.fromkeys(text for text in texts if _is_heard(text)))
-    valid = dict(zip(distinct, _bash_verdicts(distinct, bash), strict=True))
-    return [bool(valid.get(text)) for text in texts]
+    return bool(text.strip()) and "\0" not in text and is_unicode(text)
 
 
 def _bash_verdicts(texts: Sequence[str], bash: str) -> list[bool | None]:

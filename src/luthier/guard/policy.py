@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from luthier.guard.levels import LEVELS, Verdict
+from luthier.guard.risk.levels import LEVELS, Verdict
 
 ACTIONS = ("allow", "ask", "reject")
 CLASSES = (

@@ -24,6 +24,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 
@@ -64,6 +65,26 @@ _ENVIRONMENT = {
 }
 _SHARED_MEMORY_BYTES = 64 << 20
 _LAUNCHER = "/run/luthier.pyc"
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """A file of the kernel that forbids user namespaces, and with them the sandbox, where it says `forbids`; `mend` is for root."""
+
+    path: Path
+    forbids: str
+    mend: str
+
+    def value(self) -> str | None:
+        """What the file says; None where this kernel has no such file."""
+        return self.path.read_text(encoding="ascii").strip() if self.path.is_file() else None
+
+
+SWITCHES = (
+    Switch(Path("/proc/sys/user/max_user_namespaces"), "0", "sysctl -w user.max_user_namespaces=10000"),
+    Switch(Path("/proc/sys/kernel/unprivileged_userns_clone"), "0", "sysctl -w kernel.unprivileged_userns_clone=1"),
+    Switch(Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns"), "1", "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"),
+)
 
 
 class Sandbox:
@@ -304,14 +325,9 @@ def _try_out(sandbox: Sandbox) -> None:
 
 def _mend(words: str) -> str:
     """What to do about bubblewrap's complaint: the switch that forbids user namespaces, where one does."""
-    switches = {
-        "/proc/sys/user/max_user_namespaces": ("0", "sysctl -w user.max_user_namespaces=10000"),
-        "/proc/sys/kernel/unprivileged_userns_clone": ("0", "sysctl -w kernel.unprivileged_userns_clone=1"),
-        "/proc/sys/kernel/apparmor_restrict_unprivileged_userns": ("1", "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"),
-    }
-    for path, (off, mend) in switches.items():
-        if Path(path).is_file() and Path(path).read_text(encoding="ascii").strip() == off:
-            return f"user namespaces are switched off by {path}; as root: {mend}"
+    for switch in SWITCHES:
+        if switch.value() == switch.forbids:
+            return f"user namespaces are switched off by {switch.path}; as root: {switch.mend}"
     if "mount proc" in words:
         return "this container hides parts of /proc; start it with an unmasked one (Docker: --security-opt systempaths=unconfined)"
     if "namespace" in words:

@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import re
-import tomllib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from luthier.config.names import nearest
-from luthier.config.yaml_file import read
+from luthier.config.yaml_file import Document, KeyPath, read
 from luthier.core.errors import ConfigError, Problem
 from luthier.guard.policy import ACTIONS, CLASSES, Policy, is_policy_key
 from luthier.guard.risk.context import Settings
-from luthier.guard.risk.paths import Zone, pattern_of
-from luthier.guard.risk.rules import Rule, built_in, by_program, rule_of
-from luthier.guard.verdict import LEVELS
+from luthier.guard.risk.levels import LEVELS
+from luthier.guard.risk.protected import Protected
+from luthier.guard.risk.rules import Rule, built_in, by_program
+from luthier.guard.rule_checks import read_rule, unknown_key
+from luthier.guard.rule_files import Lines, placed, read_rules
 
+_TOP = "guard"
 SECTION_KEYS = ("rules", "protect", "allow_hosts", "policy")
-_TEXTS = ("sub", "flags", "without", "operands", "all_operands", "zones", "stdin", "environment", "hits", "misses")
-_NUMBERS = ("min_operands", "max_operands")
-_NEEDED = ("id", "programs", "level", "class", "reason")
-RULE_KEYS = (*_NEEDED, *_TEXTS, *_NUMBERS, "privileged")
-FLOWS = ("network", "decoded", "secret", "unknown", "trusted")
 _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*", re.IGNORECASE)
-_HARMFUL = {
-    role: ("dangerous", "truncation" if role == "truncate" else "destruction") for role in ("delete", "move", "write", "append", "truncate")
-}
-_EVERY = {**_HARMFUL, "permissions": ("dangerous", "permissions")}
+
+
+# A rule as written, its place, and what gives a problem with it the line in its file.
+_Entry = tuple[Mapping[str, Any], str, Callable[[Problem, str], Problem]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +36,30 @@ class GuardSettings:
     policy: Policy = field(default_factory=Policy)
 
 
-def guard_problems(section: Mapping[str, Any], where: str = "guard", folder: Path | None = None) -> list[Problem]:
-    """Everything that is wrong in a `guard` section; its built-in rules are not read for that."""
-    return _read(section, where, folder).problems
+def guard_problems(section: Any, document: Document | None = None, at: KeyPath = (_TOP,), folder: Path | None = None) -> list[Problem]:
+    """Everything that is wrong in a `guard` section, whatever it holds; the examples of its rules are held against them.
+
+    Places are lines of `document`, in which the section stands `at` a path of keys. `folder` is where files of rules are looked for.
+    """
+    return _read(section, document, at, folder).problems
 
 
-def guard_settings(section: Mapping[str, Any] | None, where: str = "guard", folder: Path | None = None) -> GuardSettings:
-    """The settings of a `guard` section; every problem of it in one `ConfigError`. `folder` is where files of rules are looked for."""
-    found = _read(section or {}, where, folder)
+def guard_settings(section: Any, document: Document | None = None, at: KeyPath = (_TOP,), folder: Path | None = None) -> GuardSettings:
+    """The settings of a `guard` section, None for an empty one; `ConfigError` with all of its `guard_problems`."""
+    found = _read(section, document, at, folder)
     if found.problems:
         raise ConfigError(found.problems)
     hosts = frozenset(host.lower() for host in found.hosts)
-    return GuardSettings(Settings(_joined(found.rules), _protected(found.protect), hosts), Policy(dict(found.policy)))
+    return GuardSettings(Settings(_joined(found.rules), Protected(found.protect), hosts), Policy(dict(found.policy)))
+
+
+def _placed(problem: Problem, document: Document, at: KeyPath) -> Problem:
+    """The problem with the line of the key that it names; one in a file of rules has its place already."""
+    keys = re.findall(r"[^.\[\]]+", problem.where)
+    if keys[:1] != [_TOP] or (len(keys) > 1 and keys[1] not in SECTION_KEYS and (*at, keys[1]) not in document.places):
+        return problem
+    path = (*at, *(int(key) if key.isdigit() else key for key in keys[1:]))
+    return replace(problem, where=document.place(path).text() or problem.where)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,33 +71,51 @@ class _Section:
     problems: list[Problem]
 
 
-def _read(section: Mapping[str, Any], where: str, folder: Path | None) -> _Section:
-    problems = [_unknown_key(key, SECTION_KEYS, where) for key in section if key not in SECTION_KEYS]
-    rules: list[Rule] = []
-    for entry, place in _entries(section.get("rules") or (), f"{where}.rules", folder, problems):
-        found = list(_rule_problems(entry, place))
-        problems += found
-        if not found:
-            rules.append(rule_of(entry))
-    known = [rule.id for rule in rules]
-    problems += [
-        Problem(f"two rules are called `{name}`", where=where) for name in sorted({name for name in known if known.count(name) > 1})
-    ]
-    protect = _texts(section.get("protect") or (), f"{where}.protect", problems)
-    hosts = _texts(section.get("allow_hosts") or (), f"{where}.allow_hosts", problems)
+def _read(section: Any, document: Document | None, at: KeyPath, folder: Path | None) -> _Section:
+    problems: list[Problem] = []
+    if section is not None and not isinstance(section, Mapping):
+        hint = f"write keys and values: {', '.join(SECTION_KEYS)}"
+        problems.append(Problem("the guard's settings are a mapping", where=_TOP, found=str(section)[:80], hint=hint))
+        section = None
+    given: Mapping[str, Any] = section or {}
+    problems += [unknown_key(str(key), SECTION_KEYS, f"{_TOP}.{key}") for key in given if key not in SECTION_KEYS]
+    rules = _rules(given.get("rules"), folder, problems)
+    protect = _texts(given.get("protect"), "protect", "paths, such as `[data/raw, ~/thesis]`", problems)
+    hint = "a variable is not read here; write the path itself, with `~` for a home"
+    variables = [(index, path) for index, path in enumerate(protect) if path.startswith("$")]
+    problems += [Problem("`protect` holds what is no path", f"{_TOP}.protect[{index}]", path, hint=hint) for index, path in variables]
+    hosts = _texts(given.get("allow_hosts"), "allow_hosts", "hosts, such as `[get.example.org]`", problems)
     hint = "write, for example, `get.example.org`"
-    problems += [Problem("this is no host's name", f"{where}.allow_hosts", host, hint=hint) for host in hosts if not _HOST.fullmatch(host)]
-    policy = section.get("policy") or {}
-    problems += _policy_problems(policy, f"{where}.policy")
+    wrong = [(index, host) for index, host in enumerate(hosts) if not _HOST.fullmatch(host)]
+    what = "`allow_hosts` holds what is no host's name"
+    problems += [Problem(what, f"{_TOP}.allow_hosts[{index}]", host, hint=hint) for index, host in wrong]
+    policy = {} if given.get("policy") is None else given["policy"]
+    problems += _policy_problems(policy, f"{_TOP}.policy")
+    if document is not None:
+        problems = [_placed(problem, document, at) for problem in problems]
     return _Section(rules, protect, hosts, policy, problems)
+
+
+def _rules(value: Any, folder: Path | None, problems: list[Problem]) -> list[Rule]:
+    rules: list[Rule] = []
+    for entry, place, locate in _entries(value, f"{_TOP}.rules", folder, problems):
+        wrong: list[Problem] = []
+        rule = read_rule(entry, place, wrong)
+        if rule is not None and any(rule.id == known.id for known in rules):
+            wrong.append(Problem(f"two rules are called `{rule.id}`", where=f"{place}.id", hint="give one of them another `id`"))
+        if rule is not None:
+            rules.append(rule)
+        problems += [locate(problem, place) for problem in wrong]
+    return rules
 
 
 def read_guard_file(path: Path) -> GuardSettings:
     """The settings in a YAML file: the keys of a `guard` section, or a run file that has one."""
-    value = read(path).value
-    if "guard" in value:
-        return guard_settings(value["guard"], f"{path}: guard", path.parent)
-    return guard_settings(value, str(path), path.parent)
+    document = read(path)
+    if document.problems:
+        raise ConfigError(document.problems)
+    at = (_TOP,) if _TOP in document.value else ()
+    return guard_settings(document.value[_TOP] if at else document.value, document, at, path.parent)
 
 
 def _joined(rules: Sequence[Rule]) -> Mapping[str, tuple[Rule, ...]]:
@@ -98,123 +125,73 @@ def _joined(rules: Sequence[Rule]) -> Mapping[str, tuple[Rule, ...]]:
     return {program: own.get(program, ()) + built_in().get(program, ()) for program in {*own, *built_in()}}
 
 
-def _protected(paths: Sequence[str]) -> tuple[Zone, ...]:
-    if not paths:
-        return ()
-    both = [form for path in paths for form in (path.rstrip("/") or "/", f"{path.rstrip('/')}/**")]
-    return (
-        Zone(
-            "protected",
-            re.compile("|".join(pattern_of(path) for path in both), re.DOTALL),
-            None,
-            "it is protected by the guard's settings",
-            _EVERY,
-            _EVERY,
-        ),
-    )
-
-
-def _entries(value: Any, where: str, folder: Path | None, problems: list[Problem]) -> Iterator[tuple[Mapping[str, Any], str]]:
+def _entries(value: Any, where: str, folder: Path | None, problems: list[Problem]) -> Iterator[_Entry]:
     """Rules written out, and those of files, with their places."""
-    for index, entry in enumerate([value] if isinstance(value, str | Mapping) else value):
+    if value is None:
+        return
+    hint = "write a list of rules, each a mapping with `id`, `programs` and so on, or the name of a file with rules"
+    entries = [value] if isinstance(value, str | Mapping) else value
+    if not isinstance(entries, list | tuple):
+        problems.append(Problem("`rules` is a list of rules", where=where, found=str(value)[:80], hint=hint))
+        return
+    for index, entry in enumerate(entries):
         place = f"{where}[{index}]"
         if isinstance(entry, Mapping):
-            yield entry, place
+            yield entry, place, _unchanged
             continue
         if not isinstance(entry, str):
-            problems.append(Problem("a rule is a mapping, or the name of a file with rules", where=place, found=str(entry)[:80]))
+            problems.append(Problem("a rule is a mapping, or the name of a file with rules", where=place, found=str(entry)[:80], hint=hint))
             continue
         path = (folder or Path()) / entry
-        if not path.is_file():
-            hint = f"it is looked for in {path.parent}"
-            problems.append(Problem("the file of rules is not there", where=place, found=entry, hint=hint))
+        if not _is_file(path):
+            what = "the file of rules is not there"
+            problems.append(Problem(what, where=place, found=entry[:200], hint=f"it is looked for in {path.parent}"))
             continue
-        yield from ((rule, f"{path}, rule {number}") for number, rule in enumerate(_rules_in(path, problems), 1))
+        found, lines, wrong = read_rules(path, unknown_key)
+        problems += wrong
+        yield from ((rule, f"{path}, rule {number + 1}", _in_file(path, number, lines)) for number, rule in enumerate(found))
 
 
-def _rules_in(path: Path, problems: list[Problem]) -> list[Mapping[str, Any]]:
-    """The rules of a TOML file (`[[rule]]`) or of a YAML file (`rule:` with a list)."""
+def _unchanged(problem: Problem, _place: str) -> Problem:
+    return problem
+
+
+def _in_file(path: Path, number: int, lines: Lines) -> Callable[[Problem, str], Problem]:
+    """Gives a problem with the rule of that number in a file, counted from 0, the line of the key that it names."""
+
+    def locate(problem: Problem, place: str) -> Problem:
+        key = problem.where.removeprefix(place).strip(".")
+        line = lines(number, key)
+        return replace(problem, where=placed(path, line)) if line else problem
+
+    return locate
+
+
+def _is_file(path: Path) -> bool:
     try:
-        value = tomllib.loads(path.read_text(encoding="utf-8")) if path.suffix == ".toml" else read(path).value
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        problems.append(Problem(f"the file cannot be read: {error}", where=str(path)))
-        return []
-    rules = value.get("rule")
-    if not isinstance(rules, list) or not all(isinstance(rule, dict) for rule in rules):
-        problems.append(
-            Problem("the file has no list of rules", where=str(path), hint="write `[[rule]]` in TOML, `rule:` and a list in YAML")
-        )
-        return []
-    return rules
-
-
-def _rule_problems(rule: Mapping[str, Any], where: str) -> Iterator[Problem]:
-    for key in rule:
-        if key not in RULE_KEYS:
-            yield _unknown_key(str(key), RULE_KEYS, where)
-    for key in _NEEDED:
-        if not rule.get(key):
-            yield Problem(f"the key `{key}` is missing", where=where, hint=f"a rule has {', '.join(_NEEDED)}")
-    for key in ("programs", *_TEXTS):
-        value = rule.get(key, [])
-        if not isinstance(value, list | tuple) or not all(isinstance(text, str) and text for text in value):
-            yield Problem(f"`{key}` is a list of texts", where=where, found=str(value)[:80])
-        elif key in ("operands", "all_operands"):
-            yield from _pattern_problems(value, key, where)
-    for key in _NUMBERS:
-        if key in rule and (type(rule[key]) is not int or rule[key] < 0):
-            yield Problem(f"`{key}` is a whole number", where=where, found=str(rule[key])[:80])
-    if "privileged" in rule and not isinstance(rule["privileged"], bool):
-        yield Problem("`privileged` is true or false", where=where, found=str(rule["privileged"])[:80])
-    yield from _word_problems(rule, where)
-
-
-def _word_problems(rule: Mapping[str, Any], where: str) -> Iterator[Problem]:
-    choices = {"level": ("caution", "unknown", "dangerous"), "class": CLASSES}
-    for key, known in choices.items():
-        value = rule.get(key)
-        if value and value not in known:
-            best = nearest(str(value), known)
-            yield Problem(
-                f"`{key}` has a wrong value",
-                where=where,
-                found=str(value),
-                hint=f"did you mean `{best}`?" if best else f"known: {', '.join(known)}",
-            )
-    for flow in rule.get("stdin") or ():
-        if flow not in FLOWS:
-            yield Problem("`stdin` names a flow that is not known", where=where, found=str(flow), hint=f"known: {', '.join(FLOWS)}")
-
-
-def _pattern_problems(patterns: Sequence[str], key: str, where: str) -> Iterator[Problem]:
-    for pattern in patterns:
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            yield Problem(f"`{key}` holds what is no regular expression: {error}", where=where, found=pattern)
+        return path.is_file()
+    except OSError:  # A name that is too long for any file.
+        return False
 
 
 def _policy_problems(policy: Any, where: str) -> Iterator[Problem]:
     if not isinstance(policy, Mapping):
-        yield Problem("a policy is a mapping of levels or classes to actions", where=where, found=str(policy)[:80])
+        hint = "write, for example, `{unknown: reject, packages: ask}`"
+        yield Problem("a policy is a mapping of levels or classes to actions", where=where, found=str(policy)[:80], hint=hint)
         return
     for key, action in policy.items():
         if not is_policy_key(str(key)):
             best = nearest(str(key), (*LEVELS, *CLASSES))
             hint = f"did you mean `{best}`?" if best else f"a level ({', '.join(LEVELS)}), a class, or level:class"
-            yield Problem("the policy speaks of no known level or class", where=where, found=str(key), hint=hint)
+            yield Problem("the policy speaks of no known level or class", where=f"{where}.{key}", found=str(key), hint=hint)
         if action not in ACTIONS:
-            yield Problem(f"`{key}` has no known action", where=where, found=str(action), expected=", ".join(ACTIONS))
+            yield Problem(f"`{key}` has no known action", where=f"{where}.{key}", found=str(action)[:80], expected=", ".join(ACTIONS))
 
 
-def _texts(value: Any, where: str, problems: list[Problem]) -> tuple[str, ...]:
-    values = [value] if isinstance(value, str) else value
+def _texts(value: Any, key: str, meant: str, problems: list[Problem]) -> tuple[str, ...]:
+    values = () if value is None else [value] if isinstance(value, str) else value
     if isinstance(values, list | tuple) and all(isinstance(text, str) and text.strip() for text in values):
         return tuple(values)
-    problems.append(Problem("a list of texts is meant", where=where, found=str(value)[:80]))
+    what = f"`{key}` is a list of texts, none of them empty"
+    problems.append(Problem(what, where=f"{_TOP}.{key}", found=str(value)[:80], hint=f"write {meant}"))
     return ()
-
-
-def _unknown_key(key: str, known: Sequence[str], where: str) -> Problem:
-    best = nearest(str(key), known)
-    return Problem(f"unknown key `{key}`", where=where, hint=f"did you mean `{best}`?" if best else f"known: {', '.join(known)}")

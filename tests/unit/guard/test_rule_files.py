@@ -22,8 +22,10 @@ ZONES = {
     *("project", "cwd", "temp", "other"),
     *("data", "package-sources"),
 }
-FLOWS = {"network", "decoded", "secret", "unknown"}
-ROLE = re.compile(r"(text|read|write|append|delete|move|list|permissions|execute|install|update|mount|host|send|code:[a-z0-9-]+)(\.\.\.)?")
+FLOWS = {"network", "decoded", "secret", "unknown", "personal", "file"}
+ROLE = re.compile(
+    r"(text|read|write|append|truncate|delete|move|list|permissions|execute|install|update|mount|host|send|code:[a-z0-9-]+)(\.\.\.)?"
+)
 NAME = re.compile(r"\S+( \S+){0,4}")  # a program and up to four words of a subcommand
 OPTION = re.compile(r"--?[^|=\s]+")
 
@@ -38,6 +40,7 @@ PROGRAM_TYPES: dict[str, type | tuple[type, ...]] = {
             "stdin",
             "stdout",
             "replace",
+            "within",
             "instead",
             "rewrites",
             "removes",
@@ -135,7 +138,7 @@ def test_an_option_with_a_role_takes_a_value(program: dict[str, Any]) -> None:
             if program.get("single_dash_long") or option.startswith("--"):
                 assert option.lstrip("-") in [*program.get("long", []), *program.get("valued", "")], option
             elif len(option) == 2:
-                assert option[1] in program["valued"], option
+                assert option[1] in program["valued"] + program.get("glued", ""), option
 
 
 @pytest.mark.parametrize(

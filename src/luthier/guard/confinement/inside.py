@@ -23,7 +23,8 @@ _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_FOLDER = 1, 2, 4, 8
 _MAKE_CHARACTER_DEVICE, _MAKE_BLOCK_DEVICE = 1 << 6, 1 << 11
 _TRUNCATE, _CONTROL_DEVICE = 1 << 14, 1 << 15
 _TCP, _SCOPES = 3, 3
-_FIRST_WITH_TCP, _FIRST_WITH_SCOPES = 4, 6
+# The first versions that know rules for TCP, and scopes.
+FIRST_WITH_TCP, _FIRST_WITH_SCOPES = 4, 6
 
 
 def receive(control: _socket.socket, count: int) -> bytes:
@@ -84,7 +85,7 @@ def restrict(version: int, writable: list[str]) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     handled = _FILE_RIGHTS.get(version, _ALL_FILE_RIGHTS)
     words = [handled]
-    words += [_TCP] if version >= _FIRST_WITH_TCP else []
+    words += [_TCP] if version >= FIRST_WITH_TCP else []
     words += [_SCOPES] if version >= _FIRST_WITH_SCOPES else []
     attributes = b"".join(word.to_bytes(8, sys.byteorder) for word in words)
     ruleset = libc.syscall(_CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), ctypes.c_uint32(0))

@@ -12,7 +12,7 @@ TOO_MUCH = 200 << 30
 _AMOUNT = re.compile(r"\+?(\d{1,18})([kKmMgGtTpPeEbwc]?)(i?[bB])?")
 _FACTORS = {"": 1, "c": 1, "w": 2, "b": 512, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50, "e": 1 << 60}
 _LIMIT = spec_of("-c|--bytes|-n|--lines")
-_LENGTH = spec_of("-l|--length|-n")
+_LENGTH = spec_of("-l|--length")
 
 
 def amount_of(text: str) -> int | None:
@@ -35,7 +35,7 @@ def limit_of(name: str, call: Call) -> int | None:
 
 
 def reserved_by(call: Call) -> int:
-    """The bytes that `fallocate` and `mkfile` take on the disk."""
+    """The bytes that `fallocate` and `mkfile` take on the disk; 0 where they are not told in numbers."""
     if call.name in ("mkfile", "xfs_mkfile"):
         return max([amount_of(operand.text) or 0 for operand in call.operands[:1]], default=0)
     option = call.has(_LENGTH) if call.name == "fallocate" else None

@@ -6,7 +6,9 @@ import re
 
 from luthier.guard.risk.context import Context
 from luthier.guard.risk.facts import Argument
-from luthier.guard.risk.values import TEMP, is_settled, shown
+from luthier.guard.risk.hosts import PUBLIC_ADDRESS, host_of, is_own_host
+from luthier.guard.risk.paths import SHARED_FOLDERS
+from luthier.guard.values.symbols import TEMP, is_settled, shown
 
 # The value is a command that the shell or a tool runs.
 _COMMANDS = frozenset(
@@ -38,7 +40,11 @@ _MODULES = frozenset(
     )
 )
 _SUBSTITUTION = re.compile(r"\$\(([^()]*(?:\([^()]*\)[^()]*)*)\)|`([^`]*)`")
-_SHARED = ("/tmp", "/var/tmp", "/dev/shm", "/private/tmp", TEMP)
+# A pager or an editor is a program with options; a shell, a pipe or a list of commands is more.
+_MORE_THAN_A_PROGRAM = re.compile(r"[;|&`<>]|\$\(|^\s*(?:\S*/)?(?:ba|da|z|k)?sh\s+-\w*c")
+# Hosts that a company names so, and names without a point.
+_OWN_PROXY = re.compile(r"[\w-]*|(?:[\w-]*proxy[\w-]*)\..+|.+\.(?:internal|local|corp|lan|intranet)")
+_SHARED = (*(folder.rstrip("/") for folder in SHARED_FOLDERS), TEMP)
 
 
 def judge_assignment(shell: Context, name: str, value: str) -> None:
@@ -46,12 +52,17 @@ def judge_assignment(shell: Context, name: str, value: str) -> None:
     place = Argument(value, *shell.here)
     if name in _COMMANDS:
         command = value.lstrip("|-") if name.startswith("LESS") else value
-        if command.startswith(_SHARED):
+        if any(word.startswith(_SHARED) for word in command.split()):
             what = f"`{name}` has tools run `{shown(command)}`, from a folder where anybody can put a program"
             shell.report("dangerous", "tool-hijack", what)
         elif command.strip():
             # An editor is given the file that it is to change.
+            if _MORE_THAN_A_PROGRAM.search(command):
+                shell.report("unknown", "tool-hijack", f"`{shown(name)}` has tools run a command line of its own, `{shown(command)}`")
             shell.code("shell", f"{command} ./.git/COMMIT_EDITMSG" if name in _EDITORS and is_settled(command) else command, place)
+    elif name.upper().endswith("_PROXY") and value and not _is_own_proxy(value):
+        level = "dangerous" if re.search(rf"(?<![\d.]){PUBLIC_ADDRESS}", value) else "unknown"
+        shell.report(level, "tool-hijack", f"`{shown(name)}` sends what tools ask for through `{shown(value)}`")
     elif name in _PROMPTS:
         for found in _SUBSTITUTION.finditer(value):
             shell.code("shell", found[1] or found[2] or "", place)
@@ -59,6 +70,13 @@ def judge_assignment(shell: Context, name: str, value: str) -> None:
         shell.code(_CODE[name], value, place)
     elif name in _SEARCHED or name in _MODULES:
         _judge_folders(shell, name, value)
+
+
+def _is_own_proxy(value: str) -> bool:
+    if re.fullmatch(r"[\w.-]*", value):  # No URL: a name of a list, or nothing.
+        return True
+    host = host_of(value)
+    return is_own_host(host) or (host != "" and _OWN_PROXY.fullmatch(host) is not None)
 
 
 def _judge_folders(shell: Context, name: str, value: str) -> None:

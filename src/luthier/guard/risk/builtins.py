@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import pairwise
 
 from luthier.guard.risk.assignments import judge_assignment
 from luthier.guard.risk.context import Context
 from luthier.guard.risk.facts import Argument
 from luthier.guard.risk.outputs import formatted
-from luthier.guard.risk.paths import one_form
-from luthier.guard.risk.values import HOME, LOCAL, NUMBER, PERSONAL, SECRET, UNKNOWN, UNSETTLED, shown
+from luthier.guard.risk.paths import HOMES, SHARED_FOLDERS, one_form
+from luthier.guard.values.symbols import HOME, LOCAL, NUMBER, PERSONAL, SECRET, UNKNOWN, UNSETTLED, shown
 
 Builtin = Callable[[Context, list[Argument], str | None], str]
 
@@ -23,6 +24,7 @@ def _cd(shell: Context, arguments: list[Argument], stdin: str | None) -> str:
     else:
         found, _ = one_form(target, shell.environment.cwd)
         shell.environment.cwd = HOME + found[1:] if found.startswith("~") else found
+    shell.environment.may_be_elsewhere = target not in (HOME, "/", "..", "-")
     return ""
 
 
@@ -73,7 +75,9 @@ def _source(shell: Context, arguments: list[Argument], stdin: str | None) -> str
     path = arguments[1]
     content = shell.file_content(path.text) if path.text not in ("/dev/stdin", "-") else stdin or UNKNOWN
     if content in (UNKNOWN, SECRET, PERSONAL):
-        level = "unknown" if UNSETTLED.search(path.text) or path.text in ("/dev/stdin", "-") else "caution"
+        others = (*SHARED_FOLDERS, "/dev/fd/", *(HOMES if shell.environment.privileged else ()))
+        is_open = UNSETTLED.search(path.text) or path.text in ("/dev/stdin", "-") or path.text.startswith(others)
+        level = "unknown" if is_open else "caution"
         shell.report(level, "unsettled" if level == "unknown" else "", f"runs the commands in `{shown(path.text)}`", path)
         return UNKNOWN
     if UNSETTLED.search(content):
@@ -125,9 +129,23 @@ def _read(shell: Context, arguments: list[Argument], stdin: str | None) -> str:
 
 
 def _mapfile(shell: Context, arguments: list[Argument], stdin: str | None) -> str:
+    """Fills an array with lines; `-C CODE` is run for each so many of them."""
+    for option, code in pairwise(arguments[1:]):
+        if option.text == "-C":
+            shell.code("shell", code.text, code)
     if len(arguments) > 1 and arguments[-1].text.isidentifier():
         shell.environment.variables[arguments[-1].text] = stdin.replace(LOCAL, UNKNOWN).splitlines() if stdin else [UNKNOWN]
     return ""
+
+
+def _compgen(shell: Context, arguments: list[Argument], stdin: str | None) -> str:
+    """What could complete a word: `-C CODE` is run for it, in the list of `-W` substitutions are."""
+    for option, value in pairwise(arguments[1:]):
+        if option.text == "-C":
+            shell.code("shell", value.text, value)
+        elif option.text == "-W":
+            shell.shell_text(f': "{value.text.replace(chr(34), "")}"', value)
+    return UNKNOWN
 
 
 def _set(shell: Context, arguments: list[Argument], stdin: str | None) -> str:
@@ -246,6 +264,7 @@ BUILTINS: dict[str, Builtin] = {
     "type": _type,
     "hash": _hash,
     "let": _assign_numbers,
+    "compgen": _compgen,
     "ulimit": _ulimit,
     **dict.fromkeys(
         (
@@ -271,7 +290,6 @@ BUILTINS: dict[str, Builtin] = {
             "bind",
             "caller",
             "complete",
-            "compgen",
             "help",
             "unalias",
             "suspend",

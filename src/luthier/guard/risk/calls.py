@@ -6,19 +6,26 @@ import re
 from functools import partial
 
 from luthier.guard.risk import searches
+from luthier.guard.risk.administering import changes_something, judge_open, rehearses
+from luthier.guard.risk.amounts import TOO_MUCH, reserved_by
 from luthier.guard.risk.context import Context
 from luthier.guard.risk.facts import UNSAID, Argument, Call, Option, Program, is_option, programs, read_call, spec_of
 from luthier.guard.risk.flows import content_of, printed_by
+from luthier.guard.risk.lexicon import lexicon
+from luthier.guard.risk.manifests import judge_started_elsewhere
 from luthier.guard.risk.names import program_name
-from luthier.guard.risk.paths import zones_of
-from luthier.guard.risk.roles import all_allowed, roles_of
+from luthier.guard.risk.paths import SHARED_FOLDERS, is_device, zones_of
+from luthier.guard.risk.roles import roles_of
 from luthier.guard.risk.rules import ANY_PROGRAM, Situation
-from luthier.guard.risk.values import (
+from luthier.guard.risk.sending import judge_flow_out, judge_sent
+from luthier.guard.risk.wording import judge_wording
+from luthier.guard.values.symbols import (
     CWD,
     ENDLESS,
+    GLOB,
     HOME,
     NETWORK,
-    PASSWORD,
+    NUMBER,
     PERSONAL,
     SECRET,
     UNKNOWN,
@@ -35,30 +42,43 @@ _MOUNT_SOURCE = re.compile(r"(?:^|,)(?:source|src)=([^,]*)")
 _ASKS_FOR_KEY = re.compile(r"key|ident|cert|cred|auth|pass|^-[ik]$", re.IGNORECASE)
 # Words that are subcommands more often than programs.
 _SUBCOMMANDS = frozenset(("history", "exec", "source", "login", "op", "platform", "stack", "reboot", "shutdown", "halt", "scrub", "reg"))
-# A header by which a request shows who sends it: what tokens are for.
-_AUTHORISES = re.compile(r"(?:proxy-)?authorization:|(?:x-|private-)?[\w-]*(?:token|key)\s*:|cookie:", re.IGNORECASE)
 _OWN_MODE = re.compile(r"0?[4-7]00|(?:go|og|g|o)(?:-[rwx]+|=)(?:,(?:g|o|u)[-+=][rwx]*)*")
 _SECRET_ZONES = frozenset(("credentials", "accounts", "binaries"))
-# Options with which a program that only reads elsewhere changes a file after all.
-_CHANGES = spec_of("--in-place|--inplace|--overwrite|--write|--fix|--apply|--update-all|--exec|--delete|--save")
-_WRITES = spec_of("--output|--output-file|--outfile|--out|--output-dir|--log-file")
 _AWK_VARIABLE = ("-v", "--assign")
 # Programs that keep all that they read before they write.
 _KEEPING = frozenset(("tail", "sort", "tac", "shuf", "sponge", "gsort", "gtail", "rev"))
-# Programs that hand what flows in to a host as it is, to no account of one's own.
-_OPEN_SENDERS = frozenset(
-    (
-        *("nc", "ncat", "netcat", "nc.openbsd", "nc.traditional", "cryptcat", "socat", "telnet", "curl", "curlie", "wget", "http", "https"),
-        *("xh", "ftp", "lftp", "tftp", "websocat", "wscat", "mail", "mailx", "mutt", "sendmail", "msmtp", "swaks", "openssl"),
-    )
-)
 # Files that are what flows in.
 _FLOWS_IN = frozenset(("/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"))
+# Files whose text tools for building and testing carry out.
+_RUN_BY_PROJECTS = frozenset(
+    (
+        *("Makefile", "makefile", "GNUmakefile", "package.json", "setup.py", "pyproject.toml", "build.gradle", "pom.xml", "Rakefile"),
+        *(
+            "Dockerfile",
+            "conftest.py",
+            "CMakeLists.txt",
+            "build.rs",
+            "Gemfile",
+            "tox.ini",
+            "noxfile.py",
+            "justfile",
+            "composer.json",
+            ".npmrc",
+        ),
+    )
+)
+# Words of one command that are looked at: more than anybody types.
+MOST_WORDS = 1000
+# Programs that do nothing with a word but print it.
+_PRINTS_ALL = frozenset(("echo", "printf", ":", "true", "false"))
+# What a tool that others share does not do in a rehearsal.
+_REHEARSED = frozenset(("cloud", "services", "shared-history"))
 # So many words of a program that nobody knows are tried as the start of another one.
 _MOST_STARTED = 9
 _SHELLS = frozenset(("sh", "bash", "dash", "zsh", "ksh", "fish", "ash", "csh", "tcsh", "su", "login"))
 _GIVEN_CODE = spec_of("-c|--command|-n|--version")
-_ATTACHED_FILE = re.compile(r"(?:[\w.-]*=?)?[@<](?!-)([^;,]+)")
+# A cmdlet of PowerShell: a verb and a noun, each with a capital letter.
+_CMDLET = re.compile(r"(?:[A-Z][a-z]+)-[A-Z]\w+")
 
 
 # What flows into these from the network lies on the disk afterwards.
@@ -67,24 +87,38 @@ _UNPACKERS = frozenset(("tar", "bsdtar", "gtar", "cpio", "unzip", "bsdcpio", "pa
 
 def run(shell: Context, arguments: list[Argument], stdin: str | None) -> str:
     """Judges a program and returns what it prints, as far as that is known."""
-    shell.findings.step()
+    shell.findings.step(words=len(arguments))
     name = program_name(shell, arguments, stdin)
     if name is None:
         return UNKNOWN
+    if len(arguments) > MOST_WORDS and name not in _PRINTS_ALL:
+        shell.report("unknown", "unsettled", f"it has more than {MOST_WORDS:,} words", arguments[0])
+        arguments = arguments[:MOST_WORDS]
     call = read_call(name, arguments[1:])
     program = call.program
     if (program.is_listed or name in shell.settings.rules) and _only_tells(program, call, arguments):
         return UNKNOWN
     if name in _UNPACKERS and stdin is not None and taint_of(stdin) == "network":
         shell.environment.fetched.append(name)
+    if _CMDLET.fullmatch(name) and name not in shell.calls:
+        text = " ".join(argument.text if re.fullmatch(r"[\w./\\:*$-]+", argument.text) else f'"{argument.text}"' for argument in arguments)
+        inner = shell.apart()
+        inner.calls = (*shell.calls, name)
+        inner.inline("powershell", text, Argument("", arguments[0].start, arguments[-1].end), stdin)
     paths = roles_of(call)
-    _judge_rules(shell, name, call, arguments[0], paths, stdin)
+    ruled = _judge_rules(shell, name, call, arguments[0], paths, stdin)
     content = content_of(shell, name, call, paths, stdin)
     for role, path in paths:
         _judge_path(shell, "truncate" if role == "write" and content == "" else role, path, call, content)
-    _judge_flow_out(shell, call, stdin)
+    judge_flow_out(shell, call, stdin)
     if name in _KEEPING and any(ENDLESS in text for text in (stdin or "", *(shell.file_content(path.text) for _, path in paths))):
         shell.report("dangerous", "resources", "keeps in memory what has no end", arguments[0])
+    if reserved_by(call) >= TOO_MUCH:
+        shell.report("dangerous", "resources", "takes more room than most disks have", arguments[0])
+    if not ruled:
+        judge_open(shell, call, arguments[0])
+    judge_wording(shell, call, arguments[0], ruled)
+    judge_started_elsewhere(shell, name, arguments, stdin)
     _judge_base(shell, name, call, arguments, stdin)  # Last: a rule's own words say more.
     if (search := searches.SEARCHES.get(name)) is not None:
         return search(shell, call, arguments, stdin)
@@ -131,42 +165,49 @@ def _judge_base(shell: Context, name: str, call: Call, arguments: list[Argument]
         _judge_started(shell, arguments)
         shell.report("caution", "", f"nothing is known of `{shown(name)}`", place)
     elif program.runs_project:
+        written = next((path for path in shell.environment.files if path.rsplit("/", 1)[-1] in _RUN_BY_PROJECTS), None)
+        if written is not None:
+            shell.report("unknown", "unsettled", f"`{shown(name)}` runs what `{shown(written)}` now says", place)
+        if shell.environment.fetched and shell.environment.privileged:
+            shell.report("dangerous", "remote-code", f"`{shown(name)}` may run what was just fetched, with all rights", place)
         shell.report("caution", "", f"`{shown(name)}` runs the project's own code", place)
-    elif program.level == "safe" and program.inner is None and _changes_something(call):
+    elif program.level == "safe" and program.inner is None and changes_something(call):
         shell.report("caution", "", f"`{shown(name)}` is told to change something", place)
     elif program.level == "caution":
         shell.report("caution", "", f"`{shown(program.name)}` changes something", place)
 
 
-def _changes_something(call: Call) -> bool:
-    option = call.has(_WRITES)
-    to_file = option is not None and option.value is not None and re.search(r"[/.]", option.value.text) is not None
-    return to_file or call.has(_CHANGES) is not None
-
-
-def _judge_rules(shell: Context, name: str, call: Call, place: Argument, paths: list[tuple[str, Argument]], stdin: str | None) -> None:
+def _judge_rules(shell: Context, name: str, call: Call, place: Argument, paths: list[tuple[str, Argument]], stdin: str | None) -> bool:
+    """Reports the rules that hold; whether one does."""
     rules = shell.settings.rules
     own, general = rules.get(name, ()), rules.get(ANY_PROGRAM, ())
     if not own and not (general and shell.assigned):
-        return
+        return False
     situation = Situation(
         stdin,
         shell.assigned,
         shell.environment.privileged,
         shell.environment.cwd,
         tuple(path for _, path in paths),
+        shell.findings.spend,
     )
+    held = False
+    tries = name in lexicon().tools and rehearses(call)
     for rule in (*own, *general):
         if rule.environment and not shell.assigned:
             continue
         found = rule.applies(call, situation)
         if found is not None:
+            held = True
+            if tries and rule.danger in _REHEARSED:
+                continue
             shell.report(rule.level, rule.danger, rule.reason, found if found.start >= 0 else place)
+    return held
 
 
 def _judge_path(shell: Context, role: str, path: Argument, call: Call, content: str) -> None:
     if role in ("send", "host"):
-        _judge_sent(shell, role, path, call)
+        judge_sent(shell, role, path, call)
     elif role == "mount":
         _judge_mounted(shell, path)
     elif role == UNSAID:
@@ -181,25 +222,13 @@ def _judge_path(shell: Context, role: str, path: Argument, call: Call, content: 
     elif role == "permissions" and _closes(call) and _SECRET_ZONES & zones_of(path.text, shell.environment.cwd) == {"credentials"}:
         shell.report("caution", "permissions", f"closes `{shown(path.text)}` to others", path)
     elif role in PATH_ROLES and not is_option(path.text):
+        if role == "write" and GLOB.search(path.text.replace(NUMBER, "")) and any(option.value is path for option in call.options):
+            shell.report("unknown", "truncation", f"writes over the first of `{shown(path.text)}`", path)
         shell.harm(role, path, call.is_tree() or role == "move", content)
         if role in ("write", "append", "truncate") and path.text not in ("-", "/dev/null", "/dev/stdout"):
-            if ENDLESS in content and not path.text.startswith("/dev/"):
+            if ENDLESS in content and not is_device(path.text):
                 shell.report("dangerous", "resources", f"writes to `{shown(path.text)}` without an end", path)
             shell.report("caution", "", f"writes `{shown(path.text)}`", path)
-
-
-def _judge_sent(shell: Context, role: str, path: Argument, call: Call) -> None:
-    text = path.text
-    if role == "send":
-        file = _ATTACHED_FILE.match(text)
-        attached = re.sub(r"^~(?=/)", HOME, file[1] if file else text)  # The tool itself may read a tilde.
-        shell.harm("send", path._replace(text=attached))
-        text += shell.file_content(attached).replace(UNKNOWN, "")
-    if role == "send" and PERSONAL in text:
-        shell.report("dangerous", "exfiltration", "sends accounts, a home folder or a whole database to another machine", path)
-    lent = PASSWORD in text and not _AUTHORISES.match(text)
-    if SECRET in text or (role == "send" and lent and not all_allowed(shell, call)):
-        shell.report("dangerous", "exfiltration", "sends credentials over the network", path)
 
 
 def _closes(call: Call) -> bool:
@@ -241,24 +270,8 @@ def _judge_executed(shell: Context, path: Argument, call: Call) -> None:
         shell.report("dangerous", "remote-code", f"runs or installs `{shown(path.text)}`, which comes from the network", path)
     elif UNSETTLED.search(path.text):
         shell.report("unknown", "unsettled", "which code it runs is known only at run time", path)
-
-
-def _judge_flow_out(shell: Context, call: Call, stdin: str | None) -> None:
-    """Credentials that flow into a program that sends what it reads."""
-    if stdin is None or all_allowed(shell, call):
-        return
-    if PERSONAL in stdin and call.name in _OPEN_SENDERS and (call.program.stdin == "sent" or _reads_stdin(call)):
-        shell.report("dangerous", "exfiltration", "sends accounts, a home folder or a whole database to another machine")
-    if taint_of(stdin) != "secret":
-        return
-    if call.program.stdin == "sent" or (call.program.network and (call.program.stdin or _reads_stdin(call))):
-        shell.report("dangerous", "exfiltration", "sends credentials over the network")
-
-
-def _reads_stdin(call: Call) -> bool:
-    return any(option.value is not None and option.value.text in ("-", "@-", "@/dev/stdin") for option in call.options) or any(
-        operand.text == "-" for operand in call.operands
-    )
+    elif path.text.startswith(SHARED_FOLDERS):
+        shell.report("unknown", "unsettled", f"runs `{shown(path.text)}`, which anybody may have put there", path)
 
 
 def _follow_code(shell: Context, call: Call, stdin: str | None) -> str:
@@ -305,7 +318,7 @@ def _is_more_options(program: Program, option: Option) -> bool:
     if value is None:
         return False
     within = option.place.text != option.name and value.start == option.place.start
-    return within or (program.script and is_option(value.text))
+    return program.script and (within or is_option(value.text))
 
 
 def _run_code(shell: Context, language: str, place: Argument, arguments: list[str], call: Call, stdin: str | None) -> str:
@@ -324,6 +337,8 @@ def _run_file(shell: Context, language: str, file: Argument, arguments: list[str
     elif content in (UNKNOWN, SECRET, PERSONAL):
         if shell.environment.fetched:
             shell.report("unknown", "remote-code", f"`{shown(file.text)}` may be what was just fetched from the network", file)
+        if file.text.startswith((*SHARED_FOLDERS, "/dev/fd/")):
+            shell.report("unknown", "unsettled", f"runs `{shown(file.text)}`, which anybody may have put there", file)
         shell.report("caution", "", f"runs the code in `{shown(file.text)}`", file)
     else:
         shell.code(language or "shell", content, file, arguments if language in ("", "shell") else None)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from luthier.guard.risk.values import CWD, HOME, NUMBER, PASSWORD, STAR, TEMP, UNKNOWN, USER
 from luthier.guard.syntax.nodes import Command, Process
+from luthier.guard.values.symbols import CWD, HOME, NUMBER, PASSWORD, STAR, TEMP, UNKNOWN, USER
 
 Value = str | list[str]
 
@@ -32,6 +32,11 @@ _KNOWN = {
     "XDG_RUNTIME_DIR": f"/run/user/{STAR}",
     "HISTFILE": f"{HOME}/.bash_history",
     "MAIL": f"/var/mail/{USER}",
+    # Files of a step of GitHub's and GitLab's runners, and of others that took the names over.
+    "GITHUB_OUTPUT": f"{TEMP}/output",
+    "GITHUB_STEP_SUMMARY": f"{TEMP}/summary",
+    "GITHUB_STATE": f"{TEMP}/state",
+    "RUNNER_TEMP": TEMP,
 }
 _NUMBERS = frozenset(
     (
@@ -55,7 +60,8 @@ _NUMBERS = frozenset(
     )
 )
 _SECRETS = re.compile(
-    r".*(?:SECRET|TOKEN|PASSW(?:OR)?D|PASSPHRASE|API_?KEY|PRIVATE_?KEY|ACCESS_?KEY|CREDENTIALS?)(?:_[A-Z]+)?", re.IGNORECASE
+    r".*(?:SECRET|TOKEN|PASSW(?:OR)?D|PASSPHRASE|API_?KEY|PRIVATE_?KEY|ACCESS_?KEY|CREDENTIALS?|(?:DEPLOY|SIGNING|ENCRYPTION|MASTER|SSH|GPG|JWT|HMAC|SERVICE|ACCOUNT|AUTH)_?KEY|_PAT|_DSN)(?:_[A-Z]+)?",
+    re.IGNORECASE,
 )
 
 
@@ -71,6 +77,8 @@ class Environment:
     files: dict[str, str] = field(default_factory=dict)
     exported: set[str] = field(default_factory=set)
     privileged: bool = False
+    # Whether a `cd` before may have failed, so that what follows works somewhere else.
+    may_be_elsewhere: bool = False
     # Whether something was fetched from the network into a file; shared by all shells of the text.
     fetched: list[str] = field(default_factory=list)
     # Process substitutions that wait for what is written to them, by path; shared as files are.
@@ -87,6 +95,7 @@ class Environment:
             self.files,
             set(self.exported),
             self.privileged,
+            self.may_be_elsewhere,
             self.fetched,
             self.sinks,
         )

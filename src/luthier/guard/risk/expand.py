@@ -1,6 +1,6 @@
 """Expansion of words as bash does it, over values that need not be known: braces, tilde, variables, substitutions, globs, fields.
 
-Bash Reference Manual, section 3.5, "Shell Expansions". What is not known stays in the text as one of the characters of `risk.values`.
+Bash Reference Manual, section 3.5, "Shell Expansions". What is not known stays in the text as one of the characters of `values.symbols`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 
 from luthier.guard.risk.environment import Environment, Value
 from luthier.guard.risk.outputs import unescaped
-from luthier.guard.risk.values import CLASS, HOME, NUMBER, QUESTION, STAR, UNKNOWN, UNSETTLED
 from luthier.guard.syntax.nodes import Arithmetic, Part, Process, Script, Substitution, Text, Variable, Word
+from luthier.guard.values.symbols import CLASS, HOME, NUMBER, QUESTION, STAR, UNKNOWN, UNSETTLED
 
 # Longer than any real word or list of words; what goes past it is cut to an unknown value.
 MOST_FIELDS = 256
@@ -43,12 +43,21 @@ RunScript = Callable[[Script, bool], str]
 class Expander:
     """Expands words in one environment.
 
-    `run` gives what a substitution prints, `connect` the path of a process substitution, `spend` is told the characters that were made.
+    `run` gives what a substitution prints, `connect` the path of a process substitution, `spend` is told the characters that were made,
+    `evaluate` is handed arithmetic whose text holds a substitution.
     """
 
-    def __init__(self, environment: Environment, run: RunScript, connect: Callable[[Process], str], spend: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        environment: Environment,
+        run: RunScript,
+        connect: Callable[[Process], str],
+        spend: Callable[[int], None],
+        evaluate: Callable[[str], object] = lambda text: None,
+    ) -> None:
         self._environment = environment
         self._run, self._connect, self._spend = run, connect, spend
+        self._evaluate = evaluate
 
     def fields(self, word: Word) -> list[str]:
         """The words that a program receives for this one: none, one or many."""
@@ -130,6 +139,8 @@ class Expander:
     def _arithmetic(self, part: Arithmetic) -> str:
         text = self._marked(part.word.parts, splits=False)
         names = re.sub(r"[A-Za-z_]\w*", lambda found: _as_text(self._environment.lookup(found[0]) or "0"), text)
+        if "$(" in names or "`" in names:  # A subscript in a variable's value is expanded, too.
+            self._evaluate(names)
         if re.fullmatch(r"[\d\s+*()-]{1,40}", names):
             value = _sum(names)
             if value is not None:
@@ -162,6 +173,8 @@ class Expander:
         if operator.lstrip(":") in ("-", "=", "+", "?") and word is not None:
             return self._default(variable.name, value, operator, word)
         argument = self._marked(word.parts, splits=False) if word is not None else ""
+        if operator + argument == "@P" and isinstance(value, str):  # A prompt: what it substitutes is run.
+            self._evaluate(value)
         if value is None:
             return UNKNOWN
         if isinstance(value, list):
@@ -275,14 +288,20 @@ def _replaced(value: str, operator: str, argument: str) -> str:
     return value.replace(pattern, replacement, 1)
 
 
+# Characters that the expansion of one word's braces copies.
+_MOST_COPIED = 1 << 22
+
+
 def _braces(text: str) -> list[str]:
     """`text` with its marked braces expanded, at most `MOST_FIELDS` words."""
     if _OPEN not in text:
         return [text]
     waiting = [text]
     done: list[str] = []
-    while waiting and len(done) + len(waiting) <= MOST_FIELDS:
+    copied = 0
+    while waiting and len(done) + len(waiting) <= MOST_FIELDS and copied < _MOST_COPIED:
         current = waiting.pop()
+        copied += len(current)
         place = _innermost(current)
         if place is None:
             done.append(current)

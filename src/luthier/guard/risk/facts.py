@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from luthier.guard.risk.values import SYMBOL, UNKNOWN, as_typed
+from luthier.guard.values.symbols import SYMBOL, UNKNOWN, as_typed
 
 RULES = Path(__file__).parents[1] / "rules"
 
@@ -70,6 +70,7 @@ class Program:
     inner_remote: bool = False
     inner_items: bool = False
     replace: Spec = ()
+    within: Spec = ()
     privileged: bool = False
     script: bool = False
     runs_project: bool = False
@@ -139,6 +140,7 @@ def _program(name: str, entry: dict[str, Any]) -> Program:
         network=entry.get("network", False),
         inner=entry.get("inner"),
         replace=_spec(entry, "replace"),
+        within=_spec(entry, "within"),
         instead=_spec(entry, "instead"),
         rewrites=_spec(entry, "rewrites"),
         removes=_spec(entry, "removes"),

@@ -8,7 +8,7 @@ from luthier.guard.risk.facts import Argument, Call, is_option, spec_of
 from luthier.guard.risk.outputs import changed_flow, printed
 from luthier.guard.risk.paths import zones_of
 from luthier.guard.risk.roles import hosts_of, roles_of
-from luthier.guard.risk.values import CLASS, DECODED, ENDLESS, GLOB, PERSONAL, SECRET, STAR, TRUSTED, UNKNOWN
+from luthier.guard.values.symbols import CLASS, DECODED, ENDLESS, GLOB, PERSONAL, SECRET, STAR, TRUSTED, UNKNOWN
 
 _SETUP_PROGRAMS = frozenset(
     ("ssh-agent", "dircolors", "gdircolors", "lesspipe", "lesspipe.sh", "resize", "keychain", "register-python-argcomplete", "path_helper")
@@ -32,7 +32,8 @@ _SETUP_WORDS = frozenset(
 _SETUP_OPTION = spec_of("--alias|--shellenv|--completion")
 # What programs print of which the data files say so.
 _PRINTED = {"secret": SECRET, "data": PERSONAL}
-_PERSONAL_PLACES = frozenset(("home", "homes", "documents", "root", "system", "accounts"))
+_PERSONAL_PLACES = frozenset(("home", "homes", "documents", "root", "system", "accounts", "data"))
+_TO_NOTHING = spec_of("-s=0|--size=0")
 _FOLDER = spec_of("-P|--directory-prefix|--output-dir")
 
 
@@ -63,7 +64,7 @@ def printed_by(shell: Context, name: str, call: Call, arguments: list[Argument],
         return UNKNOWN if known is None else known
     flow = _read(shell, call, stdin)
     for role, path in roles_of(call):
-        if role in ("write", "append"):
+        if role in ("write", "append", "truncate"):
             shell.remember(path.text, flow, role == "append")
     known = printed(name, call, arguments[1:], flow)
     return changed_flow(flow) if known is None else known
@@ -125,8 +126,10 @@ def _listed(call: Call) -> str:
 
 def content_of(shell: Context, name: str, call: Call, paths: list[tuple[str, Argument]], stdin: str | None) -> str:
     """What a program that copies would write: of its first file, or of the flow in."""
-    if call.program.stdout != "stdin" and name not in ("cp", "install", "dd", "mv", "ln", "sponge"):
+    if call.program.stdout != "stdin" and name not in ("cp", "install", "dd", "mv", "ln", "sponge", "truncate", "gtruncate"):
         return UNKNOWN
+    if name in ("truncate", "gtruncate"):
+        return "" if call.has(_TO_NOTHING) is not None else UNKNOWN
     source = next((path for role, path in paths if role == "read"), None)
     content = shell.file_content(source.text) if source is not None else stdin if stdin is not None else UNKNOWN
     limit = limit_of(name, call)

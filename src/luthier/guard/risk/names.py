@@ -8,13 +8,14 @@ from fnmatch import fnmatchcase
 
 from luthier.guard.risk.context import Context
 from luthier.guard.risk.facts import Argument, programs, versionless
-from luthier.guard.risk.values import CLASS, GLOB, PERSONAL, QUESTION, SECRET, STAR, UNKNOWN, shown, taint_of
+from luthier.guard.risk.paths import HOMES, SHARED_FOLDERS, is_hidden_in_shared
+from luthier.guard.values.symbols import CLASS, GLOB, PERSONAL, QUESTION, SECRET, STAR, UNKNOWN, shown, taint_of
 
 _STANDARD = re.compile(
     r"(?:(?:/usr(?:/local)?|/opt/homebrew|/opt/local)?/s?bin|/system/x?bin|/(?:usr/)?lib(?:exec|64)?(?:/[\w.+-]+)+|/System(?:/[\w.+-]+)+)/[^/]+"
 )
 _LOADER = re.compile(r"ld(?:-linux|-musl)?[\w.-]*\.so[\w.]*")
-_HIDDEN_IN_SHARED = re.compile(r"(?:/tmp|/var/tmp|/dev/shm)/(?:[^/]+/)*\.[^./]")
+_PLAIN_NAME = re.compile(r"[\w./+@:,%~\\=\ue007\ue008\ue009\ue00a-]+|\[\[?")
 _WINDOWS_ENDING = re.compile(r"\.(?:exe|cmd|bat)$", re.IGNORECASE)
 # Letters of other scripts that look like Latin ones: the skeletons of Unicode Technical Standard 39 for Cyrillic and Greek, lower case.
 _LOOKALIKES = str.maketrans("асеорхуіјѕһԁԛԝкмнтвгпᴦοαρτυνικɡɑｏ", "aceopxyijshdqwkmhtbrnroaptuvikgao")
@@ -34,16 +35,7 @@ def program_name(shell: Context, arguments: list[Argument], stdin: str | None) -
     if GLOB.search(text):
         _judge_globbed(shell, arguments, stdin)
         return None
-    if not text.isascii() or not text.isprintable():
-        plain = "".join(
-            character
-            for character in unicodedata.normalize("NFKC", text).translate(_LOOKALIKES)
-            if character.isprintable() and unicodedata.category(character) not in ("Cf", "Mn")
-        )
-        if plain != text and (plain.rsplit("/", 1)[-1] in programs() or not text.isprintable()):
-            shell.report("dangerous", "obfuscation", f"its name only looks like `{shown(plain)}`", place)
-        else:
-            shell.report("unknown", "obfuscation", f"`{shown(text)}` is no name of a usual program", place)
+    if not _is_spelt_plainly(shell, place):
         return None
     if "/" not in text:
         return versionless(_WINDOWS_ENDING.sub("", text), shell.settings.rules)
@@ -52,18 +44,65 @@ def program_name(shell: Context, arguments: list[Argument], stdin: str | None) -
         shell.dispatch(arguments[1:], stdin)
     if _STANDARD.fullmatch(text) or base in ("bash", "sh"):
         return versionless(base, shell.settings.rules)
-    content = shell.file_content(text)
-    if content not in (UNKNOWN, SECRET, PERSONAL):
-        language = "shell" if not content.startswith("#!") or "sh" in content.split("\n", 1)[0] else "unknown"
-        shell.code(language, content, place, [argument.text for argument in arguments[1:]])
+    if not _is_another_program(shell, arguments):
         return None
-    if shell.environment.fetched and not text.startswith("/"):
-        shell.report("unknown", "remote-code", f"`{shown(text)}` may be what was just fetched from the network", place)
-    if _HIDDEN_IN_SHARED.match(text):
-        shell.report("dangerous", "obfuscation", f"runs `{shown(text)}`, hidden in a folder where anybody can put one", place)
-    shell.report("caution", "", f"runs the program `{shown(text)}`, which is not the system's", place)
     base = versionless(base, shell.settings.rules)
     return base if base in programs() or base in shell.settings.rules else None
+
+
+def _is_spelt_plainly(shell: Context, place: Argument) -> bool:
+    """Whether a name is written in the letters of names; what only looks like one is reported."""
+    text = place.text
+    if text.isascii() and text.isprintable():
+        if _PLAIN_NAME.fullmatch(text):
+            return True
+        shell.report("unknown", "obfuscation", f"`{shown(text)}` is no name of a program", place)
+        return False
+    plain = "".join(
+        character
+        for character in unicodedata.normalize("NFKC", text).translate(_LOOKALIKES)
+        if character.isprintable() and unicodedata.category(character) not in ("Cf", "Mn")
+    )
+    if plain != text and (plain.rsplit("/", 1)[-1] in programs() or not text.isprintable()):
+        shell.report("dangerous", "obfuscation", f"its name only looks like `{shown(plain)}`", place)
+    else:
+        shell.report("unknown", "obfuscation", f"`{shown(text)}` is no name of a usual program", place)
+    return False
+
+
+def _is_another_program(shell: Context, arguments: list[Argument]) -> bool:
+    """Reports what running a file by its path means; whether it is no script that this text has written, which is followed."""
+    place = arguments[0]
+    text = place.text
+    content = shell.file_content(text)
+    if content not in (UNKNOWN, SECRET, PERSONAL):
+        _follow_script(shell, arguments, content)
+        return False
+    if shell.environment.fetched and not text.startswith("/"):
+        level = "dangerous" if shell.environment.privileged else "unknown"
+        shell.report(level, "remote-code", f"`{shown(text)}` may be what was just fetched from the network", place)
+    if is_hidden_in_shared(text):
+        shell.report("dangerous", "obfuscation", f"runs `{shown(text)}`, hidden in a folder where anybody can put one", place)
+    if text.startswith(SHARED_FOLDERS):
+        shell.report("unknown", "unsettled", f"runs `{shown(text)}`, which anybody may have put there", place)
+    if shell.environment.privileged and text.startswith(HOMES):
+        shell.report("unknown", "privilege", f"runs `{shown(text)}` with all rights, which its owner may change", place)
+    shell.report("caution", "", f"runs the program `{shown(text)}`, which is not the system's", place)
+    return True
+
+
+def _follow_script(shell: Context, arguments: list[Argument], content: str) -> None:
+    """A script that the text has written itself, with its own name in `$0`; one that starts itself beside itself is told."""
+    place = arguments[0]
+    if place.text in shell.calls:
+        if shell.in_background:
+            shell.report("dangerous", "resources", f"`{shown(place.text)}` starts itself again and again", place)
+        return
+    inner = shell.apart()
+    inner.calls = (*shell.calls, place.text)
+    inner.environment.variables["0"] = place.text
+    language = "shell" if not content.startswith("#!") or "sh" in content.split("\n", 1)[0] else "unknown"
+    inner.code(language, content, place, [argument.text for argument in arguments[1:]])
 
 
 def _judge_globbed(shell: Context, arguments: list[Argument], stdin: str | None) -> None:

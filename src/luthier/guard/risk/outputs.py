@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from luthier.guard.risk.amounts import TOO_MUCH, limit_of
 from luthier.guard.risk.facts import Argument, Call
-from luthier.guard.risk.values import CLASS, CWD, DECODED, ENDLESS, LOCAL, NUMBER, STAR, SYMBOL, UNKNOWN, UNSETTLED, USER
+from luthier.guard.values.symbols import CLASS, CWD, DECODED, ENDLESS, LOCAL, NUMBER, STAR, SYMBOL, UNKNOWN, UNSETTLED, USER
 
 _MOST_CHARACTERS = 1 << 16
 _ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{1,2})|0?([0-7]{1,3})|u([0-9a-fA-F]{1,4})|(.))", re.DOTALL)

@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
+import re
+
 from luthier.guard.risk.context import Context
-from luthier.guard.risk.facts import Argument, Call, Program
+from luthier.guard.risk.facts import Argument, Call, Option, Program
+from luthier.guard.risk.hosts import PUBLIC_ADDRESS
+from luthier.guard.values.symbols import CWD, HOME
+
+# An object store, or a container and a path in it: what is written there leaves this machine.
+_REMOTE = re.compile(
+    r"(?:s3|gs|az|b2|oss|cos|abfss?|wasbs?|rsync|ftps?|sftp|scp|davs?)://|https?://\S*blob\.core\.windows\.net"
+    rf"|(?:[\w.-]+@)?{PUBLIC_ADDRESS}:",
+    re.IGNORECASE,
+)
+
+
+_NAMED_REMOTE = re.compile(r":?[\w.-]+[:,]")
 
 
 def roles_of(call: Call) -> list[tuple[str, Argument]]:
@@ -12,6 +26,7 @@ def roles_of(call: Call) -> list[tuple[str, Argument]]:
     found: list[tuple[str, Argument]] = []
     operands = call.own_operands()
     roles = program.roles(len(operands))
+    folder = call.has(program.within) if program.within else None
     if program.instead and roles and call.has(program.instead):
         roles = (program.roles(len(operands) + 1))[1:]
     for role, operand in zip(roles, operands, strict=False):
@@ -21,12 +36,22 @@ def roles_of(call: Call) -> list[tuple[str, Argument]]:
         elif program.pairs and equals and key in program.pairs:
             found.append((program.pairs[key], operand._replace(text=value)))
         elif not program.pairs:
-            found.append((_told(call, role), operand))
+            found.append((_told(call, role), _placed(operand, folder)))
+    remote = _NAMED_REMOTE if call.name == "rclone" else _REMOTE
+    if any(role in ("write", "append") and remote.match(path.text) for role, path in found):
+        found = [("send" if role == "read" and not remote.match(path.text) else role, path) for role, path in found]
     for option in call.options:
         role = _option_role(program, option.name)
         if role and option.value is not None:
             found.append((role, option.value))
     return found
+
+
+def _placed(operand: Argument, folder: Option | None) -> Argument:
+    """An operand as seen from where an option lets the program work: `tar -C ~ .ssh`."""
+    if folder is None or folder.value is None or operand.text[:1] in ("/", "~", HOME, CWD):
+        return operand
+    return operand._replace(text=f"{folder.value.text.rstrip('/')}/{operand.text}")
 
 
 def _told(call: Call, role: str) -> str:
@@ -38,7 +63,7 @@ def _told(call: Call, role: str) -> str:
         return "move"
     if role == "move" and program.keeps and call.has(program.keeps):
         return "read"
-    return "append" if role == "write" and program.appends and call.has(program.appends) else role
+    return "append" if role in ("write", "truncate") and program.appends and call.has(program.appends) else role
 
 
 def _option_role(program: Program, name: str) -> str:

@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable
 
 from luthier.guard.risk.context import Context
-from luthier.guard.risk.facts import Argument, Call
-from luthier.guard.risk.paths import places_named, zones_of
-from luthier.guard.risk.values import CLASS, CWD, HOME, LOCAL, STAR, UNKNOWN, UNSETTLED, taint_of
+from luthier.guard.risk.facts import Argument, Call, read_call, spec_of
+from luthier.guard.risk.paths import harm_of, places_named, zones_of
+from luthier.guard.values.symbols import CLASS, CWD, ENDLESS, HOME, LOCAL, STAR, UNKNOWN, UNSETTLED, shown, taint_of
 
 Search = Callable[[Context, Call, list[Argument], str | None], str]
 
@@ -21,6 +21,8 @@ _SELECTIVE = frozenset(
     )
 )
 _STARTS = frozenset(("-exec", "-execdir", "-ok", "-okdir"))
+_AT_ONCE = spec_of("-P|--max-procs")
+_PRINTS_TO = frozenset(("-fprintf", "-fprint", "-fprint0", "-fls"))
 _EVERYTHING = re.compile(f"(?:\\.?[{STAR}*]+)(?:\\.[{STAR}*]+)?")
 _MOST_ITEMS = 64
 # Where GNU parallel puts an item, whole or a part of its name.
@@ -29,6 +31,9 @@ _PLACE = re.compile(r"\{[./#%]*\}")
 _BROAD = frozenset(("root", "system", "binaries", "accounts", "logs", "homes", "backups"))
 # Old ones may go there: that is what keeps a place from filling up.
 _KEPT_FOR_A_TIME = frozenset(("backups",))
+# Whose harm to a tree is that to all that is found in it.
+_RIGHTS = frozenset(("chmod", "chown", "chgrp", "setfacl", "chattr", "chcon", "setcap"))
+_DELETERS = frozenset(("rm", "shred", "unlink", "srm", "wipe", "rmdir", "trash"))
 _AGES = frozenset(("-mtime", "-mmin", "-atime", "-amin", "-ctime", "-cmin", "-newer", "-newermt"))
 
 
@@ -53,17 +58,29 @@ def _find(shell: Context, call: Call, arguments: list[Argument], stdin: str | No
             for start in broad:
                 shell.harm("delete", start, tree=True)
             shell.report("caution", "", "deletes what it finds", word)
+        elif word.text in _PRINTS_TO and place + 1 < len(tests):
+            shell.harm("truncate", tests[place + 1], content=UNKNOWN)
         elif word.text in _STARTS:
             _start_for_each(shell, tests[place + 1 :], found, broad)
+    for path in found if broad and _names_keys(tests) else ():
+        harm = harm_of("read", path.text, shell.environment.cwd, False)
+        if harm is not None and harm.level == "dangerous":
+            shell.report("unknown", "credentials", f"looks everywhere for `{shown(path.text)}`: {harm.reason}", path)
     # What is found all over the system or in others' homes stands anywhere below: whoever deletes it deletes there.
     everywhere = [f"{start.text.rstrip('/')}/{STAR}" for start in broad if selects]
     return "\n".join([*(path.text for path in found), *everywhere])
 
 
+def _names_keys(tests: list[Argument]) -> bool:
+    """Whether a search asks for one name, or for an ending that keys have."""
+    names = [tests[place + 1].text for place, word in enumerate(tests[:-1]) if word.text in ("-name", "-iname")]
+    return any(not re.search(r"[*?\[]", name) or re.search(r"\.(?:pem|key|kdbx|ovpn|ppk|p12|pfx|jks)$", name) for name in names)
+
+
 def _is_selective(tests: list[Argument]) -> bool:
-    """Whether the tests leave out more than a kind of file: a name that is not every name, an age, a size ..."""
+    """Whether the tests before the action leave out more than a kind of file: a name that is not every name, an age, a size ..."""
     for place, word in enumerate(tests):
-        if word.text in _STARTS:
+        if word.text in _STARTS or word.text == "-delete":
             break
         if word.text in _SELECTIVE:
             value = tests[place + 1].text if place + 1 < len(tests) else ""
@@ -86,7 +103,8 @@ def _found_below(start: Argument, selects: bool, tests: list[Argument]) -> list[
         if place.startswith((folder + "/", "~" if folder in ("", "/home", "/root", HOME) else "\0"))
     ]
     if not re.search(r"[*?\[]", named):
-        return [start._replace(text=f"{folder}/{named}"), *places]
+        # It may stand at any depth: in the folders of a folder of homes it is everybody's.
+        return [start._replace(text=f"{folder}/{named}"), start._replace(text=f"{folder}/{CLASS}{STAR}/{named}"), *places]
     ending = re.sub(r"^.*[*?\]]", "", named)
     return [start._replace(text=f"{folder}/{CLASS}{STAR}{ending}"), *places]
 
@@ -104,8 +122,38 @@ def _start_for_each(shell: Context, words: list[Argument], found: list[Argument]
         replaced = [word._replace(text=word.text.replace("{}", path.text)) for word in command]
         shell.apart().dispatch(replaced, None)
     for start in whole:
-        replaced = [word._replace(text=word.text.replace("{}", start.text)) for word in command]
+        if command[0].text in _DELETERS:
+            shell.harm("delete", start, tree=True)
+        target = f"{start.text.rstrip('/')}/{STAR}" if command[0].text in _RIGHTS else start.text
+        replaced = [word._replace(text=word.text.replace("{}", target)) for word in command]
         shell.apart().dispatch(replaced, None)
+
+
+_FD_STARTS = frozenset(("-x", "--exec", "-X", "--exec-batch"))
+_FD_SELECTS = spec_of("-e|--extension|-S|--size|-o|--owner|--changed-within|--changed-before|--newer|--older")
+
+
+def _fd(shell: Context, call: Call, arguments: list[Argument], stdin: str | None) -> str:
+    """`fd [PATTERN [FOLDER...]] -x PROGRAM ...`: what follows `-x` is the program's own, up to a semicolon."""
+    place = next((place for place, word in enumerate(arguments) if word.text in _FD_STARTS), None)
+    if place is None:
+        return UNKNOWN
+    own = read_call(call.name, arguments[1:place])
+    pattern, *folders = own.operands or [arguments[0]._replace(text=".")]
+    given = own.has((("--search-path", None), ("--base-directory", None)))
+    if given is not None and given.value is not None:
+        folders.append(given.value)
+    starts = folders or [arguments[0]._replace(text=CWD)]
+    selects = pattern.text not in (".", "", ".*", "*", "^") or own.has(_FD_SELECTS) is not None
+    ending = own.has((("-e", None), ("--extension", None)))
+    tests = [arguments[0]._replace(text=text) for text in ("-name", f"*.{ending.value.text}")] if ending and ending.value else []
+    found = [path for start in starts for path in _found_below(start, selects, tests)]
+    broad = [start for start in starts if not selects or zones_of(start.text, shell.environment.cwd) & _BROAD]
+    command = arguments[place + 1 :]
+    if not any("{" in word.text for word in command):
+        command = [*command, arguments[place]._replace(text="{}")]
+    _start_for_each(shell, command, found, broad)
+    return UNKNOWN
 
 
 def _items(stdin: str | None, lines: bool = False) -> list[str]:
@@ -113,7 +161,7 @@ def _items(stdin: str | None, lines: bool = False) -> list[str]:
     if stdin is None or (taint_of(stdin) and UNSETTLED.sub("", stdin).strip() == ""):
         return [(stdin or UNKNOWN).replace(LOCAL, UNKNOWN)]
     text = stdin.replace("\0", "\n")
-    items = [line for line in text.splitlines() if line.strip()] if lines else text.split()
+    items = [line for line in text.splitlines() if line.strip()] if lines or "\0" in stdin else text.split()
     return items[:_MOST_ITEMS] + ([UNKNOWN] if len(items) > _MOST_ITEMS else [])
 
 
@@ -125,7 +173,13 @@ def _xargs(shell: Context, call: Call, arguments: list[Argument], stdin: str | N
     place = call.has(call.program.replace) if call.program.replace else None
     placeholder = place.value.text if place is not None and place.value is not None else ("{}" if place is not None else "")
     shell.report("caution", "", "starts a program for what flows in", arguments[0])
+    if flow is not None and ENDLESS in flow:
+        shell.report("dangerous", "resources", "starts programs without an end", arguments[0])
+    if (many := call.has(_AT_ONCE)) is not None and many.value is not None and many.value.text == "0":
+        shell.report("unknown", "resources", "starts as many programs at once as flow in", many.place)
     items = _items(flow, lines=bool(placeholder))
+    if any(UNKNOWN in item for item in items) and _leaves_open(inner):
+        shell.report("unknown", "unsettled", f"what `{shown(inner[0].text)}` is started on is known only at run time", inner[0])
     if not placeholder:
         extra = [inner[0]._replace(text=item) for item in items]
         return shell.apart().dispatch([*inner, *extra], None)
@@ -159,6 +213,18 @@ def _parallel(shell: Context, call: Call, arguments: list[Argument], stdin: str 
     return UNKNOWN
 
 
+def _leaves_open(inner: list[Argument]) -> bool:
+    """Whether a program changes something and no role says what its operands are."""
+    call = read_call(inner[0].text, inner[1:])
+    program = call.program
+    return (
+        program.is_listed
+        and program.level == "caution"
+        and program.inner is None
+        and not (program.operands or program.runs_project or program.script)
+    )
+
+
 _STARTED = (("--exec", None), ("-x", None), ("--startas", None), ("-a", None))
 
 
@@ -174,6 +240,8 @@ SEARCHES: dict[str, Search] = {
     "start-stop-daemon": _daemon,
     "find": _find,
     "gfind": _find,
+    "fd": _fd,
+    "fdfind": _fd,
     "xargs": _xargs,
     "gxargs": _xargs,
     "parallel": _parallel,

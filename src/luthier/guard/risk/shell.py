@@ -11,8 +11,10 @@ from luthier.guard.risk.context import Context
 from luthier.guard.risk.environment import Environment
 from luthier.guard.risk.expand import Expander
 from luthier.guard.risk.facts import Argument
-from luthier.guard.risk.loops import is_endless, spawns
-from luthier.guard.risk.values import ENDLESS, GLOB, LOCAL, NUMBER, UNKNOWN, shown
+from luthier.guard.risk.loops import asks_too_often, is_endless, makes_files, never_waits, spawns, starts_too_many
+from luthier.guard.risk.overwriting import emptied_before_read
+from luthier.guard.risk.redirects import judge_written
+from luthier.guard.risk.subscripts import EVALUATING, judge_subscript, judge_subscripts
 from luthier.guard.syntax.nodes import (
     Assignment,
     Command,
@@ -26,6 +28,7 @@ from luthier.guard.syntax.nodes import (
     Word,
 )
 from luthier.guard.syntax.parser import parse
+from luthier.guard.values.symbols import ENDLESS, LOCAL, NUMBER, UNKNOWN, shown
 
 # Rounds of a loop over words that are written out, one by one; a longer list is followed as unknown.
 MOST_ROUNDS = 16
@@ -49,6 +52,8 @@ class Shell(Context):
 
     def pipeline(self, pipeline: Pipeline, stdin: str | None) -> str:
         """What the last program of a pipeline prints."""
+        if (target := emptied_before_read(pipeline)) is not None:
+            self.report("dangerous", "truncation", "empties a file before it is read", Argument("", target.start, target.end))
         outer = self.in_background
         self.in_background = outer or pipeline.after == "&" or len(pipeline.commands) > 1
         flow = stdin
@@ -56,6 +61,8 @@ class Shell(Context):
             where = self if len(pipeline.commands) == 1 else self.apart()
             flow = where.command(command, flow)
         self.in_background = outer
+        if pipeline.after in ("&&", "||"):
+            self.environment.may_be_elsewhere = False
         return flow or ""
 
     def command(self, command: Command, stdin: str | None) -> str:
@@ -67,7 +74,7 @@ class Shell(Context):
         inner = self.apart() if command.form in ("(", "coproc") else self
         entered, outputs = inner._redirected(command.redirects, stdin)
         printed = inner._compound(command, entered)
-        return inner._written(outputs, printed)
+        return judge_written(inner, outputs, printed)
 
     def apart(self) -> Shell:
         """A subshell."""
@@ -104,7 +111,10 @@ class Shell(Context):
                 self.environment.sinks[path] = process
             return path
 
-        return Expander(self.environment, run, connect, self.findings.step)
+        def evaluate(text: str) -> str:
+            return self.shell_text(f': "{text.replace(chr(34), "")}"', Argument("", *self.here))
+
+        return Expander(self.environment, run, connect, self.findings.step, evaluate)
 
     def _arguments(self, words: Sequence[Word | Assignment], expander: Expander) -> list[Argument]:
         arguments: list[Argument] = []
@@ -134,6 +144,7 @@ class Shell(Context):
         else:
             variables[assignment.name] = value
         judge_assignment(self, assignment.name, value)
+        judge_subscript(self, value, Argument("", *self.here))
         return value
 
     # Simple commands.
@@ -144,7 +155,7 @@ class Shell(Context):
             for assignment in simple.assignments:
                 self._assigned(assignment, expander)
             entered, outputs = self._redirected(simple.redirects, stdin)
-            return self._written(outputs, "")
+            return judge_written(self, outputs, "")
         shell = self
         if simple.assignments:
             shell = self.apart()  # They hold for this program alone.
@@ -158,13 +169,20 @@ class Shell(Context):
         here = self.here
         printed = shell.dispatch(arguments, entered) if arguments else ""
         self.here = here
-        left = shell._written(outputs, printed)
+        left = judge_written(shell, outputs, printed)
         for path in list(self.environment.sinks):  # Nobody saw what the program wrote to these.
             shell.remember(path, UNKNOWN)
         return left
 
     def dispatch(self, arguments: list[Argument], stdin: str | None) -> str:
-        """Follows one program with its arguments."""
+        """Follows one program with its arguments, as far as programs within programs are followed."""
+        with self.findings.within() as is_followed:
+            if not is_followed:
+                self.report("unknown", "obfuscation", "programs start programs deeper than is followed", arguments[0])
+                return UNKNOWN
+            return self._dispatch(arguments, stdin)
+
+    def _dispatch(self, arguments: list[Argument], stdin: str | None) -> str:
         name = arguments[0].text
         if (body := self.environment.functions.get(name)) is not None:
             return self._call_function(name, body, arguments, stdin)
@@ -174,6 +192,8 @@ class Shell(Context):
             return inner.shell_text(" ".join([alias, *(_quoted(argument.text) for argument in arguments[1:])]), arguments[0], shares=True)
         if (builtin := builtins.BUILTINS.get(name)) is not None:
             calls.judge_builtin(self, arguments, stdin)
+            if name in EVALUATING:
+                judge_subscripts(self, arguments)
             return builtin(self, arguments, stdin)
         return calls.run(self, arguments, stdin)
 
@@ -210,7 +230,8 @@ class Shell(Context):
             elif operator == "<":
                 self.harm("read", target)
                 content = self.file_content(target.text)
-                stdin = self._entered(redirect, LOCAL if content == UNKNOWN else content, stdin)
+                is_file = content == UNKNOWN and not target.text.startswith("/dev/fd/")
+                stdin = self._entered(redirect, LOCAL if is_file else content, stdin)
             elif operator == "<>":
                 outputs.append((redirect, target))
                 self.harm("read", target)
@@ -226,34 +247,11 @@ class Shell(Context):
             self.remember(f"{folder}/{redirect.descriptor}", text)
         return stdin
 
-    def _written(self, outputs: list[tuple[Redirect, Argument]], printed: str) -> str:
-        """Judges what is written where; what is left for the pipe."""
-        left = printed
-        for redirect, target in outputs:
-            is_output = redirect.descriptor in ("", "1") or redirect.operator.startswith("&")
-            content = printed if is_output else UNKNOWN
-            if is_output:
-                left = ""
-            if target.text == "/dev/null":
-                continue
-            appends = redirect.operator in (">>", "&>>")
-            if ENDLESS in content and not target.text.startswith("/dev/"):
-                self.report("dangerous", "resources", f"writes to `{shown(target.text)}` without an end", target)
-            self.harm("append" if appends else "truncate", target, content=content)
-            if not appends and redirect.operator != "<>" and not redirect.descriptor.isdigit():
-                self._report_overwriting(target)
-            self.remember(target.text, content, appends)
-        return left
-
     def remember(self, path: str, content: str, appends: bool = False) -> None:
         """Notes what was written to `path`; where a process waits there, it is followed with that."""
         Context.remember(self, path, content, appends)
         if self.environment.sinks and (process := self.environment.sinks.pop(path, None)) is not None:
             self.apart().script(process.body, content)
-
-    def _report_overwriting(self, target: Argument) -> None:
-        if GLOB.search(target.text) is None and not target.text.startswith("/dev/"):
-            self.report("caution", "", f"writes the file `{shown(target.text)}`", target)
 
     def _is_plain_setup(self, content: str) -> bool:
         """Whether lines for a shell's start only set variables, aliases and the like, harmless ones."""
@@ -285,6 +283,8 @@ class Shell(Context):
             }
         if arguments is not None:
             inner.environment.arguments = arguments
+        if len(text) > 4096:  # Parsed anew by each `eval` of an `eval`, which costs more than what it expands to.
+            self.findings.step(characters=4 * len(text))
         try:
             if inner.depth > 16:
                 raise ShellSyntaxError("nested too deep", 0)
@@ -315,12 +315,16 @@ class Shell(Context):
         if form in ("while", "until"):
             if is_endless(command):
                 self.report("dangerous", "resources", "starts programs or fills a file in a loop without an end")
+            elif never_waits(command):
+                self.report("unknown", "resources", "a loop without an end, in which nothing waits")
             return self._repeated([command.bodies[0], command.bodies[1]], stdin)
         if form.startswith(("for", "select")):
             return self._for(command, stdin)
         expander = self._expander(stdin)
         for word in command.words:
-            expander.text(word)
+            text = expander.text(word)
+            if form == "[[":
+                judge_subscript(self, text, Argument("", word.start, word.end))
         if form == "case":
             return self._join([self._branch([body], stdin) for body in command.bodies] + [(self.environment.copy(), "")])
         return ""
@@ -359,8 +363,13 @@ class Shell(Context):
 
     def _for(self, command: Compound, stdin: str | None) -> str:
         expander = self._expander(stdin)
+        if starts_too_many(command):
+            self.report("dangerous", "resources", "starts very many programs at once")
+        if asks_too_often(command):
+            self.report("unknown", "resources", "asks another machine very many times")
         if command.form == "for ((":
-            if spawns(command.bodies[0]) and expander.text(command.words[0]).replace(" ", "").split(";")[1:2] == [""]:
+            body = command.bodies[0]
+            if (spawns(body) or makes_files(body)) and expander.text(command.words[0]).replace(" ", "").split(";")[1:2] == [""]:
                 self.report("dangerous", "resources", "starts programs in a loop without an end")
             for name in re.findall(r"[A-Za-z_]\w*", expander.text(command.words[0])):
                 self.environment.variables[name] = NUMBER

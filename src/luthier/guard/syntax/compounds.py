@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 
 from luthier.guard.syntax.nodes import Command, Compound, Pipeline, Script, Simple, Word
 from luthier.guard.syntax.scanner import Scanner
@@ -18,21 +19,21 @@ _PARENTHESES = re.compile(r"[ \t]*\([ \t]*\)")
 class CompoundReader(Scanner):
     """Reads compound commands; lists and single commands are read by its child, `Parser`."""
 
+    @abstractmethod
     def read_list(self, ends: tuple[str, ...]) -> Script:
         """Pipelines up to one of the reserved words `ends`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read_command(self) -> Command:
         """One command."""
-        raise NotImplementedError
 
+    @abstractmethod
     def reserved(self) -> str:
         """The reserved word that stands here, or nothing."""
-        raise NotImplementedError
 
+    @abstractmethod
     def skip_lines(self) -> None:
         """Moves over blanks, comments and line ends."""
-        raise NotImplementedError
 
     def _expect(self, word: str) -> None:
         self.skip_lines()

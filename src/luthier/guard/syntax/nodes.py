@@ -10,11 +10,15 @@ from typing import ClassVar
 
 
 class ShellSyntaxError(ValueError):
-    """Text that this parser does not understand; `position` is the character where it gave up."""
+    """Text that this parser does not understand; `position` is the character where it gave up.
 
-    def __init__(self, message: str, position: int) -> None:
+    `wants_more`: it gave up because the text ended, so that further lines may complete it.
+    """
+
+    def __init__(self, message: str, position: int, wants_more: bool = False) -> None:
         super().__init__(message)
         self.position = position
+        self.wants_more = wants_more
 
 
 @dataclass(slots=True)

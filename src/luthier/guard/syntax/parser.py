@@ -22,8 +22,47 @@ def parse(text: str) -> Script:
     return Parser(text).script_until("")
 
 
+def first_lines(text: str) -> int:
+    """How many lines a shell that is given `text` reads before it runs the first of it, with here-documents and all that is left open.
+
+    `ShellSyntaxError` where that does not parse; its `wants_more` says whether further lines may complete it.
+    """
+    parser = Parser(text)
+    parser.skip_complete_line()
+    end = parser.position
+    return text.count("\n", 0, end) + (end == 0 or text[end - 1] != "\n")
+
+
 class Parser(CompoundReader):
     """Reads the statements of a text from its start."""
+
+    def skip_complete_line(self) -> None:
+        """Moves over pipelines up to the first line end that is inside none of them."""
+        self.skip_lines()
+        while self.position < self.size:
+            pipeline = self._pipeline()
+            if self._took_line_end():
+                return
+            self._take_separator(pipeline)
+            if pipeline.after == "":
+                raise self.fail(f"`{self.text[self.position]}` is not expected here")
+            if pipeline.after in ("&&", "||"):
+                self.skip_lines()
+                if self.position >= self.size:
+                    raise self.fail(f"a command is missing after `{pipeline.after}`")
+            elif self._took_line_end():
+                return
+
+    def _took_line_end(self) -> bool:
+        """Moves over blanks, a comment, a line end and the here-documents behind it; whether the line or the text ended."""
+        self.skip_blanks()
+        if self.text.startswith("#", self.position):
+            end = self.text.find("\n", self.position)
+            self.position = self.size if end < 0 else end
+        if self.text.startswith("\n", self.position):
+            self._newline()
+            return True
+        return self.position >= self.size
 
     def script_until(self, closing: str) -> Script:
         """The commands up to `closing`, `)` or the end of the text."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 
 from luthier.guard.syntax.escapes import NO_CHARACTER, continuation, unescaped
 from luthier.guard.syntax.nodes import Arithmetic, Part, Process, Redirect, Script, ShellSyntaxError, Substitution, Text, Variable, Word
@@ -23,7 +24,7 @@ _OPERATOR = re.compile(r":[-=?+]|[-=?+]|##?|%%?|//?[#%]?|\^\^?|,,?|~~?|:|@")
 _WORD_ENDS = frozenset(" \t\n;&|<>()")
 
 
-class Scanner:
+class Scanner(ABC):
     """Reads words from `text`; statements are read by its child, `Parser`."""
 
     def __init__(self, text: str, depth: int = 0) -> None:
@@ -35,13 +36,13 @@ class Scanner:
         self.comments = 0
         self.pending: list[tuple[Redirect, str, bool, bool]] = []
 
+    @abstractmethod
     def script_until(self, closing: str) -> Script:
         """The commands up to `closing`, which is taken too."""
-        raise NotImplementedError
 
     def fail(self, message: str, position: int | None = None) -> ShellSyntaxError:
         """The error for this place."""
-        return ShellSyntaxError(message, self.position if position is None else position)
+        return ShellSyntaxError(message, self.position if position is None else position, self.position >= self.size)
 
     def enter(self) -> None:
         """Counts one level of nesting."""

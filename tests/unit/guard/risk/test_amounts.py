@@ -41,6 +41,12 @@ def test_amounts(text: str, amount: int | None) -> None:
         ("yes | head -3 > f", "caution"),
         ("fallocate -l 50T f", "dangerous"),
         ("fallocate -l 5G f", "caution"),
+        ("fallocate -l 900G f", "dangerous"),
+        ("fallocate -l 966367641600 f", "dangerous"),
+        ("fallocate --length=5000000M f", "dangerous"),
+        ("fallocate -n -l 1M f", "caution"),
+        ("mkfile 900000m f", "dangerous"),
+        ("mkfile 10g f", "caution"),
     ],
 )
 def test_what_fills_a_disk(command: str, level: str) -> None:

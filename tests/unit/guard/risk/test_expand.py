@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from luthier.guard.risk import calls
-from luthier.guard.risk.values import as_typed
+from luthier.guard.values.symbols import as_typed
 from luthier.guard.verdict import judge
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from luthier.guard.risk.paths import LEVELS, harm_of, one_form, places_named, zones_of
-from luthier.guard.risk.values import CWD, HOME, NETWORK, QUESTION, STAR, TEMP, UNKNOWN
+from luthier.guard.risk.levels import rank
+from luthier.guard.risk.paths import SHARED_FOLDERS, harm_of, is_hidden_in_shared, names_hidden_in_shared, one_form, places_named, zones_of
+from luthier.guard.values.symbols import CWD, HOME, NETWORK, QUESTION, STAR, TEMP, UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -91,7 +94,61 @@ def test_places_of_a_name_come_worst_first() -> None:
     places = places_named("id_ed25519")
     assert "~/.ssh/id_ed25519" in places
     harms = [harm_of("read", place.replace("~", HOME, 1), CWD, False) for place in places]
-    levels = [LEVELS[harm.level] if harm else 0 for harm in harms]
+    levels = [rank(harm.level) if harm else 0 for harm in harms]
     assert levels == sorted(levels, reverse=True)
     assert "/etc/shadow" in places_named("shadow")
     assert places_named("no-such-name") == ()
+
+
+@pytest.mark.parametrize("folder", SHARED_FOLDERS)
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (".x", True),
+        (".cache/a", True),
+        ("a/b/.venv/bin/python", True),
+        (".../x", True),
+        (".. /x", True),
+        (f".{STAR}", True),
+        (".X11-unix/evil", True),
+        ("a", False),
+        ("a.b/c", False),
+        ("../etc/hosts", False),
+        ("a/./b", False),
+        (".X11-unix", False),
+        (".X11-unix/X0", False),
+        (f".X11-unix/{STAR}", False),
+        (".ICE-unix/", False),
+        (".X0-lock", False),
+    ],
+)
+def test_what_lies_hidden_in_a_shared_folder(folder: str, name: str, expected: bool) -> None:
+    assert is_hidden_in_shared(folder + name) is expected
+    if " " not in name:
+        assert names_hidden_in_shared(f"PATH={folder}{name}:/usr/bin") is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("/tmp/.x", True),
+        ("-I/tmp/.x", True),
+        ("--at='/tmp/.x'", True),
+        ("a,/dev/shm/.x", True),
+        ("file:///var/tmp/.x", True),
+        ("-v /tmp/.X11-unix:/tmp/.X11-unix", False),
+        (f"{HOME}/tmp/.x", False),
+        ("~/tmp/.x", False),
+        ("build/tmp/.x", False),
+        ("/tmp/a /home/me/.x", False),
+    ],
+)
+def test_what_is_named_in_a_text(text: str, expected: bool) -> None:
+    assert names_hidden_in_shared(text) is expected
+
+
+@pytest.mark.parametrize("piece", ["/tmp/a", "=/tmp/a/", "/tmp/", "-I/tmp/", "/tmp/./"])
+def test_a_long_text_is_searched_in_linear_time(piece: str) -> None:
+    started = time.process_time()
+    names_hidden_in_shared(piece * ((1 << 20) // len(piece)))
+    assert time.process_time() - started < 2

@@ -19,7 +19,7 @@ from pathlib import Path
 from luthier.guard.risk.inline.found import Findings
 from luthier.guard.risk.inline.results import Invocation, result
 from luthier.guard.risk.inline.texts import Thing, Value, text_of, words_of
-from luthier.guard.risk.values import NETWORK, UNKNOWN
+from luthier.guard.values.symbols import NETWORK, UNKNOWN
 
 RULES = Path(__file__).parents[2] / "rules"
 

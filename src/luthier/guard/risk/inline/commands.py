@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from luthier.guard.risk.inline.found import Findings
-from luthier.guard.risk.values import UNKNOWN
+from luthier.guard.values.symbols import UNKNOWN
 
 MAX_COMMANDS = 100_000
 _SYSTEM_CALL = re.compile(r"\b(?:esyscmd|syscmd)\(\s*`?([^\n]*?)'?\s*\)\s*(?:$|\n|')", re.MULTILINE)

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Callable
 
 from luthier.guard.risk.inline.texts import MAX_TEXT, DecodedBytes, DecodedText, Value, is_constant, taint, text_of
-from luthier.guard.risk.values import DECODED, NETWORK
+from luthier.guard.values.symbols import DECODED, NETWORK
 
 
 def _inflate(data: bytes) -> bytes:

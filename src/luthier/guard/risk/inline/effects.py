@@ -16,8 +16,6 @@ from luthier.guard.risk.inline.stores import mongo, redis
 from luthier.guard.risk.inline.stream import awk, sed
 from luthier.guard.risk.inline.tcl import tcl
 
-__all__ = ["LANGUAGES", "Effect", "effects"]
-
 
 def _shell(code: str, findings: Findings) -> None:
     findings.add("shell", (code,), 0, len(code))

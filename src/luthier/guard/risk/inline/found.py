@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from luthier.guard.risk.inline.texts import DecodedText, is_constant
-from luthier.guard.risk.values import DECODED, NETWORK, UNKNOWN
+from luthier.guard.values.symbols import DECODED, NETWORK, UNKNOWN
 
 # More effects than any one-liner has: the rest would not change a verdict.
 MAX_EFFECTS = 300
@@ -23,7 +23,8 @@ class Effect:
     `kind` is `shell` (`texts[0]` is run by a shell), `argv` (the words of a program that is started), `delete`, `delete_tree`, `write`,
     `append`, `read`, `permissions` (paths), `move` (source, target), `send` (the receiver, then what goes out), `fetch` (the address),
     `listen`, `code` (a language and its code), `dynamic` (known only when it runs), `encoded` (decoded data is run), `print` (what goes
-    to standard output), or `danger:CLASS` with the reason. Offsets are characters of the code.
+    to standard output), `open` (what it changes is not known, with the reason), or `danger:CLASS` with the
+    reason. Offsets are characters of the code.
     """
 
     kind: str

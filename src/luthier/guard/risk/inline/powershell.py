@@ -9,7 +9,7 @@ from luthier.guard.risk.inline.decode import decoded
 from luthier.guard.risk.inline.found import Findings
 from luthier.guard.risk.inline.results import variable
 from luthier.guard.risk.inline.texts import Value, concat, is_constant, taint, text_of
-from luthier.guard.risk.values import HOME, NETWORK, STAR, UNKNOWN
+from luthier.guard.values.symbols import HOME, NETWORK, STAR, UNKNOWN
 
 MAX_POWERSHELL = 100_000
 _SHELL_TOKEN = re.compile(
@@ -40,7 +40,6 @@ _POWERSHELL_DANGERS = {
     "restart-computer": ("danger:services", "restarts the machine"),
     "stop-service": ("danger:services", "stops a service"),
     "remove-service": ("danger:services", "removes a service"),
-    "set-executionpolicy": ("danger:privilege", "lets unsigned scripts run"),
     "set-mppreference": ("danger:services", "turns protection off"),
     "format-volume": ("danger:destruction", "formats a disk"),
     "clear-disk": ("danger:destruction", "wipes a disk"),
@@ -54,8 +53,21 @@ _POWERSHELL_DANGERS = {
     "add-localgroupmember": ("danger:privilege", "adds to a group"),
     "get-credential": ("danger:credentials", "asks for a password"),
     "remove-vm": ("danger:cloud", "removes a machine"),
+    "disable-netfirewallrule": ("danger:services", "changes the firewall"),
     "set-netfirewallprofile": ("danger:services", "changes the firewall"),
 }
+# Approved verbs of cmdlets that take something away, stop or replace it (learn.microsoft.com, "Approved Verbs for PowerShell Commands").
+_LOSING_CMDLET = re.compile(
+    r"(?:remove|clear|disable|stop|uninstall|reset|revoke|dismount|unregister|suspend|restart|set|grant|block|unblock|install|register|enable|invoke)-[a-z]"
+)
+# How a cmdlet's name begins, words of which one must stand in the command, the class and the reason.
+_TOLD = (
+    (("set-executionpolicy",), ("bypass", "unrestricted"), "danger:privilege", "lets unsigned scripts run"),
+    (("remove-", "clear-", "set-", "rm", "del", "ri"), ("historysavepath",), "danger:history", "wipes the history of what was typed"),
+    (("set-content", "add-content", "out-file", "new-item"), ("$profile",), "danger:persistence", "changes what every new shell runs"),
+    (("invoke-webrequest", "iwr", "invoke-restmethod", "irm"), ("-infile",), "danger:exfiltration", "sends a file to another machine"),
+    (("icacls", "takeown"), ("/t", "/r"), "danger:permissions", "changes the rights of a whole tree"),
+)
 _VALUED = re.compile(
     r"-(?:path|literalpath|filepath|destination|uri|outfile|value|command|argumentlist|name|itemtype|filter|include|exclude|body|method|headers|encoding|type|inputobject|first|last|property|verb)$",
     re.I,
@@ -216,6 +228,7 @@ def _command(words: list[str], span: tuple[int, int], findings: Findings, piped:
         findings.add(kind, (reason,), *span)
         return UNKNOWN
     operands, options = _options(words[1:])
+    _told(name, " ".join(words).lower(), span, findings)
     meaning = _POWERSHELL_NAMES.get(name)
     if meaning is None:
         if not is_constant(name):
@@ -227,6 +240,19 @@ def _command(words: list[str], span: tuple[int, int], findings: Findings, piped:
             findings.add("argv", tuple(words), *span)
         return UNKNOWN
     return _cmdlet(meaning, operands or ([piped] if piped else []), options, span, findings)
+
+
+def _told(name: str, text: str, span: tuple[int, int], findings: Findings) -> None:
+    """What a cmdlet's own words tell: a place or an option that makes it dangerous, or the verb of one that no table knows."""
+    for names, needed, kind, reason in _TOLD:
+        if name.startswith(names) and any(word in text for word in needed):
+            findings.add(kind, (reason,), *span)
+    if name in _POWERSHELL_NAMES or not _LOSING_CMDLET.match(name):
+        return
+    if name.startswith(("remove-", "clear-", "uninstall-", "revoke-")):
+        findings.add("danger:destruction", (f"takes something away with `{name}`",), *span)
+    else:
+        findings.add("open", (f"changes what others use with `{name}`",), *span)
 
 
 def _options(words: list[str]) -> tuple[list[str], dict[str, str]]:

@@ -6,7 +6,7 @@ import re
 
 from luthier.guard.risk.inline.found import Findings
 from luthier.guard.risk.inline.texts import concat
-from luthier.guard.risk.values import UNKNOWN
+from luthier.guard.values.symbols import UNKNOWN
 
 MAX_PROMPT = 100_000
 # Commands in one line of Ex.

@@ -13,7 +13,7 @@ from luthier.guard.risk.inline.python_expressions import Expressions, OverBudget
 from luthier.guard.risk.inline.python_specials import SPECIAL, THING_METHODS
 from luthier.guard.risk.inline.results import Invocation
 from luthier.guard.risk.inline.texts import Ref, Value, merge, taint
-from luthier.guard.risk.values import UNKNOWN
+from luthier.guard.values.symbols import UNKNOWN
 
 MAX_PYTHON = 20_000
 _MAX_INLINED = 4

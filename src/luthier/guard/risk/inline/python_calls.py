@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -20,7 +21,7 @@ from luthier.guard.risk.inline.texts import (
     text_of,
     words_of,
 )
-from luthier.guard.risk.values import NETWORK, SECRET, UNKNOWN
+from luthier.guard.values.symbols import NETWORK, SECRET, UNKNOWN
 
 _LOADERS = frozenset(
     [
@@ -55,7 +56,7 @@ class Function:
 Special = Callable[["Caller", Invocation], Value]
 
 
-class Caller:
+class Caller(ABC):
     """Follows calls; what evaluates expressions and statements builds on it.
 
     `special` are functions whose meaning hangs on more than their arguments, `thing_methods` methods of things, `KIND.name`.
@@ -76,13 +77,13 @@ class Caller:
         """One effect of the call at hand."""
         self.findings.add(kind, texts, self.start, self.end)
 
+    @abstractmethod
     def run_function(self, function: Function, given: Invocation) -> Value:
         """The result of a function of the code itself."""
-        raise NotImplementedError
 
+    @abstractmethod
     def run_text(self, code: str, expression: bool) -> Value:
         """The result of constant code that is evaluated in the same names."""
-        raise NotImplementedError
 
     def call(self, function: Value, given: Invocation) -> Value:
         """What `function` does and gives with the values given to it."""

@@ -11,7 +11,7 @@ from luthier.guard.risk.inline.python_calls import Caller, namespace
 from luthier.guard.risk.inline.python_methods import format_percent, subscript
 from luthier.guard.risk.inline.results import Invocation
 from luthier.guard.risk.inline.texts import MAX_TEXT, Ref, Thing, Value, add, concat, is_constant, join_path, merge, repeat, taint, text_of
-from luthier.guard.risk.values import UNKNOWN
+from luthier.guard.values.symbols import UNKNOWN
 
 # A one-liner takes some hundred steps; loops over constants are followed until the budget ends.
 MAX_STEPS = 12_000

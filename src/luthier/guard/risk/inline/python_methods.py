@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-import string
 
 from luthier.guard.risk.inline.decode import decoded, is_codec
 from luthier.guard.risk.inline.texts import MAX_TEXT, Value, is_constant, is_open, keep, keep_bytes, taint, text_of
-from luthier.guard.risk.values import UNKNOWN
+from luthier.guard.values.symbols import UNKNOWN
 
 # Methods without an effect whose result on constants is constant and no longer than its input.
 _PLAIN = frozenset(
@@ -208,12 +207,3 @@ def subscript(value: Value, index: Value) -> Value:
         except _REFUSALS:
             return taint((value,))
     return taint((value,))
-
-
-def module_text(name: str) -> Value:
-    """Constants of `string`, which code is spelled with when words are to be hidden."""
-    return (
-        getattr(string, name, UNKNOWN)
-        if name in ("ascii_letters", "ascii_lowercase", "ascii_uppercase", "digits", "printable", "punctuation")
-        else UNKNOWN
-    )

@@ -7,7 +7,7 @@ from luthier.guard.risk.inline.python_calls import MAX_CALL_DEPTH, Caller, Speci
 from luthier.guard.risk.inline.python_methods import make_translation, method
 from luthier.guard.risk.inline.results import Invocation, contents
 from luthier.guard.risk.inline.texts import Ref, Thing, Value, expand_home, glob, is_constant, join_path, keep, taint, text_of
-from luthier.guard.risk.values import SECRET, STAR, UNKNOWN
+from luthier.guard.values.symbols import SECRET, STAR, UNKNOWN
 
 # Bits of a file's mode that let it run as its owner.
 _SET_ID_BITS = 0o6000

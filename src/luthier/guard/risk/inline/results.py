@@ -26,7 +26,7 @@ from luthier.guard.risk.inline.texts import (
     text_of,
     words_of,
 )
-from luthier.guard.risk.values import CWD, DECODED, HOME, NETWORK, SECRET, STAR, TEMP, UNKNOWN, USER
+from luthier.guard.values.symbols import CWD, DECODED, HOME, NETWORK, SECRET, STAR, TEMP, UNKNOWN, USER
 
 RESULTS = {
     "network": NETWORK,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 
 from luthier.guard.risk.inline.script_calls import Calls
 from luthier.guard.risk.inline.script_reader import OPENERS, Place, plain
 from luthier.guard.risk.inline.texts import Ref, Value, element_of, text_of
-from luthier.guard.risk.values import NETWORK, STAR, UNKNOWN
+from luthier.guard.values.symbols import NETWORK, STAR, UNKNOWN
 
 # Words that end a list of arguments without brackets.
 STOPPERS = frozenset(["if", "unless", "while", "until", "for", "foreach", "and", "or", "do", "then", "end", "else", "rescue"])
@@ -16,9 +17,9 @@ STOPPERS = frozenset(["if", "unless", "while", "until", "for", "foreach", "and",
 class Brackets(Calls):
     """Reads lists, tables and arguments."""
 
+    @abstractmethod
     def expression(self) -> Value:
         """Operands with operators between them."""
-        raise NotImplementedError
 
     def angle(self) -> Value:
         """Perl's `<FH>` and `<*.c>`."""

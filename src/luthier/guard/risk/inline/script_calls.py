@@ -7,7 +7,7 @@ from luthier.guard.risk.inline.results import Invocation
 from luthier.guard.risk.inline.script_reader import Cursor, plain
 from luthier.guard.risk.inline.script_tokens import Token
 from luthier.guard.risk.inline.texts import Ref, Thing, Value, is_constant, taint, text_of, words_of
-from luthier.guard.risk.values import UNKNOWN
+from luthier.guard.values.symbols import UNKNOWN
 
 
 class Calls(Cursor):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 
 from luthier.guard.risk.inline.calls import table
 from luthier.guard.risk.inline.found import Findings
 from luthier.guard.risk.inline.results import is_fetching, variable
 from luthier.guard.risk.inline.script_tokens import SYNTAXES, Scanner, Token
 from luthier.guard.risk.inline.texts import Ref, Thing, Value, concat, keep
-from luthier.guard.risk.values import NETWORK, SECRET, UNKNOWN
+from luthier.guard.values.symbols import NETWORK, SECRET, UNKNOWN
 
 _MAX_TOKENS = 60_000
 _MAX_INNER = 4
@@ -45,7 +46,7 @@ def plain(value: Value) -> Value:
     return value.value if isinstance(value, Place) else value
 
 
-class Cursor:
+class Cursor(ABC):
     """Goes through the tokens once; what evaluates expressions builds on it."""
 
     def __init__(self, language: str, code: str, findings: Findings, outer: Cursor | None = None, offset: int = 0) -> None:
@@ -175,9 +176,9 @@ class Cursor:
             return plain(base[name])
         return Ref("@." + name, base)
 
+    @abstractmethod
     def read(self) -> Value:
         """Everything to the end; gives the last value."""
-        raise NotImplementedError
 
 
 def _is_escaped(text: str, position: int) -> bool:

@@ -13,7 +13,7 @@ from luthier.guard.risk.inline.script_brackets import STOPPERS, Brackets
 from luthier.guard.risk.inline.script_reader import OPENERS, Place, TooDeep, plain
 from luthier.guard.risk.inline.script_tokens import Token
 from luthier.guard.risk.inline.texts import Ref, Thing, Value, add, concat, element_of, is_constant, repeat, taint, text_of
-from luthier.guard.risk.values import UNKNOWN
+from luthier.guard.values.symbols import UNKNOWN
 
 MAX_SCRIPT = 50_000
 _MAX_DEPTH = 40

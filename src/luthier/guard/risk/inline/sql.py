@@ -1,11 +1,12 @@
-"""What SQL does, with the commands of the clients that read it: `psql`, `mysql`, `sqlite3`."""
+"""What SQL does; the commands of the clients that read it are those of `sql_clients`."""
 
 from __future__ import annotations
 
 import re
 
 from luthier.guard.risk.inline.found import Findings
-from luthier.guard.risk.values import UNKNOWN
+from luthier.guard.risk.inline.sql_clients import client_commands
+from luthier.guard.values.symbols import UNKNOWN
 
 MAX_SQL = 200_000
 _TOKEN = re.compile(
@@ -13,8 +14,6 @@ _TOKEN = re.compile(
     r"|(?P<text>[eEnNxX]?'(?s:[^'\\]|\\.?|'')*+'?)|(?P<quoted>\"(?:[^\"]|\"\")*+\"?|`[^`]*+`?|\[[A-Za-z_][\w ]{0,80}\])"
     r"|(?P<dollar>\$[A-Za-z_]{0,30}\$)|(?P<word>[A-Za-z_][\w$]*)|(?P<other>(?s:.))"
 )
-_CLIENT = re.compile(r"^[ \t]*(\\!|\\[a-z.]+|\.[a-z]+|system\b|source\b|tee\b|pager\b)[ \t]*([^\n]*)", re.M | re.I)
-_INLINE_SHELL = re.compile(r"\\!\s*([^\n]*)")
 _HOLDERS = frozenset(
     ["DATABASE", "SCHEMA", "TABLE", "USER", "ROLE", "TABLESPACE", "OWNED", "KEYSPACE", "COLUMN", "PARTITION", "LOGIN", "SERVER"]
 )
@@ -45,7 +44,7 @@ def sql(code: str, findings: Findings, depth: int = 0, offset: int = 0) -> None:
     if len(code) > MAX_SQL or depth > _MAX_DEPTH:
         findings.add("dynamic", (), offset, offset + len(code))
         return
-    code = _client_commands(code, findings, offset)
+    code = client_commands(code, findings, offset)
     statement: list[_Item] = []
     position = 0
     while position < len(code):
@@ -60,13 +59,13 @@ def sql(code: str, findings: Findings, depth: int = 0, offset: int = 0) -> None:
             statement.append(("text", body, offset + start, offset + start + len(body)))
             position = len(code) if end < 0 else end + len(match[0])
         elif kind == "other" and match[0] == ";":
-            _statement(statement, findings)
+            _statement(statement, findings, depth)
             statement = []
         elif kind == "text":
             statement.append((kind, _inside(match[0]), offset + start, offset + position))
         elif kind not in ("blank", "comment", "open", "close"):
             statement.append((kind, match[0].upper() if kind == "word" else match[0], offset + start, offset + position))
-    _statement(statement, findings)
+    _statement(statement, findings, depth)
 
 
 def _inside(text: str) -> str:
@@ -74,146 +73,7 @@ def _inside(text: str) -> str:
     return (text[:-1] if text.endswith("'") else text).replace("''", "'")
 
 
-def _client_commands(code: str, findings: Findings, offset: int) -> str:
-    """Notes the lines that the client itself obeys, and blanks them out."""
-    if "\\" not in code and "." not in code and not _CLIENT.search(code):
-        return code
-
-    def blanked(match: re.Match[str]) -> str:
-        name, rest = match[1].lower(), match[2].strip().rstrip(";").strip()
-        span = offset + match.start(), offset + match.end()
-        if name in ("\\!", ".shell", ".system", "system"):
-            findings.add("shell", (rest or UNKNOWN,), *span)
-        elif name in (
-            "\\o",
-            "\\out",
-            ".output",
-            ".once",
-            "tee",
-            "\\w",
-            "\\write",
-            ".backup",
-            ".save",
-            ".clone",
-            ".log",
-            ".trace",
-            "\\g",
-            "\\gx",
-            "pager",
-            "\\s",
-        ):
-            _target(rest, "write", findings, span)
-        elif name in ("\\i", "\\ir", "\\include", ".read", "source", "\\.", ".restore", ".import"):
-            _target(
-                rest.split()[0] if name == ".import" and rest.split() and not rest.startswith(("|", '"|', "'|")) else rest,
-                "read",
-                findings,
-                span,
-            )
-        elif name == "\\copy":
-            _copy(rest, findings, span)
-        elif name in ("\\gexec", ".load", ".dbinfo"):
-            findings.add("dynamic", (), *span)
-        elif name not in _HARMLESS_CLIENT and not name.startswith("\\d"):
-            return match[0]
-        return " " * len(match[0])
-
-    code = _CLIENT.sub(blanked, code)
-    # psql obeys a backslash command anywhere outside quotes.
-    match = _INLINE_SHELL.search(code)
-    if match is not None and code.count("'", 0, match.start()) % 2 == 0:
-        findings.add("shell", (match[1].strip() or UNKNOWN,), offset + match.start(), offset + match.end())
-        code = code[: match.start()]
-    return code
-
-
-_WRITING = frozenset(
-    (
-        "\\o",
-        "\\out",
-        "\\w",
-        "\\write",
-        "\\g",
-        "\\gx",
-        "\\s",
-        ".output",
-        ".once",
-        ".backup",
-        ".save",
-        ".clone",
-        ".log",
-        ".trace",
-        "tee",
-        "pager",
-    )
-)
-_HARMLESS_CLIENT = frozenset(
-    [
-        ".tables",
-        ".schema",
-        ".headers",
-        ".header",
-        ".mode",
-        ".databases",
-        ".quit",
-        ".exit",
-        ".help",
-        ".indexes",
-        ".indices",
-        ".dump",
-        ".width",
-        ".timer",
-        ".separator",
-        ".nullvalue",
-        ".show",
-        ".stats",
-        ".echo",
-        ".bail",
-        ".print",
-        ".open",
-        "\\l",
-        "\\c",
-        "\\connect",
-        "\\q",
-        "\\x",
-        "\\timing",
-        "\\pset",
-        "\\t",
-        "\\a",
-        "\\echo",
-        "\\conninfo",
-        "\\h",
-        "\\?",
-        "\\z",
-        "\\e",
-        "\\f",
-        "\\set",
-        "\\encoding",
-        "\\password",
-        "\\u",
-        "\\r",
-        "\\p",
-        "\\n",
-        "\\g",
-    ]
-)
-
-
-def _target(text: str, kind: str, findings: Findings, span: tuple[int, int]) -> None:
-    text = text.strip("\"'")
-    if text.startswith("|"):
-        findings.add("shell", (text[1:].strip(),), *span)
-    elif text and text not in ("stdout", "off", "main"):
-        findings.add(kind, (text.split()[-1],), *span)
-
-
-def _copy(text: str, findings: Findings, span: tuple[int, int]) -> None:
-    match = re.search(r"\b(from|to)\s+(program\s+)?'([^']*)'", text, re.I)
-    if match is not None:
-        findings.add("shell" if match[2] else "read" if match[1].lower() == "from" else "write", (match[3],), *span)
-
-
-def _statement(items: list[_Item], findings: Findings) -> None:
+def _statement(items: list[_Item], findings: Findings, depth: int) -> None:
     if len(items) > _MAX_ITEMS:
         findings.add("dynamic", (), items[0][2], items[-1][3])
         items = items[:_MAX_ITEMS]
@@ -224,9 +84,12 @@ def _statement(items: list[_Item], findings: Findings) -> None:
     reason = _destructive(items, words)
     if reason is not None:
         findings.add(reason[0], (reason[1],), start, end)
+    before = len(findings.effects)
     for index, word in enumerate(words):
         if word in _WATCHED:
             _word(index, word, items, words, findings)
+    if reason is None and depth == 0 and len(findings.effects) == before and (left_open := _left_open(words)) is not None:
+        findings.add("open", (left_open,), start, end)
 
 
 def _destructive(items: list[_Item], words: list[str]) -> tuple[str, str] | None:
@@ -246,9 +109,24 @@ def _destructive(items: list[_Item], words: list[str]) -> tuple[str, str] | None
         return "danger:destruction", "deletes every row of a table" if words[0] == "DELETE" else "changes every row of a table"
     if words[0] == "TRUNCATE" and len(items) > 1 and items[1][1] != "(":
         return "danger:destruction", "empties a table"
+    if (reached := _beyond_rows(words[0], present)) is not None:
+        return reached
     for first, wanted, unwanted, kind, reason in _LOSSES:
         if words[0] in first and (not wanted or present & wanted) and not present & unwanted:
             return kind, reason
+    return None
+
+
+def _beyond_rows(first: str, present: set[str]) -> tuple[str, str] | None:
+    """What a statement does to rights, to the server, to others at work, or to the passwords of accounts."""
+    if {"GRANT", "ALL"} <= present:
+        return "danger:privilege", "grants all rights"
+    if first in ("ALTER", "SET") and present & _RUN_BY_SERVER:
+        return "danger:tool-hijack", "has the server run a program or load code"
+    if present & _ENDS_OTHERS and "FROM" in present:
+        return "danger:services", "ends what others do in a database"
+    if first == "SELECT" and (present & _PASSWORDS or ({"MYSQL", "USER"} <= present and "FROM" in present)):
+        return "danger:credentials", "reads passwords of a database's accounts"
     return None
 
 
@@ -269,6 +147,105 @@ _LOSSES = (
     (frozenset(("ALTER", "CREATE")), frozenset(("SUPERUSER", "CREATEROLE")), _NONE, "danger:privilege", "makes a superuser"),
     (frozenset(("SHUTDOWN",)), _NONE, _NONE, "danger:services", "stops the database"),
 )
+
+
+# Statements that read, or that change rows and their tables within the database.
+_EVERYDAY = frozenset(
+    (
+        *(
+            "SELECT",
+            "WITH",
+            "SHOW",
+            "EXPLAIN",
+            "DESCRIBE",
+            "DESC",
+            "USE",
+            "INSERT",
+            "UPDATE",
+            "DELETE",
+            "ANALYZE",
+            "VACUUM",
+            "BEGIN",
+            "START",
+        ),
+        *("COMMIT", "ROLLBACK", "END", "SAVEPOINT", "RELEASE", "PRAGMA", "VALUES", "TABLE", "COMMENT", "REFRESH", "REINDEX", "CHECKPOINT"),
+        *(
+            "CHECK",
+            "CHECKSUM",
+            "OPTIMIZE",
+            "MERGE",
+            "REPLACE",
+            "UPSERT",
+            "IF",
+            "PRINT",
+            "GO",
+            "FETCH",
+            "CLOSE",
+            "OPEN",
+            "COPY",
+            "LIST",
+            "DROP",
+        ),
+        *(
+            "ATTACH",
+            "DETACH",
+            "EXEC",
+            "EXECUTE",
+            "PREPARE",
+            "DECLARE",
+            "TRUNCATE",
+            "HELP",
+            "STATUS",
+            "CONNECT",
+            "DO",
+            "LOAD",
+            "CONSISTENCY",
+        ),
+    )
+)
+_MADE = frozenset(
+    (
+        "TABLE",
+        "INDEX",
+        "VIEW",
+        "DATABASE",
+        "SCHEMA",
+        "SEQUENCE",
+        "TYPE",
+        "MATERIALIZED",
+        "UNIQUE",
+        "TEMP",
+        "TEMPORARY",
+        "KEYSPACE",
+        "DOMAIN",
+        "VIRTUAL",
+    )
+)
+_GLOBAL = frozenset(("GLOBAL", "PERSIST", "PERSIST_ONLY", "PASSWORD", "SYSTEM", "GLOBAL_VARIABLES"))
+_ACCOUNT_TABLES = frozenset(("PG_AUTHID", "PG_SHADOW", "GLOBAL_PRIV", "ROLPASSWORD", "PASSWD", "AUTHENTICATION_STRING"))
+_PASSWORDS = frozenset(("PG_AUTHID", "PG_SHADOW", "ROLPASSWORD", "AUTHENTICATION_STRING"))
+_RUN_BY_SERVER = frozenset(
+    ("ARCHIVE_COMMAND", "RESTORE_COMMAND", "SHARED_PRELOAD_LIBRARIES", "SSL_PASSPHRASE_COMMAND", "SECURE_FILE_PRIV", "INIT_CONNECT")
+)
+_ENDS_OTHERS = frozenset(("PG_TERMINATE_BACKEND", "PG_CANCEL_BACKEND"))
+
+
+def _left_open(words: list[str]) -> str | None:
+    """What a statement changes beyond rows and tables, or that it is one of which nothing is known; None where it is an everyday one."""
+    spoken = [word for word in words if word]
+    first, rest = spoken[0], set(spoken[1:])
+    if first in ("CREATE", "ALTER"):
+        second = next((word for word in spoken[1:] if word not in ("OR", "REPLACE", "IF", "NOT", "EXISTS")), "")
+        return None if second in _MADE else "changes who may do what in a database, or what it runs by itself"
+    if first == "SET":
+        return "changes settings of the whole server" if rest & _GLOBAL else None
+    if first not in _EVERYDAY:
+        return "does to the server what is not known"
+    if first in ("INSERT", "UPDATE", "DELETE", "REPLACE", "MERGE") and (rest & _ACCOUNT_TABLES or {"MYSQL", "USER"} <= rest):
+        return "changes the accounts of a database"
+    if rest & _ACCOUNT_TABLES:
+        return "reads passwords of a database's accounts"
+    return "ends what others do in a database" if rest & _ENDS_OTHERS else None
 
 
 def _is_everywhere(items: list[_Item], words: list[str]) -> bool:

@@ -8,7 +8,7 @@ import shlex
 from luthier.guard.risk.inline.found import Findings
 from luthier.guard.risk.inline.script_tokens import Scanner
 from luthier.guard.risk.inline.scripts import MAX_SCRIPT, script
-from luthier.guard.risk.values import UNKNOWN
+from luthier.guard.values.symbols import UNKNOWN
 
 _DROPS = frozenset(["dropDatabase", "drop", "dropCollection", "dropAllUsers", "dropUser", "dropAllRoles", "renameCollection"])
 _SWEEPS = frozenset(["deleteMany", "remove", "updateMany"])

@@ -8,7 +8,7 @@ from luthier.guard.risk.inline.found import Findings
 from luthier.guard.risk.inline.python_methods import format_percent
 from luthier.guard.risk.inline.results import variable
 from luthier.guard.risk.inline.texts import Value, concat, text_of
-from luthier.guard.risk.values import UNKNOWN
+from luthier.guard.values.symbols import UNKNOWN
 
 MAX_STREAM = 100_000
 # A statement may be looked through again for each of its brackets.

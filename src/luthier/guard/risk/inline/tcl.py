@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from luthier.guard.risk.inline.found import Findings
 from luthier.guard.risk.inline.results import variable
 from luthier.guard.risk.inline.texts import concat, is_constant
-from luthier.guard.risk.values import NETWORK, UNKNOWN
+from luthier.guard.values.symbols import NETWORK, UNKNOWN
 
 MAX_TCL = 100_000
 _MAX_DEPTH = 6

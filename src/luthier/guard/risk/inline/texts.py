@@ -1,6 +1,6 @@
 """Values as far as reading alone can know them: constants, references to what is imported, things such as an open file.
 
-A text holds the characters of `luthier.guard.risk.values` where it is not constant. Every function here bounds what it makes.
+A text holds the characters of `luthier.guard.values.symbols` where it is not constant. Every function here bounds what it makes.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from luthier.guard.risk.values import DECODED, HOME, NETWORK, SECRET, STAR, UNKNOWN
+from luthier.guard.values.symbols import DECODED, HOME, NETWORK, SECRET, STAR, UNKNOWN
 
 # Longer than any command: what grows beyond it is no longer followed.
 MAX_TEXT = 1 << 16

@@ -71,19 +71,24 @@ def is_settled(text: str) -> bool:
     return UNSETTLED.search(text) is None
 
 
+# From the worst to the least.
+_TAINTS = (
+    (NETWORK, "network"),
+    (DECODED, "decoded"),
+    (SECRET, "secret"),
+    (PASSWORD, "secret"),
+    (PERSONAL, "personal"),
+    (UNKNOWN, "unknown"),
+    (ENDLESS, "unknown"),
+    (LOCAL, "file"),
+    (TRUSTED, "trusted"),
+)
+TAINTS = tuple(dict.fromkeys(name for _, name in _TAINTS))
+
+
 def taint_of(text: str) -> str:
-    """The worst that flows in `text`: `network`, `decoded`, `secret`, `unknown`, or nothing."""
-    for character, name in (
-        (NETWORK, "network"),
-        (DECODED, "decoded"),
-        (SECRET, "secret"),
-        (PASSWORD, "secret"),
-        (PERSONAL, "personal"),
-        (UNKNOWN, "unknown"),
-        (ENDLESS, "unknown"),
-        (LOCAL, "file"),
-        (TRUSTED, "trusted"),
-    ):
+    """The worst that flows in `text`, one of `TAINTS`, or nothing."""
+    for character, name in _TAINTS:
         if character in text:
             return name
     return ""

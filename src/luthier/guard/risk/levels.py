@@ -8,6 +8,12 @@ from luthier.core.records import JsonObject
 
 # From the best to the worst.
 LEVELS = ("safe", "caution", "unknown", "dangerous")
+_RANKS = {level: place for place, level in enumerate(LEVELS)}
+
+
+def rank(level: str) -> int:
+    """The place of a level in `LEVELS`: the higher, the worse."""
+    return _RANKS[level]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import io
 import os
 import struct
 import tarfile
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,81 @@ def test_what_is_too_large_is_refused(tmp_path: Path) -> None:
     (tmp_path / "no.tar").write_bytes(b"no tar")
     with pytest.raises(DataError, match="cannot be read"):
         prepare(tmp_path / "no.tar")
+
+
+def peak_bytes(source: Path, limits: Limits) -> int:
+    """The most memory that refusing the tree takes."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match="too large"):
+            prepare(source, limits)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_links_to_a_large_file_are_counted_before_they_are_read(tmp_path: Path) -> None:
+    path, size = tmp_path / "a.tar", 1 << 20
+    with tarfile.open(path, "w") as archive:
+        info = tarfile.TarInfo("large")
+        info.size = size
+        archive.addfile(info, io.BytesIO(bytes(size)))
+        for number in range(300):
+            link = tarfile.TarInfo(f"link{number}")
+            link.type, link.linkname = tarfile.LNKTYPE, "large"
+            archive.addfile(link)
+    assert peak_bytes(path, Limits(tree_bytes=2 * size)) < 4 * size
+    tree = prepare(path, Limits(tree_bytes=301 * size))
+    assert sum(len(node.content) for node in tree.nodes) == 301 * size
+
+
+def test_a_folder_is_measured_before_it_is_read(tmp_path: Path) -> None:
+    for number in range(40):
+        (tmp_path / f"f{number:02}").write_bytes(bytes(1 << 20))
+    assert peak_bytes(tmp_path, Limits(tree_bytes=2 << 20)) < 4 << 20
+    (tmp_path / "f00").write_bytes(b"")
+    assert peak_bytes(tmp_path, Limits(tree_entries=10)) < 12 << 20
+
+
+def test_a_file_that_is_longer_than_it_says_is_refused() -> None:
+    with pytest.raises(DataError, match="another length"):
+        prepare(Path("/proc/sys/kernel/random"))
+
+
+def test_what_cannot_be_read_of_a_folder_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "f").write_bytes(b"x")
+
+    def refused(path: Path, *arguments: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "open", refused)
+    with pytest.raises(DataError, match="cannot be read"):
+        prepare(tmp_path)
+
+
+def test_folders_that_only_names_imply_are_counted(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="too large"):
+        prepare(tar(tmp_path / "a.tar", ("/".join("a" * 30) + "/x", FILE, ""), ("y", FILE, "")), Limits(tree_entries=20))
+    with pytest.raises(DataError, match="too long"):
+        prepare(tar(tmp_path / "b.tar", ("a/" * 3_000 + "x", FILE, "")))
+
+
+@pytest.mark.parametrize("target", ["absent", "after", "l", "top/../x"])
+def test_a_hard_link_to_no_file_before_it_is_refused(tmp_path: Path, target: str) -> None:
+    source = tar(tmp_path / "a.tar", ("l", LINK, "l"), ("h", tarfile.LNKTYPE, target), ("after", FILE, ""))
+    with pytest.raises(DataError, match="no file before it"):
+        prepare(source)
+
+
+def test_a_damaged_archive_is_told(tmp_path: Path) -> None:
+    whole, cut = tmp_path / "a.tar.gz", tmp_path / "cut.tar.gz"
+    with tarfile.open(whole, "w:gz") as archive:
+        info = tarfile.TarInfo("noise")
+        info.size = 1 << 16
+        archive.addfile(info, io.BytesIO(os.urandom(1 << 16)))
+    cut.write_bytes(whole.read_bytes()[: 1 << 14])
+    with pytest.raises(DataError, match="cannot be read"):
+        prepare(cut)
 
 
 def test_a_folder_and_a_tar_of_it_are_one_tree(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ import pytest
 
 from luthier.guard.risk.context import Settings
 from luthier.guard.risk.facts import tables
+from luthier.guard.risk.levels import rank
 from luthier.guard.risk.rules import Rule, built_in, by_program, rule_of
-from luthier.guard.verdict import LEVELS, judge
+from luthier.guard.verdict import judge
 
 RULES = {entry["id"]: rule_of(entry) for entry in tables("rule")}
 
@@ -24,10 +25,10 @@ def test_a_rule_hits_its_own_examples(name: str) -> None:
     assert rule.hits
     for command in rule.hits:
         full = judge(command)
-        assert LEVELS.index(full.level) >= LEVELS.index(rule.level), f"{command}: {full.level}, {full.reason}"
+        assert rank(full.level) >= rank(rule.level), f"{command}: {full.level}, {full.reason}"
         alone = judge(command, Settings({}))
         # What the engine finds without any rule at that level may speak first: then the rule adds nothing here, and does no harm.
-        if LEVELS.index(alone.level) < LEVELS.index(rule.level):
+        if rank(alone.level) < rank(rule.level):
             assert level_by(rule, command) == rule.level, f"{command}: the rule does not hit it"
 
 
