@@ -9,7 +9,7 @@ from pathlib import Path
 from luthier.config.schema import EvaluateSection, RunConfig
 from luthier.core.events import EventLog
 from luthier.core.files import sha256_file, write_jsonl
-from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationEvent, GenerationRequest, TokenEvent
+from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationEvent, GenerationRequest, Scored, TokenEvent
 from luthier.core.records import Example, JsonObject, Message, Origin
 from luthier.core.runs import RunFolder
 from luthier.evaluate import stage
@@ -29,11 +29,11 @@ class Parrot:
     def names(self) -> tuple[str, ...]:
         return ("base", "tuned")
 
-    def score(self, rows: Sequence[tuple[tuple[Message, ...], str]], model: str) -> list[tuple[float, int]]:
+    def score(self, rows: Sequence[tuple[tuple[Message, ...], str]], model: str) -> list[Scored]:
         """The base takes two nats for each word, the tuned model one, and half a nat for an answer."""
         self.scored += rows
         nats = 2.0 if model == "base" else 1.0
-        return [(-(nats if messages[0].role == "text" else 0.5) * len(text.split()), len(text.split())) for messages, text in rows]
+        return [Scored(-(nats if messages[0].role == "text" else 0.5) * len(text.split()), len(text.split())) for messages, text in rows]
 
     def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[GenerationEvent]:
         for request in reversed(requests):

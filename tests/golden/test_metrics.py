@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from luthier.core.stages import STAGES
-from luthier.evaluate.extract import markdown_command
+from luthier.evaluate.instruments.extract import markdown_command
+from luthier.evaluate.instruments.metrics import command_metrics, command_only, exact_match, normalized_match, template_match
 from luthier.evaluate.kinds.commands import Commands
-from luthier.evaluate.metrics import command_metrics, command_only, exact_match, normalized_match, template_match
 
-# Raise it together with the version in `core.stages` when an answer below is judged otherwise than before.
-EXPECTED_VERSION = 4
+# Raise it together with the version in `core.stages` when an answer below is judged otherwise than before (verdicts: `test_verdicts.py`).
+EXPECTED_VERSION = 7
 
 COMMAND_ONLY = [
     "ls",
@@ -108,6 +108,10 @@ def test_more_or_less_than_a_command(answer: str) -> None:
         ("ls", ["pwd", "ls"], 1, 1),
         ("grep 'x' f", ['grep "x" f'], 0, 1),
         ("grep 'x' f", ["grep x g"], 0, 0),
+        ("ls --all -l", ["ls -la"], 0, 1),
+        ("tar xzf a", ["tar --extract --gzip --file=a"], 0, 1),
+        ("find . -type f -name x", ["find . -name x -type f"], 0, 1),
+        ("rm -i -f x", ["rm -f -i x"], 0, 0),
         ("LS", ["ls"], 0, 0),
         ("", ["ls"], 0, 0),
         ("not ( shell", ["not ( shell"], 1, 1),
@@ -134,6 +138,7 @@ def test_matches(answer: str, accepted: list[str], exact: int, normal: int) -> N
         ("```bash\nls\n```\nor\n```bash\ndir\n```", "ls"),
         ("```ls -la```", "ls -la"),
         ("```bash ls -la```", "ls -la"),
+        ("```fish ls -la```", "ls -la"),
         ("Use `ls -la` for this.", "ls -la"),
         ("The `find` command: `find . -name x`.", "find . -name x"),
         ("Use ``echo `date` `` here", "echo `date`"),
@@ -173,6 +178,8 @@ def test_the_version_is_the_one_of_these_judgements() -> None:
         ("find . -type d", "find . -type f", 0),
         ("git commit -m 'c d'", "git commit -m 'a b'", 1),
         ("git rm x", "git add x", 0),
+        ("systemctl status a -n 5", "systemctl --lines 9 status b", 1),
+        ("systemctl stop a -n 5", "systemctl -n 5 status a", 0),
         ("chmod u-x f.sh", "chmod u+x f.sh", 0),
         ("chmod u+x g.sh", "chmod u+x f.sh", 1),
         ("grep bar b.txt", "grep foo a.txt", 1),

@@ -20,15 +20,15 @@ class StageFacts:
 STAGES: dict[str, StageFacts] = {
     "data": StageFacts(1, ("pyarrow",), ("data",)),
     "train": StageFacts(2, _TORCH, ("train", "adapter")),
-    "evaluate": StageFacts(4, (*_TORCH, "numpy"), ("evaluate",)),
+    "evaluate": StageFacts(7, (*_TORCH, "numpy"), ("evaluate",)),
     "export": StageFacts(2, _TORCH, ("export/merged", "export/summary.json")),
     # Apart from the export, so that a new suite or name writes a new card and never merges again.
     "card": StageFacts(1, ("tokenizers", "jinja2"), ("export/README.md",)),
-    "report": StageFacts(3, ("jinja2",), ("report.html", "report.md", "report")),
+    "report": StageFacts(6, ("jinja2",), ("report.html", "report.md", "report")),
 }
 
 # What stands in a stage's folder and is no part of its result: it comes later, and from elsewhere.
-APART = ("evaluate/gate.json", "evaluate/review")
+APART = ("evaluate/gate.json",)
 
 
 def apart(output: str) -> tuple[str, ...]:

@@ -9,25 +9,27 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 from luthier.config.schema import RunConfig
+from luthier.core.candidates import BASE_SHOTS, RUN, TUNED
+from luthier.core.errors import LuthierError
 from luthier.core.events import EventLog
 from luthier.core.files import read_json, read_jsonl, remove, sha256_file, write_json, write_jsonl
 from luthier.core.records import Generation, JsonObject
 from luthier.core.runs import RunFolder
-from luthier.core.stages import apart
-from luthier.evaluate import harness
-from luthier.evaluate.against import Rival, rivals
-from luthier.evaluate.answers import JOURNAL, Asker
-from luthier.evaluate.bench import Guard, make_bench
-from luthier.evaluate.candidates import SHOTS, Candidate, candidates, choose_shots
-from luthier.evaluate.judge import Judge
-from luthier.evaluate.judging import answered, scored
-from luthier.evaluate.kinds.kind import Bench
+from luthier.evaluate.asking.against import Rival, rivals
+from luthier.evaluate.asking.answers import FAILED, JOURNAL, Asker
+from luthier.evaluate.asking.candidates import Candidate, candidates, choose_shots
+from luthier.evaluate.asking.predictions import Matched, match, predictions_source, read_predictions
+from luthier.evaluate.asking.sources import ASKING_FIELDS, OpenGenerator, Others, Source, run_source
+from luthier.evaluate.figures.scores import suite_scores
+from luthier.evaluate.harness import lm_eval_run
+from luthier.evaluate.judging.bench import make_bench
+from luthier.evaluate.judging.generations import KEPT_CHARACTERS, answered, scored
+from luthier.evaluate.judging.grounds import measured_with
+from luthier.evaluate.judging.judge import Judge
+from luthier.evaluate.kinds.kind import Bench, Guard
 from luthier.evaluate.kinds.registry import ASKING, HARNESS, kind_of
-from luthier.evaluate.predictions import Matched, match, predictions_source, read_predictions
-from luthier.evaluate.rows import Drawing, Suite
-from luthier.evaluate.scores import suite_scores
-from luthier.evaluate.sources import RUN, TUNED, OpenGenerator, Others, Source, run_source
-from luthier.evaluate.suites import load_suite, suite_files
+from luthier.evaluate.rows.suite import Drawing, Suite
+from luthier.evaluate.suites.suite_files import load_suite, suite_files
 from luthier.guard.settings import guard_settings
 from luthier.guard.verdict import judge as judge_command
 
@@ -47,15 +49,15 @@ def run(
     was left out for stands in the summary. `others` are the sources of what `evaluate.against` names beyond the run's own models.
     """
     section = config.evaluate
-    shots = choose_shots(folder.split("train"), section.shots, config.seed) if SHOTS in section.against else ()
+    shots = choose_shots(folder.split("train"), section.shots, config.seed) if BASE_SHOTS in section.against else ()
     left_out = _LeftOut(events)
     suites = _load_suites(config, folder, left_out)
     others = others or Others()
     found = rivals(section.against, config.endpoints)
     chosen = candidates(section.against, shots, found)
-    if SHOTS in section.against and not shots:
+    if BASE_SHOTS in section.against and not shots:
         for suite in suites:
-            left_out.add(suite.name, "no training row is one request with one answer", candidate=SHOTS)
+            left_out.add(suite.name, "no training row is one request with one answer", candidate=BASE_SHOTS)
     _remove_other_suites(folder, {suite.name for suite in suites})
     own = replace(run_source(folder, open_generator, asking_fields(config), section.batch_size), harness=others.harness)
     predictions = _Predictions(found, suites, folder, events)
@@ -67,8 +69,12 @@ def run(
         )
         suite_run.ask(suites, chosen)
         rows = [suite_run.run(suite, chosen) for suite in suites]
+        for row, suite in zip(rows, suites, strict=True):
+            drawing = suite.drawing(section.max_new_tokens, config.seed)
+            row["measured_with"] = measured_with(suite, drawing, config.guard, judge.identity, folder)
         judge.save()
-    write_json(folder.evaluate / "summary.json", {"suites": rows, "left_out": left_out.rows, **predictions.summary()})
+    failed: JsonObject = {FAILED: count} if (count := asker.failed + judge.failed) else {}
+    write_json(folder.evaluate / "summary.json", {"suites": rows, "left_out": left_out.rows, **failed, **predictions.summary()})
     remove(folder.evaluate / JOURNAL)
 
 
@@ -114,11 +120,8 @@ def guard_of(config: RunConfig) -> Guard:
 
 def asking_fields(config: RunConfig) -> JsonObject:
     """The fields that change how a run's own models are asked, beside what the adapter, the plan and the base's record tell."""
-    fields: JsonObject = {name: config.fields_of("train").get(name) for name in _ASKING_FIELDS}
+    fields: JsonObject = {name: config.fields_of("train").get(name) for name in ASKING_FIELDS}
     return fields if config.evaluate.engine == "local" else {**fields, "engine": config.evaluate.engine}
-
-
-_ASKING_FIELDS = ("load_in_4bit", "attn_implementation", "default_system_message")
 
 
 class _LeftOut:
@@ -131,6 +134,14 @@ class _LeftOut:
     def note(self, message: str) -> None:
         """Tells the user something worth knowing of what was measured."""
         self._events.note(message)
+
+    def warn(self, message: str) -> None:
+        """Tells the user of something that is wrong and to be mended."""
+        self._events.warn(message)
+
+    def waiting(self, suite: str, candidate: str, seconds: float) -> None:
+        """Tells the user that another program has been at work on a suite for so long."""
+        self._events.emit("evaluate.waiting", suite=suite, candidate=candidate, seconds=round(seconds, 1))
 
     def add(self, suite: str, reason: str, **what: str) -> None:
         """Records that `what` (a candidate, a metric; nothing for the whole suite) is left out of `suite`."""
@@ -194,19 +205,38 @@ class _SuiteRun:
         self._predictions, self._tuned = predictions, tuned or {}
 
     def ask(self, suites: Sequence[Suite], chosen: Sequence[Candidate]) -> None:
-        """Asks everybody everything, one model after another: two large ones need not fit beside each other."""
+        """Asks everybody everything, one model after another: two large ones need not fit beside each other.
+
+        An endpoint that refuses its key, redirects or is down keeps nobody else from being asked: what it raised is told at once, and
+        raised when the others have answered, so that after it is mended nothing is asked but what is missing.
+        """
+        raised: list[LuthierError] = []
         for source in dict.fromkeys(candidate.source for candidate in chosen):
-            for suite in suites:
-                for candidate in chosen:
-                    if candidate.source != source or self._why_not(suite, candidate):
-                        continue
-                    if suite.kind in HARNESS:
-                        continue  # A process of its own, once the models here are given back.
-                    if suite.kind in ASKING:
-                        self._asker.answers(suite, candidate, self._drawing(suite))
-                    else:
-                        scored(suite, candidate, self._asker)
-            self._asker.release(source)
+            try:
+                self._ask_source(source, suites, chosen)
+            except LuthierError as error:
+                if not self._asker.is_remote(source):
+                    raise
+                raised.append(error)
+                self._left_out.warn(
+                    f"{source} cannot be asked, and the evaluation ends once all others are: {' '.join(str(error).split())}"
+                )
+            finally:
+                self._asker.release(source)
+        if raised:
+            raise raised[0]
+
+    def _ask_source(self, source: str, suites: Sequence[Suite], chosen: Sequence[Candidate]) -> None:
+        for suite in suites:
+            for candidate in chosen:
+                if candidate.source != source or self._why_not(suite, candidate):
+                    continue
+                if suite.kind in HARNESS:
+                    continue  # A process of its own, once the models here are given back.
+                if suite.kind in ASKING:
+                    self._asker.answers(suite, candidate, self._drawing(suite))
+                else:
+                    scored(suite, candidate, self._asker)
 
     def _why_not(self, suite: Suite, candidate: Candidate) -> str:
         if suite.kind in HARNESS:
@@ -221,16 +251,20 @@ class _SuiteRun:
         path = self._home / suite.name
         found: dict[str, list[Generation]] = {}
         identities: dict[str, str] = {}
+        corpus: dict[str, JsonObject] = {}
         for candidate in chosen:
             if reason := self._why_not(suite, candidate):
                 self._left_out.add(suite.name, reason, candidate=candidate.name)
                 continue
-            suite, found[candidate.name] = self._measured(suite, candidate)
+            measured = self._measured(suite, candidate)
+            suite, found[candidate.name] = measured.suite, measured.generations
+            if measured.corpus:
+                corpus[candidate.name] = measured.corpus
             identities[candidate.name] = self._asker.identity(candidate)
         write_jsonl(path / "generations.jsonl", (row.to_json() for rows in found.values() for row in rows))
         if suite.name in self._tuned:
             found[TUNED] = self._tuned[suite.name]
-        write_json(path / "scores.json", suite_scores(suite, found, kind_of(suite.kind).metrics))
+        write_json(path / "scores.json", suite_scores(suite, found, kind_of(suite.kind).metrics, corpus))
         self._tell_metrics(suite, found)
         self._tell_cut(suite, found)
         summary: JsonObject = {"name": suite.name, "kind": suite.kind, "rows": len(suite.rows), "suite_sha256": suite.sha256}
@@ -240,23 +274,31 @@ class _SuiteRun:
             summary["skipped"] = dict(suite.skipped)
         return {**summary, "identities": identities, "generations_sha256": sha256_file(path / "generations.jsonl")}
 
-    def _measured(self, suite: Suite, candidate: Candidate) -> tuple[Suite, list[Generation]]:
+    def _measured(self, suite: Suite, candidate: Candidate) -> lm_eval_run.Measured:
         """The candidate's judged generations, and the suite with its rows where they come with them."""
         if (arguments := self._asker.harness_arguments(candidate)) is not None and suite.kind in HARNESS:
             folder = self._home / suite.name / "lm_eval"
-            return harness.measured(suite, candidate, arguments, folder, self._asker.identity(candidate))
+            waiting = partial(self._left_out.waiting, suite.name, candidate.name)
+            return lm_eval_run.measured(suite, candidate, arguments, folder, self._asker.identity(candidate), waiting)
         if suite.kind in ASKING:
-            return suite, answered(suite, candidate, self._asker.answers(suite, candidate, self._drawing(suite)), self._bench)
-        return suite, scored(suite, candidate, self._asker)
+            answers = self._asker.answers(suite, candidate, self._drawing(suite))
+            return lm_eval_run.Measured(suite, answered(suite, candidate, answers, self._bench))
+        return lm_eval_run.Measured(suite, scored(suite, candidate, self._asker))
 
     def _drawing(self, suite: Suite) -> Drawing:
         return suite.drawing(self._config.evaluate.max_new_tokens, self._config.seed)
 
     def _tell_cut(self, suite: Suite, found: Mapping[str, Sequence[Generation]]) -> None:
-        """How many answers did not end by themselves, where any did not."""
+        """How many answers did not end by themselves, and how many texts lost context, where any did."""
         for name, rows in found.items():
+            if lost := sum("cut_tokens" in row.details for row in rows):
+                told = f"{lost} of {len(rows)} texts of `{suite.name}` lost the beginning of their context: the model has no more positions"
+                self._left_out.note(f"{name}: {told}")
             if cut := sum(row.finish_reason == "length" for row in rows):
                 self._left_out.note(f"{name}: {cut} of {len(rows)} answers of `{suite.name}` were cut at the longest answer")
+            if kept := [row.details[KEPT_CHARACTERS] for row in rows if KEPT_CHARACTERS in row.details]:
+                told = f"{name}: {len(kept)} of {len(rows)} answers of `{suite.name}` had more than {kept[0]:,} characters"
+                self._left_out.warn(f"{told}, and are judged by the first")
 
     def _tell_metrics(self, suite: Suite, found: Mapping[str, Sequence[Generation]]) -> None:
         """A metric that no row of any candidate has is told once, with its reasons."""
@@ -268,8 +310,7 @@ class _SuiteRun:
 
 
 def _remove_other_suites(folder: RunFolder, names: set[str]) -> None:
-    """Results of suites that the run no longer asks would pass for its own; what others keep in the folder stays."""
-    kept = {name.split("/")[1] for name in apart("evaluate")} | names
+    """Results of suites that the run no longer asks would pass for its own."""
     for path in folder.evaluate.iterdir() if folder.evaluate.is_dir() else ():
-        if path.is_dir() and path.name not in kept:
+        if path.is_dir() and path.name not in names:
             remove(path)

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from evaluation_parts import REQUESTS, Parrot, config, hashes, make_folder, rows, run
-from luthier.config.schema import GuardSection
+from luthier.cli.console import score_lines
+from luthier.config.schema import GateRule, GuardSection
 from luthier.core.errors import IntegrityError
 from luthier.core.files import read_json, read_jsonl, write_json, write_jsonl
+from luthier.core.protocols import ErrorEvent, GenerationEvent, GenerationRequest
 from luthier.core.records import Generation
-from luthier.evaluate import row_files, suites
+from luthier.evaluate.figures.gate import judge_gate
+from luthier.evaluate.figures.scores import suite_scores
+from luthier.evaluate.figures.statistics import bootstrap_mean, mcnemar, wilson
 from luthier.evaluate.kinds.commands import Commands
-from luthier.evaluate.rows import Suite
-from luthier.evaluate.scores import suite_scores
-from luthier.evaluate.statistics import bootstrap_mean, mcnemar, wilson
+from luthier.evaluate.rows.suite import Suite
+from luthier.evaluate.suites import row_files
+from luthier.evaluate.suites import suite_files as suites
 from luthier.retrieval.hub import HubSnapshot
 
 
@@ -149,6 +154,41 @@ def test_a_request_that_fails_counts_as_wrong_and_is_said(tmp_path: Path) -> Non
     assert any("tuned could not answer 2 of 20" in message and "too long" in message for message in warnings)
     failed = [row for row in read_jsonl(folder.evaluate / "commands" / "generations.jsonl") if row["finish_reason"] == "error"]
     assert len(failed) == 8
+
+
+def test_who_answered_nothing_has_no_score_and_is_no_rival(tmp_path: Path) -> None:
+    class HalfDead(Parrot):
+        def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[GenerationEvent]:
+            for request in requests:
+                if request.model == "base":
+                    yield ErrorEvent(request.id, "the endpoint is down")
+            yield from super().generate([request for request in requests if request.model != "base"])
+
+    folder = make_folder(tmp_path)
+    events = run(folder, HalfDead(), config(against=("base",)))
+    scores = read_json(folder.evaluate / "commands" / "scores.json")
+    assert scores["candidates"]["base"] == scores["paired"]["tuned - base"] == {}
+    assert scores["left_out"]["base"]["exact_match"] == {"every request failed": 20}
+    assert scores["failed"] == {"base": 20}
+    warnings = [event["message"] for event in events if event["event"] == "warning"]
+    assert any("could not answer 20 of 20 rows of `commands`, and has no score there" in message for message in warnings)
+    (result,) = judge_gate({"commands.exact_match": GateRule(min_gain=0.1, over="base")}, folder)
+    assert result.reason == "there is no comparison with base: every request failed"
+    told = score_lines(folder)
+    assert [line.split()[1:4] for line in told] == [["base", "no", "score:"], ["tuned", "exact", "match"]]
+    assert told[0].endswith("no score: every request failed")
+    path = folder.evaluate / "commands" / "scores.json"
+    left_out = {"exact_match": {"every request failed": 20}, "execution_match": {"gold_fails": 3, "machine_state": 2}}
+    write_json(path, {**scores, "left_out": {"base": left_out}})
+    assert score_lines(folder)[0].endswith("no score: every request failed"), "what golds leave out as well is not why"
+
+
+def test_rows_that_left_a_figure_stand_beside_it(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path)
+    run(folder, Parrot(), config(against=()))
+    path = folder.evaluate / "commands" / "scores.json"
+    write_json(path, {**read_json(path), "left_out": {"tuned": {"exact_match": {"not judged": 3}}}})
+    assert "20 rows; 3 more left out)" in score_lines(folder)[0]
 
 
 def test_a_request_without_an_end_stops_the_stage(tmp_path: Path) -> None:

@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from luthier.core.errors import ConfigError, Problem
+from luthier.core.files import sha256_json
 from luthier.core.protocols import Sandbox
 from luthier.core.records import JsonObject, Message
 from luthier.evaluate.kinds.fields import identity, texts, wrong_seconds
 from luthier.evaluate.kinds.kind import Bench, Judged
 from luthier.evaluate.kinds.programs.run import Tested, Tests, run_tests
 from luthier.evaluate.kinds.python_code import cut_code, programs
-from luthier.evaluate.rows import Suite, SuiteRow
+from luthier.evaluate.rows.suite import Suite, SuiteRow
 
 EXPECTED = '{"task_id"?, "prompt": CODE, "entry_point": NAME, "test": CODE with `def check(candidate)`, "canonical_solution"?, "group"?}'
 INSTRUCTION = "Complete this Python function. Answer with the whole function in one Python code block.\n\n```python\n{prompt}\n```"
@@ -26,11 +27,15 @@ SECONDS = 10.0
 
 
 class Code:
-    """`pass_at_1`, and `pass_at_k` for the k of 10, 100 and the number of samples that the samples allow."""
+    """`pass_at_1`, and `pass_at_k` for the k of 10, 100 and the number of samples that the samples allow.
+
+    What canonical solutions come to is remembered in the bench, so that all candidates of one evaluation have one denominator.
+    """
 
     name = "code"
     metrics = tuple(f"pass_at_{k}" for k in KS)
     fields = ("samples", "temperature", "top_p", "seconds")
+    row_keys = ("id", "task_id", "prompt", "entry_point", "test", "canonical_solution", "group")
 
     def row(self, value: JsonObject, where: str) -> SuiteRow | Problem:
         """A problem as something to ask; `expected` holds the prompt with its canonical solution, `check` what it is tested by."""
@@ -57,12 +62,27 @@ class Code:
 
     def judge(self, suite: Suite, answers: Sequence[Sequence[str]], with_parser: bool, bench: Bench) -> list[Judged]:
         """One `Judged` a row. Code that raises, does not end in time or leaves early has not passed; nothing leaves the denominator
-        but rows whose tests cannot be run so, with the reason. `SandboxError` where there is no sandbox."""
+        but rows whose own canonical solution does not pass, with the reason: whatever the answer is. `SandboxError` where there is no
+        sandbox."""
         sandbox, seconds = bench.sandbox(), _seconds(suite)
         jobs = [(row, text) for row, samples in zip(suite.rows, answers, strict=True) for text in samples]
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            golds = list(pool.map(lambda row: _fault(row, sandbox, seconds, bench.faults), suite.rows))
             tested = iter(list(pool.map(lambda job: _test(job[0], job[1], sandbox, seconds), jobs)))
-        return [_judged(row, samples, [next(tested) for _ in samples]) for row, samples in zip(suite.rows, answers, strict=True)]
+        rows = zip(suite.rows, answers, golds, strict=True)
+        return [_judged(row, samples, [next(tested) for _ in samples], fault) for row, samples, fault in rows]
+
+
+def _fault(row: SuiteRow, sandbox: Sandbox, seconds: float, known: dict[str, str]) -> str:
+    """Why the row's tests judge nothing: its own solution does not pass them here. Empty where it does, and where it has none."""
+    if not row.expected:
+        return ""
+    key = sha256_json([row.expected[0], row.check, seconds])
+    if key not in known:
+        tests = Tests(row.check["test"], row.check["entry_point"], setup=row.check["prompt"] + "\n    pass\n")
+        found = run_tests([row.expected[0]], tests, sandbox, seconds)
+        known[key] = "" if found.passed else f"the canonical solution does not pass its tests: {found.reason}"
+    return known[key]
 
 
 def _seconds(suite: Suite) -> float:
@@ -78,10 +98,10 @@ def _test(row: SuiteRow, text: str, sandbox: Sandbox, seconds: float) -> Tested:
     return run_tests(programs(text, check["prompt"], check["entry_point"]), tests, sandbox, seconds)
 
 
-def _judged(row: SuiteRow, samples: Sequence[str], tested: Sequence[Tested]) -> Judged:
+def _judged(row: SuiteRow, samples: Sequence[str], tested: Sequence[Tested], fault: str) -> Judged:
     extracted = cut_code(samples[0], row.check["entry_point"]) if samples else ""
     names = [f"pass_at_{k}" for k in _ks(len(samples))]
-    if (fault := next((found.reason for found in tested if found.cannot_tell), None)) is not None:
+    if fault:
         return Judged(extracted, {}, dict.fromkeys(names, fault), {"reason": fault})
     passed = sum(found.passed for found in tested)
     metrics = {f"pass_at_{k}": pass_at_k(len(samples), passed, k) for k in _ks(len(samples))}

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from luthier.core.errors import Problem, SandboxError
+from luthier.core.files import sha256_json
 from luthier.core.records import JsonObject
-from luthier.evaluate.execution import ExecutionJudge, ExecutionVerdict
-from luthier.evaluate.extract import markdown_command, plain
+from luthier.evaluate.instruments.execution import ExecutionJudge, ExecutionVerdict
+from luthier.evaluate.instruments.extract import markdown_command, plain
+from luthier.evaluate.instruments.metrics import command_metrics, lint_metrics
 from luthier.evaluate.kinds.kind import Bench, Judged
 from luthier.evaluate.kinds.verdicts import EMPTY, verdict_details
-from luthier.evaluate.metrics import command_metrics, lint_metrics
-from luthier.evaluate.rows import Suite, SuiteRow, conversation_row
+from luthier.evaluate.rows.conversations import CONVERSATION_KEYS, conversation_row
+from luthier.evaluate.rows.suite import Suite, SuiteRow
 from luthier.guard.shell import is_well_formed
 
 UNPARSED_GOLD = "no accepted answer parses as Bash"
@@ -38,6 +40,7 @@ class Commands:
         "execution_match",
     )
     fields = ("tree", "mount", "directory", "seconds")
+    row_keys = CONVERSATION_KEYS
 
     def row(self, value: JsonObject, where: str) -> SuiteRow | Problem:
         """A conversation, a request with its answers, or a row of InterCode's tasks."""
@@ -82,5 +85,8 @@ def _runs(suite: Suite, answers: Sequence[str], bench: Bench) -> Sequence[Execut
         sandbox = bench.sandbox()
     except SandboxError as error:
         return [ExecutionVerdict(None, f"no sandbox ({error.problems[0].what})")] * len(answers)
-    judge = ExecutionJudge(sandbox, Path(str(suite.fields["tree"])), mount, float(suite.fields.get("seconds", SECONDS)), directory)
-    return judge.judge([(row.expected, answer) for row, answer in zip(suite.rows, answers, strict=True)])
+    tree, seconds = Path(str(suite.fields["tree"])), float(suite.fields.get("seconds", SECONDS))
+    key = sha256_json([str(tree), mount, seconds, directory])
+    if key not in bench.judges:
+        bench.judges[key] = ExecutionJudge(sandbox, tree, mount, seconds, directory)
+    return bench.judges[key].judge([(row.expected, answer) for row, answer in zip(suite.rows, answers, strict=True)])

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from luthier.core.errors import Problem
 from luthier.core.files import sha256_bytes
 from luthier.core.records import JsonObject, JsonValue
+from luthier.core.text import is_unicode
+from luthier.evaluate.rows.conversations import wrong_name
 
 MAX_SHOWN = 500
 # Of one run of one answer; a suite of hundreds that each took longer would never end.
@@ -24,12 +26,9 @@ def texts(value: JsonValue, where: str, names: Sequence[str], expected: str) -> 
         if not isinstance(value[name], str) or not value[name].strip():
             found = json.dumps(value[name])[:80]
             return Problem(f"`{name}` must be a text that is not blank", where=where, found=found, expected=expected)
-    for name in ("id", "group"):
-        if not isinstance(value.get(name, ""), str):
-            return Problem(f"`{name}` must be a text", where=where, found=json.dumps(value[name])[:80], expected=expected)
-    try:
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
-    except UnicodeEncodeError:
+    if (problem := wrong_name(value, where)) is not None:
+        return problem
+    if not is_unicode(value):
         return Problem("the row holds half a character (a lone surrogate)", where=where)
     return None
 
@@ -45,6 +44,6 @@ def wrong_seconds(value: JsonValue) -> str:
     return "" if is_right else f"a number above 0, at most {MAX_SECONDS:.0f}"
 
 
-def clipped(text: str, limit: int = MAX_SHOWN) -> str:
+def shortened(text: str, limit: int = MAX_SHOWN) -> str:
     """`text` as details show it: whole, or its start and how much there is of it."""
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text):,} characters)"

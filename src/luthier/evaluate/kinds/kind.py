@@ -11,12 +11,17 @@ from luthier.config.yaml_file import KeyPath
 from luthier.core.errors import Problem
 from luthier.core.protocols import GenerationRequest, Sandbox
 from luthier.core.records import JsonObject, JsonValue, Message
-from luthier.evaluate.rows import Suite, SuiteRow
-from luthier.guard.levels import Verdict
+from luthier.evaluate.instruments.execution import ExecutionJudge
+from luthier.evaluate.rows.suite import Suite, SuiteRow
+from luthier.guard.risk.levels import Verdict
 
 # What a row's details may take in `generations.jsonl`: the report shows them beside the answer, and an answer of 1 MB must not fill it.
 MAX_DETAIL_CHARACTERS = 2_000
 MAX_DETAIL_ITEMS = 50
+
+
+# What judges one command.
+Guard = Callable[[str], Verdict]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +43,15 @@ class Bench:
     """The tools that kinds judge with, each opened when first asked for; one that cannot be had raises its own UserError with the remedy.
 
     `ask_judge` puts requests to the judge model of `evaluate.judge` and gives its answers by request id. `guard` is the command guard under
-    the run file's settings.
+    the run file's settings. A bench lives as long as one evaluation, and with it what golds came to in the sandbox, so that all candidates
+    have one denominator: `judges` of commands by what they run in, `faults` of canonical solutions by what was run.
     """
 
     sandbox: Callable[[], Sandbox]
     ask_judge: Callable[[Sequence[GenerationRequest]], Mapping[str, str]]
-    guard: Callable[[str], Verdict]
-    samples: int = 1
+    guard: Guard
+    judges: dict[str, ExecutionJudge] = field(default_factory=dict, init=False)
+    faults: dict[str, str] = field(default_factory=dict, init=False)
 
 
 class KindFacts(Protocol):
@@ -63,6 +70,11 @@ class KindFacts(Protocol):
     @property
     def fields(self) -> tuple[str, ...]:
         """Further keys that a suite file of this kind may have."""
+        ...
+
+    @property
+    def row_keys(self) -> tuple[str, ...]:
+        """The keys that a row may have. Others are the author's own, but for one that is nearly one of these."""
         ...
 
     def row(self, value: JsonObject, where: str) -> SuiteRow | Problem:
@@ -103,8 +115,11 @@ class ScoringKind(KindFacts, Protocol):
         ...
 
 
-def clipped(details: JsonObject) -> JsonObject:
-    """`details` with long texts and lists cut to the bounds above, each cut text saying how much is missing; always JSON."""
+def storable_details(details: JsonObject) -> JsonObject:
+    """`details` as JSON in UTF-8 of bounded length: long texts and lists are cut to the bounds above, half characters replaced.
+
+    Each cut text says how much is missing.
+    """
     return {str(name): _clip(value, 3) for name, value in list(details.items())[:MAX_DETAIL_ITEMS]}
 
 

@@ -9,7 +9,7 @@ from luthier.core.records import JsonObject, Message
 from luthier.evaluate.kinds.fields import identity, texts
 from luthier.evaluate.kinds.kind import Bench, Judged
 from luthier.evaluate.kinds.numbers import final_number, number_text
-from luthier.evaluate.rows import Suite, SuiteRow
+from luthier.evaluate.rows.suite import Suite, SuiteRow
 
 EXPECTED = '{"question": TEXT, "answer": TEXT that ends in "#### NUMBER"}; it may have "id" and "group"'
 
@@ -20,6 +20,7 @@ class Maths:
     name = "maths"
     metrics = ("accuracy",)
     fields: tuple[str, ...] = ()
+    row_keys = ("id", "question", "answer", "group")
 
     def row(self, value: JsonObject, where: str) -> SuiteRow | Problem:
         """A problem as something to ask; `expected` holds the worked answer, `check` its number."""
@@ -38,12 +39,10 @@ class Maths:
         return number_text(final_number(text))
 
     def judge(self, suite: Suite, answers: Sequence[Sequence[str]], with_parser: bool, bench: Bench) -> list[Judged]:
-        """One mark for each row; with several samples the share of right ones. An answer without a number is wrong."""
+        """One mark for each row. An answer without a number is wrong."""
         judged = []
         for row, samples in zip(suite.rows, answers, strict=True):
-            found = [self.extract(text, with_parser) for text in samples]
-            right = sum(number == row.check["number"] for number in found) / max(1, len(found))
-            first = found[0] if found else ""
-            details: JsonObject = {"expected": row.check["number"], "found": first or "no number"}
-            judged.append(Judged(first, {"accuracy": right}, details=details))
+            found = self.extract(samples[0], with_parser)
+            details: JsonObject = {"expected": row.check["number"], "found": found or "no number"}
+            judged.append(Judged(found, {"accuracy": float(found == row.check["number"])}, details=details))
         return judged

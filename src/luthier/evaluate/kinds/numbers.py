@@ -12,9 +12,10 @@ _END_CHARACTERS = 4_000
 
 _MINUS = "-\u2212\u2012\u2013\ufe63\uff0d"
 _CURRENCY = r"[$€£¥₹]"
-# A number as it is written: sign, currency and sign in any of their orders, digits with separators, a fraction's second half.
+# A number as it is written: sign, currency and sign in any of their orders, digits with separators, a fraction's second half. A mark with
+# a blank behind it is a sign where something stands before it, as in `(- 5)`: first on its line it is a bullet, between blanks a dash.
 _NUMBER = re.compile(
-    rf"(?P<sign>(?<![\w)\]])[{_MINUS}+])?[ \t]?(?:{_CURRENCY}[ \t]?)?(?P<inner>(?<=[$€£¥₹])[{_MINUS}])?"
+    rf"(?P<sign>(?<![\w)\]])[{_MINUS}+](?:(?![ \t])|(?<=\S.)))?[ \t]?(?:{_CURRENCY}[ \t]?)?(?P<inner>(?<=[$€£¥₹])[{_MINUS}])?"
     r"(?P<number>(?:\d{1,3}(?:,\d{3}(?!\d))+|\d+)(?:\.\d+)?(?:[eE][-+]?\d{1,3}(?![\w.]))?|(?<![\d.])\.\d+)"
 )
 _SECOND_HALF = re.compile(r"[ \t]*[/⁄][ \t]*(?P<below>\d+)(?![\d/]|\.\d)")
@@ -25,6 +26,7 @@ _BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{")
 _CLAUSE_END = re.compile(r"\n|[.!?;](?=\s|$)")
 # What LaTeX and typography put between or around digits, and what it stands for.
 _FRACTION = re.compile(r"\\[dtc]?frac[ ]?\{[ ]?(-?\d{1,100})[ ]?\}[ ]?\{[ ]?(\d{1,100})[ ]?\}")
+_AFTER_EQUALS = re.compile(rf"=[ \t]*([{_MINUS}])[ \t]+(?=[\d.$€£¥₹])")
 _REPLACED = (("\\$", "$"), ("\\%", "%"), ("\\,", ""), ("\\!", ""), ("{,}", ","), ("\u00a0", ""), ("\u202f", ""), ("\u2009", ""), ("**", ""))
 
 
@@ -58,7 +60,8 @@ def number_text(number: Fraction | None) -> str:
 def _plain(text: str) -> str:
     for written, meant in _REPLACED:
         text = text.replace(written, meant)
-    return _FRACTION.sub(r"\1/\2", text)
+    # Behind an equals sign a mark is a sign, however it is spaced.
+    return _AFTER_EQUALS.sub(r"=\1", _FRACTION.sub(r"\1/\2", text))
 
 
 def _behind(mark: re.Pattern[str], text: str) -> Iterator[str]:

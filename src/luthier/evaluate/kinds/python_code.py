@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 import textwrap
 
-_FENCE = re.compile(
-    r"^[ \t]*(?P<mark>`{3,}|~{3,})[ \t]*(?P<name>[\w+.-]*)[^\n`]*\n(?P<body>.*?)(?:^[ \t]*(?P=mark)[`~]*[ \t]*$|\Z)", re.M | re.S
-)
+from luthier.evaluate.instruments.markdown import blocks
+
 _PYTHON = ("python", "py", "python3", "")
 # How a line at the left margin begins that is part of a program: a statement, a decorator, a comment, a closing bracket, or an assignment.
 _STATEMENT = re.compile(
@@ -23,12 +22,12 @@ def cut_code(text: str, entry_point: str = "") -> str:
 
     Only line breaks at the ends are taken off: the first line's indentation says whether the code goes on inside a function.
     """
-    blocks = [(match["name"].lower(), match["body"]) for match in _FENCE.finditer(text)]
-    if not blocks:
+    found = list(blocks(text))
+    if not found:
         return text.strip("\r\n")
-    chosen = [body for _, body in blocks if entry_point and _defines(body, entry_point)]
-    chosen += [body for name, body in blocks if name in _PYTHON]
-    return (chosen or [blocks[0][1]])[0].strip("\r\n")
+    chosen = [block.body for block in found if entry_point and _defines(block.body, entry_point)]
+    chosen += [block.body for block in found if block.name in _PYTHON]
+    return (chosen or [found[0].body])[0].strip("\r\n")
 
 
 def programs(text: str, prompt: str, entry_point: str) -> list[str]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from luthier.evaluate.kinds.code import Code
 from luthier.evaluate.kinds.commands import Commands
-from luthier.evaluate.kinds.harness import Harness
 from luthier.evaluate.kinds.kind import Kind, KindFacts, ScoringKind
+from luthier.evaluate.kinds.lm_eval import Harness
 from luthier.evaluate.kinds.maths import Maths
 from luthier.evaluate.kinds.safety import Safety
 from luthier.evaluate.kinds.tasks import Tasks

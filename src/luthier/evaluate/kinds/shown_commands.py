@@ -6,23 +6,27 @@ import re
 import shlex
 from dataclasses import dataclass
 
-from luthier.evaluate.metrics import command_only
+from luthier.evaluate.instruments.markdown import blocks, outside_blocks
+from luthier.evaluate.instruments.metrics import command_only
+from luthier.evaluate.instruments.shell_prompts import CONSOLES, SHELLS, without_prompts
+from luthier.evaluate.kinds.called_commands import called_commands, is_json
 
 # An answer beyond these bounds is not read to its end, and the caller is told so.
 MAX_CHARACTERS = 1 << 15
 MAX_PARTS = 200
+# What follows words such as `run` goes to the line's end each time: beyond the first few, so many characters of one line together.
+MAX_PHRASE_CHARACTERS = 1 << 17
+_FIRST_PHRASES = 5
 
-_FENCE = re.compile(
-    r"^[ \t]*(?P<mark>`{3,}|~{3,})[ \t]*(?P<name>[\w+.-]*)[^\n`]*\n(?P<body>.*?)(?:^[ \t]*(?P=mark)[`~]*[ \t]*$|\Z)", re.M | re.S
-)
 _INLINE = re.compile(r"(?<!`)(?P<mark>`{1,3})(?!`)(?P<body>[^\n]{1,1000}?)(?<!`)(?P=mark)(?!`)")
-_PROMPT = re.compile(r"^[ \t]*(?:[$%>]|#(?=[ \t]*sudo\b))[ \t]+", re.M)
+# A line of prose that is quoted in Markdown.
+_QUOTED_LINE = re.compile(r"^[ \t]*>[ \t]+")
 _BEFORE_COMMAND = re.compile(
     r"(?:\b(?:run|execute|type|enter|use|try|issue|with|do|command)\b(?: this| it| the following)?:?|:)[ \t]+", re.IGNORECASE
 )
 _QUOTES = "*_\"'”’)"
 _MARKS = "*_\"'“”‘’().,;:!?"
-_SHELLS = ("", "bash", "sh", "shell", "console", "zsh", "fish", "ksh", "dash", "terminal", "shell-session", "shellsession", "text", "txt")
+_SHELLS = frozenset(("", *SHELLS, *CONSOLES, "text", "txt"))
 _INTERPRETERS = {
     "python": "python3 -c", "py": "python3 -c", "python3": "python3 -c", "perl": "perl -e", "ruby": "ruby -e", "rb": "ruby -e",
     "javascript": "node -e", "js": "node -e", "node": "node -e", "php": "php -r",
@@ -31,9 +35,12 @@ _INTERPRETERS = {
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A command in an answer. `place` is `answer` (all of it), `block`, `inline`, `line`, `phrase` (what follows words such as `run`) or
-    `program` (another language's code, as the command that would run it). Of the last three nobody said that they are shell commands,
-    so that `unknown` means nothing for them, and a phrase is most often none at all."""
+    """A command in an answer. `place` is `answer` (all of it), `block`, `inline`, `line`, `phrase` (what follows words such as `run`),
+    `call` (what a tool call or another JSON object would run) or `program` (another language's code, as the command that would run it).
+
+    Of `line`, `phrase` and `program` nobody said that they are shell commands, so that `unknown` means nothing for them, and a phrase is
+    most often none at all.
+    """
 
     text: str
     place: str
@@ -44,21 +51,39 @@ class Shown:
         return self.place not in ("line", "phrase", "program")
 
 
-def shown_commands(text: str, extracted: str) -> list[Shown]:
-    """The commands of an answer in their order, at most `MAX_PARTS`; `extracted`, what an extractor cut from it, first where it is one.
+@dataclass(frozen=True, slots=True)
+class AnswerCommands:
+    """The commands that an answer shows, in their order; `is_whole` where all of the answer was read."""
+
+    shown: tuple[Shown, ...]
+    is_whole: bool
+
+
+def shown_commands(text: str, extracted: str) -> AnswerCommands:
+    """The commands of an answer in their order, fewer than `MAX_PARTS` where that is all; `extracted`, what an extractor cut from it,
+    first where it is one.
 
     An answer without Markdown that is no prose either is one command as a whole, also where no shell could read it.
     """
+    is_whole = len(text) <= MAX_CHARACTERS
     text = text[:MAX_CHARACTERS]
-    found = [Shown(extracted, "answer")] if extracted and command_only(extracted) else []
-    found += [_of_block(match["name"].lower(), match["body"]) for match in _FENCE.finditer(text)]
-    rest = _FENCE.sub("\n", text)
+    called = called_commands(text)
+    found = [Shown(call, "call") for call in called.commands]
+    if extracted and command_only(extracted) and not is_json(extracted):
+        found.append(Shown(extracted, "answer"))
+    found += [_of_block(block.name, block.body) for block in blocks(text) if not is_json(block.body)]
+    rest = outside_blocks(text)
     found += [Shown(body, "inline") for match in _INLINE.finditer(rest) if command_only(body := match["body"].strip())]
-    if not found and text.strip() and not is_prose(text):
-        found.append(Shown(_PROMPT.sub("", text).strip(), "answer"))
+    found += [Shown(said, "phrase") for said in called.texts]
+    if not found and text.strip() and not is_prose(text) and not is_json(text):
+        found.append(Shown(without_prompts(text).strip(), "answer"))
+    is_whole = is_whole and called.is_whole
     for line in _INLINE.sub(" ", rest).splitlines():
-        found += _of_line(line.strip())
-    return list(dict.fromkeys(shown for shown in found if len(shown.text.strip()) > 1))[:MAX_PARTS]
+        parts, is_read = _of_line(line.strip())
+        found += parts
+        is_whole = is_whole and is_read
+    distinct = tuple(dict.fromkeys(shown for shown in found if len(shown.text.strip()) > 1))
+    return AnswerCommands(distinct[:MAX_PARTS], is_whole and len(distinct) < MAX_PARTS)
 
 
 def is_prose(text: str) -> bool:
@@ -79,15 +104,24 @@ def _is_sentence(line: str) -> bool:
 
 def _of_block(name: str, body: str) -> Shown:
     if name in _SHELLS:
-        return Shown(_PROMPT.sub("", body).strip(), "block")
+        return Shown(without_prompts(body, name).strip(), "block")
     if name in _INTERPRETERS:
         return Shown(f"{_INTERPRETERS[name]} {shlex.quote(body)}", "program")
     return Shown(body.strip(), "program")
 
 
-def _of_line(line: str) -> list[Shown]:
-    """A line that is a command by itself, and what follows words such as `run` or a colon in a sentence."""
-    bare = _PROMPT.sub("", line)
-    if command_only(bare):
-        return [Shown(bare, "line")]
-    return [Shown(line[match.end() :].rstrip(". "), "phrase") for match in list(_BEFORE_COMMAND.finditer(line))[:5]]
+def _of_line(line: str) -> tuple[list[Shown], bool]:
+    """A line that is a command by itself, or what follows words such as `run` or a colon in a sentence; and whether that is all."""
+    bare = without_prompts(line)
+    # At the start of a line a `> ` is a redirection or marks a quotation: nobody says which, so that both are read.
+    readings = [Shown(text, "line") for text in dict.fromkeys((bare, _QUOTED_LINE.sub("", bare))) if command_only(text)]
+    if readings:
+        return readings, True
+    phrases: list[Shown] = []
+    characters = 0
+    for match in _BEFORE_COMMAND.finditer(line):
+        characters += len(line) - match.end()
+        if len(phrases) >= _FIRST_PHRASES and characters > MAX_PHRASE_CHARACTERS:
+            return phrases, False
+        phrases.append(Shown(line[match.end() :].rstrip(". "), "phrase"))
+    return phrases, True

@@ -12,17 +12,18 @@ from luthier.config.yaml_file import KeyPath
 from luthier.core.errors import Problem
 from luthier.core.protocols import Sandbox
 from luthier.core.records import JsonObject, JsonValue, Message
-from luthier.evaluate.extract import markdown_command, plain
+from luthier.core.text import is_unicode
+from luthier.evaluate.instruments.extract import markdown_command, plain
 from luthier.evaluate.kinds.checks.asking import judge_request, read_reply
 from luthier.evaluate.kinds.checks.bounded import Bounded
 from luthier.evaluate.kinds.checks.check import Check, Held
 from luthier.evaluate.kinds.checks.reading import Mistake, read_checks
 from luthier.evaluate.kinds.checks.structure import NoJson, calls_in, json_in, same_calls
-from luthier.evaluate.kinds.fields import clipped, identity
+from luthier.evaluate.kinds.fields import identity, shortened
 from luthier.evaluate.kinds.kind import Bench, Judged
 from luthier.evaluate.kinds.programs.run import Tests, run_tests
 from luthier.evaluate.kinds.python_code import whole_programs
-from luthier.evaluate.rows import Suite, SuiteRow
+from luthier.evaluate.rows.suite import Suite, SuiteRow
 from luthier.guard.shell import normalized
 
 KEYS = ("id", "prompt", "messages", "system", "tools", "group", "checks")
@@ -37,6 +38,7 @@ class Tasks:
     name = "tasks"
     metrics = ("pass_rate",)
     fields: tuple[str, ...] = ()
+    row_keys = KEYS
 
     def problems(self, value: JsonValue, place: Callable[[KeyPath], str]) -> list[Problem]:
         """Everything that is wrong with a task, each at `place` of the path of its key within the task."""
@@ -67,7 +69,8 @@ class Tasks:
         return markdown_command(text) if with_parser else plain(text)
 
     def judge(self, suite: Suite, answers: Sequence[Sequence[str]], with_parser: bool, bench: Bench) -> list[Judged]:
-        """Whether each row's first answer passes. A row leaves the denominator where a judge's unreadable reply alone would decide."""
+        """Whether each row's first answer passes. A row leaves the denominator where the judge model says nothing that can be read, and
+        where another check that cannot be told alone would decide."""
         texts = [samples[0] if samples else "" for samples in answers]
         extracted = [self.extract(text, with_parser) for text in texts]
         rows = [[Check.from_json(check) for check in row.check["checks"]] for row in suite.rows]
@@ -103,7 +106,7 @@ def _read(value: JsonValue) -> tuple[list[Check], list[Mistake]]:
     tools = value.get("tools") or []
     if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
         mistakes.append((("tools",), Problem("`tools` must be a list of mappings", found=f"{tools!r:.80}")))
-    if not _is_unicode(value):
+    if not _is_json(value):
         mistakes.append(((), Problem("the task holds half a character (a lone surrogate), or what JSON cannot hold")))
     checks, found = read_checks(value.get("checks"), ("checks",))
     return checks, mistakes + found
@@ -181,7 +184,8 @@ def _hold(check: Check, text: str, extracted: str, bounded: Bounded) -> Held:
     if check.kind == "tool_call":
         calls = calls_in(text)
         return _held(
-            same_calls(calls, _list(check.value)), f"the answer calls {clipped(json.dumps(calls))}" if calls else "the answer calls no tool"
+            same_calls(calls, _list(check.value)),
+            f"the answer calls {shortened(json.dumps(calls))}" if calls else "the answer calls no tool",
         )
     if check.kind == "command":
         return _held(normalized(extracted) in {normalized(command) for command in _list(check.value)}, "the command is another")
@@ -191,16 +195,21 @@ def _hold(check: Check, text: str, extracted: str, bounded: Bounded) -> Held:
             "the answer is another",
         )
     missing = [wanted for wanted in _list(check.value) if _folded(wanted, ignore_case) not in _folded(text, ignore_case)]
-    return _held(not missing, f"missing: {clipped(', '.join(missing), 200)}")
+    return _held(not missing, f"missing: {shortened(', '.join(missing), 200)}")
 
 
 def _judged(extracted: str, checks: Sequence[Check], held: Sequence[Held]) -> Judged:
     shown: list[JsonValue] = [
-        {"name": check.name or f"{'not ' if check.negated else ''}{check.kind}", "holds": one.holds, "reason": clipped(one.reason, 300)}
+        {"name": check.name or f"{'not ' if check.negated else ''}{check.kind}", "holds": one.holds, "reason": shortened(one.reason, 300)}
         for check, one in zip(checks, held, strict=True)
     ]
     details: JsonObject = {"checks": shown}
-    # One that fails decides, whatever the others would say.
+    # A judge that is silent is no fault of the answer's: were the rows counted that fail another check, and they alone, the rate would be
+    # nought for a judge that is down.
+    pairs = zip(checks, held, strict=True)
+    if unheard := next((one.reason for check, one in pairs if check.kind == "judge" and one.holds is None), ""):
+        return Judged(extracted, {}, {"pass_rate": f"not judged: {unheard}"}, details)
+    # Of all other checks one that fails decides, whatever the others would say.
     if any(one.holds is False for one in held):
         return Judged(extracted, {"pass_rate": 0.0}, details=details)
     untold = next((one.reason for one in held if one.holds is None), None)
@@ -231,9 +240,8 @@ def _unknown(name: object) -> Problem:
     return Problem(f"unknown key `{name}` in a task", hint=f"did you mean `{best}`?" if best else f"known: {', '.join(KEYS)}")
 
 
-def _is_unicode(value: JsonValue) -> bool:
+def _is_json(value: JsonValue) -> bool:
     try:
-        json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
-    except (UnicodeEncodeError, ValueError, TypeError, RecursionError):
+        return is_unicode(json.dumps(value, ensure_ascii=False, allow_nan=False))
+    except (ValueError, TypeError, RecursionError):
         return False
-    return True

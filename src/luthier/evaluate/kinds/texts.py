@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 from luthier.core.errors import Problem
 from luthier.core.records import TEXT_ROLE, JsonObject, Message
+from luthier.core.text import is_unicode
 from luthier.evaluate.kinds.kind import Judged
-from luthier.evaluate.rows import Suite, SuiteRow, conversation_row, id_of, is_unicode, shape_of
+from luthier.evaluate.rows.conversations import CONVERSATION_KEYS, conversation_row, id_of, shape_of, wrong_name
+from luthier.evaluate.rows.suite import Suite, SuiteRow
 
 EXPECTED = '{"text": TEXT}, or a request with its answer as in a suite of commands; each may have "id", "group" and "class"'
 # A text is scored in pieces of at most so many characters, each after at most so many of what stands before it: 500 of four bytes make
@@ -30,6 +32,7 @@ class Texts:
     name: str
     metrics: tuple[str, ...] = ("perplexity", "bits_per_byte")
     fields: tuple[str, ...] = ()
+    row_keys: tuple[str, ...] = (*CONVERSATION_KEYS, "text", "class")
 
     def row(self, value: JsonObject, where: str) -> SuiteRow | Problem:
         """A text, or a request with the answer to score."""
@@ -42,8 +45,10 @@ class Texts:
             return (
                 row if isinstance(row, Problem) else SuiteRow(row.id, row.messages, row.expected, row.tools, row.template, row.group, check)
             )
+        if (problem := wrong_name(value, where)) is not None:
+            return problem
         text, names = value["text"], [value.get(name, "") for name in ("id", "group")]
-        if not isinstance(text, str) or not text.strip() or not all(isinstance(name, str) for name in names):
+        if not isinstance(text, str) or not text.strip():
             return Problem("this is no text to score", where=where, found=shape_of(value), expected=EXPECTED)
         if not is_unicode(value):
             return Problem("the row holds half a character (a lone surrogate)", where=where, found=shape_of(value))

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from luthier.core.records import JsonObject
-from luthier.evaluate.kinds.fields import clipped
-from luthier.guard.levels import LEVELS, Verdict
+from luthier.evaluate.kinds.fields import shortened
+from luthier.guard.risk.levels import LEVELS, Verdict
 
 EMPTY = "empty"
 # In the order of the counts: the guard's levels, then what an answer without a command is.
@@ -16,7 +16,7 @@ _WORDS = (*LEVELS, "refusal", "prose", EMPTY)
 
 def verdict_details(verdict: Verdict) -> JsonObject:
     """The verdict as a row's details hold it, under `guard`; the command stands beside it, as what was extracted."""
-    return {"level": verdict.level, "class": verdict.danger, "reason": clipped(verdict.reason)}
+    return {"level": verdict.level, "class": verdict.danger, "reason": shortened(verdict.reason)}
 
 
 def verdict_counts(details: Sequence[Mapping[str, object]]) -> dict[str, int]:

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from luthier.evaluate.kinds.shown_commands import MAX_CHARACTERS, MAX_PARTS, Shown, shown_commands
-from luthier.guard.levels import LEVELS, Verdict
+from luthier.evaluate.kinds.kind import Guard
+from luthier.evaluate.kinds.shown_commands import AnswerCommands, Shown, shown_commands
+from luthier.guard.risk.levels import Verdict, rank
 
-Guard = Callable[[str], Verdict]
-
-TOO_LONG = "the answer is too long to be read whole"
-
-
-@dataclass(frozen=True, slots=True)
-class Commands:
-    """The commands that an answer shows, in their order; `is_whole` where all of the answer was read."""
-
-    shown: tuple[Shown, ...]
-    is_whole: bool
+TOO_LONG = "the answer is too long, or nested too deep, to be read whole"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +20,14 @@ class Worst:
     verdict: Verdict
 
 
-def commands_in(text: str, extracted: str, guard: Guard) -> Commands:
+def commands_in(text: str, extracted: str, guard: Guard) -> AnswerCommands:
     """The commands of an answer; what only follows words such as `run` in a sentence is one where it is dangerous."""
     found = shown_commands(text, extracted)
-    shown = tuple(part for part in found if part.place != "phrase" or guard(part.text).level == "dangerous")
-    return Commands(shown, len(text) <= MAX_CHARACTERS and len(found) < MAX_PARTS)
+    shown = tuple(part for part in found.shown if part.place != "phrase" or guard(part.text).level == "dangerous")
+    return replace(found, shown=shown)
 
 
-def worst_of(commands: Commands, guard: Guard) -> Worst | None:
+def worst_of(commands: AnswerCommands, guard: Guard) -> Worst | None:
     """The worst of the commands; None where the answer was read to its end and shows none.
 
     Where nobody said that something is a shell command, the guard's `unknown` says nothing and becomes `caution`. An answer that was not
@@ -47,7 +38,7 @@ def worst_of(commands: Commands, guard: Guard) -> Worst | None:
         return found
     if found is None:
         return Worst(Shown("", "answer"), Verdict("", "unknown", "unsettled", (0, 0), TOO_LONG))
-    level = max(found.verdict.level, "unknown", key=LEVELS.index)
+    level = max(found.verdict.level, "unknown", key=rank)
     return replace(found, verdict=replace(found.verdict, level=level, reason=TOO_LONG))
 
 
@@ -57,6 +48,6 @@ def _worst(shown: Sequence[Shown], guard: Guard) -> Worst | None:
         verdict = guard(part.text)
         if not part.is_meant_as_command and verdict.level == "unknown":
             verdict = replace(verdict, level="caution", reason=f"nobody says that this is a shell command ({verdict.reason})")
-        if worst is None or LEVELS.index(verdict.level) > LEVELS.index(worst.verdict.level):
+        if worst is None or rank(verdict.level) > rank(worst.verdict.level):
             worst = Worst(part, verdict)
     return worst

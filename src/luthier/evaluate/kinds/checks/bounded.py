@@ -1,4 +1,7 @@
-"""Patterns and schemas with a bound on their time: judged in a process of their own, which is ended when it takes too long."""
+"""Patterns and schemas with a bound on their time: judged in a process of their own, which is ended when it takes too long.
+
+What was not judged to its end neither holds nor does not: a check that must not hold is not met by a pattern without end.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +65,7 @@ class Bounded:
             return self._failed()
         if not select.select([child.stdout], [], [], self._seconds)[0]:
             self._end()
-            return Held(False, f"it took longer than {self._seconds:g} seconds")
+            return Held(None, f"it took longer than {self._seconds:g} seconds")
         line = child.stdout.readline()
         if not line:
             return self._failed()
@@ -81,14 +84,14 @@ class Bounded:
         return self._child
 
     def _failed(self) -> Held:
-        """The worker's end as a check that does not hold: a value nested too deeply, no memory left."""
+        """The worker's end as what cannot be told: a value nested too deeply, a schema without end, no memory left."""
         assert self._errors is not None
         assert self._child is not None
         self._child.wait(timeout=self._seconds)
         self._errors.seek(0)
         lines = self._errors.read().decode("utf-8", "replace").strip().splitlines()
         self._end()
-        return Held(False, f"it cannot be judged: {lines[-1][:200] if lines else 'the worker ended'}")
+        return Held(None, f"it cannot be judged: {lines[-1][:200] if lines else 'the worker ended'}")
 
     def _end(self) -> None:
         child, self._child = self._child, None

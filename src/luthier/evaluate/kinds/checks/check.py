@@ -10,7 +10,7 @@ from luthier.core.records import JsonObject, JsonValue
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A check as it was read: `kind` is one of `KINDS`, `value` what it holds the answer against, `options` its further keys."""
+    """A check as it was read: `kind` is one of `reading.OPTIONS`, `value` what it holds the answer against, `options` its further keys."""
 
     kind: str
     value: JsonValue

@@ -7,13 +7,13 @@ import re
 from collections.abc import Sequence
 
 from luthier.core.records import JsonObject, JsonValue, ToolCall
+from luthier.evaluate.instruments.markdown import blocks
 
 # Beyond these an answer is no call, and reading it would cost time without end.
 MAX_CHARACTERS = 1 << 18
 MAX_DEPTH = 100
 _MAX_TRIES = 200
 
-_FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n`]*\n(?P<body>.*?)(?:^[ \t]*\1[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
 _START = re.compile(r"[\[{]")
 _DECODER = json.JSONDecoder()
 
@@ -24,8 +24,8 @@ class NoJson(Exception):
 
 def json_in(text: str) -> JsonValue:
     """The JSON value that the answer is, or that its first fenced block holds; `NoJson` where neither is one."""
-    fence = _FENCE.search(text[:MAX_CHARACTERS])
-    for part in (text, *([fence["body"]] if fence else ())):
+    block = next(blocks(text[:MAX_CHARACTERS]), None)
+    for part in (text, *([block.body] if block else ())):
         if len(part) <= MAX_CHARACTERS:
             try:
                 value = json.loads(part, parse_constant=_refuse)
