@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -10,14 +9,19 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 from luthier.core.protocols import Job, Outcome
 from luthier.guard.sandbox import Sandbox, open_sandbox
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))  # the attempts are run from the root, not installed
+
+from benchmarks.escapes import network  # noqa: E402
+from benchmarks.escapes.__main__ import ATTEMPTS  # noqa: E402
+from benchmarks.escapes.registry import Attempt  # noqa: E402
+
 PLAIN_USER = "12345"
 
 pytestmark = [
@@ -26,29 +30,24 @@ pytestmark = [
 ]
 
 
-def load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("benchmarks_escapes", ROOT / "benchmarks" / "escapes.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-escapes = load()
-
-
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
     with open_sandbox() as opened:
         yield opened
 
 
-@pytest.mark.parametrize("attempt", escapes.ATTEMPTS, ids=lambda attempt: attempt.run.__name__)
-def test_no_attempt_succeeds(sandbox: Sandbox, attempt: escapes.Attempt) -> None:  # type: ignore[name-defined]
+@pytest.mark.parametrize("attempt", ATTEMPTS, ids=lambda attempt: attempt.run.__name__)
+def test_no_attempt_succeeds(sandbox: Sandbox, attempt: Attempt) -> None:
     held, said = attempt.run(sandbox)
     assert held, f"{attempt.what}: {said}"
+
+
+def test_the_documented_table_lists_these_attempts_in_this_order() -> None:
+    page = (ROOT / "docs" / "measured.md").read_text(encoding="utf-8")
+    _, section = page.split("\n## The sandbox\n")
+    rows = [line.removeprefix("| ").split(" | ") for line in section.split("\n## ")[0].splitlines() if line.startswith("| ")]
+    written = [(row[0], row[1]) for row in rows[1:]]
+    assert written == [(attempt.group, attempt.what) for attempt in ATTEMPTS]
 
 
 class NoWall:
@@ -60,10 +59,27 @@ class NoWall:
         return Outcome("done", done.returncode, None, done.stdout, done.stderr, False, False, 0.0)
 
 
-@pytest.mark.parametrize("name", ["tcp", "udp", "abstract", "others_files", "processes", "environment"])
+@pytest.mark.parametrize("name", ["tcp", "own_loopback", "udp", "abstract", "others_files", "processes", "environment"])
 def test_the_attempt_succeeds_without_a_sandbox(name: str) -> None:
-    held, said = getattr(escapes, name)(NoWall())
+    [attempt] = [attempt for attempt in ATTEMPTS if attempt.run.__name__ == name]
+    held, said = attempt.run(NoWall())
     assert not held, said
+
+
+class SaysIt:
+    """Runs nothing: every job says that it talked to itself."""
+
+    def run(self, job: Job) -> Outcome:
+        return Outcome("done", 0, None, b"TRIED\nTALKED to itself\n", b"", False, False, 0.0)
+
+
+@pytest.mark.parametrize(("landlock", "expected"), [(0, True), (3, True), (4, False), (7, False)])
+def test_a_job_may_talk_to_itself_only_where_landlock_has_no_rules_for_tcp(
+    landlock: int, expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(network, "landlock_version", lambda: landlock)
+    held, said = network.own_loopback(SaysIt())
+    assert held is expected, said
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="the attempts above were made as a plain user already")
@@ -79,9 +95,9 @@ def test_as_a_plain_user() -> None:
         for name in ("core", "guard"):
             shutil.copytree(ROOT / "src" / "luthier" / name, folder / "luthier" / name, ignore=shutil.ignore_patterns("__pycache__"))
         (folder / "luthier" / "__init__.py").touch()
-        shutil.copy(ROOT / "benchmarks" / "escapes.py", folder / "escapes.py")
+        shutil.copytree(ROOT / "benchmarks" / "escapes", folder / "benchmarks" / "escapes", ignore=shutil.ignore_patterns("__pycache__"))
         subprocess.run(["chmod", "-R", "a+rX", folder], check=True)
-        command = ["setpriv", "--reuid", PLAIN_USER, "--regid", PLAIN_USER, "--clear-groups", str(system), str(folder / "escapes.py")]
+        command = ["setpriv", "--reuid", PLAIN_USER, "--regid", PLAIN_USER, "--clear-groups", str(system), "-m", "benchmarks.escapes"]
         environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=folder, timeout=180)
     finally:
