@@ -103,7 +103,7 @@ def test_the_page_is_drawn_in_its_colours(
 def test_the_browser_shows_the_text_and_complains_of_nothing(report: Path, tmp_path: Path) -> None:
     done = _open(("--dump-dom",), report, tmp_path / "profile")
 
-    assert "Tuned beats base by +60 points exact match" in done.stdout
+    assert "Tuned beats base + shots by +45 points exact match" in done.stdout
     assert done.stdout.count("<article") == 20
     assert "CONSOLE" not in done.stderr
     assert not re.findall(r'(?:src|href)="https?:', done.stdout)

@@ -12,14 +12,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
+from luthier.core.candidates import TUNED
 from luthier.core.files import sha256_bytes
 from luthier.core.metrics import metric_facts
 from luthier.core.records import JsonObject
 from luthier.report.guarding import ORDER, Standing, standing
 from luthier.report.outcomes import is_met, missed
-from luthier.report.reading import TUNED, RunFacts, SuiteFacts
+from luthier.report.reading import RunFacts, SuiteFacts
 from luthier.report.shown import LONGEST_ANSWER, LONGEST_REQUEST, holds_secret
-from luthier.report.wording import candidate_name, metric_name
+from luthier.report.wording import better, candidate_words, metric_name, reason_name
 
 FOLDER = "report"
 # A page ends after so many rows, or characters of texts, whichever comes first; the next page goes on.
@@ -167,6 +168,7 @@ def _candidates(suite: SuiteFacts) -> list[str]:
 
 def _book(suite: SuiteFacts, candidate: str, taken: set[str]) -> Book:
     marks: dict[str, tuple[str, str]] = {}
+    scores = suite.told()
     entries = []
     for number, (row_id, of_row) in enumerate(suite.generations.items(), 1):
         if candidate in of_row:
@@ -174,7 +176,7 @@ def _book(suite: SuiteFacts, candidate: str, taken: set[str]) -> Book:
             why, guard = missed(suite.kind, generation), standing(suite.kind, generation)
             told = dict(_marks(generation, why, guard))
             if candidate == TUNED:
-                told.update(_pairs(of_row))
+                told.update(_pairs(of_row, scores))
             marks.update(told)
             entries.append(Entry(number, row_id, generation, tuple(told), why, guard))
     name = _free_name(f"{slug(suite.name)}-{slug(candidate)}", taken)
@@ -235,7 +237,7 @@ def _marks(generation: JsonObject, why: str, guard: Standing | None) -> Iterator
             yield f"{name}.{end}", (_METRICS, f"{words}: {_end_words(metric, end)}")
     for metric, reason in (generation.get("left_out") or {}).items():
         yield f"{slug(metric)}.left", (_METRICS, f"{metric_name(metric)}: left out")
-        yield left_mark(metric, str(reason)), (_METRICS, f"{metric_name(metric)}: left out, {reason}")
+        yield left_mark(metric, str(reason)), (_METRICS, f"{metric_name(metric)}: left out, {reason_name(str(reason))}")
     if why:
         yield why_mark(why), (_WHY, why)
     if guard is not None:
@@ -253,14 +255,15 @@ def _end_words(metric: str, end: str) -> str:
     return {"met": "no", "missed": "yes"}[end] if metric_facts(metric).lower_is_better else end
 
 
-def _pairs(of_row: Mapping[str, JsonObject]) -> Iterator[tuple[str, tuple[str, str]]]:
-    """Where the tuned model is better or worse than another by a metric, in this row."""
+def _pairs(of_row: Mapping[str, JsonObject], scores: Mapping[str, JsonObject]) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Where the tuned model is better or worse than another by a metric, in this row; `scores` say which way is better."""
     ours = of_row[TUNED].get("metrics") or {}
     for rival, other in of_row.items():
         theirs = other.get("metrics") or {}
         for metric, value in ours.items() if rival != TUNED else ():
-            if metric not in theirs or theirs[metric] == value:
+            sign = better(metric, scores.get(metric))
+            if metric not in theirs or theirs[metric] == value or not sign:
                 continue
-            sign = 1 if (value > theirs[metric]) != metric_facts(metric).lower_is_better else -1
-            words = f"{'better' if sign > 0 else 'worse'} than {candidate_name(rival).lower()} by {metric_name(metric)}"
+            sign = sign if value > theirs[metric] else -sign
+            words = f"{'better' if sign > 0 else 'worse'} than {candidate_words(rival)} by {metric_name(metric)}"
             yield pair_mark(rival, metric, sign), (_PAIRS, words)

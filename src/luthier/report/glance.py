@@ -5,22 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from luthier.core.candidates import BASE, TUNED
+from luthier.core.counts import counted
 from luthier.core.metrics import metric_facts
 from luthier.core.records import JsonObject
 from luthier.report.book import Shelf, pair_mark, slug
 from luthier.report.outcomes import headline
-from luthier.report.reading import BASE, TUNED, BesideFacts, RunFacts, SuiteFacts
+from luthier.report.reading import BesideFacts, RunFacts, SuiteFacts
 from luthier.report.shown import shown
 from luthier.report.tables import Cell, Row, Table, dangerous, gain_cell, most_missed, ordered_metrics, score_cell
 from luthier.report.wording import (
     DASH,
-    LOWER_IS_BETTER,
+    better,
     candidate_name,
+    candidate_words,
     count,
+    even,
     gain_text,
     interval_text,
+    is_clear,
+    metric_label,
     metric_name,
     p_text,
+    rows_text,
+    strongest,
+    strongest_pair,
     value_text,
 )
 
@@ -71,23 +80,22 @@ def suite_anchor(name: str) -> str:
 
 
 def tone_of(metric: str, score: JsonObject) -> str:
-    """`good` or `bad` where the interval of a paired difference leaves out no change, else empty."""
-    even = 1.0 if metric.endswith("_ratio") else 0.0
-    low, high = score.get("low"), score.get("high")
-    if low is None or high is None or low <= even <= high:
+    """`good` or `bad` where a paired difference is clear, else empty."""
+    sign = better(metric, score)
+    if not sign or not is_clear(metric, score):
         return ""
-    return "good" if (low > even) != (metric in LOWER_IS_BETTER) else "bad"
+    return "good" if (score["low"] > even(metric)) == (sign > 0) else "bad"
 
 
 def standpoints(facts: RunFacts, shelf: Shelf) -> list[Standpoint]:
-    """Every suite that measured the tuned model, against base where there is one, else against the first other."""
+    """Every suite that measured the tuned model, against base where there is one, else against the strongest of the others."""
     found = []
     for suite in facts.suites:
         metric = headline(suite.candidates.get(TUNED, {}))
         if metric is None:
             continue
         pairs = {name: pair[metric] for name, pair in suite.paired.items() if metric in pair}
-        pair = f"{TUNED} - {BASE}" if f"{TUNED} - {BASE}" in pairs else next(iter(pairs), "")
+        pair = f"{TUNED} - {BASE}" if f"{TUNED} - {BASE}" in pairs else strongest_pair(metric, pairs) if pairs else ""
         rival = pair.removeprefix(f"{TUNED} - ")
         theirs = suite.candidates.get(rival, {}).get(metric)
         tone = tone_of(metric, pairs[pair]) if pair else ""
@@ -95,10 +103,10 @@ def standpoints(facts: RunFacts, shelf: Shelf) -> list[Standpoint]:
             Standpoint(
                 suite.name,
                 suite_anchor(suite.name),
-                metric_name(metric) + (" (less is better)" if metric_facts(metric).lower_is_better else ""),
+                metric_label(metric, suite.candidates[TUNED][metric]),
                 score_cell(suite, TUNED, metric, shelf),
                 candidate_name(rival) if pair else "",
-                value_text(metric, theirs["value"]) if theirs else DASH,
+                value_text(metric, theirs["value"], theirs) if theirs else DASH,
                 gain_text(metric, pairs[pair]) if pair else DASH,
                 {"good": "better", "bad": "worse"}.get(tone, "no clear difference") if pair else "compared with nothing",
                 tone,
@@ -116,14 +124,14 @@ def safety(facts: RunFacts, shelf: Shelf) -> list[Line]:
             if metric not in scores:
                 continue
             value, interval = value_text(metric, scores[metric]["value"]), interval_text(metric, scores[metric])
-            base = suite.candidates.get(BASE, {}).get(metric)
-            against = f"; base {value_text(metric, base['value'])}" if base else ""
-            what = "unsafe answers" if metric == "unsafe_rate" else "harmless requests not met"
+            what = "{} unsafe" if metric == "unsafe_rate" else "{} not met"
+            number = int(scores[metric].get("count") or suite.rows)
+            what = what.format(counted(number, "answer" if metric == "unsafe_rate" else "harmless request"))
             is_clean = scores[metric]["value"] <= 0
             mark = f"{slug(metric)}.missed"
             lines.append(
                 Line(
-                    f"{suite.name}: {value} {what} ({interval}) of {scores[metric].get('count', suite.rows)}{against}",
+                    f"{suite.name}: {value} of {what} ({interval}){_others(suite, metric)}",
                     shelf.href(suite.name, TUNED, mark) or shelf.href(suite.name, TUNED),
                     "good" if is_clean else "bad" if metric == "unsafe_rate" else "near",
                 )
@@ -136,6 +144,17 @@ def safety(facts: RunFacts, shelf: Shelf) -> list[Line]:
             text = f"{suite.name}: {count(number) if number else 'none'} of {count(total)} answers dangerous by the guard"
             lines.append(Line(text, href, "bad" if number else "good"))
     return lines
+
+
+def _others(suite: SuiteFacts, metric: str) -> str:
+    """What base has of a metric, and who has the best value of the other candidates, where that is another."""
+    values = {name: found[metric] for name, found in suite.candidates.items() if name != TUNED and metric in found}
+    best = strongest({name: found["value"] for name, found in values.items()}, metric, next(iter(values.values()), None))
+    shown_names = [name for name in dict.fromkeys((BASE, best)) if name in values]
+    told = [f"{candidate_words(name)} {value_text(metric, values[name]['value'], values[name])}" for name in shown_names]
+    if best in values and best != BASE:
+        told[-1] = f"best of the others: {told[-1]}"
+    return "".join(f"; {text}" for text in told)
 
 
 def look_next(facts: RunFacts, shelf: Shelf) -> list[Line]:
@@ -162,7 +181,7 @@ def _next(facts: RunFacts, shelf: Shelf) -> Iterator[Line]:
             yield Line(f"{suite.name}: most missed is “{found[0]}”, {count(found[1])} times", found[2])
         for word, counts in (("failed", suite.failed), ("cut", suite.cut)):
             if (number := counts.get(TUNED, 0)) > _MANY * suite.rows:
-                yield Line(f"{suite.name}: {count(number)} answers {word}", shelf.href(suite.name, TUNED, word), "near")
+                yield Line(f"{suite.name}: {counted(number, 'answer')} {word}", shelf.href(suite.name, TUNED, word), "near")
 
 
 def gate_table(facts: RunFacts, shelf: Shelf) -> Table | None:
@@ -186,7 +205,7 @@ def _limit(rule: JsonObject, metric: str) -> str:
     bound = str(rule.get("bound", ""))
     amount = f"{limit:g}" if not is_rate else f"{100 * limit:g} {'points' if bound in ('min_gain', 'max_loss') else '%'}"
     words = {"min": "at least", "max": "at most", "min_gain": "gain of at least", "max_loss": "loss of at most"}
-    over = f" over {candidate_name(str(rule['over'])).lower()}" if rule.get("over") else ""
+    over = f" over {candidate_words(str(rule['over']))}" if rule.get("over") else ""
     held = ", by the interval" if rule.get("judged_by") == "interval" else ""
     return f"{words.get(bound, bound)} {amount}{over}{held}"
 
@@ -209,12 +228,13 @@ def review_tables(facts: RunFacts) -> list[Table]:
         said = one.get("verdicts", {})
         told = ", ".join(f"{number} {verdict}" for verdict, number in said.items() if number)
         outdated = f"; {one['outdated']} of answers that are no longer there" if one.get("outdated") else ""
-        rows.append(Row(f"{judge}: {told or 'nothing yet'}{outdated}", is_head=True))
+        unfinished = "; not done yet" if one.get("unfinished") else ""
+        rows.append(Row(f"{judge}: {told or 'nothing yet'}{outdated}{unfinished}", is_head=True))
         for candidate, scores in one.get("candidates", {}).items():
             rows.append(Row(candidate_name(candidate), tuple(_judged(scores.get(metric)) for metric in ("right_rate", "unsafe_rate"))))
         for pair, scores in one.get("paired", {}).items():
             cells = tuple(_difference(scores.get(metric)) for metric in ("right_rate", "unsafe_rate"))
-            rows.append(Row(f"tuned minus {candidate_name(pair.removeprefix('tuned - ')).lower()}, in points", cells))
+            rows.append(Row(f"tuned minus {candidate_words(pair.removeprefix('tuned - '))}, in points", cells))
     tables = [Table("Judged by hand", "Answers drawn by seed, blind and shuffled.", "Judge", ("Right", "Unsafe"), tuple(rows), -1)]
     agreement = [
         Row(pair.replace(" - ", " and "), (_judged(one.get("same")), Cell(_kappa(one.get("kappa") or {})), Cell(str(one.get("count", 0)))))
@@ -238,7 +258,7 @@ def _difference(score: JsonObject | None) -> Cell:
 
 def _kappa(kappa: JsonObject) -> str:
     if kappa.get("value") is None:
-        return "undefined"
+        return "not to be told: a judge gave one verdict alone"
     return f"{kappa['value']:.2f} ({kappa['low']:.2f} to {kappa['high']:.2f})".replace("-", "−")
 
 
@@ -250,7 +270,7 @@ def review_comments(facts: RunFacts, shelf: Shelf) -> list[Line]:
         suite, candidate, row_id = (str(one.get(name, "")) for name in ("suite", "candidate", "id"))
         place = shelf.place(suite, candidate, row_id)
         words = shown(str(one.get("comment", "")), _LONGEST_COMMENT)
-        text = f"{one.get('judge', '')}, {suite} {row_id}, {candidate_name(candidate).lower()}, {one.get('verdict', '')}: {words}"
+        text = f"{one.get('judge', '')}, {suite} {row_id}, {candidate_words(candidate)}, {one.get('verdict', '')}: {words}"
         lines.append(Line(text, f"report/{place}" if place else ""))
     if len(comments) > MOST_COMMENTS:
         lines.append(Line(f"{len(comments) - MOST_COMMENTS} more comments stand in review/summary.json."))
@@ -292,6 +312,4 @@ def _beside_table(suite: SuiteFacts, facts: RunFacts, shelf: Shelf) -> Table | N
     if not rows:
         return None
     columns = (*(candidate_name(name) for name in names), *(("Tuned minus it",) if pair else ()))
-    return Table(
-        f"{suite.name}, {count(suite.rows)} rows", "", "Metric", columns, tuple(rows), names.index(TUNED) if TUNED in names else -1
-    )
+    return Table(f"{suite.name}, {rows_text(suite.rows)}", "", "Metric", columns, tuple(rows), names.index(TUNED) if TUNED in names else -1)

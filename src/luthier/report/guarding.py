@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from luthier.core.records import JsonObject
-from luthier.guard.verdict import LEVELS, judge
+from luthier.guard.risk.levels import LEVELS
+from luthier.guard.verdict import judge
 from luthier.report.outcomes import headline, is_met, is_words
 
 # From the worst to the best; what shows no command follows.

@@ -20,7 +20,7 @@ from luthier.report.shown import (
     shown,
     shown_all,
 )
-from luthier.report.wording import candidate_name, metric_name, plain
+from luthier.report.wording import candidate_name, metric_name, plain, reason_name
 
 # Further answers to one row that a page shows.
 MOST_SAMPLES = 10
@@ -154,7 +154,9 @@ def _row(book: Book, entry: Entry, shelf: Shelf) -> Shown:
         guard=shown(": ".join(part for part in (guard.level, guard.danger, guard.reason) if part), 300) if guard is not None else "",
         guard_tone={"dangerous": "wrong", "unknown": "near"}.get(guard.level, "") if guard is not None else "",
         metrics=tuple(told(metric, value) for metric, value in (generation.get("metrics") or {}).items()),
-        left_out=tuple((metric_name(metric), shown(str(reason), 300)) for metric, reason in (generation.get("left_out") or {}).items()),
+        left_out=tuple(
+            (metric_name(metric), shown(reason_name(str(reason)), 300)) for metric, reason in (generation.get("left_out") or {}).items()
+        ),
         checks=tuple(_checks(details)),
         facts=tuple(_facts(details)),
         blocks=tuple(_execution(details.get("execution"))),

@@ -13,8 +13,6 @@ from luthier.core.runs import RunFolder, StageRecord, summary_or_none
 
 # The stages that a report is about; the report itself is not among them, so that writing it again changes nothing.
 REPORTED_STAGES = ("data", "train", "evaluate", "export")
-TUNED = "tuned"
-BASE = "base"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +28,8 @@ class SuiteFacts:
     """One suite: its row of `evaluate/summary.json`, its scores, and its generations by row id and candidate.
 
     A generation has further answers to the same row, where several were drawn, under `samples`. `power` by pair and metric, `left_out` by
-    candidate, metric and reason, `failed` and `cut` by candidate, `classes` by class and candidate, `groups` and `skipped` are as in
-    `scores.json` and the summary.
+    candidate, metric and reason, `failed` and `cut` by candidate, `classes` by class and candidate, `groups`, `skipped` and `corpus` are
+    as in `scores.json` and the summary.
     """
 
     name: str
@@ -48,6 +46,11 @@ class SuiteFacts:
     classes: Mapping[str, Mapping[str, JsonObject]] = field(default_factory=dict)
     groups: int = 0
     skipped: Mapping[str, int] = field(default_factory=dict)
+    corpus: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
+
+    def told(self) -> dict[str, JsonObject]:
+        """A score of each metric, for what it says of a metric that is not listed: whether it is a rate, and which way is better."""
+        return {metric: score for scores in self.candidates.values() for metric, score in scores.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +203,7 @@ def _suites(home: Path, summary: JsonObject) -> Iterable[SuiteFacts]:
             generations=generations,
             groups=int(scores.get("groups") or 0),
             skipped=_object(row.get("skipped")),
-            **{name: _object(scores.get(name)) for name in ("power", "left_out", "failed", "cut", "classes")},
+            **{name: _object(scores.get(name)) for name in ("power", "left_out", "failed", "cut", "classes", "corpus")},
         )
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from luthier.core.candidates import BASE, TUNED
 from luthier.core.records import JsonObject
 from luthier.report.charts import Line, LineChart, line_chart, smooth
-from luthier.report.reading import BASE, REPORTED_STAGES, TUNED, RunFacts
+from luthier.report.reading import REPORTED_STAGES, RunFacts
 from luthier.report.results import headline_metric
 from luthier.report.shown import shown
 from luthier.report.wording import (
@@ -116,7 +117,7 @@ def _measured(facts: RunFacts) -> list[KeyNumber]:
         return [
             KeyNumber(
                 f"{candidate_name(name)}, {metric_name(metric)}",
-                value_text(metric, suite.candidates[name][metric]["value"]),
+                value_text(metric, suite.candidates[name][metric]["value"], suite.candidates[name][metric]),
                 interval_text(metric, suite.candidates[name][metric]),
             )
             for name in found

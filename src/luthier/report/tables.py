@@ -6,14 +6,29 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from luthier.core.metrics import metric_facts
+from luthier.core.candidates import TUNED
 from luthier.core.records import JsonObject
 from luthier.report.book import Entry, Shelf, guard_mark, left_mark, pair_mark, slug, why_mark
 from luthier.report.guarding import LABELS, ORDER
 from luthier.report.outcomes import NEAR, headline
-from luthier.report.reading import TUNED, SuiteFacts
+from luthier.report.reading import SuiteFacts
 from luthier.report.shown import shown
-from luthier.report.wording import DASH, candidate_name, count, gain_text, interval_text, metric_name, p_text, share, value_text
+from luthier.report.wording import (
+    DASH,
+    better,
+    candidate_name,
+    candidate_words,
+    count,
+    gain_text,
+    interval_text,
+    is_rate,
+    metric_name,
+    p_text,
+    reason_name,
+    rows_text,
+    share,
+    value_text,
+)
 
 # Classes of rows that a table shows; `scores.json` has all.
 MOST_CLASSES = 40
@@ -73,12 +88,12 @@ def score_cell(suite: SuiteFacts, candidate: str, metric: str, shelf: Shelf) -> 
     mark = slug(metric)
     found = score.get("count")
     interval = interval_text(metric, score)
-    told = f"{interval}, n {found}" if found is not None and found != suite.rows and interval else interval
+    told = f"{interval}, n {found} of {suite.rows}" if found is not None and found != suite.rows and interval else interval
     ways = []
-    if metric_facts(metric).is_rate and (missed := shelf.count(suite.name, candidate, f"{mark}.missed")):
-        word = "of these" if metric_facts(metric).lower_is_better else "missed"
+    if is_rate(metric, score) and (missed := shelf.count(suite.name, candidate, f"{mark}.missed")):
+        word = "of these" if better(metric, score) < 0 else "missed"
         ways.append((f"{missed} {word}", shelf.href(suite.name, candidate, f"{mark}.missed")))
-    return Cell(value_text(metric, score["value"]), told, shelf.href(suite.name, candidate, mark), tuple(ways))
+    return Cell(value_text(metric, score["value"], score), told, shelf.href(suite.name, candidate, mark), tuple(ways))
 
 
 def gain_cell(suite: SuiteFacts, rival: str, metric: str, score: JsonObject | None, shelf: Shelf) -> Cell:
@@ -112,7 +127,7 @@ def missed_table(suite: SuiteFacts, shelf: Shelf) -> Table | None:
     ]
     if rest := order[MOST_WHYS:]:
         cells = (_count(sum(counts[name][why] for why in rest), total[name], shelf.href(suite.name, name)) for name in names)
-        rows.append(Row(f"{len(rest)} further classes", tuple(cells)))
+        rows.append(Row("1 further class" if len(rest) == 1 else f"{len(rest)} further classes", tuple(cells)))
     judged = tuple(_count(total[name] - counts[name][""], total[name], "") for name in names)
     rows.append(Row("all missed", judged))
     metric = headline(suite.candidates.get(TUNED, next(iter(suite.candidates.values()), {})))
@@ -151,7 +166,7 @@ def guard_table(suite: SuiteFacts, shelf: Shelf) -> Table | None:
     about = (
         "The worst command of an answer, as the guard judges it, or what the answer is instead, against what was asked for."
         if suite.kind == "safety"
-        else "Every generated command as the guard's built-in rules judge it, against whether it is right."
+        else "Every generated command as the guard judges it, against whether it is right."
     )
     return Table("Guard against label", about, "Level", labels, tuple(rows), tuned)
 
@@ -175,7 +190,7 @@ def uncounted_table(suite: SuiteFacts, shelf: Shelf) -> Table | None:
     pairs = dict.fromkeys((metric, reason) for name in names for metric, found in suite.left_out.get(name, {}).items() for reason in found)
     rows = [
         Row(
-            f"{metric_name(metric)}: {shown(reason, _LONGEST_LABEL)}",
+            f"{metric_name(metric)}: {shown(reason_name(reason), _LONGEST_LABEL)}",
             tuple(
                 _left(suite.left_out.get(name, {}).get(metric, {}).get(reason, 0), shelf.href(suite.name, name, left_mark(metric, reason)))
                 for name in names
@@ -184,7 +199,7 @@ def uncounted_table(suite: SuiteFacts, shelf: Shelf) -> Table | None:
         for metric, reason in pairs
     ]
     for mark, words, found in (
-        ("failed", "failed: no answer could be had; counted as wrong", suite.failed),
+        ("failed", "failed: no answer could be had; wrong where more is better, left out where less is", suite.failed),
         ("cut", "cut at the longest answer; judged as it is", suite.cut),
     ):
         if any(found.get(name) for name in names):
@@ -211,7 +226,11 @@ def classes_table(suite: SuiteFacts, shelf: Shelf) -> Table | None:
         for name in names:
             score = found.get(name, {}).get(metric)
             href = shelf.href(suite.name, name, f"of.{slug(label)}") or shelf.href(suite.name, name)
-            cells.append(Cell(DASH) if score is None else Cell(value_text(metric, score["value"]), f"n {score.get('count', DASH)}", href))
+            cells.append(
+                Cell(DASH)
+                if score is None
+                else Cell(value_text(metric, score["value"], score), f"{interval_text(metric, score)}, n {score.get('count', DASH)}", href)
+            )
         rows.append(Row(shown(label, _LONGEST_LABEL), tuple(cells)))
     more = len(suite.classes) - MOST_CLASSES
     about = f"{metric_name(metric)}, by class of row." + (f" {more} more classes stand in scores.json." if more > 0 else "")
@@ -228,8 +247,8 @@ def power_notes(suite: SuiteFacts) -> list[str]:
         if metric is None or least is None:
             continue
         worth = f", worth {count(round(rows))} independent ones," if rows is not None and round(rows) < suite.rows else ""
-        text = f"{count(suite.rows)} rows{worth} show a difference of {100 * least:.1f} points in {metric_name(metric)}"
-        rivals.setdefault(text, []).append(candidate_name(pair.removeprefix(f"{TUNED} - ")).lower())
+        text = f"{rows_text(suite.rows)}{worth} show a difference of {100 * least:.1f} points in {metric_name(metric)}"
+        rivals.setdefault(text, []).append(candidate_words(pair.removeprefix(f"{TUNED} - ")))
     return [
         f"Power: against {', '.join(names)}, {text} four times out of five; smaller ones can stay unseen." for text, names in rivals.items()
     ]

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from datetime import datetime
 
-from luthier.core.metrics import METRICS, metric_facts
+from luthier.core.candidates import BASE, BASE_PARSER, BASE_SHOTS, TUNED
+from luthier.core.counts import counted
+from luthier.core.metrics import metric_facts
 from luthier.core.records import JsonObject, JsonValue
 
 DASH = "–"
+# The level of every test: what chance alone may show.
+LEVEL = 0.05
 MINUS = "−"
-# Metrics of which less is better.
-LOWER_IS_BETTER = frozenset(name for name, facts in METRICS.items() if facts.lower_is_better)
-# Metrics that are no shares between 0 and 1.
-NOT_RATES = frozenset(name for name, facts in METRICS.items() if not facts.is_rate)
-_CANDIDATES = {"base": "Base", "base+parser": "Base + parser", "base+shots": "Base + shots", "tuned": "Tuned"}
+_CODE = re.compile(r"[a-z0-9]+(?:_[a-z0-9]+)*")
+_CANDIDATES = {BASE: "Base", BASE_PARSER: "Base + parser", BASE_SHOTS: "Base + shots", TUNED: "Tuned"}
 
 
 def metric_name(metric: str) -> str:
@@ -26,9 +29,15 @@ def candidate_name(candidate: str) -> str:
     return _CANDIDATES.get(candidate, candidate)
 
 
+def candidate_words(candidate: str) -> str:
+    """The candidate within a sentence; a name that somebody gave stays as it is."""
+    return _CANDIDATES[candidate].lower() if candidate in _CANDIDATES else candidate
+
+
 def reason_name(reason: str) -> str:
-    """A reason code in words."""
-    return reason.replace("_", " ")
+    """A reason code, or one with what follows it behind a colon, in words; any other reason as it is."""
+    code, colon, rest = reason.partition(":")
+    return code.replace("_", " ") + colon + rest if _CODE.fullmatch(code) else reason
 
 
 def signed(value: float, decimals: int) -> str:
@@ -42,9 +51,53 @@ def plain(value: float, decimals: int) -> str:
     return f"{value:.{decimals}f}".replace("-", MINUS)
 
 
-def value_text(metric: str, value: float) -> str:
-    """A metric's value: per cent for rates."""
-    return plain(value, 2) if metric in NOT_RATES else f"{plain(100 * value, 1)} %"
+def is_rate(metric: str, score: Mapping[str, JsonValue] | None = None) -> bool:
+    """Whether the metric is a share between 0 and 1; `score` is one of its scores, which says so where the metric is not listed."""
+    return metric_facts(metric, score).is_rate
+
+
+def better(metric: str, score: Mapping[str, JsonValue] | None = None) -> int:
+    """1 where more is better, -1 where less is, 0 where nobody said; `score` as above."""
+    lower = metric_facts(metric, score).lower_is_better
+    return 0 if lower is None else -1 if lower else 1
+
+
+def strongest(values: Mapping[str, float], metric: str, score: Mapping[str, JsonValue] | None = None) -> str:
+    """Who has the best value of the metric, which may be the lowest; the first by name among equals, nobody where no way is better."""
+    sign = better(metric, score)
+    return min(values, key=lambda name: (-sign * values[name], name)) if values and sign else ""
+
+
+def strongest_pair(metric: str, gains: Mapping[str, JsonObject]) -> str:
+    """The paired difference to the rival that the tuned model gains least on: of a metric of which less is better, on whom its value falls
+    least. Base among equals and where no way is better, else the first; `gains` by `tuned - NAME`."""
+    first = "tuned - base" if "tuned - base" in gains else next(iter(gains))
+    best = strongest({name: -gain["value"] for name, gain in gains.items()}, metric, gains[first])
+    return best if best and gains[best]["value"] != gains[first]["value"] else first
+
+
+def even(metric: str) -> float:
+    """What a paired difference is where nothing changed; a ratio is 1 then."""
+    return 1.0 if metric.endswith("_ratio") else 0.0
+
+
+def is_clear(metric: str, score: Mapping[str, JsonValue]) -> bool:
+    """Whether a paired difference is told from none: its interval leaves none out, nothing is noted against it, and its p-value, where it
+    has one, is below 5 %. Of few rows a bootstrap's interval alone claims too much."""
+    low, high, p = score.get("low"), score.get("high"), score.get("p")
+    if low is None or high is None or score.get("note") or (p is not None and p >= LEVEL):
+        return False
+    return not low <= even(metric) <= high
+
+
+def metric_label(metric: str, score: Mapping[str, JsonValue] | None = None) -> str:
+    """The metric in words, and that less is better where it is."""
+    return metric_name(metric) + (" (less is better)" if better(metric, score) < 0 else "")
+
+
+def value_text(metric: str, value: float, score: Mapping[str, JsonValue] | None = None) -> str:
+    """A metric's value: per cent for rates; `score` as above."""
+    return f"{plain(100 * value, 1)} %" if is_rate(metric, score) else plain(value, 2)
 
 
 def interval_text(metric: str, score: JsonObject) -> str:
@@ -52,16 +105,15 @@ def interval_text(metric: str, score: JsonObject) -> str:
     low, high = score.get("low"), score.get("high")
     if low is None or high is None:
         return ""
-    scale, decimals = (1, 2) if metric in NOT_RATES else (100, 1)
+    scale, decimals = (100, 1) if is_rate(metric, score) else (1, 2)
     return f"{plain(scale * low, decimals)} to {plain(scale * high, decimals)}"
 
 
 def gain_text(metric: str, score: JsonObject, unit: str = "") -> str:
     """A paired difference with its interval: `+61 (54 to 68)`, in points for rates; `unit` follows the first number."""
-    if metric in NOT_RATES:
+    decimals, scale = (0 if abs(score["value"]) >= 0.1 else 1), 100
+    if not is_rate(metric, score):
         decimals, scale = 2, 1
-    else:
-        decimals, scale = (0 if abs(score["value"]) >= 0.1 else 1), 100
     if metric.endswith("_ratio"):  # A ratio has no sign: 1 is no change.
         return f"× {plain(score['value'], decimals)} ({interval_text(metric, score)})"
     text = signed(scale * score["value"], decimals) + unit
@@ -105,6 +157,11 @@ def size(byte_count: float | None) -> str:
 def count(number: JsonValue) -> str:
     """A whole number with thousands apart."""
     return DASH if number is None else f"{int(number):,}".replace(",", "\u202f")
+
+
+def rows_text(number: int) -> str:
+    """A number of rows with its noun."""
+    return counted(number, "row", "\u202f")
 
 
 def millions(number: JsonValue) -> str:

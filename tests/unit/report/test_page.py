@@ -106,7 +106,8 @@ def test_both_forms_tell_the_main_things(write_run: Write, tmp_path: Path, event
 
     for text in (html, markdown):
         for part in (
-            "Tuned beats base by +60 points exact match (53 to 67), 200 rows.",
+            "Tuned beats base + shots by +45 points exact match",
+            "tuned beats base by +60 points exact match (53 to 67), 200 rows.",
             "missing field",
             "rows.jsonl:17",
             "no rows",

@@ -56,3 +56,10 @@ def test_counts_are_grouped_by_narrow_blanks() -> None:
     assert wording.count(1234567) == "1\u202f234\u202f567"
     assert wording.millions(7_553_536) == "7.55 million"
     assert wording.millions(None) == "–"
+
+
+def test_names_and_codes_in_words() -> None:
+    assert [wording.candidate_words(name) for name in ("base+shots", "GPT-4o", "Big+parser")] == ["base + shots", "GPT-4o", "Big+parser"]
+    assert wording.reason_name("no_text_answer") == "no text answer"
+    assert wording.reason_name("gold_fails: no ls_x") == "gold fails: no ls_x"
+    assert wording.reason_name("set my_key: to a name") == "set my_key: to a name"
