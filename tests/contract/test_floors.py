@@ -38,8 +38,8 @@ FORBIDDEN_NAMES = {"utils", "util", "common", "helpers", "helper", "misc", "mana
 MODULES = sorted(SOURCE.rglob("*.py"))
 
 
-def room_of(path: Path) -> str:
-    parts = path.relative_to(SOURCE).parts
+def room_of(path: Path, source: Path = SOURCE) -> str:
+    parts = path.relative_to(source).parts
     return parts[0] if len(parts) > 1 else ""
 
 
@@ -55,18 +55,23 @@ def uses_torch_by_right(path: Path) -> bool:
     return room == "train" or relative.as_posix().startswith("export/merge")
 
 
-def imports_of(tree: ast.AST) -> Iterator[tuple[str, ast.stmt]]:
+def is_module(name: str, source: Path) -> bool:
+    """Whether a dotted name below `luthier` is a file or a folder of the package."""
+    path = source.joinpath(*name.split(".")[1:])
+    return path.is_dir() or path.with_suffix(".py").is_file()
+
+
+def imports_of(tree: ast.AST, source: Path = SOURCE) -> Iterator[tuple[str, ast.stmt]]:
+    """The modules that are imported: of `from luthier.ROOM import NAME` the module `luthier.ROOM.NAME` where there is one."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for name in node.names:
                 yield name.name, node
         elif isinstance(node, ast.ImportFrom) and node.module is not None:
             assert node.level == 0, "relative imports hide the floor"
-            if node.module in ("luthier", *(f"luthier.{room}" for room in FLOORS)):
-                for name in node.names:
-                    yield f"{node.module}.{name.name}", node
-            else:
-                yield node.module, node
+            for name in node.names:
+                full = f"{node.module}.{name.name}"
+                yield (full if node.module.split(".")[0] == "luthier" and is_module(full, source) else node.module), node
 
 
 def type_checking_nodes(tree: ast.Module) -> set[ast.AST]:
@@ -77,20 +82,27 @@ def type_checking_nodes(tree: ast.Module) -> set[ast.AST]:
     return inside
 
 
+def breaches(path: Path, source: Path = SOURCE) -> Iterator[str]:
+    """The imports of a module that do not go down."""
+    room = room_of(path, source)
+    for name, node in imports_of(ast.parse(path.read_text(encoding="utf-8")), source):
+        package, _, rest = name.partition(".")
+        # The top of the package imports everything: who imports it stands above all floors.
+        target = other if (other := rest.split(".")[0]) in FLOORS else ""
+        where = f"{path.relative_to(source).as_posix()}:{node.lineno} imports {name}"
+        if package != "luthier" or target == room:
+            continue
+        if floor_of(target) > floor_of(room):
+            yield f"{where}: upwards"
+        elif room in STAGES and target in STAGES:
+            yield f"{where}: stages meet in the run folder"
+        elif floor_of(target) == floor_of(room) and room:
+            yield f"{where}: sideways"
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
 def test_imports_go_down(path: Path) -> None:
-    room = room_of(path)
-    for name, node in imports_of(ast.parse(path.read_text(encoding="utf-8"))):
-        if not name.startswith("luthier."):
-            continue
-        other = name.split(".")[1]
-        target = other if other in FLOORS else ""
-        where = f"{path}:{node.lineno} imports {name}"
-        if target == room:
-            continue
-        assert floor_of(target) <= floor_of(room), f"{where}: upwards"
-        assert not (room in STAGES and target in STAGES), f"{where}: stages meet in the run folder"
-        assert floor_of(target) < floor_of(room) or room == "", f"{where}: sideways"
+    assert list(breaches(path)) == []
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
@@ -165,33 +177,116 @@ def test_names_say_something() -> None:
         assert path.stem.lower() not in FORBIDDEN_NAMES, path
 
 
-def import_graph(room: str) -> dict[str, set[str]]:
+def import_graph(room: str, source: Path = SOURCE) -> dict[str, set[str]]:
+    """Which modules of a room each of its modules imports; what only types need is no import."""
     graph: dict[str, set[str]] = {}
-    for path in (SOURCE / room).rglob("*.py"):
-        module = ".".join(("luthier", *path.relative_to(SOURCE).with_suffix("").parts))
+    for path in (source / room).rglob("*.py"):
+        module = ".".join(("luthier", *path.relative_to(source).with_suffix("").parts))
         tree = ast.parse(path.read_text(encoding="utf-8"))
         typing_only = type_checking_nodes(tree)
-        graph[module] = {name for name, node in imports_of(tree) if name.startswith(f"luthier.{room}") and node not in typing_only}
+        found = {name for name, node in imports_of(tree, source) if node not in typing_only}
+        graph[module] = {name for name in found if name.startswith(f"luthier.{room}.")}
     return graph
+
+
+def folder_graph(modules: dict[str, set[str]], depth: int | None = None) -> dict[str, set[str]]:
+    """The same for folders: that of each module, or the one `depth` names deep that holds it."""
+    graph: dict[str, set[str]] = {}
+    for module, others in modules.items():
+        folder, *targets = (".".join(name.split(".")[:-1][:depth]) for name in (module, *sorted(others)))
+        graph.setdefault(folder, set()).update(target for target in targets if target != folder)
+    return graph
+
+
+def circle_in(graph: dict[str, set[str]]) -> tuple[str, ...]:
+    """A circle of imports, its first name repeated at its end; nothing where there is none."""
+    done: set[str] = set()
+
+    def visit(name: str, trail: tuple[str, ...]) -> tuple[str, ...]:
+        if name in trail:
+            return (*trail[trail.index(name) :], name)
+        if name in done:
+            return ()
+        found = next((circle for other in sorted(graph.get(name, ())) if (circle := visit(other, (*trail, name)))), ())
+        done.add(name)
+        return found
+
+    return next((circle for name in sorted(graph) if (circle := visit(name, ()))), ())
 
 
 @pytest.mark.parametrize("room", sorted(FLOORS))
 def test_no_circle_inside_a_room(room: str) -> None:
-    graph = import_graph(room)
-    done: set[str] = set()
+    circle = circle_in(import_graph(room))
+    assert not circle, " -> ".join(circle)
 
-    def visit(module: str, trail: tuple[str, ...]) -> None:
-        assert module not in trail, f"a circle: {' -> '.join((*trail, module))}"
-        if module in done:
-            return
-        for other in graph.get(module, ()):
-            visit(other, (*trail, module))
-        done.add(module)
 
-    for module in graph:
-        visit(module, ())
+@pytest.mark.parametrize("room", sorted(FLOORS))
+def test_no_circle_of_folders(room: str) -> None:
+    modules = import_graph(room)
+    for graph in (folder_graph(modules), folder_graph(modules, depth=3)):
+        circle = circle_in(graph)
+        assert not circle, " -> ".join(circle)
+
+
+def planted(folder: Path, files: dict[str, str]) -> Path:
+    """A house of a few modules."""
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return folder
 
 
 def test_the_check_sees_a_breach(tmp_path: Path) -> None:
-    found = list(imports_of(ast.parse("from luthier.train import loop\nimport torch.nn")))
-    assert [name for name, _ in found] == ["luthier.train.loop", "torch.nn"]
+    house = planted(
+        tmp_path,
+        {
+            "__init__.py": "",
+            "core/files.py": "from luthier.guard import lint\n",
+            "core/records.py": "import luthier\n",
+            "guard/lint.py": "from luthier.core import files\nfrom luthier.model.tokens import Tokens\n",
+            "model/tokens.py": "from luthier import load\n",
+            "train/loop.py": "import torch.nn\nfrom luthier.core.files import read\n",
+            "evaluate/judging/judge.py": "import luthier.train.loop\nfrom luthier.guard import lint\nfrom luthier.evaluate import stage\n",
+        },
+    )
+    assert sorted(breach for path in house.rglob("*.py") for breach in breaches(path, house)) == [
+        "core/files.py:1 imports luthier.guard.lint: upwards",
+        "core/records.py:1 imports luthier: upwards",
+        "evaluate/judging/judge.py:1 imports luthier.train.loop: stages meet in the run folder",
+        "guard/lint.py:2 imports luthier.model.tokens: sideways",
+        "model/tokens.py:1 imports luthier: upwards",
+    ]
+
+
+def test_the_check_sees_a_circle_of_modules(tmp_path: Path) -> None:
+    files = {
+        "evaluate/judging/bench.py": "from luthier.evaluate.judging import metrics\n",
+        "evaluate/judging/metrics.py": "from luthier.evaluate.kinds import registry\n",
+        "evaluate/kinds/registry.py": "from luthier.evaluate.judging.bench import Bench\n",
+    }
+    names = ("judging.bench", "judging.metrics", "kinds.registry", "judging.bench")
+    assert circle_in(import_graph("evaluate", planted(tmp_path, files))) == tuple(f"luthier.evaluate.{name}" for name in names)
+
+
+def test_the_check_sees_a_circle_of_folders(tmp_path: Path) -> None:
+    files = {
+        "evaluate/judging/bench.py": "from luthier.evaluate.kinds.kind import Bench\n",
+        "evaluate/judging/metrics.py": "",
+        "evaluate/kinds/kind.py": "",
+        "evaluate/kinds/commands.py": "from luthier.evaluate.judging import metrics\n",
+    }
+    modules = import_graph("evaluate", planted(tmp_path, files))
+    assert circle_in(modules) == ()
+    assert circle_in(folder_graph(modules)) == ("luthier.evaluate.judging", "luthier.evaluate.kinds", "luthier.evaluate.judging")
+
+
+def test_the_check_sees_a_circle_through_a_folder_within_a_folder(tmp_path: Path) -> None:
+    files = {
+        "guard/risk/shell.py": "",
+        "guard/risk/inline/effects.py": "from luthier.guard.values import symbols\n",
+        "guard/values/symbols.py": "from luthier.guard.risk.shell import Shell\n",
+    }
+    modules = import_graph("guard", planted(tmp_path, files))
+    assert circle_in(folder_graph(modules)) == ()
+    assert circle_in(folder_graph(modules, 3)) == ("luthier.guard.risk", "luthier.guard.values", "luthier.guard.risk")
