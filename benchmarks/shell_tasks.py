@@ -1,6 +1,6 @@
 """The shell tasks judged by running their own golds: how many can be judged so, what is left out and why, how often two golds agree.
 
-    python -m benchmarks.shell_tasks ../shared/data/shell_tasks [--file NAME=PATH ...] [--directory /testbed] [--list]
+    python -m benchmarks.shell_tasks FOLDER [--file NAME=PATH ...] [--directory /testbed] [--list]
 
 The folder holds `tasks.jsonl` (`query`, `gold`, `gold2`) and `testbed.tar`. `--file` lays a further file into the tree. Prints Markdown.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from luthier.core.errors import UserError
 from luthier.core.files import read_jsonl
-from luthier.evaluate.execution import ExecutionJudge
+from luthier.evaluate.instruments.execution import ExecutionJudge
 from luthier.guard.sandbox import open_sandbox
 
 

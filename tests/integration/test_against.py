@@ -86,7 +86,7 @@ def test_all_kinds_at_once(place: Path, monkeypatch: pytest.MonkeyPatch) -> None
         assert endpoint.keys == [f"Bearer {KEY}"] * 4
         notes = [event.get("message", "") for event in events]
         assert f"4 answers of an equal model are taken from {earlier.folder.name}" in notes, "an earlier run's answers are not made twice"
-        assert any("`big` gave 4 answers, 28 tokens in and 12 out; cost 5.2e-05" in note for note in notes)
+        assert any("`big` gave 4 replies, 28 tokens in and 12 out; cost 5.2e-05" in note for note in notes)
         for file in place.rglob("*"):
             assert not file.is_file() or KEY.encode() not in file.read_bytes(), file
         monkeypatch.delenv("BIG_KEY")
@@ -97,6 +97,76 @@ def test_all_kinds_at_once(place: Path, monkeypatch: pytest.MonkeyPatch) -> None
             run_stages(load(path), "evaluate")
         assert run_stages(load(path), "data"), "the data stage asks nobody"
         assert len(endpoint.bodies) == 4
+
+
+def test_what_failed_is_asked_again_after_a_complete_evaluation(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BIG_KEY", KEY)
+
+    def first_fails(handler: Any, body: dict[str, Any], number: int) -> None:
+        if number == 1:
+            say(handler, 400, b'{"error": "down"}')
+        else:
+            right(handler, body, number)
+
+    with serve(first_fails) as endpoint:
+        loaded = load(write_run(place, endpoint.url, "[big+parser]"))
+        folder = RunFolder(loaded.folder)
+        run_stages(loaded, "evaluate")
+        assert (scores(folder)["failed"], len(endpoint.bodies)) == ({"big+parser": 1}, 4)
+        monkeypatch.delenv("BIG_KEY")
+        with pytest.raises(ConfigError, match="BIG_KEY is not set"):
+            run_stages(loaded, "evaluate")
+        (place / "theirs.jsonl").write_text('{"id": "q0", "text": "cat f20"}\n')
+        only_compared = CliRunner().invoke(group, ["evaluate", str(loaded.folder), "--predictions", str(place / "theirs.jsonl")])
+        assert (only_compared.exit_code, len(endpoint.bodies)) == (0, 4), "who only compares pays for nothing, and needs no key"
+        monkeypatch.setenv("BIG_KEY", KEY)
+        assert [item.outcome for item in run_stages(loaded, "evaluate")] == ["kept", "kept", "done"]
+        assert (scores(folder)["failed"], len(endpoint.bodies)) == ({}, 5)
+        assert scores(folder)["candidates"]["big+parser"]["exact_match"]["value"] == 1
+        assert [item.outcome for item in run_stages(loaded, "evaluate")] == ["kept", "kept", "kept"]
+
+
+def test_an_endpoint_that_refuses_its_key_costs_nobody_elses_answers(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BIG_KEY", KEY)
+
+    def one_refuses(handler: Any, body: dict[str, Any], number: int) -> None:
+        if body["model"] == "denied":
+            say(handler, 401, b'{"error": "wrong key"}')
+        else:
+            right(handler, body, number)
+
+    with serve(one_refuses) as endpoint:
+        path = write_run(place, endpoint.url, "[shut, big]")
+        denied = f'endpoints:\n  shut: {{base_url: "{endpoint.url}", model: denied, api_key_env: BIG_KEY, concurrency: 1}}\n'
+        path.write_text(path.read_text().replace("endpoints:\n", denied))
+        events: list[Any] = []
+        with pytest.raises(ModelError, match=r"endpoints\.shut: .*401(?s:.*)mend the key in the environment variable BIG_KEY"):
+            run_stages(load(path), "evaluate", (events.append,))
+        assert [body["model"] for body in endpoint.bodies] == ["denied", *["large"] * 4], "told once, and the others are asked"
+        assert any("shut cannot be asked" in event.get("message", "") for event in events if event["event"] == "warning")
+        assert not (RunFolder(load(path).folder).evaluate / "summary.json").exists(), "no figures without the one that was asked for"
+        without = load(write_run(place, endpoint.url, "[big]", name="without"))
+        assert without.folder != load(path).folder
+        run_stages(without, "evaluate")
+        assert len(endpoint.bodies) == 5, "answers of a run that ended in an error are paid for once"
+        assert scores(RunFolder(without.folder))["candidates"]["big"]["exact_match"]["count"] == 4
+
+
+def test_an_answer_longer_than_what_is_kept_is_told(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BIG_KEY", KEY)
+
+    def one_is_long(handler: Any, body: dict[str, Any], number: int) -> None:
+        say(handler, 200, completion("x" * (1_000_000 if body["messages"][-1]["content"].endswith("20") else 200_000)))
+
+    with serve(one_is_long) as endpoint:
+        loaded = load(write_run(place, endpoint.url, "[big]"))
+        events: list[Any] = []
+        run_stages(loaded, "evaluate", (events.append,))
+    rows = read_jsonl(RunFolder(loaded.folder).evaluate / "asked" / "generations.jsonl")
+    kept = {row["id"]: row["details"].get("kept_characters") for row in rows if row["candidate"] == "big"}
+    assert kept == {"q0": 200_000, "q1": None, "q2": None, "q3": None}
+    warnings = [event["message"] for event in events if event["event"] == "warning"]
+    assert "big: 1 of 4 answers of `asked` had more than 200,000 characters, and are judged by the first" in warnings
 
 
 def test_without_the_client_the_install_line_is_told_before_anything_runs(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

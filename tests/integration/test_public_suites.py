@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from luthier.core.protocols import Sandbox
 from luthier.core.records import JsonObject
 from luthier.evaluate.kinds.code import Code
+from luthier.evaluate.kinds.kind import Bench
 from luthier.evaluate.kinds.maths import Maths
-from luthier.evaluate.row_files import read_rows
-from luthier.evaluate.rows import Suite, SuiteRow
+from luthier.evaluate.rows.suite import Suite, SuiteRow
+from luthier.evaluate.suites.row_files import read_rows
 from scoring_parts import NO_BENCH, sandbox_or_skip
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
@@ -28,8 +28,10 @@ def suite(kind: Code | Maths, path: Path, **fields: object) -> Suite:
 
 
 @pytest.fixture(scope="module")
-def sandbox() -> Sandbox:
-    return sandbox_or_skip()
+def bench() -> Bench:
+    """One for all tests here: canonical solutions run once."""
+    sandbox = sandbox_or_skip()
+    return replace(NO_BENCH, sandbox=lambda: sandbox)
 
 
 def problems() -> list[JsonObject]:
@@ -37,25 +39,30 @@ def problems() -> list[JsonObject]:
         return [json.loads(line) for line in stream]
 
 
-def passed(asked: Suite, answers: list[str], sandbox: Sandbox) -> list[str]:
+def passed(asked: Suite, answers: list[str], bench: Bench) -> list[str]:
     """The ids of the problems whose answer passes."""
-    judged = Code().judge(asked, [[answer] for answer in answers], False, replace(NO_BENCH, sandbox=lambda: sandbox))
+    judged = Code().judge(asked, [[answer] for answer in answers], False, bench)
     assert [one.left_out for one in judged] == [{}] * len(judged)
     return [row.id for row, one in zip(asked.rows, judged, strict=True) if one.metrics["pass_at_1"] == 1.0]
 
 
-def test_humanevals_canonical_solutions_pass_in_every_shape(sandbox: Sandbox) -> None:
+SHAPES = {
+    "as they stand": "{canonical_solution}",
+    "whole and in a fence": "Here it is:\n```python\n{prompt}{canonical_solution}```\nDone.",
+    "with the first indentation lost": "{stripped}",
+}
+
+
+@pytest.mark.parametrize("shape", [*list(SHAPES)[:2], pytest.param(list(SHAPES)[2], marks=pytest.mark.slow)])
+def test_humanevals_canonical_solutions_pass_in_every_shape(shape: str, bench: Bench) -> None:
     asked, given = suite(Code(), HUMANEVAL), problems()
     assert len(asked.rows) == 164
-    shapes = {
-        "as they stand": [value["canonical_solution"] for value in given],
-        "with the first indentation lost": [value["canonical_solution"].strip() for value in given],
-        "whole and in a fence": [f"Here it is:\n```python\n{value['prompt']}{value['canonical_solution']}```\nDone." for value in given],
-    }
-    assert {name: len(passed(asked, answers, sandbox)) for name, answers in shapes.items()} == dict.fromkeys(shapes, 164)
+    answers = [SHAPES[shape].format(**value, stripped=str(value["canonical_solution"]).strip()) for value in given]
+    assert len(passed(asked, answers, bench)) == 164
 
 
-def test_humanevals_planted_wrong_answers_fail(sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("offset", [0, pytest.param(1, marks=pytest.mark.slow)])
+def test_humanevals_planted_wrong_answers_fail(offset: int, bench: Bench) -> None:
     asked = suite(Code(), HUMANEVAL)
     corrupt = [
         "    return None",
@@ -64,12 +71,11 @@ def test_humanevals_planted_wrong_answers_fail(sandbox: Sandbox) -> None:
         "    raise AssertionError",
         "    return (",
     ]
-    for offset in range(2):
-        answers = [corrupt[(index + offset) % len(corrupt)] for index in range(len(asked.rows))]
-        assert passed(asked, answers, sandbox) == []
+    answers = [corrupt[(index + offset) % len(corrupt)] for index in range(len(asked.rows))]
+    assert passed(asked, answers, bench) == []
 
 
-def test_humanevals_canonical_solutions_behind_an_early_end_fail(sandbox: Sandbox) -> None:
+def test_humanevals_canonical_solutions_behind_an_early_end_fail(bench: Bench) -> None:
     asked = suite(Code(), HUMANEVAL)
     for early in (
         "import os\nos._exit(0)",
@@ -78,11 +84,11 @@ def test_humanevals_canonical_solutions_behind_an_early_end_fail(sandbox: Sandbo
     ):
         answers = [f"{early}\n{value['prompt']}{value['canonical_solution']}" for value in problems()[:20]]
         first = Suite("code", "code", asked.rows[:20], "")
-        assert passed(first, answers, sandbox) == []
+        assert passed(first, answers, bench) == []
 
 
 @pytest.mark.slow
-def test_humanevals_solutions_with_one_operator_turned_round_fail(sandbox: Sandbox) -> None:
+def test_humanevals_solutions_with_one_operator_turned_round_fail(bench: Bench) -> None:
     asked, given = suite(Code(), HUMANEVAL), problems()
     turned = [
         (row, value["canonical_solution"].replace(" + ", " - "))
@@ -90,7 +96,7 @@ def test_humanevals_solutions_with_one_operator_turned_round_fail(sandbox: Sandb
         if " + " in value["canonical_solution"]
     ]
     assert len(turned) >= 30
-    right = passed(Suite("code", "code", tuple(row for row, _ in turned), ""), [text for _, text in turned], sandbox)
+    right = passed(Suite("code", "code", tuple(row for row, _ in turned), ""), [text for _, text in turned], bench)
     # Where the sum stands in something that the tests do not reach, or order does not matter, the answer is still right.
     assert len(right) <= len(turned) // 10, right
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from luthier.core.files import read_jsonl
-from luthier.evaluate.execution import ExecutionJudge, ExecutionVerdict
+from luthier.evaluate.instruments.execution import ExecutionJudge, ExecutionVerdict
 from luthier.guard.sandbox import open_sandbox
 
 TASKS = Path(__file__).parents[2].parent / "shared" / "data" / "shell_tasks"

@@ -10,8 +10,8 @@ import pytest
 
 from luthier.evaluate.kinds.kind import Kind
 from luthier.evaluate.kinds.registry import ASKING
-from luthier.evaluate.rows import Suite, SuiteRow
-from luthier.evaluate.suites import read_suite_file
+from luthier.evaluate.rows.suite import Suite, SuiteRow
+from luthier.evaluate.suites.suite_files import read_suite_file
 from luthier.retrieval.hub import HubDataset
 from scoring_parts import NO_BENCH
 

@@ -77,6 +77,7 @@ def test_marks_are_expanded(source: Path) -> None:
     assert sum("{{[" in command for command in commands) == 0
 
 
+@pytest.mark.slow
 def test_the_example_trains_through_the_command_line(source: Path, tmp_path: Path) -> None:
     settings = ["max_steps=3", "evaluate.max_new_tokens=4", "split.test=0.001", f"datasets[0].path={source}"]
     command = [sys.executable, "-m", "luthier", "run", str(EXAMPLE / "run.yaml"), "--json"]

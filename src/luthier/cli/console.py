@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Self, TextIO
 
 import click
 
+from luthier.core.candidates import TUNED
+from luthier.core.counts import counted
 from luthier.core.files import read_json
-from luthier.core.metrics import metric_facts
+from luthier.core.metrics import UNREACHED, metric_facts
 from luthier.core.records import JsonObject
 from luthier.core.runs import RunFolder, summary_or_none
 
 if TYPE_CHECKING:
-    from luthier.guard.verdict import Verdict
+    from luthier.guard.risk.levels import Verdict
     from luthier.pipeline.run import StageOutcome
 
 _TITLES = {
@@ -61,6 +63,8 @@ class Progress:
             self._update(step_line(event))
         elif name == "evaluate.progress" and (self._live or event["done"] == event["total"]):
             self._update(f"evaluate  {event['suite']:<22} {event['candidate']:<12} {event['done']:>6}/{event['total']}")
+        elif name == "evaluate.waiting":
+            self._update(f"evaluate  {event['suite']:<22} {event['candidate']:<12} lm-eval at work, {duration(event['seconds'])}")
         elif name == "data.progress":
             self._update(f"data      {event['done']:>10,} rows read")
         elif (line := _line_of(event)) is not None:
@@ -156,11 +160,19 @@ def score_lines(run: RunFolder) -> list[str]:
         scores = read_json(path)
         for candidate, metrics in scores["candidates"].items():
             metric, score = next(iter(metrics.items()), ("", None))
+            left = scores.get("left_out", {}).get(candidate, {})
             if score is None:
+                reasons = dict.fromkeys(reason for found in left.values() for reason in found)
+                # What golds or this machine leave out as well is not why there is no score.
+                reasons = {UNREACHED: None} if UNREACHED in reasons else reasons
+                lines += [f"{scores['suite']:<24} {candidate:<12} no score: {'; '.join(reasons)}"] if reasons else []
                 continue
-            facts = metric_facts(metric)
+            facts = metric_facts(metric, score)
             value, low, high = (f"{score[name]:6.1%}" if facts.is_rate else f"{score[name]:6.2f}" for name in ("value", "low", "high"))
-            lines.append(f"{scores['suite']:<24} {candidate:<12} {facts.words} {value}  ({low} to {high}, {score['count']} rows)")
+            rows = counted(score["count"], "row")
+            rows += f"; {out} more left out" if (out := sum(left.get(metric, {}).values())) else ""
+            rows += f"; {score['note']}" if score.get("note") else ""
+            lines.append(f"{scores['suite']:<24} {candidate:<12} {facts.words} {value}  ({low} to {high}, {rows})")
     return lines
 
 
@@ -169,19 +181,20 @@ def beside_lines(folder: Path, found: Mapping[str, JsonObject]) -> list[str]:
     lines = []
     for name, suites in found.items():
         for suite, scores in suites.items():
-            for metric, score in scores["paired"].get(f"tuned - {name}", {}).items():
-                values = [scores["candidates"][candidate].get(metric) for candidate in (name, "tuned")]
+            for metric, score in scores["paired"].get(f"{TUNED} - {name}", {}).items():
+                values = [scores["candidates"][candidate].get(metric) for candidate in (name, TUNED)]
                 if None in values:
                     continue
-                facts = metric_facts(metric)
+                facts = metric_facts(metric, score)
                 theirs, ours = (f"{value['value']:.1%}" if facts.is_rate else f"{value['value']:.2f}" for value in values)
                 low, gain, high = (
                     f"{100 * score[part]:+.1f}" if facts.is_rate else f"{score[part]:+.2f}" for part in ("low", "value", "high")
                 )
                 p = f", p {score['p']:.3f}" if score.get("p") is not None else ""
-                told = f"{facts.words:<24} {name} {theirs}, tuned {ours}: {gain} ({low} to {high}{p}, {score['count']} rows)"
+                rows = counted(score["count"], "row") + (f"; {score['note']}" if score.get("note") else "")
+                told = f"{facts.words:<24} {name} {theirs}, tuned {ours}: {gain} ({low} to {high}{p}, {rows})"
                 lines.append(f"{suite:<24} {told}")
-            if f"tuned - {name}" not in scores["paired"]:
+            if f"{TUNED} - {name}" not in scores["paired"]:
                 lines.append(f"{suite:<24} left out for {name}, with its reason in the summary")
         lines.append(f"results   {RunFolder(folder).beside / name}")
     return lines
@@ -205,19 +218,21 @@ def typed_line(on_error_stream: bool) -> Callable[[str], str | None]:
 _LEVEL_COLOURS = {"safe": "green", "caution": "yellow", "unknown": "magenta", "dangerous": "red"}
 
 
-def verdict_lines(verdict: Verdict, action: str, in_file: bool = False) -> list[str]:
-    """A verdict for a person: one line in a list, otherwise with the part that caused it underlined."""
+def verdict_lines(verdict: Verdict, action: str, lines: tuple[int, int] | None = None) -> list[str]:
+    """A verdict for a person: one line with its place in a file where it is from one, else with the part that caused it underlined."""
     level = click.style(f"{verdict.level:<9}", fg=_LEVEL_COLOURS[verdict.level], bold=True)
     danger = f" {verdict.danger}" if verdict.danger else ""
     command = visible(verdict.command)
-    if in_file:
-        return [f"{level} {action:<6} {command}  #{danger} {verdict.reason}"]
+    if lines is not None:
+        first, last = lines
+        place = f"{first}:" if first == last else f"{first}-{last}:"
+        return [f"{place:<8} {level} {action:<6} {command}  #{danger} {verdict.reason}"]
     start, end = verdict.span
     before, part = visible(verdict.command[:start]), visible(verdict.command[start:end])
-    lines = [f"{level.replace(' ', '')}{danger}: {verdict.reason}", f"  {command}"]
+    shown = [f"{level.replace(' ', '')}{danger}: {verdict.reason}", f"  {command}"]
     if verdict.level != "safe" and part and len(command) < 200:
-        lines.append(f"  {' ' * len(before)}{'^' * len(part)}")
-    return [*lines, f"  policy: {action}"]
+        shown.append(f"  {' ' * len(before)}{'^' * len(part)}")
+    return [*shown, f"  policy: {action}"]
 
 
 def answer_verdict_line(verdict: Verdict, action: str, answer: str) -> str:
@@ -231,7 +246,11 @@ def answer_verdict_line(verdict: Verdict, action: str, answer: str) -> str:
 def verdict_summary(counts: Mapping[str, int], stopped: int) -> str:
     """How many commands have which level."""
     levels = ", ".join(f"{counts[level]:,} {level}" for level in _LEVEL_COLOURS if level in counts)
-    return f"{sum(counts.values()):,} commands: {levels or 'none'}; {stopped:,} not allowed"
+    return f"{counted(sum(counts.values()), 'command', ',')}: {levels or 'none'}; {stopped:,} not allowed"
+
+
+# As long as a path can be on Linux: a name that is shown cut names nothing.
+LONGEST_PATH = 4096
 
 
 def visible(text: str, most: int = 400) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from luthier.cli.parts import json_option, run_argument, set_option
-from luthier.core.errors import EXIT_GATE, NotYetError
+from luthier.core.errors import EXIT_GATE, Interrupted, NotYetError
 
 if TYPE_CHECKING:
     from luthier.config.load import LoadedRun
@@ -28,15 +28,23 @@ def run_until(stage: str, run_file: str, overrides: tuple[str, ...], as_json: bo
     from luthier.cli.console import Progress, beside_lines, outcome_lines
     from luthier.core.runs import RunFolder
     from luthier.pipeline import gate
-    from luthier.pipeline.beside import compare_beside
+    from luthier.pipeline.beside import compare_beside, refuse_unusable
     from luthier.pipeline.history import show_run
     from luthier.pipeline.run import run_stages
 
+    if junit is not None:
+        gate.refuse_unwritable(Path(junit))
     loaded = _load(run_file, overrides)
-    with Progress() as progress:
-        progress.notes(loaded.notes, loaded.warnings)
-        outcomes = run_stages(loaded, stage, (progress,))
-        compared = compare_beside(loaded, (progress,), **beside) if any(beside.values()) else {}
+    if predictions := beside.get("predictions"):
+        refuse_unusable(loaded, predictions)
+    try:
+        with Progress() as progress:
+            progress.notes(loaded.notes, loaded.warnings)
+            compares = any(beside.values())
+            outcomes = run_stages(loaded, stage, (progress,), retries_failed=not compares)
+            compared = compare_beside(loaded, (progress,), **beside) if compares else {}
+    except KeyboardInterrupt as error:
+        raise Interrupted("stopped; what was finished is kept: the same command goes on from there") from error
     folder = RunFolder(loaded.folder)
     if junit is not None:
         gate.write_junit(folder, Path(junit))
@@ -91,19 +99,19 @@ def check(run_file: str | None, overrides: tuple[str, ...], as_json: bool, schem
     from luthier.pipeline.check import check as check_files
 
     loaded = _load(run_file, overrides)
-    check_files(loaded)
+    warnings = [*loaded.warnings, *check_files(loaded)]
     if as_json:
         result = {
             "run": str(loaded.folder),
             "notes": loaded.notes,
-            "warnings": loaded.warnings,
+            "warnings": warnings,
             "resolved": loaded.config.model_dump(mode="json"),
         }
         click.echo(json.dumps(result))
         return
     for note in loaded.notes:
         click.echo(f"note: {note}")
-    for warning in loaded.warnings:
+    for warning in warnings:
         click.secho("warning: ", fg="yellow", nl=False)
         click.echo(warning)
     click.echo(f"{run_file} is valid; it would run in {loaded.folder}")

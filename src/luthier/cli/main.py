@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 import sys
+from pathlib import Path
 
 import click
 
@@ -13,6 +16,7 @@ from luthier.cli.guard import guard
 from luthier.cli.parts import SETTINGS, Group
 from luthier.cli.runs import review, runs
 from luthier.core.errors import EXIT_FAILED, LuthierError
+from luthier.core.visible import visible
 
 
 class _Main(Group):
@@ -44,8 +48,27 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EXIT_FAILED)
     except OSError as error:
-        # A full disk, a folder without rights, a path that is too long: the system's own word and the place say it all.
-        _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), EXIT_FAILED)
+        # A folder without rights, a path that is too long: the system's own word and the place say it all.
+        _fail(_no_room(error) or (f"{error.filename}: {error.strerror}" if error.filename else str(error)), EXIT_FAILED)
+
+
+def _no_room(error: OSError) -> str:
+    """What a person can do where the system has no room for a file; empty for any other error."""
+    reasons = {
+        errno.ENOSPC: "free some space there, or name a place with more (`output_dir` in the run file; TMPDIR for temporary files)",
+        errno.EDQUOT: "your share of this file system is used up: free some of it, or name another place (`output_dir` in the run file)",
+        errno.EFBIG: "it is larger than a file of this process may be: raise the limit (`ulimit -f`), or name another file system",
+    }
+    if error.errno not in reasons:
+        return ""
+    path = Path(error.filename2 or error.filename or ".").absolute()
+    folder = next(folder for folder in (path, *path.parents) if folder.is_dir())
+    free = shutil.disk_usage(folder).free / (1 << 20)
+    return (
+        f"{path if error.filename else 'a file'} cannot be written: {error.strerror}; {free:,.1f} MiB are free at {folder}\n"
+        f"  {reasons[error.errno]}\n"
+        "  what was finished is kept: the same command goes on from there"
+    )
 
 
 def _say_json(message: str, exit_code: int) -> None:
@@ -57,7 +80,8 @@ def _say_json(message: str, exit_code: int) -> None:
 def _fail(message: str, exit_code: int) -> None:
     _say_json(message, exit_code)
     click.secho("error: ", fg="red", bold=True, nl=False, err=True)
-    click.echo(message, err=True)
+    # A file's name, or a value in it, must not act on the terminal.
+    click.echo(visible(message), err=True)
     sys.exit(exit_code)
 
 

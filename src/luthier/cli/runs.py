@@ -49,7 +49,7 @@ def runs_show(run_dir: str, as_json: bool) -> None:
 @json_option
 def runs_compare(first: str, second: str, suite: str | None, as_json: bool) -> None:
     """The tuned answers of two runs, paired by row: differences, intervals, and what flipped."""
-    from luthier.evaluate.compare import compare_runs, comparison_text
+    from luthier.evaluate.figures.compare import compare_runs, comparison_text
     from luthier.pipeline.history import require_run
 
     found = compare_runs(require_run(first), require_run(second), suite)
@@ -76,15 +76,18 @@ def runs_resume(run_dir: str, as_json: bool) -> None:
 )
 @click.option("--suite", metavar="NAME", help="Draw from this suite alone.")
 @click.option("--sheet", metavar="FILE.csv", help="Write the draw as a sheet instead of asking here.")
+@click.option("--force", is_flag=True, help="With --sheet: overwrite the file that is there.")
 @click.option("--read", metavar="FILE.csv", help="Take the judgements of a sheet that was filled in.")
 @json_option
-def review(run_dir: str, as_json: bool, sheet: str | None, read: str | None, **options: Any) -> None:
+def review(run_dir: str, as_json: bool, sheet: str | None, force: bool, read: str | None, **options: Any) -> None:
     """Judge answers by hand, blind: the tuned model's and its base's, shuffled. Stop and go on at any time."""
     if sheet and read:
         raise click.UsageError("`--sheet` and `--read` exclude each other")
+    if force and not sheet:
+        raise click.UsageError("`--force` belongs to `--sheet FILE.csv`")
     from luthier.cli.console import typed_line
     from luthier.pipeline.review import open_review
 
     opened = open_review(run_dir, **options)
-    done = opened.write_sheet(sheet) if sheet else opened.read_sheet(read) if read else opened.ask(typed_line(as_json))
+    done = opened.write_sheet(sheet, force) if sheet else opened.read_sheet(read) if read else opened.ask(typed_line(as_json))
     click.echo(json.dumps(done.found) if as_json else "\n".join(done.lines))

@@ -70,9 +70,9 @@ def json_schema() -> dict[str, Any]:
     return schema
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name most like `name`, or None where nothing is near (`difflib` ratio 0.6)."""
-    found = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.6)
+def nearest(name: str, known: Iterable[str], ratio: float = 0.6) -> str | None:
+    """The known name most like `name`, or None where nothing is near (`difflib`'s ratio)."""
+    found = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=ratio)
     return found[0] if found else None
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from luthier.config.names import dotted, nearest
 from luthier.config.yaml_file import Document, KeyPath
+from luthier.core.candidates import PARSER
 from luthier.core.errors import Problem
 
 STARTER = "starter"
@@ -46,7 +47,7 @@ def file_problems(document: Document) -> list[Problem]:
 def _against_problems(document: Document, path: KeyPath, entry: Any) -> Iterator[Problem]:
     """An earlier run or a file of predictions that is not there."""
     run = entry.get("run") if isinstance(entry, dict) else entry if isinstance(entry, str) and "/" in entry else None
-    if isinstance(run, str) and not _is_there(f"{run.removesuffix('+parser')}/resolved.yaml", Path.is_file):
+    if isinstance(run, str) and not _is_there(f"{run.removesuffix(PARSER)}/resolved.yaml", Path.is_file):
         hint = "a run folder holds `resolved.yaml`; `luthier runs list` names them"
         yield Problem("this is no run folder", where=document.place(path).text(), found=run[:200], hint=hint)
     predictions = entry.get("predictions") if isinstance(entry, dict) else None

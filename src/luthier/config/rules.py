@@ -14,7 +14,9 @@ from luthier.config.gate_rules import check_gate
 from luthier.config.names import dotted, nearest, table
 from luthier.config.schema import FALLBACK_PREFIX, ChatTemplateName
 from luthier.config.yaml_file import Document, KeyPath
+from luthier.core.candidates import OWN_CANDIDATES, PARSER, RESERVED
 from luthier.core.errors import Problem
+from luthier.core.issued import issued
 
 Values = dict[str, Any]
 Rule = Callable[[Document], Iterator[Problem]]
@@ -28,9 +30,6 @@ LATER_SECTIONS = ("sources", "serve")
 LATER_IN_SECTION = {
     "clean": ("secrets", "near_duplicates", "shell", "license", "language", "urls", "personal_data", "decontaminate"),
 }
-# What `evaluate.against` knows beside the names of endpoints, checkpoints, run folders and mappings.
-OWN_CANDIDATES = ("base", "base+parser", "base+shots")
-PARSER = "+parser"
 CHECKPOINT = re.compile(r"checkpoint-[0-9]+")
 CHAT_TEMPLATES: tuple[str, ...] = get_args(ChatTemplateName)
 
@@ -48,11 +47,6 @@ _ACTS_WITH_TYPE: Mapping[str, tuple[str, ...]] = {
     "chat_template_jinja": _CHAT_TYPES,
 }
 
-# Text that is a credential whatever key it stands under: the issuers' own published prefixes.
-_LITERAL_SECRET = re.compile(
-    r"\b(?:sk-[A-Za-z0-9_-]{16,}|hf_[A-Za-z0-9]{20,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|AKIA[0-9A-Z]{16}|xox[abprs]-[\w-]{10,}|glpat-[\w-]{16,})"
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----"
-)
 # Words of a vocabulary, and the cleaning rule of this name: not credentials.
 _NO_CREDENTIALS = re.compile(r"^(?:(?:bos|eos|pad|unk|sep|cls|mask|eot|additional_special|image|audio|tool)_tokens?|secrets)$")
 _SECRET_KEY = re.compile(r"(?:^|_)(?:api_?key|token|secret|password|passwd|credential)s?$", re.IGNORECASE)
@@ -81,7 +75,10 @@ def take_later(document: Document) -> list[Problem]:
 
 
 def take_secrets(document: Document) -> list[Problem]:
-    """Takes literal secrets out of `document` and reports where they stood, never what they were."""
+    """Takes literal secrets out of `document` and reports where they stood, never what they were.
+
+    A secret is a text of a shape that its issuer publishes, whatever key it stands under, and any text under a key that names one.
+    """
     problems: list[Problem] = []
     _scan(document, document.value, (), problems)
     return problems
@@ -93,7 +90,7 @@ def _scan(document: Document, value: Any, path: KeyPath, problems: list[Problem]
         here = (*path, part)
         if isinstance(inner, dict | list):
             _scan(document, inner, here, problems)
-        elif isinstance(inner, str) and (_LITERAL_SECRET.search(inner) or (inner and _names_a_secret(part))):
+        elif isinstance(inner, str) and (next(issued(inner), None) or (inner and _names_a_secret(part))):
             problems.append(
                 Problem(
                     f"`{dotted(here)}` holds a secret",
@@ -313,8 +310,8 @@ def _suites(document: Document) -> Iterator[Problem]:
 def _endpoints(document: Document) -> Iterator[Problem]:
     endpoints = document.value.get("endpoints")
     for name in endpoints if isinstance(endpoints, dict) else {}:
-        if name in ("base", "tuned") or CHECKPOINT.fullmatch(name) or not _ENDPOINT_NAME.fullmatch(name):
-            hint = "letters, digits and . _ -, the first a letter or digit; not `base`, `tuned` or `checkpoint-N`"
+        if name in RESERVED or CHECKPOINT.fullmatch(name) or not _ENDPOINT_NAME.fullmatch(name):
+            hint = "letters, digits and . _ -, the first a letter or digit; not `base`, `run`, `tuned` or `checkpoint-N`"
             yield _problem(document, ("endpoints", name), f"an endpoint cannot be called `{name}`", hint=hint)
     section = document.value.get("evaluate")
     judge = section.get("judge") if isinstance(section, dict) else None
@@ -341,6 +338,12 @@ def _against(document: Document) -> Iterator[Problem]:
         elif isinstance(entry, dict):
             if (entry.get("run") is None) == (entry.get("predictions") is None):
                 yield _problem(document, path, "an entry with keys takes `run: FOLDER` or `predictions: FILE`", hint="write one of the two")
+            for name in _mapped_names([entry]):
+                if name.endswith(PARSER):
+                    hint = f"give it another one with `name`; `NAME{PARSER}` as an entry of its own reads NAME with the parser"
+                    yield _problem(
+                        document, path, f"a name cannot end in `{PARSER}`, which stands for the Markdown parser", hint=hint, found=name
+                    )
         elif isinstance(entry, str) and not names_candidate(entry, [*endpoints, *_mapped_names(_items(against))]):
             known = (*OWN_CANDIDATES, *endpoints)
             best = nearest(entry, known)

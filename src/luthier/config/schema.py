@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 
+from luthier.core.candidates import OWN_CANDIDATES, PARSER
+
 Stage = Literal["data", "train", "evaluate", "export", "none"]
 
 # Data formats, optimizers and schedules of this version. Adding one means a function, a name here, and a test.
@@ -189,7 +191,7 @@ class EvaluateSection(Section):
 
     suites: Names = key(("commands",), "evaluate", "Built-in names or suite files.")
     against: Annotated[tuple[Against, ...], BeforeValidator(_one_or_many)] = key(
-        ("base", "base+parser", "base+shots"),
+        OWN_CANDIDATES,
         "evaluate",
         "What the tuned model is compared with: these, an endpoint (also with `+parser`), `checkpoint-N`, a run folder or a mapping.",
     )
@@ -317,7 +319,7 @@ class RunConfig(Section):
 
     def asked_endpoints(self) -> dict[str, EndpointSection]:
         """The endpoints that the evaluation asks, as candidates or as judge; others may stand in the file without changing anything."""
-        against = {entry.removesuffix("+parser") for entry in self.evaluate.against if isinstance(entry, str)}
+        against = {entry.removesuffix(PARSER) for entry in self.evaluate.against if isinstance(entry, str)}
         asked = against | {self.evaluate.judge}
         return {name: endpoint for name, endpoint in self.endpoints.items() if name in asked}
 

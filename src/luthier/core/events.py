@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from luthier.core.files import append
 from luthier.core.records import JsonObject, JsonValue
 
 Listener = Callable[[JsonObject], None]
@@ -34,18 +35,19 @@ class EventLog:
     def __init__(self, path: Path | None, listeners: Sequence[Listener] = ()) -> None:
         self._listeners = tuple(listeners)
         self._descriptor: int | None = None
+        self._path = path or Path()
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
             size = os.fstat(self._descriptor).st_size
             if size and os.pread(self._descriptor, 1, size - 1) != b"\n":
-                os.write(self._descriptor, b"\n")
+                append(self._descriptor, path, b"\n")
 
     def emit(self, event: str, **fields: JsonValue) -> None:
         """Records one event."""
         row: JsonObject = {"time": timestamp(), "event": event, **fields}
         if self._descriptor is not None:
-            os.write(self._descriptor, (json.dumps(row, ensure_ascii=False) + "\n").encode("utf-8"))
+            append(self._descriptor, self._path, (json.dumps(row, ensure_ascii=False) + "\n").encode("utf-8"))
         for listener in self._listeners:
             listener(row)
 

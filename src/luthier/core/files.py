@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -16,14 +17,45 @@ from luthier.core.records import JsonObject, JsonValue
 _CHUNK_BYTES = 1 << 20
 
 
-def write_with(path: Path, write: Callable[[IO[bytes]], None]) -> None:
-    """Writes `path` through `write(stream)`: the file is there whole or not at all, also after a crash."""
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Names `path` in an `OSError` that names no file: what the system says of a full disk does not tell where."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            error.filename = str(path)
+        raise
+
+
+def append(descriptor: int, path: Path, content: bytes) -> None:
+    """Writes all of `content` to the open file `path`; a system that takes a part is handed the rest."""
+    with named(path):
+        while content:
+            content = content[os.write(descriptor, content) :]
+
+
+def write_with(path: Path, write: Callable[[IO[bytes]], None], mode: int | None = None) -> None:
+    """Writes `path` through `write(stream)`: the file is there whole or not at all, also after a crash.
+
+    `mode` is the file's rights (what `stat.S_IMODE` gives), which it never exceeds, not even while it is written; without it they are what
+    the umask leaves.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    if mode is not None:
+        # Left by a killed process, it would keep its rights, and whoever has it open.
+        temporary.unlink(missing_ok=True)
+
+    def opened(name: str, flags: int) -> int:
+        return os.open(name, flags, 0o666 if mode is None else 0o600 & mode)
+
     try:
-        with temporary.open("wb") as stream:
+        with named(path), open(temporary, "wb", opener=opened) as stream:
             write(stream)
             stream.flush()
+            if mode is not None:
+                os.fchmod(stream.fileno(), mode)
             os.fsync(stream.fileno())
         temporary.replace(path)
     finally:
@@ -31,13 +63,13 @@ def write_with(path: Path, write: Callable[[IO[bytes]], None]) -> None:
     sync_folder(path.parent)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Writes `content` to `path`, whole or not at all."""
+def write_bytes(path: Path, content: bytes, mode: int | None = None) -> None:
+    """Writes `content` to `path`, whole or not at all; `mode` as in `write_with`."""
 
     def write(stream: IO[bytes]) -> None:
         stream.write(content)
 
-    write_with(path, write)
+    write_with(path, write, mode)
 
 
 def write_text(path: Path, text: str) -> None:

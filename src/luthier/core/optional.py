@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import re
 from importlib import metadata
 from types import ModuleType
@@ -18,6 +19,11 @@ def missing_extra(error: ModuleNotFoundError) -> MissingExtraError | None:
         if found is not None and found["name"].lower().replace("-", "_") == package.lower():
             return MissingExtraError(package, found["extra"])
     return None
+
+
+def missing(package: str, extra: str, reason: str = "") -> MissingExtraError | None:
+    """The error with the install line for `extra` where `package` is not installed, else None. Nothing of it is imported."""
+    return None if importlib.util.find_spec(package) is not None else MissingExtraError(package, extra, reason)
 
 
 def load(package: str, extra: str, reason: str = "") -> ModuleType:

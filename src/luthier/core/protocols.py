@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-from luthier.core.records import JsonObject, JsonValue, Message
+from luthier.core.candidates import TUNED
+from luthier.core.records import JsonObject, Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +16,7 @@ class GenerationRequest:
 
     id: str
     messages: tuple[Message, ...]
-    model: str = "tuned"
+    model: str = TUNED
     tools: tuple[JsonObject, ...] = ()
     template: str = ""
     max_new_tokens: int = 128
@@ -51,6 +52,15 @@ class ErrorEvent:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """An answer's summed log-probability in nats and its number of tokens; `cut_tokens` of what stands before it were left away."""
+
+    nats: float
+    tokens: int
+    cut_tokens: int = 0
+
+
 GenerationEvent = TokenEvent | DoneEvent | ErrorEvent
 
 
@@ -62,8 +72,12 @@ class Generator(Protocol):
         """Events of all requests in any order; closing the iterator cancels what is still running."""
         ...
 
-    def score(self, rows: Iterable[tuple[tuple[Message, ...], str]], model: str) -> list[tuple[float, int]]:
-        """For each (messages, answer): the answer's summed log-probability in nats and its token count."""
+    def score(self, rows: Iterable[tuple[tuple[Message, ...], str]], model: str) -> list[Scored]:
+        """For each (messages, answer): how likely the model finds the answer.
+
+        Messages that are all of the role `TEXT_ROLE` are plain text, worded by no template: the answer follows it without a break. A
+        model that puts no token of its own in front of a text has no log-probability for its first token, which then does not count.
+        """
         ...
 
     def names(self) -> tuple[str, ...]:
@@ -84,18 +98,6 @@ class Tokenizer(Protocol):
 
     def decode(self, ids: Sequence[int], skip_special: bool = True) -> str:
         """The text of `ids`."""
-        ...
-
-
-class Tracker(Protocol):
-    """A place that watches a run: Weights & Biases, TensorBoard, MLflow. A tracker that fails never stops the run."""
-
-    def log(self, event: Mapping[str, JsonValue]) -> None:
-        """Takes one event of `events.jsonl`."""
-        ...
-
-    def close(self) -> None:
-        """Ends the watch."""
         ...
 
 

@@ -246,19 +246,25 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A metric's value with its 95 % interval; `count` is the number of rows behind it, `p` a paired test's p-value."""
+    """A metric's value with its 95 % interval; `count` is the number of rows behind it, `p` a paired test's p-value.
+
+    `note` says why no interval can be told; what stands there then claims nothing, and is held to no bound.
+    """
 
     value: float
     low: float
     high: float
     count: int
     p: float | None = None
+    note: str = ""
 
     def to_json(self) -> JsonObject:
         """The score as stored in `scores.json`."""
         row: JsonObject = {"value": self.value, "low": self.low, "high": self.high}
         if self.p is not None:
             row["p"] = self.p
+        if self.note:
+            row["note"] = self.note
         return {**row, "count": self.count}
 
 

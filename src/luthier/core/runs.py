@@ -20,22 +20,28 @@ MANIFEST_FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class StageRecord:
-    """What the manifest keeps of a complete stage: its key, the hash of every output, and the run it was taken from, if any."""
+    """What the manifest keeps of a complete stage: its key, the hash of every output, and the run it was taken from, if any.
+
+    `failed` counts requests to others that failed and may succeed another time: a stage that has some is done, and is tried again.
+    """
 
     key: str
     outputs: Mapping[str, str]
     seconds: float
     taken_from: str = ""
+    failed: int = 0
 
     def to_json(self) -> JsonObject:
         """The record as stored."""
         row: JsonObject = {"key": self.key, "seconds": round(self.seconds, 3), "outputs": dict(self.outputs)}
+        if self.failed:
+            row["failed"] = self.failed
         return {**row, "from": self.taken_from} if self.taken_from else row
 
     @staticmethod
     def from_json(row: JsonObject) -> StageRecord:
         """The record that `to_json` wrote."""
-        return StageRecord(row["key"], row["outputs"], row["seconds"], row.get("from", ""))
+        return StageRecord(row["key"], row["outputs"], row["seconds"], row.get("from", ""), row.get("failed", 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,10 +271,11 @@ class RunFolder:
             if path not in kept:
                 remove(path)
 
-    def is_complete(self, name: str, key: str) -> bool:
-        """Whether stage `name` was completed with `key` and every output still has its recorded bytes."""
+    def is_complete(self, name: str, key: str, *, or_failed: bool = False) -> bool:
+        """Whether stage `name` was completed with `key`, nothing is to be tried again (`or_failed`: or no matter), and every output still
+        has its recorded bytes."""
         record = self.manifest().stages.get(name)
-        return record is not None and record.key == key and self.is_intact(record)
+        return record is not None and record.key == key and (or_failed or not record.failed) and self.is_intact(record)
 
     def is_intact(self, record: StageRecord) -> bool:
         """Whether every output of `record` still has its recorded bytes."""
@@ -297,6 +304,29 @@ class RunFolder:
             self.save_manifest(self.manifest().with_stage(name, taken))
             return path
         return None
+
+    def same_training(self) -> list[RunFolder]:
+        """The runs beside this one with the same training, that from which it was taken first: equal key, equal adapter."""
+        ours = self._training()
+        if ours is None:
+            return []
+        source = self.path.parent / ours.taken_from if ours.taken_from else self.path
+        paths = sorted((path for path in self.path.parent.iterdir() if path != self.path), key=lambda path: (path != source, path.name))
+        found = []
+        for path in paths:
+            sibling = RunFolder(path)
+            sibling.hashes = self.hashes
+            theirs = sibling._training()
+            if theirs is not None and (theirs.key, theirs.outputs.get("adapter")) == (ours.key, ours.outputs.get("adapter")):
+                found.append(sibling)
+        return found
+
+    def _training(self) -> StageRecord | None:
+        """The record of a complete training; None where there is none, or no manifest that this version can read."""
+        try:
+            return self.manifest().stages.get("train")
+        except IntegrityError:
+            return None
 
     @contextmanager
     def lock(self) -> Iterator[None]:

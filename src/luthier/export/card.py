@@ -190,7 +190,7 @@ def _suite_table(suite: JsonObject, scores: JsonObject) -> str:
 def _interval(score: JsonObject | None, metric: str) -> str:
     if score is None:
         return "-"
-    if not metric_facts(metric).is_rate:
+    if not metric_facts(metric, score).is_rate:
         return f"{score['value']:.2f} ({score['low']:.2f} to {score['high']:.2f})"
     return f"{100 * score['value']:.1f} % ({100 * score['low']:.1f} to {100 * score['high']:.1f})"
 
@@ -198,7 +198,7 @@ def _interval(score: JsonObject | None, metric: str) -> str:
 def _gain(score: JsonObject | None, metric: str) -> str:
     if score is None:
         return "-"
-    scale, decimals = (100, 1) if metric_facts(metric).is_rate else (1, 2)
+    scale, decimals = (100, 1) if metric_facts(metric, score).is_rate else (1, 2)
     value, low, high = (f"{scale * score[name]:+.{decimals}f}" for name in ("value", "low", "high"))
     text = f"{value} ({low} to {high})"
     p = score.get("p")

@@ -17,8 +17,9 @@ from peft import PeftModel
 from transformers import DynamicCache, PreTrainedModel
 
 from luthier.config.schema import BaseSettings, TokenSettings
+from luthier.core.candidates import BASE, TUNED
 from luthier.core.errors import ModelError, Problem, UserError
-from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationEvent, GenerationRequest, TokenEvent, Tokenizer
+from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationEvent, GenerationRequest, Scored, TokenEvent, Tokenizer
 from luthier.core.records import TEXT_ROLE, JsonObject, Message, Plan, without_input_role
 from luthier.model.adapters import load_adapter
 from luthier.model.base import load_base
@@ -28,10 +29,11 @@ from luthier.model.template import ChatTemplate, TemplateRefusal
 from luthier.model.tokenizer import TextTokenizer
 from luthier.model.tokens import RowEncoder
 
-BASE, TUNED = "base", "tuned"
 # Rows that have ended leave the batch once they are this share of it: a copy of the cache for each would cost more than it saves.
 _LEAVING_SHARE = 0.125
 _SCORE_TOKENS = 16_384
+# The positions of a model that tells no number of them.
+UNBOUNDED = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ class LocalGenerator:
         self._voices = dict(voices)
         self._batch_size = batch_size
         self._device = self._net.get_input_embeddings().weight.device
-        self._longest = int(getattr(self._net.config.get_text_config(), "max_position_embeddings", 0) or 1 << 30)
+        self._longest = int(getattr(self._net.config.get_text_config(), "max_position_embeddings", 0) or UNBOUNDED)
         self._busy = False
 
     def names(self) -> tuple[str, ...]:
@@ -208,27 +210,22 @@ class LocalGenerator:
         rest = TokenEvent(row.request.id, text[row.told :]) if len(text) > row.told else None
         return rest, DoneEvent(row.request.id, text, reason, len(row.prompt), len(row.ids) + stop_tokens)
 
-    def score(self, rows: Iterable[tuple[tuple[Message, ...], str]], model: str) -> list[tuple[float, int]]:
-        """For each (messages, answer): the answer's summed log-probability in nats and its token count, the end of turn not counted.
+    def score(self, rows: Iterable[tuple[tuple[Message, ...], str]], model: str) -> list[Scored]:
+        """For each (messages, answer): the answer's log-probability in nats and its tokens, the end of turn not counted.
 
-        A prompt that leaves the answer no room in the model's positions loses its beginning; `ModelError` where the answer alone has none.
+        A prompt that leaves the answer no room in the model's positions loses its beginning, which the score says; `ModelError` where the
+        answer alone has none.
         """
         voice = self._voices[model]
-        pairs = [self._fitting(voice.prompt(messages), self._tokenizer.encode(answer)) for messages, answer in rows]
+        fitted = [fitting(voice.prompt(messages), self._tokenizer.encode(answer), self._longest) for messages, answer in rows]
+        pairs = [(prompt, answer) for prompt, answer, _ in fitted]
         order = sorted(range(len(pairs)), key=lambda index: sum(map(len, pairs[index])))
-        scores: list[tuple[float, int]] = [(0.0, 0)] * len(pairs)
+        scores = [Scored(0.0, 0)] * len(pairs)
         with self._speaking_as(model):
             for batch in _batches_by_tokens(order, pairs):
-                for index, score in zip(batch, self._score_batch([pairs[index] for index in batch]), strict=True):
-                    scores[index] = score
+                for index, (nats, tokens) in zip(batch, self._score_batch([pairs[index] for index in batch]), strict=True):
+                    scores[index] = Scored(nats, tokens, fitted[index][2])
         return scores
-
-    def _fitting(self, prompt: list[int], answer: list[int]) -> tuple[list[int], list[int]]:
-        room = self._longest - len(answer)
-        if room < 1:
-            found = f"{len(answer):,} tokens, {self._longest:,} positions"
-            raise ModelError(Problem("a text to score is longer than the model's positions", found=found, hint="make it shorter"))
-        return prompt[-room:], answer
 
     @torch.inference_mode()
     def _score_batch(self, pairs: Sequence[tuple[list[int], list[int]]]) -> list[tuple[float, int]]:
@@ -251,6 +248,19 @@ class LocalGenerator:
             chosen = logits.gather(1, torch.tensor(answer, dtype=torch.long, device=logits.device).unsqueeze(1))
             scores.append((float(chosen.double().sum()), len(answer)))
         return scores
+
+
+def fitting(prompt: list[int], answer: list[int], longest: int) -> tuple[list[int], list[int], int]:
+    """`prompt` without so many tokens of its beginning that `answer` fits behind it into `longest` positions, `answer`, and how many.
+
+    One more position stays free: vLLM must be asked for a token behind the answer, and both engines score after the same context.
+    `ModelError` where the answer alone has no room.
+    """
+    room = longest - len(answer) - 1
+    if room < 1:
+        found = f"{len(answer):,} tokens, {longest:,} positions"
+        raise ModelError(Problem("a text to score is longer than the model's positions", found=found, hint="make it shorter"))
+    return prompt[-room:], answer, max(0, len(prompt) - room)
 
 
 def draw(logits: torch.Tensor, temperature: float, top_p: float, random: torch.Generator) -> int:

@@ -22,8 +22,8 @@ import httpx2
 from luthier.config.schema import EndpointSection, PriceSection
 from luthier.core.errors import EndpointError, ModelError, Problem
 from luthier.core.files import sha256_bytes
-from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationEvent, GenerationRequest, TokenEvent
-from luthier.core.records import JsonObject, Message
+from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationEvent, GenerationRequest, Scored, TokenEvent
+from luthier.core.records import TEXT_ROLE, JsonObject, Message
 from luthier.model import wire
 from luthier.model.wire import BadReply
 
@@ -60,12 +60,18 @@ class Waits:
 
 @dataclass(slots=True)
 class Spent:
-    """What an endpoint has answered so far, as its own replies count it."""
+    """What an endpoint has replied so far, to requests and to texts to score, as its own replies count it."""
 
     replies: int = 0
     retries: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+
+    def add(self, usage: tuple[int, int]) -> None:
+        """Counts one more reply with its tokens in and out."""
+        self.replies += 1
+        self.prompt_tokens += usage[0]
+        self.completion_tokens += usage[1]
 
     def cost(self, price: PriceSection | None) -> float | None:
         """The price of it all, in the currency of `price`; None without one."""
@@ -119,11 +125,11 @@ class RemoteGenerator:
                 yield TokenEvent(request.id, answer.text)
             yield answer
 
-    def score(self, rows: Iterable[tuple[tuple[Message, ...], str]], model: str) -> list[tuple[float, int]]:
-        """For each (messages, answer): the answer's summed log-probability in nats and its token count, as the endpoint's tokenizer counts.
+    def score(self, rows: Iterable[tuple[tuple[Message, ...], str]], model: str) -> list[Scored]:
+        """For each (messages, answer): the answer's log-probability in nats and its tokens, as the endpoint's tokenizer counts them.
 
-        Needs `prompt_logprobs` of a vLLM server, or `echo` with `logprobs` on `/completions` for rows without messages; `ModelError` where
-        the endpoint has neither, `EndpointError` where a row got no reply.
+        Needs `prompt_logprobs` of a vLLM server, or, for plain text (messages all of the role `text`, or none), `echo` with `logprobs` on
+        `/completions`; `ModelError` where the endpoint has neither, `EndpointError` where a row got no reply.
         """
         items = list(enumerate(rows))
         found = {item[0]: scored for item, scored in self._each(items, self._score)}
@@ -135,20 +141,19 @@ class RemoteGenerator:
             done = wire.completion_of(reply, request.id)
         except (BadReply, _NoReply) as error:
             return ErrorEvent(request.id, self._without_key(f"{self._name}: {error}"))
-        self.spent.replies += 1
-        self.spent.prompt_tokens += done.prompt_tokens
-        self.spent.completion_tokens += done.completion_tokens
         return DoneEvent(done.id, self._without_key(done.text), done.finish_reason, done.prompt_tokens, done.completion_tokens)
 
-    async def _score(self, client: httpx2.AsyncClient, item: tuple[int, tuple[tuple[Message, ...], str]]) -> tuple[float, int]:
+    async def _score(self, client: httpx2.AsyncClient, item: tuple[int, tuple[tuple[Message, ...], str]]) -> Scored:
         index, (messages, answer) = item
         model, salt = self._endpoint.model, f"score {index}"
         try:
-            if not messages:
-                return wire.text_score(await self._post(client, "/completions", wire.scored_text_body(answer, model), salt))
+            if all(message.role == TEXT_ROLE for message in messages):
+                context = "".join(message.content for message in messages)
+                reply = await self._post(client, "/completions", wire.scored_text_body(context + answer, model), salt)
+                return Scored(*wire.text_score(reply, context, answer))
             asked = await self._post_chat(client, lambda key: wire.prompt_body(messages, model, key), salt)
             scored = await self._post_chat(client, lambda key: wire.scored_chat_body(messages, answer, model, key), salt)
-            return wire.chat_score(scored, wire.prompt_tokens_of(asked))
+            return Scored(*wire.chat_score(scored, wire.prompt_tokens_of(asked)))
         except BadReply as error:
             hint = "perplexity can be had of the local model, and of a vLLM server"
             what = self._without_key(f"the endpoint gives no log-probabilities: {error}")
@@ -184,6 +189,8 @@ class RemoteGenerator:
                     raise EndpointError(self._without_key(told)) from None
                 raise
             self._silent_in_a_row = 0
+            # Here and nowhere else: a score costs as an answer does, and so does a reply that holds neither.
+            self.spent.add(wire.usage_of(reply))
             return reply
         raise AssertionError("the last try returns or raises")
 

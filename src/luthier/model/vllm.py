@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from luthier.config.schema import BaseSettings, TokenSettings
+from luthier.core.candidates import TUNED
 from luthier.core.errors import UserError
 from luthier.core.files import read_json
 from luthier.core.optional import load
-from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationEvent, GenerationRequest, TokenEvent, Tokenizer
+from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationEvent, GenerationRequest, Scored, TokenEvent, Tokenizer
 from luthier.core.records import JsonObject, Message, Plan
-from luthier.model.generate import TUNED, Voice, make_voices
+from luthier.model.generate import UNBOUNDED, Voice, fitting, make_voices
 from luthier.model.locate import ModelLocation
 from luthier.model.template import TemplateRefusal
 from luthier.model.tokenizer import TextTokenizer
@@ -69,17 +70,18 @@ class VllmGenerator:
                 for (request, prompt), output in zip(lot, outputs, strict=True):
                     yield from self._events(request, len(prompt), output.outputs[0], stops)
 
-    def score(self, rows: Iterable[tuple[tuple[Message, ...], str]], model: str) -> list[tuple[float, int]]:
-        """For each (messages, answer): the answer's summed log-probability in nats and its token count, the end of turn not counted."""
-        voice = self._voices[model]
-        pairs = [(voice.prompt(messages), self._tokenizer.encode(answer)) for messages, answer in rows]
+    def score(self, rows: Iterable[tuple[tuple[Message, ...], str]], model: str) -> list[Scored]:
+        """For each (messages, answer): the answer's log-probability in nats and its tokens, cut and refused as by the local engine."""
+        voice, longest = self._voices[model], self._engine.longest or UNBOUNDED
+        pairs = [fitting(voice.prompt(messages), self._tokenizer.encode(answer), longest) for messages, answer in rows]
         # One token must be asked for; what counts are the log-probabilities of the tokens that are there.
         parameters = [self._engine.module.SamplingParams(max_tokens=1, temperature=0.0, prompt_logprobs=0, detokenize=False) for _ in pairs]
-        outputs = self._run(model, [prompt + answer for prompt, answer in pairs], parameters)
+        outputs = self._run(model, [prompt + answer for prompt, answer, _ in pairs], parameters)
         scores = []
-        for (prompt, answer), output in zip(pairs, outputs, strict=True):
+        for (prompt, answer, cut_tokens), output in zip(pairs, outputs, strict=True):
             told = output.prompt_logprobs[len(prompt) :]
-            scores.append((sum(float(entry[token].logprob) for entry, token in zip(told, answer, strict=True)), len(answer)))
+            nats = sum(float(entry[token].logprob) for entry, token in zip(told, answer, strict=True))
+            scores.append(Scored(nats, len(answer), cut_tokens))
         return scores
 
     def _prompt(self, request: GenerationRequest) -> list[int] | ErrorEvent:

@@ -103,15 +103,14 @@ def completion_of(reply: JsonObject, request_id: str) -> DoneEvent:
             raise BadReply("the reply's message has no content")
         text = ""
     finish_reason = "length" if reason in _CUT or len(text) > LONGEST_ANSWER_CHARACTERS else "stop"
+    return DoneEvent(request_id, text[:LONGEST_ANSWER_CHARACTERS], finish_reason, *usage_of(reply))
+
+
+def usage_of(reply: JsonObject) -> tuple[int, int]:
+    """The tokens in and out that a reply counts; 0 for what it does not tell."""
     usage = reply.get("usage")
     counts = usage if isinstance(usage, dict) else {}
-    return DoneEvent(
-        request_id,
-        text[:LONGEST_ANSWER_CHARACTERS],
-        finish_reason,
-        _count(counts.get("prompt_tokens")),
-        _count(counts.get("completion_tokens")),
-    )
+    return _count(counts.get("prompt_tokens")), _count(counts.get("completion_tokens"))
 
 
 def _text(message: JsonObject) -> str | None:
@@ -184,8 +183,7 @@ def scored_text_body(text: str, model: str) -> JsonObject:
 
 def prompt_tokens_of(reply: JsonObject) -> int:
     """The number of tokens of the prompt; `BadReply` where the reply does not tell it."""
-    usage = reply.get("usage")
-    count = _count(usage.get("prompt_tokens")) if isinstance(usage, dict) else 0
+    count, _ = usage_of(reply)
     if not count:
         raise BadReply("the reply does not tell the number of prompt tokens")
     return count
@@ -218,11 +216,24 @@ def _is_finite(value: JsonValue) -> TypeGuard[float]:
     return isinstance(value, int | float) and math.isfinite(value)
 
 
-def text_score(reply: JsonObject) -> tuple[float, int]:
-    """The same for a text alone; its first token has no log-probability and does not count."""
+def text_score(reply: JsonObject, context: str, text: str) -> tuple[float, int]:
+    """The same for plain text: over the tokens that reach into `text`, which stands behind `context` in what was echoed.
+
+    A token that begins in `context` and ends in `text` counts, so that no character goes unscored. The first token of all has no
+    log-probability and does not count. Where a server's own first token (a begin of text) is echoed too, the offsets count its letters.
+    """
     choices = reply.get("choices")
     told = choices[0].get("logprobs") if isinstance(choices, list) and choices and isinstance(choices[0], dict) else None
-    values = told.get("token_logprobs") if isinstance(told, dict) else None
+    told = told if isinstance(told, dict) else {}
+    values, offsets, words = (told.get(name) for name in ("token_logprobs", "text_offset", "tokens"))
     if not isinstance(values, list) or not all(_is_finite(value) for value in values[1:]):
         raise BadReply("no log-probabilities of a given text (`echo` with `logprobs`)")
-    return float(sum(values[1:])), len(values) - 1
+    if not context:
+        return float(sum(values[1:])), max(0, len(values) - 1)
+    if not isinstance(offsets, list) or len(offsets) != len(values) or not all(type(offset) is int for offset in offsets):
+        raise BadReply("the log-probabilities do not tell where a token begins (`text_offset`)")
+    first = words[0] if isinstance(words, list) and words and isinstance(words[0], str) else ""
+    start = len(context) + (0 if (context + text).startswith(first) else len(first))
+    ends = [*offsets[1:], len(context + text) + start - len(context)]
+    counted = [value for value, offset, end in zip(values[1:], offsets[1:], ends[1:], strict=True) if offset >= start or end > start]
+    return float(sum(counted)), len(counted)

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from luthier.config.load import LoadedRun, load
 from luthier.config.schema import EndpointSection
-from luthier.core.errors import NotYetError, Problem
+from luthier.core.candidates import TUNED
+from luthier.core.errors import NotYetError
 from luthier.core.events import EventLog
 from luthier.core.files import read_json
 from luthier.core.protocols import Generator
 from luthier.core.records import JsonObject, Plan
 from luthier.core.runs import RunFolder
-from luthier.evaluate.against import Rival, checkpoint_folder
-from luthier.evaluate.sources import TUNED, Others, Source, checkpoint_source, endpoint_source, run_source
+from luthier.evaluate.asking.against import Rival, checkpoint_folder
+from luthier.evaluate.asking.sources import Others, Source, checkpoint_source, endpoint_source, run_source
 from luthier.model.locate import locate
 
 Open = Callable[[], AbstractContextManager[Generator]]
@@ -63,8 +63,8 @@ class Models:
         return {"model_args": arguments, "device": plan.device, "batch_size": config.evaluate.batch_size}
 
 
-def open_endpoint(name: str, endpoint: EndpointSection, events: EventLog) -> Open:
-    """Opens a remote model, and tells at the end what it was asked and what that cost."""
+def open_endpoint(name: str, endpoint: EndpointSection, events: EventLog, role: str = "") -> Open:
+    """Opens a remote model, and tells at the end, by its role and name, what it was asked and what that cost."""
 
     @contextmanager
     def open_generator() -> Iterator[Generator]:
@@ -77,7 +77,8 @@ def open_endpoint(name: str, endpoint: EndpointSection, events: EventLog) -> Ope
                 spent = generator.spent
                 if spent.replies or spent.retries:
                     cost = spent.cost(endpoint.price)
-                    told = f"`{name}` gave {spent.replies:,} answers, {spent.prompt_tokens:,} tokens in and {spent.completion_tokens:,} out"
+                    told = f"{role}`{name}` gave {spent.replies:,} replies, "
+                    told += f"{spent.prompt_tokens:,} tokens in and {spent.completion_tokens:,} out"
                     told += f", {spent.retries:,} tries were repeated" if spent.retries else ""
                     events.note(told + (f"; cost {cost:.4g} at the price in the run file" if cost is not None else ""))
 
@@ -104,7 +105,9 @@ def evaluation_sources(models: Models, found: Sequence[Rival], events: EventLog)
             asking = asking_fields(other.loaded.config.model_copy(update={"evaluate": config.evaluate}))
             sources[rival.name] = run_source(other.folder, other.opener(), asking, size, plan=folder)
     judge = config.evaluate.judge
-    asked = endpoint_source(config.endpoints[judge], open_endpoint(judge, config.endpoints[judge], events)) if judge is not None else None
+    asked = None
+    if judge is not None:
+        asked = endpoint_source(config.endpoints[judge], open_endpoint(judge, config.endpoints[judge], events, "the judge "))
     return Others(sources, asked, models.harness_arguments)
 
 
@@ -112,16 +115,3 @@ def _other_run(rival: Rival, plan: Callable[[], Plan], engine: str) -> Models:
     """The models of an earlier run, opened with this run's machine facts."""
     loaded = load(Path(rival.where))
     return Models(loaded, RunFolder(loaded.folder), plan, engine)
-
-
-def missing_keys(endpoints: Mapping[str, EndpointSection]) -> list[Problem]:
-    """A problem for every endpoint whose key is named and not set, so that it shows before anything is trained."""
-    return [
-        Problem(
-            f"the environment variable {endpoint.api_key_env} is not set",
-            where=f"endpoints.{name}.api_key_env",
-            hint=f"set it: export {endpoint.api_key_env}=...",
-        )
-        for name, endpoint in endpoints.items()
-        if endpoint.api_key_env is not None and not os.environ.get(endpoint.api_key_env, "").strip()
-    ]

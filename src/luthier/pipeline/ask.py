@@ -8,15 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from luthier.config.load import LoadedRun, load, load_model
+from luthier.core.candidates import BASE, TUNED
 from luthier.core.errors import LuthierError, ModelError, Problem, UserError
 from luthier.core.files import HashMemory, read_json
 from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationRequest, Generator, TokenEvent
 from luthier.core.records import Message
 from luthier.core.runs import RunFolder, package_versions
-from luthier.evaluate.extract import plain
+from luthier.core.text import is_unicode
+from luthier.evaluate.instruments.extract import plain
 from luthier.evaluate.kinds.worst_command import commands_in, worst_of
+from luthier.guard.risk.levels import Verdict
 from luthier.guard.settings import GuardSettings, guard_settings
-from luthier.guard.verdict import Verdict, judge
+from luthier.guard.verdict import judge
 from luthier.model.locate import locate
 from luthier.pipeline.guarding import Guarded
 from luthier.pipeline.plan import PLANNED_PACKAGES, plan_of
@@ -64,7 +67,7 @@ def answer(target: str, question: Question, overrides: Sequence[str] = (), on_te
     turns = (Message("system", question.system),) if question.system else ()
     opened, guard = _open(target, overrides)
     with opened as generator:
-        model = "tuned" if "tuned" in generator.names() and not question.base else "base"
+        model = TUNED if TUNED in generator.names() and not question.base else BASE
         request = GenerationRequest(
             id="ask",
             messages=(*turns, Message("user", question.text)),
@@ -91,11 +94,6 @@ def guarded(text: str, guard: GuardSettings) -> Guarded | None:
 
     found = worst_of(commands_in(text, plain(text), judged), judged)
     return None if found is None else Guarded(found.verdict, guard.policy.action(found.verdict))
-
-
-def is_unicode(text: str) -> bool:
-    """Whether `text` holds whole characters; bytes of a terminal that are none become halves of them."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _open(target: str, overrides: Sequence[str]) -> _Opened:

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from luthier.config.load import LoadedRun
+from luthier.core.candidates import RESERVED
 from luthier.core.errors import ConfigError, Problem
 from luthier.core.events import EventLog, Listener
 from luthier.core.records import JsonObject
 from luthier.core.runs import RunFolder
-from luthier.evaluate.against import Rival, checkpoint_folder, rival_of, rivals
+from luthier.evaluate.asking.against import Rival, checkpoint_folder, rival_of, rivals
+from luthier.evaluate.asking.predictions import read_predictions
 from luthier.pipeline.against import Models, evaluation_sources
 from luthier.pipeline.plan import saved_plan
 
@@ -40,6 +42,12 @@ def compare_beside(
     return results
 
 
+def refuse_unusable(loaded: LoadedRun, predictions: Sequence[str]) -> None:
+    """`UserError` where a file of predictions cannot be read or its name cannot be had: asked before anything is run."""
+    for rival in _asked(loaded, (), predictions):
+        read_predictions(Path(rival.where))
+
+
 def _asked(loaded: LoadedRun, checkpoints: Sequence[str], predictions: Sequence[str]) -> list[Rival]:
     """The rivals that the command line names; `ConfigError` where a name is taken or a file is not there."""
     folder = RunFolder(loaded.folder)
@@ -51,9 +59,7 @@ def _asked(loaded: LoadedRun, checkpoints: Sequence[str], predictions: Sequence[
         if not Path(rival.where).is_file():
             problems.append(Problem("the file of predictions is not there", where="--predictions", found=rival.where))
         found.append(rival)
-    taken = {"base", "base+parser", "base+shots", "tuned", "run"} | {
-        one.name for one in rivals(loaded.config.evaluate.against, loaded.config.endpoints)
-    }
+    taken = {*RESERVED, *(one.name for one in rivals(loaded.config.evaluate.against, loaded.config.endpoints))}
     for rival in found:
         if rival.name in taken or not rival.name or rival.name.startswith(".") or "/" in rival.name:
             hint = "give it another: `--predictions NAME=FILE`"

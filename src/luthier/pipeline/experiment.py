@@ -35,9 +35,8 @@ class Experiment:
         return self.loaded.folder
 
     def check(self) -> list[str]:
-        """What loading noted and warns of; `ConfigError` lists what is wrong with the files that the run file names."""
-        check(self.loaded)
-        return [*self.loaded.notes, *self.loaded.warnings]
+        """What loading noted and warns of, and what this machine lacks; `ConfigError` lists what is wrong with the files that are named."""
+        return [*self.loaded.notes, *self.loaded.warnings, *check(self.loaded)]
 
     def plan(self) -> None:
         """What will run, and its memory, time and cost: not in this version yet."""

@@ -7,8 +7,8 @@ from pathlib import Path
 from luthier.core.errors import GateError
 from luthier.core.runs import RunFolder
 from luthier.core.stages import STAGES
-from luthier.evaluate import junit
-from luthier.evaluate.gate import GATE_FILE, GateResult, read_gate
+from luthier.evaluate.figures import junit
+from luthier.evaluate.figures.gate import GATE_FILE, GateResult, read_gate
 
 _JUDGED_FROM = list(STAGES).index("evaluate")
 
@@ -23,6 +23,11 @@ def missed(folder: RunFolder, until: str) -> list[GateResult]:
 def gate_text(results: list[GateResult]) -> str:
     """The bounds that were not met, a line each."""
     return "\n".join(["the run is complete, but its gate was not met:", *(f"  {result.text()}" for result in results)])
+
+
+def refuse_unwritable(path: Path) -> None:
+    """`UserError` where JUnit's XML cannot be written to `path`: asked before anything is run."""
+    junit.refuse_unwritable(path)
 
 
 def write_junit(folder: RunFolder, path: Path) -> None:

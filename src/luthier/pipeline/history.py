@@ -10,6 +10,7 @@ from luthier.core.metrics import metric_facts
 from luthier.core.records import JsonObject
 from luthier.core.runs import RunFolder, find_runs, summary_or_none
 from luthier.core.stages import STAGES
+from luthier.evaluate.asking.against import checkpoints_of
 
 
 def require_run(run_dir: str) -> RunFolder:
@@ -80,7 +81,7 @@ def show_run(run_dir: str) -> JsonObject:
         "gate": summary_or_none(folder.evaluate / "gate.json"),
         "export": summary_or_none(folder.export_summary),
         "files": {name: str(path) for name, path in _files(folder).items() if path.exists()},
-        "checkpoints": sorted(path.name for path in folder.checkpoints.glob("checkpoint-*")),
+        "checkpoints": list(checkpoints_of(folder)),
     }
 
 
@@ -117,4 +118,4 @@ def show_text(found: JsonObject) -> str:
 
 
 def _value(metric: str, score: JsonObject) -> str:
-    return f"{score['value']:.1%}" if metric_facts(metric).is_rate else f"{score['value']:.3f}"
+    return f"{score['value']:.1%}" if metric_facts(metric, score).is_rate else f"{score['value']:.3f}"

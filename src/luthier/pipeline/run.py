@@ -9,16 +9,15 @@ from dataclasses import dataclass
 from importlib import metadata
 
 from luthier.config.load import LoadedRun
-from luthier.core import optional
 from luthier.core.errors import ConfigError, Problem, UserError
 from luthier.core.events import EventLog, Listener, monotonic_seconds
 from luthier.core.files import write_text
 from luthier.core.runs import RunFolder, StageRecord
-from luthier.evaluate.gate import judge_gate
-from luthier.pipeline.against import missing_keys
+from luthier.evaluate.figures.gate import judge_gate
 from luthier.pipeline.check import check
 from luthier.pipeline.plan import saved_plan
 from luthier.pipeline.process import settle
+from luthier.pipeline.ready import refuse_unready
 from luthier.pipeline.stages import STAGE_SPECS, Context, StageSpec
 
 
@@ -32,18 +31,23 @@ class StageOutcome:
     source: str = ""
 
 
-def run_stages(loaded: LoadedRun, until: str, listeners: tuple[Listener, ...] = ()) -> list[StageOutcome]:
-    """Runs every stage up to and with `until` that is not done yet, in the run's folder."""
+def run_stages(loaded: LoadedRun, until: str, listeners: tuple[Listener, ...] = (), *, retries_failed: bool = True) -> list[StageOutcome]:
+    """Runs every stage up to and with `until` that is not done yet, in the run's folder.
+
+    Without `retries_failed` a stage that is done, but for requests to others that failed, is left as it is.
+    """
     _refuse_unrunnable(loaded)
     settle()
     folder = RunFolder(loaded.folder)
-    _refuse_without_keys(loaded, folder, until)
+    losses = _losses(loaded, folder, until, retries_failed)
     with folder.lock(), _event_log(folder, listeners) as events:
+        for loss in losses:
+            events.warn(loss)
         _write_run_files(loaded, folder)
         context = Context(loaded, folder, events, lambda: saved_plan(loaded.config, folder))
         outcomes = []
         for spec in STAGE_SPECS:
-            outcomes.append(_run_stage(spec, context))
+            outcomes.append(_run_stage(spec, context, retries_failed))
             if spec.name == "evaluate":
                 judge_gate(loaded.config.evaluate.gate, folder)
             folder.hashes.save()
@@ -66,15 +70,26 @@ def _refuse_unrunnable(loaded: LoadedRun) -> None:
         check(loaded)
 
 
-def _refuse_without_keys(loaded: LoadedRun, folder: RunFolder, until: str) -> None:
-    """A key that is not set, or a client that is not installed, shows before anything is trained; a run that is evaluated needs neither."""
+def _losses(loaded: LoadedRun, folder: RunFolder, until: str, retries_failed: bool) -> list[str]:
+    """What an evaluation to come would leave out; nothing where all of it is done.
+
+    `ConfigError` with what it cannot do without (a key, a package, a sandbox, a judge), so that it shows before anything is trained.
+    """
     names = [spec.name for spec in STAGE_SPECS]
-    asks = names.index(until) >= names.index("evaluate") and "evaluate" not in folder.manifest().stages
-    endpoints = loaded.config.asked_endpoints() if asks else {}
-    if endpoints:
-        optional.load("httpx2", extra="remote", reason="endpoints")
-    if problems := missing_keys(endpoints):
-        raise ConfigError(problems)
+    if "evaluate" not in names or names.index(until) < names.index("evaluate"):
+        return []
+    is_due = _is_evaluation_due(loaded, folder, STAGE_SPECS[names.index("evaluate")], retries_failed)
+    return refuse_unready(loaded) if is_due else []
+
+
+def _is_evaluation_due(loaded: LoadedRun, folder: RunFolder, spec: StageSpec, retries_failed: bool) -> bool:
+    record = folder.manifest().stages.get(spec.name)
+    if record is None or (record.failed > 0 and retries_failed):
+        return True
+    try:
+        return not folder.is_complete(spec.name, spec.key(loaded, folder), or_failed=not retries_failed)
+    except UserError:  # What it was made from is gone: in a run folder its recorded output is used.
+        return loaded.existing_folder is None
 
 
 @contextmanager
@@ -112,10 +127,10 @@ def _key_of(spec: StageSpec, context: Context) -> str:
         return record.key
 
 
-def _run_stage(spec: StageSpec, context: Context) -> StageOutcome:
+def _run_stage(spec: StageSpec, context: Context, retries_failed: bool) -> StageOutcome:
     folder, events = context.folder, context.events
     key = _key_of(spec, context)
-    if folder.is_complete(spec.name, key):
+    if folder.is_complete(spec.name, key, or_failed=not retries_failed):
         events.emit("stage.skip", stage=spec.name, reason="kept")
         return StageOutcome(spec.name, "kept")
     if (sibling := folder.take_from_sibling(spec.name, key)) is not None:
@@ -130,7 +145,7 @@ def _run_stage(spec: StageSpec, context: Context) -> StageOutcome:
     started = monotonic_seconds()
     spec.start(context, key)
     seconds = monotonic_seconds() - started
-    record = StageRecord(key, folder.output_hashes(spec.facts.outputs), seconds)
+    record = StageRecord(key, folder.output_hashes(spec.facts.outputs), seconds, failed=spec.failed(folder))
     folder.save_manifest(folder.manifest().with_stage(spec.name, record))
     events.emit("stage.end", stage=spec.name, seconds=round(seconds, 3))
     return StageOutcome(spec.name, "done", seconds)

@@ -15,8 +15,11 @@ from luthier.core.records import JsonObject, Plan
 from luthier.core.runs import RunFolder, stage_key
 from luthier.core.stages import STAGES, StageFacts
 from luthier.data.sources import identify
-from luthier.evaluate.against import rival_inputs, rivals
-from luthier.evaluate.suites import suite_inputs
+from luthier.evaluate.asking.against import rival_inputs, rivals
+from luthier.evaluate.asking.answers import failed_requests
+from luthier.evaluate.asking.sources import ASKING_FIELDS
+from luthier.evaluate.judging.grounds import verdict_inputs
+from luthier.evaluate.suites.suite_files import suite_files, suite_inputs
 from luthier.model.locate import ModelLocation, locate, locate_tokenizer
 from luthier.pipeline.against import Models, evaluation_sources
 
@@ -47,14 +50,17 @@ class StageSpec:
     needs: tuple[str, ...] = ()
     # Training goes on from its own checkpoints; what other stages left half done is removed before they start.
     resumes: bool = False
+    # How many requests of the stage that was just done failed and are worth another try.
+    failed: Callable[[RunFolder], int] = lambda folder: 0
 
     def key(self, loaded: LoadedRun, folder: RunFolder) -> str:
         """The stage's key for this run file, these inputs and these package versions."""
         return stage_key(self.name, self.facts.version, fields_of(loaded, self.name), self.inputs(loaded, folder), self.facts.packages)
 
 
-# Fields of training that also change how a model is asked. The adapter's hash covers the rest.
-_ASKING_FIELDS = ("load_in_4bit", "attn_implementation", "bf16", "tf32", "deterministic", "default_system_message", "seed")
+# Fields of training that move the evaluation's key. An answer's own key has the plan in place of the number format, which the plan is made
+# from when a stage runs, and in place of the seed what was drawn with it.
+_EVALUATION_FIELDS = (*ASKING_FIELDS, "bf16", "tf32", "deterministic", "seed")
 
 
 def fields_of(loaded: LoadedRun, stage: str) -> JsonObject:
@@ -66,7 +72,7 @@ def fields_of(loaded: LoadedRun, stage: str) -> JsonObject:
         return config.result_fields()
     fields = config.fields_of(stage)  # type: ignore[arg-type]
     if stage == "evaluate":
-        fields |= {name: value for name, value in config.fields_of("train").items() if name in _ASKING_FIELDS}
+        fields |= {name: value for name, value in config.fields_of("train").items() if name in _EVALUATION_FIELDS}
     return fields
 
 
@@ -114,6 +120,7 @@ def _evaluate_inputs(loaded: LoadedRun, folder: RunFolder) -> dict[str, str]:
     section = loaded.config.evaluate
     for file in loaded.config.guard.rule_files():
         inputs[f"guard.rules {file}"] = folder.hashes.sha256(Path(file))
+    inputs |= verdict_inputs(suite_files(section), folder)
     return inputs | suite_inputs(section, folder) | rival_inputs(rivals(section.against, loaded.config.endpoints), folder)
 
 
@@ -173,7 +180,7 @@ def _start_report(context: Context, key: str) -> None:
 STAGE_SPECS: tuple[StageSpec, ...] = (
     StageSpec("data", STAGES["data"], _data_inputs, _start_data),
     StageSpec("train", STAGES["train"], _train_inputs, _start_train, needs=("data",), resumes=True),
-    StageSpec("evaluate", STAGES["evaluate"], _evaluate_inputs, _start_evaluate, needs=("data", "train"), resumes=True),
+    StageSpec("evaluate", STAGES["evaluate"], _evaluate_inputs, _start_evaluate, ("data", "train"), True, failed_requests),
     StageSpec("export", STAGES["export"], _model_inputs, _start_export, needs=("train",)),
     StageSpec("card", STAGES["card"], _card_inputs, _start_card, needs=("data", "train", "evaluate", "export")),
     StageSpec("report", STAGES["report"], _report_inputs, _start_report, needs=("data", "train", "evaluate", "export")),

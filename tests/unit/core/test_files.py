@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 from luthier.core import files
 from luthier.core.errors import IntegrityError
+from luthier.core.events import EventLog
+from luthier.evaluate.asking.answers import Journal, RawAnswer
+from luthier.evaluate.review.draw import Judgement, Notebook
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_rest(tmp_path: Path) -> None:
@@ -23,6 +28,62 @@ def test_a_failed_write_leaves_the_old_file_and_no_rest(tmp_path: Path) -> None:
         files.write_with(path, fail)
     assert path.read_text() == "old"
     assert [file.name for file in tmp_path.iterdir()] == ["a.json"]
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o400, 0o755, 0o666])
+def test_a_file_with_rights_of_its_own_never_has_more(tmp_path: Path, mode: int) -> None:
+    path, seen = tmp_path / "a", []
+    left = tmp_path / f".a.{os.getpid()}.tmp"
+    left.write_text("left by a kill")
+    left.chmod(0o666)
+
+    def write(stream: IO[bytes]) -> None:
+        stream.write(b"new")
+        stream.flush()
+        seen.append(left.stat().st_mode & 0o777)
+
+    before = os.umask(0o022)
+    try:
+        files.write_with(path, write, mode)
+        files.write_bytes(tmp_path / "b", b"")
+    finally:
+        os.umask(before)
+    assert seen == [mode & 0o600]
+    assert (path.stat().st_mode & 0o777, (tmp_path / "b").stat().st_mode & 0o777) == (mode, 0o644)
+
+
+def test_a_full_disk_is_told_with_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space") as caught:
+        files.write_text(tmp_path / "a.json", "text")
+    assert caught.value.filename == str(tmp_path / "a.json")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_what_is_appended_is_told_with_its_file_too(tmp_path: Path) -> None:
+    (tmp_path / "events.jsonl").symlink_to("/dev/full")
+    (tmp_path / "anna.jsonl").symlink_to("/dev/full")
+    (tmp_path / "answers").symlink_to("/dev/full")
+    writers = {
+        "events.jsonl": lambda path: EventLog(path).note("text"),
+        "anna.jsonl": lambda path: Notebook(path.parent, "anna").append([Judgement("r1", "right")]),
+        "answers": lambda path: Journal(path).write([RawAnswer("text", "stop", 1, 1)]),
+    }
+    for name, write in writers.items():
+        with pytest.raises(OSError, match="No space") as caught:
+            write(tmp_path / name)
+        assert caught.value.filename == str(tmp_path / name)
+
+
+def test_a_system_that_takes_a_part_is_handed_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, content: written(descriptor, content[:3]))
+    Notebook(tmp_path, "anna").append([Judgement("r1", "right", "a comment")])
+    monkeypatch.undo()
+    assert Notebook(tmp_path, "anna").read() == {"r1": Judgement("r1", "right", "a comment")}
 
 
 def test_equal_values_give_equal_bytes(tmp_path: Path) -> None:

@@ -93,7 +93,6 @@ def test_what_stands_apart_is_neither_hashed_nor_linked_nor_removed(tmp_path: Pa
     first, second = RunFolder(tmp_path / "a"), RunFolder(tmp_path / "b")
     for folder in (first, second):
         write_text(folder.evaluate / "gate.json", folder.path.name)
-        write_text(folder.evaluate / "review" / "judged.jsonl", folder.path.name)
     write_text(first.evaluate / "s" / "scores.json", "{}")
     write_text(second.evaluate / "old" / "scores.json", "{}")
     record = StageRecord("key", first.output_hashes(("evaluate",)), 1.0)
@@ -103,6 +102,6 @@ def test_what_stands_apart_is_neither_hashed_nor_linked_nor_removed(tmp_path: Pa
     assert second.take_from_sibling("evaluate", "key") == first.path
     assert second.is_complete("evaluate", "key")
     found = {str(path.relative_to(second.evaluate)): path.read_text() for path in second.evaluate.rglob("*") if path.is_file()}
-    assert found == {"gate.json": "b", "review/judged.jsonl": "b", "s/scores.json": "{}"}
+    assert found == {"gate.json": "b", "s/scores.json": "{}"}
     write_text(first.evaluate / "s" / "scores.json", "[]")
     assert not first.is_complete("evaluate", "key")

@@ -295,13 +295,13 @@ def test_scores_are_the_summed_log_probabilities(base: ModelLocation, adapter: P
     model = AutoModelForCausalLM.from_pretrained(base.path).eval()
     with open_local(base, adapter, SETTINGS, PLAN) as generator:
         found, tuned = generator.score(iter(rows), "base"), generator.score(rows, "tuned")
-    for (messages, answer), (score, count) in zip(rows, found, strict=True):
+    for (messages, answer), scored in zip(rows, found, strict=True):
         prompt = tokenizer.encode(f"<|im_start|>user\n{messages[0].content}<|im_end|>\n<|im_start|>assistant\n")
         ids = tokenizer.encode(answer)
         with torch.no_grad():
             logs = model(torch.tensor([prompt + ids])).logits[0].log_softmax(-1)
         wanted = sum(float(logs[len(prompt) + index - 1, token]) for index, token in enumerate(ids))
-        assert (score, count) == (pytest.approx(wanted, abs=1e-3), len(ids))
+        assert (scored.nats, scored.tokens, scored.cut_tokens) == (pytest.approx(wanted, abs=1e-3), len(ids), 0)
     assert tuned != found
 
 
@@ -319,9 +319,9 @@ def test_plain_text_is_scored_as_it_stands(base: ModelLocation, adapter: Path) -
     with torch.no_grad():
         logs = model(torch.tensor([ids])).logits[0].log_softmax(-1)
     wanted = [float(logs[index - 1, ids[index]]) for index in range(1, len(ids))]
-    assert [count for _, count in found] == [len(first), len(second)]
-    assert found[0][0] == pytest.approx(sum(wanted[: len(first)]), abs=1e-3)
-    assert found[1][0] == pytest.approx(sum(wanted[len(first) :]), abs=1e-3)
+    assert [one.tokens for one in found] == [len(first), len(second)]
+    assert found[0].nats == pytest.approx(sum(wanted[: len(first)]), abs=1e-3)
+    assert found[1].nats == pytest.approx(sum(wanted[len(first) :]), abs=1e-3)
 
 
 def test_a_context_that_leaves_no_room_loses_its_beginning(base: ModelLocation, adapter: Path) -> None:
@@ -329,7 +329,7 @@ def test_a_context_that_leaves_no_room_loses_its_beginning(base: ModelLocation, 
         long, short = generator.score(
             [((Message("text", f"{'z' * 400}{'a' * 196}"),), "b" * 60), ((Message("text", "a" * 5),), "b")], "base"
         )
-        assert long[1] == 60
-        assert short[1] == 1
+        assert (long.tokens, short.tokens, short.cut_tokens) == (60, 1, 0)
+        assert long.cut_tokens == len(TextTokenizer.from_folder(adapter).encode(f"{'z' * 400}{'a' * 196}")) + 1 - (256 - 60 - 1)
         with pytest.raises(ModelError, match="longer than the model's positions"):
             generator.score([((Message("text", ""),), "b" * 300)], "base")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import time
 from typing import Any
 
@@ -12,8 +13,10 @@ import pytest
 from fake_endpoint import completion, cut, drip, echo, flood, say, serve
 from luthier.config.schema import EndpointSection, PriceSection
 from luthier.core.errors import EndpointError, ModelError
-from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationRequest, Generator, TokenEvent
+from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationRequest, Generator, Scored, TokenEvent
 from luthier.core.records import Message, ToolCall
+from luthier.evaluate.kinds.texts import Texts
+from luthier.evaluate.rows.suite import SuiteRow
 from luthier.model import remote
 from luthier.model.remote import RemoteGenerator, Waits, open_remote
 
@@ -384,15 +387,73 @@ def test_scores_come_from_prompt_log_probabilities() -> None:
 
     with serve(vllm) as endpoint:
         rows = [((Message("user", "one two"),), "three"), ((Message("user", "one"),), "two three four")]
-        assert generator(endpoint.url).score(rows, "big") == [(-0.5, 1), (-1.5, 3)]
+        assert generator(endpoint.url).score(rows, "big") == [Scored(-0.5, 1), Scored(-1.5, 3)]
 
 
 def test_scores_of_text_come_from_echo() -> None:
     reply = json.dumps({"choices": [{"logprobs": {"token_logprobs": [None, -1.0, -2.0]}}]}).encode()
     with serve(lambda handler, *_: say(handler, 200, reply)) as endpoint:
-        assert generator(endpoint.url).score([((), "some text here")], "big") == [(-3.0, 2)]
+        assert generator(endpoint.url).score([((), "some text here")], "big") == [Scored(-3.0, 2)]
         assert endpoint.paths == ["/v1/completions"]
         assert endpoint.bodies[0]["echo"] is True
+
+
+class UsualServer:
+    """A server that knows the usual roles alone and echoes a text by words, each with the blank before it, at -1 nat a letter."""
+
+    def __init__(self, begin: str = "") -> None:
+        self.begin = begin
+
+    def __call__(self, handler: Any, body: Any, number: int) -> None:
+        if any(message["role"] not in ("system", "user", "assistant", "tool") for message in body.get("messages", ())):
+            say(handler, 400, b'{"error": {"message": "unknown role"}}')
+            return
+        words = re.findall(r"\s*\S+|\s+\Z", body["prompt"])
+        tokens = [self.begin, *words] if self.begin else words
+        offsets = [sum(map(len, tokens[:index])) for index in range(len(tokens))]
+        values = [None, *(-float(len(word)) for word in tokens[1:])]
+        told = {"tokens": tokens, "token_logprobs": values, "text_offset": offsets}
+        say(handler, 200, json.dumps({"choices": [{"text": body["prompt"], "logprobs": told}], "usage": {"prompt_tokens": 5}}).encode())
+
+
+@pytest.mark.parametrize("begin", ["", "<s>"])
+def test_the_passages_of_a_text_are_scored_once_each(begin: str) -> None:
+    text = " ".join(f"word{number}" for number in range(300))
+    kind = Texts("perplexity")
+    row = kind.row({"text": text}, "x")
+    assert isinstance(row, SuiteRow)
+    passages = kind.passages(row)
+    assert len(passages) > 3
+    with serve(UsualServer(begin)) as endpoint:
+        scores = generator(endpoint.url, log_probabilities=True).score(passages, "big")
+        assert set(endpoint.paths) == {"/v1/completions"}
+    # Without a token in front of a text nobody says how likely its first one is.
+    lost = 0 if begin else len("word0")
+    assert sum(one.nats for one in scores) == -(len(text) - lost)
+    assert sum(one.tokens for one in scores) == 300 - bool(lost)
+
+
+def test_what_is_scored_and_what_is_no_answer_costs_too() -> None:
+    with serve(UsualServer()) as endpoint:
+        asked = generator(endpoint.url)
+        asked.score([((Message("text", "one"),), " two"), ((Message("text", "one"),), " three")], "big")
+        assert (asked.spent.replies, asked.spent.prompt_tokens) == (2, 10)
+    with serve(lambda handler, *_: say(handler, 200, completion(None))) as endpoint:
+        asked = generator(endpoint.url)
+        assert isinstance(only(asked.generate([ask()])), ErrorEvent)
+        assert (asked.spent.prompt_tokens, asked.spent.completion_tokens) == (7, 3)
+
+
+def test_a_token_across_the_border_counts_for_the_text() -> None:
+    with serve(UsualServer()) as endpoint:
+        rows = [((Message("text", "one tw"),), "o three"), ((Message("text", "one two"),), " three")]
+        assert generator(endpoint.url).score(rows, "big") == [Scored(-10.0, 2), Scored(-6.0, 1)]
+
+
+def test_a_context_without_offsets_is_not_scored() -> None:
+    reply = json.dumps({"choices": [{"logprobs": {"token_logprobs": [None, -1.0, -2.0]}}]}).encode()
+    with serve(lambda handler, *_: say(handler, 200, reply)) as endpoint, pytest.raises(ModelError, match="text_offset"):
+        generator(endpoint.url).score([((Message("text", "some text"),), " here")], "big")
 
 
 @pytest.mark.parametrize("messages", [(), (Message("user", "hello"),)])

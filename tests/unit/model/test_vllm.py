@@ -18,7 +18,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from luthier.config.schema import BaseSettings
-from luthier.core.errors import MissingExtraError
+from luthier.core.errors import MissingExtraError, ModelError
 from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationRequest, Generator
 from luthier.core.records import Message, Plan
 from luthier.model import vllm
@@ -115,7 +115,15 @@ def test_answers_counts_and_reasons_are_the_local_engines(limit: int) -> None:
         found = ends(fast, requests)
         assert found == ends(local, requests)
         rows = [(request.messages, "ls -lS") for request in requests]
-        assert fast.score(rows, "base") == pytest.approx([pytest.approx(pair, rel=1e-4) for pair in local.score(rows, "base")])
+        # The last has more context than the model has positions: both leave the same part of it away.
+        rows.append(((Message("text", "word " * 4000),), " and more"))
+        one, other = fast.score(rows, "base"), local.score(rows, "base")
+        assert [(scored.tokens, scored.cut_tokens) for scored in one] == [(scored.tokens, scored.cut_tokens) for scored in other]
+        assert [scored.nats for scored in one] == pytest.approx([scored.nats for scored in other], rel=1e-4)
+        assert one[-1].cut_tokens > 0
+        for generator in (fast, local):
+            with pytest.raises(ModelError, match="longer than the model's positions"):
+                generator.score([((Message("text", ""),), "word " * 4000)], "base")
     assert {event.finish_reason for event in found.values()} <= {"stop", "length"}
 
 

@@ -74,6 +74,8 @@ def test_half_a_character_is_no_question() -> None:
         ("Just run rm -rf / and be done with it.", "dangerous", None),
         ("$X", "unknown", "$X"),
         ("x" * 40_000, "unknown", None),
+        ("- [ ] look\n" * 51 + '{"name": "bash", "arguments": {"command": "rm -rf /"}}', "dangerous", "rm -rf /"),
+        ('[{"cmd": "ls"}]\n' * 600 + '{"cmd": "rm -rf /"}', "unknown", None),
     ],
 )
 def test_the_worst_command_of_an_answer_has_its_verdict(text: str, level: str, command: str | None) -> None:

@@ -107,3 +107,79 @@ def test_a_wrong_key_of_the_guard_is_told_once() -> None:
     with pytest.raises(ConfigError) as error:
         load_run("examples/quickstart/run.yaml", ["guard.polcy={}"])
     assert [problem.what for problem in error.value.problems] == ["unknown key `guard.polcy`"]
+
+
+TREE = "name: mine\nkind: commands\ntree: tree\nrows: [{request: q, answer: ls}]\n"
+
+
+def suite_run(tmp_path: Path, suite: str, more: str = "") -> Path:
+    """A run file with one suite of its own."""
+    (tmp_path / "rows.jsonl").write_text("{}\n")
+    (tmp_path / "tree").mkdir(exist_ok=True)
+    (tmp_path / "mine.yaml").write_text(suite)
+    text = f"{BASE}datasets: [{{path: {tmp_path}/rows.jsonl}}]\nevaluate:\n  suites: [mine.yaml]\n{more}"
+    (tmp_path / "run.yaml").write_text(text)
+    return tmp_path / "run.yaml"
+
+
+def test_a_suite_that_asks_for_a_judge_is_told_with_its_line(tmp_path: Path) -> None:
+    path = suite_run(tmp_path, "name: mine\nkind: tasks\nrows: [{prompt: q, checks: [{judge: Is it kind?}]}]\n")
+    with pytest.raises(ConfigError) as raised:
+        check(load_run(path))
+    (problem,) = raised.value.problems
+    assert (problem.where, "evaluate.judge" in problem.what) == (f"{path}:6", True)
+    judged = "  judge: big\nendpoints: {big: {base_url: 'http://localhost:1/v1', model: m}}\n"
+    assert check(load_run(suite_run(tmp_path, (tmp_path / "mine.yaml").read_text(), judged))) == []
+
+
+def test_lm_evals_tasks_over_a_4_bit_base_are_told(tmp_path: Path) -> None:
+    path = suite_run(tmp_path, "name: mine\nkind: lm_eval\ntasks: [arc_easy]\n", "load_in_4bit: true\n")
+    path.write_text(path.read_text().replace("adapter: lora", "adapter: qlora"))
+    with pytest.raises(ConfigError, match="4-bit base"):
+        check(load_run(path))
+
+
+def test_what_this_machine_lacks_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("NO_SUCH_KEY", raising=False)
+    remote = "endpoints: {big: {base_url: 'http://localhost:1/v1', model: m, api_key_env: NO_SUCH_KEY}}\n"
+    path = suite_run(tmp_path, "name: mine\nkind: tasks\nrows: [{prompt: q, checks: [{unit_tests: assert answer}]}]\n")
+    path.write_text(path.read_text() + "  engine: vllm\n  against: [base, big]\n" + remote)
+    warnings = check(load_run(path))
+    assert [word for word in ("vllm", "NO_SUCH_KEY", "bwrap") if not any(word in warning for warning in warnings)] == []
+    assert all(warning.startswith("it could not be evaluated on this machine: ") for warning in warnings)
+
+
+def test_a_tree_without_a_sandbox_loses_a_metric_and_a_bound_on_it_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (warning,) = check(load_run(suite_run(tmp_path, TREE)))
+    assert warning.startswith("the suite `mine` leaves out `execution_match`: the sandbox needs the program `bwrap`")
+    path = suite_run(tmp_path, TREE, "  gate: {mine.execution_match: {min: 0.5}}\n")
+    (warning,) = check(load_run(path))
+    assert "could not be evaluated on this machine: the gate holds mine.execution_match to a bound" in warning
+
+
+def test_a_bound_on_what_running_shows_wants_a_tree(tmp_path: Path) -> None:
+    gate = "  gate: {mine.execution_match: {min: 0.5}}\n"
+    with pytest.raises(ConfigError, match="the suite `mine` has no `tree`"):
+        check(load_run(suite_run(tmp_path, TREE.replace("tree: tree\n", ""), gate)))
+    assert check(load_run(suite_run(tmp_path, TREE, gate))) == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "is_told"),
+    [
+        ("evaluate: {suites: [commands]}\n", True),
+        ("evaluate: {suites: [own.yaml]}\nsplit: {validation: 0.1}\n", True),
+        ("evaluate: {suites: [commands]}\nsplit: {test: 0.1}\n", False),
+        ("evaluate: {suites: [rows.yaml, retention]}\n", False),
+    ],
+)
+def test_suites_of_test_rows_that_nobody_holds_out_are_told(tmp_path: Path, lines: str, is_told: bool) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"request": "list", "answer": "ls"}\n')
+    (tmp_path / "own.yaml").write_text("name: commands\nkind: commands\n")
+    (tmp_path / "rows.yaml").write_text("name: rows\nkind: commands\nrows: rows.jsonl\n")
+    (tmp_path / "run.yaml").write_text(f"{BASE}datasets: [{{path: {tmp_path}/rows.jsonl}}]\n{lines}")
+    told = [line for line in check(load(tmp_path / "run.yaml")) if "no test rows are held out for the suite `commands`" in line]
+    assert len(told) == int(is_told)
+    assert all("`split: {test: 0.1}`" in line for line in told)

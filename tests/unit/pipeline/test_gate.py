@@ -110,11 +110,11 @@ def test_what_others_keep_in_the_folder_changes_nothing(tmp_path: Path, ran: lis
     path = run_file(tmp_path, "{min: 0.3}")
     command(monkeypatch, "evaluate", str(path))
     folder = RunFolder(load(path).folder)
-    write_text(folder.evaluate / "review" / "judged.jsonl", "by hand")
+    write_text(folder.review / "judged.jsonl", "by hand")
     ran.clear()
     assert command(monkeypatch, "evaluate", str(path)) == 0
     assert ran == []
     write_text(folder.evaluate / "commands" / "scores.json", "{}")
     assert command(monkeypatch, "evaluate", str(path)) == 0
     assert ran == ["evaluate"]
-    assert (folder.evaluate / "review" / "judged.jsonl").read_text() == "by hand"
+    assert (folder.review / "judged.jsonl").read_text() == "by hand"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from luthier.config.load import load
 from luthier.core.files import write_json, write_text
 from luthier.core.runs import RunFolder, StageRecord
+from luthier.evaluate.judging import grounds
+from luthier.guard import lint, sandbox
 from luthier.pipeline.stages import STAGE_SPECS
 
 BASE = "base_model: starter\nadapter: lora\n"
@@ -58,3 +61,63 @@ def test_a_change_redoes_what_it_can_change_and_nothing_else(tmp_path: Path, oth
 
 def test_a_folder_without_changes_keeps_every_key(tmp_path: Path) -> None:
     assert changed(tmp_path) == set()
+
+
+@pytest.mark.parametrize(
+    ("suite", "program", "moves"),
+    [
+        ("kind: commands\nrows: [{request: a, answer: ls}]\ntree: tree\n", "bwrap", True),
+        ("kind: commands\nrows: [{request: a, answer: ls}]\n", "bwrap", False),
+        ("kind: commands\nrows: [{request: a, answer: ls}]\n", "shellcheck", True),
+        ("kind: commands\nrows: [{request: a, answer: ls}]\n", "bash", True),
+        ("kind: tasks\nrows: [{prompt: a, checks: [{contains: b}]}]\n", "bwrap", True),
+        ("kind: maths\nrows: [{question: a, answer: '1'}]\n", "bwrap", False),
+        ("kind: maths\nrows: [{question: a, answer: '1'}]\n", "shellcheck", False),
+    ],
+)
+def test_a_program_that_judges_moves_the_evaluation_once_it_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suite: str, program: str, moves: bool
+) -> None:
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "s.yaml").write_text(f"name: s\n{suite}")
+    (tmp_path / "program").write_text("one")
+    which: dict[str, str] = {}
+    monkeypatch.setattr(shutil, "which", which.get)
+    monkeypatch.setattr(lint, "tool_path", which.get)
+    text = f"evaluate: {{suites: [{tmp_path}/s.yaml]}}\n"
+    absent = keys(tmp_path, text)
+    which[program] = str(tmp_path / "program")
+    there = keys(tmp_path, text)
+    (tmp_path / "program").write_text("another one")
+    other = keys(tmp_path, text)
+    assert keys(tmp_path, text) == other
+    assert (absent["evaluate"] != there["evaluate"], there["evaluate"] != other["evaluate"]) == (moves, moves)
+
+
+@pytest.mark.parametrize(
+    ("part", "moves"),
+    [("rules/a.toml", True), ("options.toml", True), ("risk/b.py", True), ("secrets/c.py", False), ("rules/x.pyc", False)],
+)
+def test_the_guards_rules_and_code_move_the_evaluation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str, moves: bool) -> None:
+    guard = tmp_path / "guard"
+    monkeypatch.setattr(grounds, "_GUARD", guard)
+    write_text(guard / part, "one")
+    first = keys(tmp_path)
+    write_text(guard / part, "another")
+    second = keys(tmp_path)
+    assert {name for name in first if first[name] != second[name]} == ({"evaluate"} if moves else set())
+
+
+def test_the_tables_of_refusals_and_the_switches_of_the_kernel_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table, switch = tmp_path / "refusals.toml", tmp_path / "max_user_namespaces"
+    monkeypatch.setattr(grounds, "_REFUSALS", table)
+    monkeypatch.setattr(sandbox, "SWITCHES", (sandbox.Switch(switch, "0", "turn it"),))
+    (tmp_path / "s.yaml").write_text("name: s\nkind: tasks\nrows: [{prompt: a, checks: [{contains: b}]}]\n")
+    text = f"evaluate: {{suites: [safety, {tmp_path}/s.yaml]}}\n"
+    found = []
+    for words, number in (("one", "0"), ("two", "0"), ("two", "100"), ("two", "200")):
+        table.write_text(words)
+        switch.write_text(f"{number}\n")
+        found.append(keys(tmp_path, text)["evaluate"])
+    assert len(set(found)) == 3
+    assert found[2] == found[3], "how many there may be says nothing"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,18 @@ def test_a_second_run_does_nothing(tmp_path: Path, stages: Stages) -> None:
     assert outcomes(loaded(tmp_path)) == ["done", "done", "done"]
     assert outcomes(loaded(tmp_path)) == ["kept", "kept", "kept"]
     assert stages.ran == ["data", "train", "evaluate"]
+
+
+def test_failed_requests_are_tried_again_until_none_is_left(tmp_path: Path, stages: Stages, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = [2, 1, 0]
+    data, train, evaluate = stages.specs()
+    again = replace(evaluate, resumes=True, failed=lambda folder: left.pop(0))
+    monkeypatch.setattr(pipeline, "STAGE_SPECS", (data, train, again))
+    assert outcomes(loaded(tmp_path)) == ["done", "done", "done"]
+    assert RunFolder(loaded(tmp_path).folder).manifest().stages["evaluate"].failed == 2
+    assert outcomes(loaded(tmp_path)) == ["kept", "kept", "done"]
+    assert outcomes(loaded(tmp_path)) == ["kept", "kept", "done"]
+    assert outcomes(loaded(tmp_path)) == ["kept", "kept", "kept"]
 
 
 def test_a_new_learning_rate_redoes_training_and_never_data(tmp_path: Path, stages: Stages) -> None:
@@ -185,3 +198,55 @@ def test_a_folder_that_cannot_be_made_is_the_users_to_mend(tmp_path: Path, stage
     (tmp_path / "runs").write_text("a file")
     with pytest.raises(UserError, match="output_dir"):
         outcomes(loaded(tmp_path))
+
+
+TASK = "name: mine\nkind: tasks\nrows:\n  - prompt: q\n    checks: [{%s}]\n"
+
+
+def with_suite(tmp_path: Path, check: str, more: str = "") -> LoadedRun:
+    """A run whose only suite is one task with one check."""
+    (tmp_path / "mine.yaml").write_text(TASK % check)
+    run = loaded(tmp_path)
+    run.path.write_text(run.text + f"evaluate: {{suites: [mine.yaml], against: base{more}}}\n")
+    return load(run.path)
+
+
+@pytest.fixture
+def no_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+
+@pytest.mark.usefixtures("no_programs")
+@pytest.mark.parametrize(
+    ("check", "more", "said"),
+    [
+        ("judge: Is it kind?", "", "the suite `mine` has checks for a judge model, and `evaluate.judge` names none"),
+        ("unit_tests: assert answer", "", "the suite `mine` runs what is answered: the sandbox needs the program `bwrap`"),
+        ("contains: a", ", engine: vllm", r"`vllm` is not installed \(evaluate.engine: vllm\)"),
+    ],
+)
+def test_what_the_evaluation_cannot_do_without_stops_the_run_before_it_starts(
+    tmp_path: Path, stages: Stages, check: str, more: str, said: str
+) -> None:
+    run = with_suite(tmp_path, check, more)
+    with pytest.raises(UserError, match=said):
+        outcomes(run)
+    assert stages.ran == []
+
+
+@pytest.mark.usefixtures("no_programs")
+def test_what_only_the_evaluation_needs_hinders_no_stage_before_it(tmp_path: Path, stages: Stages) -> None:
+    run = with_suite(tmp_path, "unit_tests: assert answer")
+    assert outcomes(run, "train") == ["done", "done"]
+    with pytest.raises(ConfigError, match="bwrap"):
+        outcomes(load(run.folder))
+
+
+def test_an_evaluation_that_is_done_needs_nothing_more(tmp_path: Path, stages: Stages, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = with_suite(tmp_path, "unit_tests: assert answer")
+    outcomes(run)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert outcomes(run) == ["kept", "kept", "kept"]
+    (run.folder / "evaluate" / "out.txt").write_text("altered")
+    with pytest.raises(ConfigError, match="bwrap"):
+        outcomes(run)
