@@ -1,6 +1,7 @@
 """Writes `docs/reference/` from the program itself: python -m recipes.reference.make [FOLDER]
 
-`keys.md` comes from the schema, `axolotl.md` from the three tables, `commands.md` from the command line.
+`keys.md` comes from the schema, `axolotl.md` from the three tables, `commands.md` from the command line,
+`cleaning.md` from the rules of cleaning.
 """
 
 from __future__ import annotations
@@ -13,22 +14,21 @@ import click
 
 from luthier.cli import main as cli
 from luthier.config import names
+from luthier.config.fields import Section, stages_of
 from luthier.config.names import json_schema
-from luthier.config.schema import (
-    AgainstEntry,
+from luthier.config.row_sections import (
+    AugmentSection,
     CleanSection,
     DatasetEntry,
-    EndpointSection,
-    EvaluateSection,
-    GateRule,
     MessageFields,
-    PriceSection,
     PromptFormat,
-    RunConfig,
-    Section,
+    ShellSection,
+    SourceEntry,
     SplitSection,
-    stages_of,
+    TeacherSection,
 )
+from luthier.config.schema import AgainstEntry, EndpointSection, EvaluateSection, GateRule, PriceSection, RunConfig
+from luthier.data.clean.codes import RULES
 
 FOLDER = Path(__file__).parents[2] / "docs" / "reference"
 NOTE = "<!-- Written by `python -m recipes.reference.make`; change the program, not this page. -->\n"
@@ -37,8 +37,12 @@ SECTIONS = {
     "`datasets` and `test_datasets`": (DatasetEntry, "datasets[]."),
     "`datasets[].type` as a mapping": (PromptFormat, "datasets[].type."),
     "`datasets[].message_property_mappings`": (MessageFields, "datasets[].message_property_mappings."),
-    "`split`": (SplitSection, "split."),
+    "`sources`": (SourceEntry, "sources[]."),
+    "`sources[].teacher`": (TeacherSection, "sources[].teacher."),
     "`clean`": (CleanSection, "clean."),
+    "`clean.shell`": (ShellSection, "clean.shell."),
+    "`augment`": (AugmentSection, "augment."),
+    "`split`": (SplitSection, "split."),
     "`evaluate`": (EvaluateSection, "evaluate."),
     "`evaluate.against[]` as a mapping": (AgainstEntry, "evaluate.against[]."),
     "`evaluate.gate`": (GateRule, "evaluate.gate.SUITE.METRIC."),
@@ -146,7 +150,18 @@ def commands_page() -> str:
     return "\n".join([*head, *_command_lines(cli.group, "luthier")])
 
 
-PAGES = {"keys.md": keys_page, "axolotl.md": axolotl_page, "commands.md": commands_page}
+def cleaning_page() -> str:
+    """`cleaning.md`: every rule of cleaning with its reason code, in the order in which a row meets them."""
+    lines = [NOTE, "# Rules of cleaning", "", "In the order in which a row meets them. `clean: {off: [CODE]}` switches one off.", ""]
+    lines += ["| reason code | rule |", "|---|---|"]
+    lines += [f"| `{rule.code}` | {rule.what} |" for rule in RULES]
+    lines += ["", "Two more stand in keys of their own:", "", "| reason code | rule |", "|---|---|"]
+    lines += ["| `duplicate` | Drops rows that equal an earlier one (`exact_duplicates`). |"]
+    lines += ["| `near_duplicate` | Drops rows whose request and answer are nearly those of an earlier row (`near_duplicates`). |"]
+    return "\n".join(lines) + "\n"
+
+
+PAGES = {"cleaning.md": cleaning_page, "keys.md": keys_page, "axolotl.md": axolotl_page, "commands.md": commands_page}
 
 
 def main(folder: Path = FOLDER) -> None:

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from luthier.config import names
-from luthier.config.schema import EndpointSection, RunConfig, Section, stages_of
+from luthier.config.fields import Section, stages_of
+from luthier.config.schema import EndpointSection, RunConfig
 
 HERE = Path(__file__).parent
-OWN_KEYS = {"max_bad_rows", "run_name", "deterministic", "engine", "clean", "split", "evaluate", "export", "endpoints", "guard"}
-OWN_NESTED = {"datasets.*.field_system", "test_datasets.*.field_system"}
+OWN_KEYS = {"max_bad_rows", "run_name", "deterministic", "engine", "evaluate", "export", "endpoints", "guard"}
+OWN_KEYS |= {"sources", "clean", "augment", "split", "data_formats"}
+OWN_NESTED = {f"{entries}.*.{name}" for entries in ("datasets", "test_datasets") for name in ("field_system", "license")}
 
 
 def covering(path: str, tables: dict[str, Any]) -> list[str]:

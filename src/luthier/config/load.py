@@ -330,8 +330,8 @@ def _typed(document: Document, config: RunConfig) -> Document:
 
 def _warnings(config: RunConfig) -> list[str]:
     warnings = []
-    if not config.datasets:
-        warnings.append("the file names no `datasets`: there is nothing to train on, and `luthier run` will end with 2")
+    if not config.datasets and not config.sources:
+        warnings.append("the file names no `datasets` and no `sources`: there is nothing to train on, and `luthier run` will end with 2")
     alpaca = any(entry.type == "alpaca" for entry in config.datasets)
     if alpaca and re.search(r"instruct|chat|-it\b", config.base_model, re.IGNORECASE):
         warnings.append(

@@ -14,6 +14,8 @@ from luthier.core.errors import Problem
 
 STARTER = "starter"
 _HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[\w.-]+$")
+_URL = re.compile(r"^(?:[A-Za-z][A-Za-z0-9+.-]*://|ext::|[\w.-]+@[\w.-]+:)")
+_PATTERN = re.compile(r"[*?\[]")
 _FILE_ENDING = re.compile(r"\.(?:jsonl?|csv|parquet|txt|yaml|yml|gz)$", re.IGNORECASE)
 
 
@@ -33,6 +35,7 @@ def file_problems(document: Document) -> list[Problem]:
         for index, entry in enumerate(entries if isinstance(entries, list) else []):
             if isinstance(entry, dict) and isinstance(entry.get("path"), str):
                 problems += _entry_problems(document, (name, index), entry)
+    problems += _source_problems(document)
     section = value.get("evaluate")
     suites = section.get("suites") if isinstance(section, dict) else None
     for index, suite in enumerate(suites if isinstance(suites, list) else []):
@@ -42,6 +45,44 @@ def file_problems(document: Document) -> list[Problem]:
     for index, entry in enumerate(against if isinstance(against, list) else []):
         problems += _against_problems(document, ("evaluate", "against", index), entry)
     return [problem for problem in problems if problem is not None]
+
+
+def _source_problems(document: Document) -> Iterator[Problem]:
+    """Files and folders of `sources`, of cleaning and of an earlier division that are not there."""
+    entries = document.value.get("sources")
+    for index, entry in enumerate(entries if isinstance(entries, list) else []):
+        if not isinstance(entry, dict):
+            continue
+        path: KeyPath = ("sources", index)
+        repo = entry.get("repo")
+        if isinstance(repo, str) and not is_url(repo) and not _is_there(repo, Path.is_dir):
+            yield _missing(document, (*path, "repo"), repo)
+        for name in ("docs", "schemas"):
+            for number, file in _listed(entry.get(name)):
+                if not _is_there(file, Path.exists) and not _PATTERN.search(file):
+                    yield _missing(document, (*path, name, number), file)
+        tldr = entry.get("tldr")
+        if isinstance(tldr, str) and not _is_there(tldr, Path.is_dir):
+            yield _missing(document, (*path, "tldr"), tldr)
+    clean, split = document.value.get("clean"), document.value.get("split")
+    for number, file in _listed(clean.get("decontaminate") if isinstance(clean, dict) else None):
+        if not _is_there(file, Path.is_file):
+            yield _missing(document, ("clean", "decontaminate", number), file)
+    keep = split.get("keep") if isinstance(split, dict) else None
+    if isinstance(keep, str) and not _is_there(f"{keep}/data/train.jsonl", Path.is_file):
+        hint = "a run folder with `data/train.jsonl` is meant; `luthier runs list` names them"
+        yield Problem("this is no run folder with rows", where=document.place(("split", "keep")).text(), found=keep[:200], hint=hint)
+
+
+def is_url(repo: str) -> bool:
+    """Whether a repository is named by a URL, or in the short form of ssh (`git@host:path`), and not by a folder."""
+    return bool(_URL.match(repo))
+
+
+def _listed(value: Any) -> Iterator[tuple[int, str]]:
+    for number, item in enumerate([value] if isinstance(value, str) else value if isinstance(value, list | tuple) else []):
+        if isinstance(item, str):
+            yield number, item
 
 
 def _against_problems(document: Document, path: KeyPath, entry: Any) -> Iterator[Problem]:

@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 from luthier.config.gate_rules import check_gate
 from luthier.config.names import dotted, nearest, table
+from luthier.config.row_rules import check_rows
 from luthier.config.schema import FALLBACK_PREFIX, ChatTemplateName
 from luthier.config.yaml_file import Document, KeyPath
 from luthier.core.candidates import OWN_CANDIDATES, PARSER, RESERVED
@@ -26,10 +27,7 @@ LATER_EXPORTS = ("gguf",)
 # A folder for each, with its suite file.
 SUITES = Path(__file__).parents[1] / "assets" / "suites"
 BUILT_IN_SUITES = tuple(sorted(path.parent.name for path in SUITES.glob("*/suite.yaml")))
-LATER_SECTIONS = ("sources", "serve")
-LATER_IN_SECTION = {
-    "clean": ("secrets", "near_duplicates", "shell", "license", "language", "urls", "personal_data", "decontaminate"),
-}
+LATER_SECTIONS = ("serve",)
 CHECKPOINT = re.compile(r"checkpoint-[0-9]+")
 CHAT_TEMPLATES: tuple[str, ...] = get_args(ChatTemplateName)
 
@@ -59,15 +57,6 @@ def take_later(document: Document) -> list[Problem]:
         if document.value.get(name):
             problems.append(_problem(document, (name,), f"the section `{name}` is not in this version yet", hint="take it out of the file"))
         document.value.pop(name, None)
-    for section, names in LATER_IN_SECTION.items():
-        inner = document.value.get(section)
-        if not isinstance(inner, dict):
-            continue
-        for name in names:
-            if inner.get(name):
-                what = f"`{section}.{name}` is not in this version yet"
-                problems.append(_problem(document, (section, name), what, hint="take it out of the file"))
-            inner.pop(name, None)
     if document.value.get("engine") == "axolotl":
         problems.append(_problem(document, ("engine",), "`engine: axolotl` is not in this version yet", hint="leave `engine` out"))
         document.value.pop("engine")
@@ -378,4 +367,5 @@ RULES: tuple[Rule, ...] = (
     _endpoints,
     _against,
     check_gate,
+    check_rows,
 )

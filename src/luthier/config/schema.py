@@ -8,115 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
+from pydantic import BeforeValidator, Discriminator, Tag
 
+from luthier.config.fields import MOST, Float, Int, Names, Section, Stage, key, kind_of, one_or_many, stages_of
+from luthier.config.row_sections import AugmentSection, CleanSection, DatasetEntry, DataSettings, RowFormat, SourceEntry, SplitSection
 from luthier.core.candidates import OWN_CANDIDATES, PARSER
 
-Stage = Literal["data", "train", "evaluate", "export", "none"]
-
 # Data formats, optimizers and schedules of this version. Adding one means a function, a name here, and a test.
-DatasetType = Literal["alpaca", "chat_template", "completion", "input_output", "prompt_completion"]
 OptimizerName = Literal["adamw_torch", "adamw_torch_fused", "adamw_torch_8bit", "adamw_bnb_8bit", "adamw_8bit"]
 ScheduleName = Literal["cosine", "linear", "constant"]
 ChatTemplateName = Literal["tokenizer_default", "jinja", "alpaca", "chatml", "llama3", "mistral_v1", "gemma", "phi_3", "phi_4", "qwen_25"]
-# No size or count is larger; what is, is a slip of the finger.
-MOST = 1 << 30
 FALLBACK_PREFIX = "tokenizer_default_fallback_"
-
-
-def _no_boolean(value: Any) -> Any:
-    """Python takes True for 1; a run file that says `true` where a number is meant is wrong."""
-    if isinstance(value, bool):
-        raise ValueError("a number is meant, not true or false")
-    return value
-
-
-def _one_or_many(value: Any) -> Any:
-    return [value] if isinstance(value, str | dict) else value
-
-
-Int = Annotated[int, BeforeValidator(_no_boolean)]
-Float = Annotated[float, BeforeValidator(_no_boolean), Field(allow_inf_nan=False)]
-Names = Annotated[
-    tuple[str, ...],
-    BeforeValidator(_one_or_many),
-    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
-]
-
-
-def key(default: Any, stage: Stage | tuple[Stage, ...], description: str, **limits: Any) -> Any:
-    """A schema field with its stage (or stages) and its one-sentence description."""
-    stages: list[Any] = [stage] if isinstance(stage, str) else list(stage)
-    return Field(default=default, description=description, json_schema_extra={"stages": stages}, **limits)
-
-
-class Section(BaseModel):
-    """The base of every part of the schema: frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=False)
-
-
-class PromptFormat(Section):
-    """A field mapping for rows of any shape, Axolotl's user-defined prompt: `type: {field_instruction: ..., format: ...}`."""
-
-    system_prompt: str | None = key(None, "data", "System text put before every row.")
-    system_format: str | None = key(None, "data", "How the system text is written; `{system}` stands for it.")
-    field_system: str | None = key(None, "data", "Column that holds a row's own system text.")
-    field_instruction: str = key("instruction", "data", "Column that holds the request.")
-    field_input: str | None = key(None, "data", "Column that holds further input.")
-    field_output: str = key("output", "data", "Column that holds the answer.")
-    format: str | None = key(None, "data", "Wording of a row with input; `{instruction}` and `{input}` stand for the columns.")
-    no_input_format: str | None = key(None, "data", "Wording of a row without input; `{instruction}` stands for the column.")
-
-
-class MessageFields(Section):
-    """Which field of a message holds what, for conversations that do not call them `role` and `content`."""
-
-    role: str = key("role", "data", "Field with the speaker.")
-    content: str = key("content", "data", "Field with the text.")
-
-
-def _type_kind(value: Any) -> str:
-    return "mapping" if isinstance(value, dict | Section) else "name"
-
-
-class DatasetEntry(Section):
-    """One entry of `datasets` or `test_datasets`."""
-
-    path: str = key(..., "data", "A file, a folder or a hub id.")
-    type: Annotated[Annotated[DatasetType, Tag("name")] | Annotated[PromptFormat, Tag("mapping")], Discriminator(_type_kind)] = key(
-        "chat_template", "data", "The format of the rows, or a mapping of fields."
-    )
-    ds_type: Literal["json", "csv", "parquet"] | None = key(None, "data", "The file format, where the name's ending does not tell.")
-    data_files: Names | None = key(None, "data", "Files to read from a folder or a hub data set.")
-    name: str | None = key(None, "data", "Configuration of a hub data set.")
-    split: str | None = key(None, "data", "Split of a hub data set; `train` where it is not given.")
-    revision: str | None = key(None, "data", "Commit, branch or tag of a hub data set.")
-    field: str | None = key(None, "data", "Column that holds the text of a `completion` row; `text` where it is not given.")
-    field_messages: str = key("messages", "data", "Column that holds the conversation.")
-    field_system: str | None = key(None, "data", "Column that holds a conversation's system text.")
-    field_tools: str = key("tools", "data", "Column that holds the tool definitions.")
-    message_property_mappings: MessageFields = key(MessageFields(), "data", "Names of the fields of a message.")
-    roles: dict[str, Names] | None = key(None, "data", "Names of roles in the rows: `{assistant: [gpt, model]}`.")
-    chat_template: str | None = key(None, "data", "The chat template of these rows, where it differs from the run's.")
-    chat_template_jinja: str | None = key(None, "data", "The chat template itself, for `chat_template: jinja`.")
-
-
-class SplitSection(Section):
-    """How rows are divided: shares of the groups, drawn by hash.
-
-    A group keeps its side when rows are added that share no request and no answer with it.
-    """
-
-    validation: Float = key(0.0, "data", "Share of the rows held out for the evaluation loss.", ge=0, lt=1)
-    test: Float = key(0.0, "data", "Share of the rows held out for the suites.", ge=0, lt=1)
-    seed: Int = key(42, "data", "Seed of the draw.", ge=0)
-
-
-class CleanSection(Section):
-    """Cleaning rules. This version removes exact duplicates and keeps equal requests and equal answers on one side."""
-
-    exact_duplicates: Literal["remove"] = key("remove", "data", "What is done with rows that are equal.")
 
 
 class PriceSection(Section):
@@ -156,6 +58,11 @@ class EndpointSection(Section):
         "How the longest answer is written; `auto` begins with `max_tokens` and changes when the endpoint asks for the other.",
     )
 
+    @property
+    def identity(self) -> str:
+        """Whose replies these are: address and model; everything else of an endpoint is how it is asked."""
+        return f"{self.model} at {self.base_url}"
+
 
 class AgainstEntry(Section):
     """Something to compare with that lies on this machine: another run's tuned model, or predictions made elsewhere."""
@@ -170,7 +77,7 @@ class AgainstEntry(Section):
     )
 
 
-Against = Annotated[Annotated[str, Tag("name")] | Annotated[AgainstEntry, Tag("mapping")], Discriminator(_type_kind)]
+Against = Annotated[Annotated[str, Tag("name")] | Annotated[AgainstEntry, Tag("mapping")], Discriminator(kind_of)]
 
 
 class GateRule(Section):
@@ -190,7 +97,7 @@ class EvaluateSection(Section):
     """What is measured after training."""
 
     suites: Names = key(("commands",), "evaluate", "Built-in names or suite files.")
-    against: Annotated[tuple[Against, ...], BeforeValidator(_one_or_many)] = key(
+    against: Annotated[tuple[Against, ...], BeforeValidator(one_or_many)] = key(
         OWN_CANDIDATES,
         "evaluate",
         "What the tuned model is compared with: these, an endpoint (also with `+parser`), `checkpoint-N`, a run folder or a mapping.",
@@ -206,7 +113,7 @@ class EvaluateSection(Section):
 class GuardSection(Section):
     """What the command guard minds beside its own rules, and what is done about its verdicts."""
 
-    rules: Annotated[tuple[str | dict[str, Any], ...], BeforeValidator(_one_or_many)] = key(
+    rules: Annotated[tuple[str | dict[str, Any], ...], BeforeValidator(one_or_many)] = key(
         (), "evaluate", "Further rules, each a mapping, or files of rules."
     )
     protect: Names = key((), "evaluate", "Paths that no command may write, move or delete; `~`, `*` and `**` as in a shell.")
@@ -241,6 +148,7 @@ class RunConfig(Section):
     # Data
     datasets: tuple[DatasetEntry, ...] = key((), "data", "Rows to train on.")
     test_datasets: tuple[DatasetEntry, ...] = key((), "data", "Rows for the evaluation loss.")
+    sources: tuple[SourceEntry, ...] = key((), "data", "Repositories, documents, tools and schemas to make rows of.")
     val_set_size: Float = key(0.0, "data", "Share (below 1) or number of rows held out for the evaluation loss.", ge=0)
     dataset_exact_deduplication: bool = key(False, "data", "Drop rows that are equal to an earlier one.")
     curriculum_sampling: bool = key(False, "train", "Train rows in the order of the file; otherwise they are drawn at random.")
@@ -302,6 +210,8 @@ class RunConfig(Section):
     engine: Literal["luthier"] = key("luthier", "train", "Who trains.")
     endpoints: dict[str, EndpointSection] = key({}, "evaluate", "Remote models by name, for `evaluate.against` and `evaluate.judge`.")
     clean: CleanSection | None = key(None, "data", "Cleaning rules.")
+    augment: AugmentSection | None = key(None, "data", "Variants of the training rows of a small set.")
+    data_formats: tuple[RowFormat, ...] = key((), "data", "What is written of the rows beside JSON Lines.")
     split: SplitSection | None = key(None, "data", "Division into training, validation and test rows.")
     guard: GuardSection = key(GuardSection(), "evaluate", "Rules, protected paths, allowed hosts and policy of the command guard.")
     evaluate: EvaluateSection = key(EvaluateSection(), "evaluate", "Suites and comparisons.")
@@ -315,13 +225,22 @@ class RunConfig(Section):
     def result_fields(self) -> dict[str, Any]:
         """Name and JSON value of every field that can change any result."""
         names = {name for name, info in type(self).model_fields.items() if stages_of(info) != ("none",)}
-        return self._fields(names)
+        fields = self._fields(names)
+        teachers = {name: endpoint.identity for name, endpoint in self.teachers().items()}
+        return {**fields, "teachers": teachers} if teachers else fields
 
     def asked_endpoints(self) -> dict[str, EndpointSection]:
         """The endpoints that the evaluation asks, as candidates or as judge; others may stand in the file without changing anything."""
         against = {entry.removesuffix(PARSER) for entry in self.evaluate.against if isinstance(entry, str)}
         asked = against | {self.evaluate.judge}
         return {name: endpoint for name, endpoint in self.endpoints.items() if name in asked}
+
+    def teachers(self) -> dict[str, EndpointSection]:
+        """The endpoints that the data stage asks: teachers and judges of sources, and the one that words variants."""
+        sections = [source.teacher for source in self.sources if source.teacher is not None]
+        named = {name for section in sections for name in (section.endpoint, section.judge)}
+        named.add(self.augment.teacher if self.augment is not None else None)
+        return {name: endpoint for name, endpoint in self.endpoints.items() if name in named}
 
     def _fields(self, names: set[str]) -> dict[str, Any]:
         fields = self.model_dump(mode="json", include=names)
@@ -342,8 +261,12 @@ class RunConfig(Section):
             datasets=self.datasets,
             test_datasets=self.test_datasets,
             val_set_size=self.val_set_size,
+            sources=self.sources,
+            clean=self.clean,
+            augment=self.augment,
             split=self.split,
-            remove_duplicates=self.dataset_exact_deduplication or self.split is not None or self.clean is not None,
+            formats=self.data_formats,
+            exact_deduplication=self.dataset_exact_deduplication,
             max_bad_rows=self.max_bad_rows,
             seed=self.seed,
         )
@@ -437,29 +360,6 @@ class RunConfig(Section):
             saves_per_epoch=self.saves_per_epoch,
             save_total_limit=self.save_total_limit,
         )
-
-
-def stages_of(info: Any) -> tuple[Stage, ...]:
-    """The stages that a pydantic field names."""
-    return tuple(info.json_schema_extra["stages"])
-
-
-def allowed_bad_rows(limit: float, rows: int) -> int:
-    """How many of `rows` may be bad under `max_bad_rows: limit`, a share below 1 and a number otherwise."""
-    return int(limit * rows) if limit < 1 else int(limit)
-
-
-@dataclass(frozen=True, slots=True)
-class DataSettings:
-    """Sources of rows and their division. `val_set_size` and `max_bad_rows` below 1 are shares, otherwise numbers of rows."""
-
-    datasets: tuple[DatasetEntry, ...]
-    test_datasets: tuple[DatasetEntry, ...]
-    val_set_size: float
-    split: SplitSection | None
-    remove_duplicates: bool
-    max_bad_rows: float
-    seed: int
 
 
 @dataclass(frozen=True, slots=True)

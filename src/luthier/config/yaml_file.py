@@ -17,6 +17,9 @@ MAX_FILE_BYTES = 1 << 20
 # An alias repeats its node; without a bound a file of a kilobyte can stand for gigabytes.
 MAX_NODES = 50_000
 MAX_DEPTH = 60
+# The parser calls itself once a level, in C, and a stack that overflows there ends the process: more levels are not handed to it.
+_MOST_LEVELS = 500
+_TOO_DEEP = "too many or too deeply nested values (an alias may repeat itself)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,18 +88,16 @@ def _scalar(node: yaml.ScalarNode) -> Any:
 class _Builder:
     """Turns parsed nodes into plain values, keeping places and collecting problems."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, max_nodes: int = MAX_NODES) -> None:
         self.file = file
         self.places: dict[KeyPath, Place] = {}
         self.problems: list[Problem] = []
-        self._nodes_left = MAX_NODES
+        self._nodes_left = max_nodes
 
     def build(self, node: yaml.Node, path: KeyPath) -> Any:
         self._nodes_left -= 1
         if self._nodes_left < 0 or len(path) > MAX_DEPTH:
-            raise ConfigError(
-                Problem("too many or too deeply nested values (an alias may repeat itself)", where=self._where(node), hint="write it out")
-            )
+            raise ConfigError(Problem(_TOO_DEEP, where=self._where(node), hint="write it out"))
         self.places.setdefault(path, Place(self.file, node.start_mark.line + 1))
         if not node.tag.startswith("tag:yaml.org,2002:"):
             self.problems.append(Problem(f"the tag {node.tag} is not allowed", where=self._where(node), hint="write a plain value"))
@@ -175,25 +176,30 @@ def read_text(path: Path) -> str:
         ) from error
 
 
-def parse(text: str, file: str) -> Document:
-    """The mapping in `text`, with its `problems`; `ConfigError` where it cannot be read at all. `file` names it in messages."""
+def parse(text: str, file: str, max_nodes: int = MAX_NODES) -> Document:
+    """The mapping in `text`, with its `problems`; `ConfigError` where it cannot be read at all. `file` names it in messages.
+
+    `max_nodes` bounds the values that it may stand for once aliases are written out.
+    """
     node = _composed(text, file)
     if not isinstance(node, yaml.MappingNode):
         raise _no(node, "keys and values", "lines such as `base_model: starter`", file)
-    return _built(node, file, ())
+    return _built(node, file, (), max_nodes)
 
 
-def parse_list(text: str, file: str, key: str) -> Document:
+def parse_list(text: str, file: str, key: str, max_nodes: int = MAX_NODES) -> Document:
     """The list in `text` as the value of `key` in a document, an item's place being that of `(key, its number)`; else as `parse`."""
     node = _composed(text, file)
     if not isinstance(node, yaml.SequenceNode):
         raise _no(node, f"a list of {key}", "lines that begin with `- `", file)
-    document = _built(node, file, (key,))
+    document = _built(node, file, (key,), max_nodes)
     return Document({key: document.value}, document.places, document.problems)
 
 
 def _composed(text: str, file: str) -> yaml.Node | None:
     try:
+        if line := _line_too_deep(text):
+            raise ConfigError(Problem(_TOO_DEEP, where=f"{file}:{line}", hint="write it out"))
         return yaml.compose(text, Loader=_Scalars)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -209,6 +215,22 @@ def _composed(text: str, file: str) -> yaml.Node | None:
         raise ConfigError(Problem(f"this is no valid YAML: {str(error)[:200] or type(error).__name__}", where=file)) from error
 
 
+def _line_too_deep(text: str) -> int:
+    """The line on which `text` nests deeper than can be composed, 0 where it does not."""
+    # A level takes a bracket, or a column of a line.
+    if text.count("[") + text.count("{") + max(map(len, text.splitlines()), default=0) <= _MOST_LEVELS:
+        return 0
+    levels = 0
+    for event in yaml.parse(text, Loader=_Scalars):
+        if isinstance(event, yaml.CollectionStartEvent):
+            levels += 1
+            if levels > _MOST_LEVELS:
+                return event.start_mark.line + 1 if event.start_mark is not None else 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            levels -= 1
+    return 0
+
+
 def _no(node: yaml.Node | None, meant: str, expected: str, file: str) -> ConfigError:
     found = (
         "a list" if isinstance(node, yaml.SequenceNode) else "keys and values" if isinstance(node, yaml.MappingNode) else "a single value"
@@ -217,8 +239,8 @@ def _no(node: yaml.Node | None, meant: str, expected: str, file: str) -> ConfigE
     return ConfigError(Problem(f"the file must hold {meant}", where=file, found=found, expected=expected))
 
 
-def _built(node: yaml.Node, file: str, path: KeyPath) -> Document:
-    builder = _Builder(file)
+def _built(node: yaml.Node, file: str, path: KeyPath, max_nodes: int) -> Document:
+    builder = _Builder(file, max_nodes)
     try:
         value = builder.build(node, path)
     except RecursionError as error:
@@ -230,6 +252,8 @@ def _built(node: yaml.Node, file: str, path: KeyPath) -> Document:
 def parse_value(text: str) -> Any:
     """One value as YAML reads it, for `--set key=value`."""
     try:
+        if _line_too_deep(text):
+            raise ConfigError(Problem(_TOO_DEEP, where="--set", found=f"{text[:60]}…"))
         node = yaml.compose(text, Loader=_Scalars)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise ConfigError(Problem("this is no valid YAML value", found=text)) from error

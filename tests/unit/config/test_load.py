@@ -39,7 +39,8 @@ class TestAccepted:
         assert loaded.config.adapter == "lora"
         assert (loaded.config.lora_r, loaded.config.lora_alpha, loaded.config.lora_dropout) == (16, 32, 0.05)
         assert loaded.config.micro_batch_size == 1
-        assert any("nothing to train on" in warning for warning in loaded.warnings)
+        assert [source.repo for source in loaded.config.sources] == ["."]
+        assert not loaded.warnings
 
     def test_the_split_files(self) -> None:
         loaded = load(ROOT / "examples/framework-docs/run.yaml")
@@ -180,8 +181,6 @@ WRONG = [
     ("evaluate: {gate: {commands.exact_match: {min_gain: -0.5}}}\n", 5, "at least 0", ""),
     ("evaluate: {gate: {perplexity.perplexity: {judged_by: mean, max: 20}}}\n", 5, "none of the known ones", ""),
     ("evaluate: {suites: [comands]}\n", 5, "unknown suite", "commands"),
-    ("clean: {shell: {parse: true}}\n", 5, "not in this version yet", ""),
-    ("sources: [{repo: .}]\n", 5, "not in this version yet", ""),
     ("engine: axolotl\n", 5, "not in this version yet", ""),
     ("eval_steps: 5\nevals_per_epoch: 1\nval_set_size: 0.1\n", 6, "exclude each other", ""),
     ("val_set_size: 0.1\nsplit: {test: 0.1}\n", 6, "exclude each other", ""),
@@ -210,7 +209,6 @@ WRONG = [
     ("lora_r: 999999999999\n", 5, "at most", ""),
     ('output_dir: "a\\0b"\n', 5, "control character", ""),
     ("chat_template: qwen3\n", 5, "not in this version yet", "tokenizer_default"),
-    ("clean: {secrets: redact}\n", 5, "not in this version yet", ""),
     ("datasets: [{path: rosw.jsonl}]\n", 5, "not there", ""),
     ("split: !foo {test: 0.1}\n", 5, "is not allowed", "plain value"),
     ("eval_steps: 5\n", 5, "no rows are held out", "val_set_size"),

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -70,3 +74,32 @@ def test_any_text_is_a_mapping_or_an_error(text: str) -> None:
     except ConfigError as error:
         value = {} if error.problems[0].where.startswith("x") else None
     assert isinstance(value, dict)
+
+
+DEEP = {
+    "flow": "a:\n  " + "[" * 100_000 + "]" * 100_000,
+    "blocks": "a:\n" + "\n".join(" " * level + "b:" for level in range(1, 2_000)),
+    "dashes": "a:\n" + "- " * 50_000 + "b",
+    "mappings": "a: " + "{b: " * 100_000 + "1" + "}" * 100_000,
+}
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_what_nests_deeper_than_the_stack_is_refused_with_its_line(name: str) -> None:
+    """The parser would end the process: in a child, so that it is the child's end."""
+    code = "import sys; from luthier.config.yaml_file import parse; parse(sys.stdin.read(), 'run.yaml')"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        input=DEEP[name],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert done.returncode == 1
+    assert re.search(r"ConfigError: run\.yaml:\d+: too many or too deeply nested values", done.stderr)
+
+
+def test_a_value_on_the_command_line_that_nests_too_deeply_is_refused() -> None:
+    with pytest.raises(ConfigError, match="too deeply nested"):
+        parse_value("[" * 1_000 + "]" * 1_000)

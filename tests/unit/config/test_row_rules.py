@@ -1,0 +1,92 @@
+"""Mistakes in the sections that speak of rows, each with its line and its remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from luthier.config.load import load
+from luthier.config.paths import file_problems, is_url
+from luthier.core.errors import ConfigError
+
+BASE = """base_model: starter
+adapter: lora
+learning_rate: 1e-3
+endpoints:
+  priced: {base_url: https://a.example/v1, model: m, price: {input: 1, output: 2}}
+  free: {base_url: https://a.example/v1, model: m}
+"""
+WRONG = {
+    "nothing named": ("sources: [{make: [explain]}]", "names one of", "none of them"),
+    "two named": ("sources: [{repo: ., docs: [x]}]", "names one of", "repo, docs"),
+    "idle commit": ("sources: [{docs: [x], commit: v1}]", "`commit` acts only on `repo`", "docs"),
+    "idle tldr": ("sources: [{repo: ., tldr: pages}]", "`tldr` acts only on `tools`", "repo"),
+    "idle teacher": ("sources: [{tools: [tar], teacher: {endpoint: free}}]", "`teacher` acts only on `repo` and `docs`", "tools"),
+    "unfit maker": ("sources: [{docs: [x], make: [section, infill]}]", "the maker `infill` makes nothing of `docs`", "infill"),
+    "unknown maker": ("sources: [{repo: ., make: [explian]}]", "explian", ""),
+    "unknown endpoint": ("sources: [{repo: ., teacher: {endpoint: fre}}]", "no endpoint of this name", "did you mean `free`?"),
+    "unknown judge": ("sources: [{repo: ., teacher: {endpoint: free, judge: boss}}]", "no endpoint of this name", "boss"),
+    "ceiling without price": ("sources: [{repo: ., teacher: {endpoint: free, max_cost: 1}}]", "wants the price", "endpoints.free"),
+    "idle ceiling": ("augment: {max_cost: 1}", "acts only with `teacher`", ""),
+    "unknown augment teacher": ("augment: {teacher: nobody}", "no endpoint of this name", "nobody"),
+    "near duplicates without a number": ("clean: {near_duplicates: true}", "near_duplicates", ""),
+    "unknown rule": ("clean: {secrts: redact}", "secrts", "secrets"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_mistake_has_its_line_and_its_remedy(tmp_path: Path, name: str) -> None:
+    text, what, more = WRONG[name]
+    path = tmp_path / "run.yaml"
+    path.write_text(BASE + text + "\n")
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    said = str(caught.value)
+    assert what in said
+    assert more in said
+    assert f"run.yaml:{len(BASE.splitlines()) + 1}" in said
+
+
+RIGHT = (
+    "sources: [{repo: ., commit: v1, make: [explain, tools], teacher: {endpoint: priced, judge: free, rows: 3}}]",
+    "sources: [{docs: [x], include: ['*.md']}, {tools: [tar], help: [man]}, {schemas: [api.yaml]}]",
+    "augment: {teacher: priced, max_cost: 1}",
+    "clean: {near_duplicates: 0.7, shell: {}, off: [refusal]}",
+    "clean: {near_duplicates: false}",
+)
+
+
+@pytest.mark.parametrize("text", RIGHT)
+def test_what_is_right_passes(tmp_path: Path, text: str) -> None:
+    (tmp_path / "run.yaml").write_text(BASE + text + "\n")
+    load(tmp_path / "run.yaml")
+
+
+@pytest.mark.parametrize("text", RIGHT)
+def test_the_resolved_file_of_what_is_right_is_right(tmp_path: Path, text: str) -> None:
+    (tmp_path / "run.yaml").write_text(BASE + text + "\n")
+    first = load(tmp_path / "run.yaml")
+    (tmp_path / "resolved.yaml").write_text(first.resolved_text())
+    assert load(tmp_path / "resolved.yaml").config == first.config
+
+
+def test_files_that_are_not_there_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "project").mkdir()
+    (tmp_path / "run.yaml").write_text(
+        BASE
+        + "sources: [{repo: projct}, {docs: [nowhere, '*.md']}, {schemas: [api.yaml]}, {tools: [tar], tldr: pages}]\n"
+        + "clean: {decontaminate: [asked.jsonl]}\nsplit: {test: 0.1, keep: runs/old}\n"
+    )
+    problems = file_problems(load(tmp_path / "run.yaml").document)
+    assert [problem.found for problem in problems] == ["projct", "nowhere", "api.yaml", "pages", "asked.jsonl", "runs/old"]
+    assert problems[0].hint == "did you mean `project`?"
+
+
+@pytest.mark.parametrize(
+    ("repo", "is_one"),
+    [("https://host/x.git", True), ("git@host:x/y", True), ("ext::sh -c x", True), ("../x", False), ("C", False), ("file:///x", True)],
+)
+def test_urls_are_told_from_folders(repo: str, is_one: bool) -> None:
+    assert is_url(repo) is is_one
