@@ -1,0 +1,275 @@
+"""A git repository at one commit as text files and commits. It is hostile until shown otherwise: nothing in it is run or checked out."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from luthier.config.row_sections import SourceEntry
+from luthier.core.errors import DataError, Problem
+from luthier.retrieval.git.addresses import Address, address
+from luthier.retrieval.git.fetching import check_commit_name, commit_at, fetch, unknown_commit
+from luthier.retrieval.git.program import Clock, Git, GitFailure, Progress
+from luthier.retrieval.git.standin import Standin, stand_in
+from luthier.retrieval.patterns import matches
+from luthier.retrieval.records import Excluded, Reading, SourceFile
+from luthier.retrieval.repository.attributes import Attributes, read_attributes
+from luthier.retrieval.repository.exclusions import BINARY_ENDINGS, reason_by_path, reason_by_text
+from luthier.retrieval.repository.history import read_commits
+from luthier.retrieval.repository.languages import is_test, language_of_first_line, language_of_path, language_of_text, languages
+from luthier.retrieval.repository.licenses import is_license_file, is_manifest, license_at, license_of_header, licenses_by_folder
+from luthier.retrieval.repository.objects import Entry, contents, entries, too_many_files
+
+# A tree may hold this many times `max_files` names, of which patterns and rules leave `max_files`.
+_NAMES_PER_FILE = 20
+_MAX_SAYING_BYTES = 200_000
+_MAX_SAYING_FILES = 5_000
+_CLOCK_EVERY = 256
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A file whose bytes are to be read."""
+
+    path: str
+    language: str | None
+    object_id: str
+
+
+def identify(entry: SourceEntry) -> tuple[str, str]:
+    """The repository of `entry` as it may be shown, and the full SHA of its commit: equal for equal content.
+
+    A folder is asked, a URL only where its commit is no full SHA. `DataError` where there is no such repository or commit.
+    """
+    with _git_errors(place := _address(entry)):
+        clock = Clock(entry.timeout_seconds, place.shown)
+        if place.folder is not None:
+            with stand_in(place.folder, clock) as standin:
+                return place.shown, _resolved(standin.git, entry.commit)
+        with tempfile.TemporaryDirectory(prefix="luthier-git-") as scratch:
+            return place.shown, commit_at(place, entry.commit, entry.allow_protocols, clock, Path(scratch))[0]
+
+
+def read_repository(entry: SourceEntry, cache: Path, progress: Progress) -> Reading:
+    """The files of the repository of `entry` at its commit by path, and its newest commits, newest first.
+
+    A URL is fetched into `cache`, once for each commit. `DataError` where there is no such repository or commit, and where it is larger
+    than `max_files` and `max_bytes` or takes longer than `timeout_seconds`.
+    """
+    with _git_errors(place := _address(entry)):
+        clock = Clock(entry.timeout_seconds, place.shown)
+        if place.folder is not None:
+            with stand_in(place.folder, clock) as standin:
+                commit = _resolved(standin.git, entry.commit)
+                if standin.is_shallow and entry.max_commits:
+                    raise _shallow(place.shown)
+                return _read(entry, place, standin.git, commit, progress, _changes_note(standin, commit))
+        with tempfile.TemporaryDirectory(prefix="luthier-git-") as scratch:
+            wanted = commit_at(place, entry.commit, entry.allow_protocols, clock, Path(scratch))
+        git = fetch(place, wanted, entry.allow_protocols, cache, entry.max_bytes, clock, progress)
+        return _read(entry, place, git, wanted[0], progress, ())
+
+
+def _address(entry: SourceEntry) -> Address:
+    assert entry.repo is not None
+    return address(entry.repo, entry.allow_protocols)
+
+
+@contextmanager
+def _git_errors(place: Address) -> Iterator[None]:
+    try:
+        yield
+    except GitFailure as error:
+        hint = "run `git fsck` in it; a partial clone lacks objects and has to be cloned whole"
+        raise DataError(Problem("git cannot read the repository", where=place.shown, found=str(error), hint=hint)) from None
+
+
+def _shallow(shown: str) -> DataError:
+    hint = "run `git fetch --unshallow` in it, or set `max_commits: 0` to read its files alone"
+    return DataError(Problem("the repository is a shallow clone: its history is cut off", where=shown, hint=hint))
+
+
+def _resolved(git: Git, commit: str) -> str:
+    """The full SHA of `commit` in a folder's repository."""
+    shown = git.clock.shown
+    check_commit_name(commit, shown)
+    try:
+        return git.output("rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}").decode("ascii").strip()
+    except GitFailure:
+        names = git.output("for-each-ref", "--format=%(refname:short)").decode("utf-8", "replace").split()
+        if not names and commit == "HEAD":
+            raise DataError(Problem("the repository is empty: it has no commit", where=shown, hint="commit something in it")) from None
+        raise unknown_commit(commit, sorted(names), shown) from None
+
+
+def _changes_note(standin: Standin, commit: str) -> tuple[str, ...]:
+    """A note where the work tree has changes beside what is read."""
+    if standin.worktree is None or standin.index is None:
+        return ()
+    git = standin.git
+    try:
+        if git.output("rev-parse", "--verify", "--quiet", "HEAD^{commit}").decode("ascii").strip() != commit:
+            return ()
+        options = ("--porcelain=v1", "-z", "--untracked-files=normal", "--ignore-submodules=all", "--no-renames")
+        variables = {"GIT_WORK_TREE": str(standin.worktree.absolute()), "GIT_INDEX_FILE": str(standin.index.absolute())}
+        found = git.output("-c", "core.bare=false", "status", *options, variables=variables)
+    except GitFailure as error:
+        return (f"whether the work tree has uncommitted changes cannot be told: {error}",)
+    count = found.count(b"\0")
+    return (f"{count:,} uncommitted or untracked files in the work tree were not read: only what is committed is",) if count else ()
+
+
+def _read(entry: SourceEntry, place: Address, git: Git, commit: str, progress: Progress, notes: tuple[str, ...]) -> Reading:
+    listed = list(entries(git, commit, entry.max_files * _NAMES_PER_FILE))
+    sayings = _sayings(git, listed)
+    by_folder = licenses_by_folder(_only(sayings, is_license_file), _only(sayings, is_manifest))
+    excluded: list[Excluded] = []
+    chosen = _chosen(entry, listed, read_attributes(_only(sayings, _is_attributes)), excluded, git.clock)
+    if len(chosen) > entry.max_files:
+        raise too_many_files(place.shown, entry.max_files)
+    sizes = {item.object_id: item.size for item in listed}
+    if sum(sizes[kept.object_id] for kept in chosen) > entry.max_bytes:
+        hint = "leave some files out with `include` or `exclude`, or raise `max_bytes`"
+        raise DataError(Problem("the repository is too large", where=place.shown, found=f"max_bytes: {entry.max_bytes:,}", hint=hint))
+    files = []
+    for number, (kept, content) in enumerate(zip(chosen, contents(git, [kept.object_id for kept in chosen]), strict=True), 1):
+        read = _file(entry, kept, content, by_folder)
+        if isinstance(read, SourceFile):
+            files.append(read)
+        else:
+            excluded.append(read)
+        if number % 500 == 0 or number == len(chosen):
+            progress("reading files", number, len(chosen))
+    commits, left_out = read_commits(git, commit, entry.max_commits, lambda path: _reason_of_path(entry, path) is None, progress)
+    return Reading(
+        name=entry.name or _name(place),
+        repo=place.shown,
+        commit=commit,
+        license=by_folder.get(".") or entry.license,
+        files=tuple(files),
+        commits=commits,
+        excluded=tuple(sorted(excluded, key=lambda item: (item.path, item.reason))),
+        notes=(*notes, *left_out),
+    )
+
+
+def _name(place: Address) -> str:
+    if place.folder is not None:
+        return place.folder.resolve().name.removesuffix(".git") or place.shown
+    return place.shown.rstrip("/").replace(":", "/").rsplit("/", 1)[-1].removesuffix(".git") or place.shown
+
+
+def _is_attributes(path: str) -> bool:
+    return PurePosixPath(path).name == ".gitattributes"
+
+
+def _only(texts: dict[str, str], fits: Callable[[str], bool]) -> dict[str, str]:
+    return {path: text for path, text in texts.items() if fits(path)}
+
+
+def _sayings(git: Git, listed: Sequence[Entry]) -> dict[str, str]:
+    """The texts of files that say something about others: licenses, manifests and attributes, the upper ones first where they are many."""
+    wanted = [
+        item
+        for item in listed
+        if item.path is not None
+        and not (item.is_link or item.is_submodule)
+        and item.size <= _MAX_SAYING_BYTES
+        and (is_license_file(item.path) or is_manifest(item.path) or _is_attributes(item.path))
+    ]
+    wanted = sorted(wanted, key=lambda item: (item.shown.count("/"), item.shown))[:_MAX_SAYING_FILES]
+    texts = contents(git, [item.object_id for item in wanted])
+    return {item.path or "": content.decode("utf-8", "replace") for item, content in zip(wanted, texts, strict=True)}
+
+
+def _reason_of_path(entry: SourceEntry, path: str) -> str | None:
+    """Why a file is left out by its path alone, None where it is not."""
+    if (entry.include and not matches(path, entry.include)) or matches(path, entry.exclude):
+        return "excluded"
+    if (reason := reason_by_path(path)) is not None:
+        return reason
+    if is_license_file(path):
+        return "license"
+    language = language_of_path(path)
+    if language is None:
+        ending = PurePosixPath(path).suffix.lower()
+        if ending in BINARY_ENDINGS:
+            return "binary"
+        return "unknown_language" if ending else None
+    if languages()[language].is_binary:
+        return "binary"
+    return "excluded" if entry.languages and language not in entry.languages else None
+
+
+def _reason_of_entry(entry: SourceEntry, item: Entry, attributes: Attributes) -> str | None:
+    if item.is_submodule:
+        return "submodule"
+    if item.is_link:
+        return "link"
+    if item.path is None:
+        return "odd_name"
+    reason = _reason_of_path(entry, item.path)
+    for named in ("vendored", "generated"):
+        said = attributes.says(item.path, named)
+        if said and reason != "excluded":
+            return named
+        if said is False and reason == named:
+            reason = None
+    if reason is not None:
+        return reason
+    if item.size == 0:
+        return "empty"
+    return "too_large" if item.size > entry.max_file_bytes else None
+
+
+def _chosen(entry: SourceEntry, listed: Sequence[Entry], attributes: Attributes, excluded: list[Excluded], clock: Clock) -> list[_Kept]:
+    """The files to read, by path; of files with equal bytes the first. What is left out goes to `excluded`."""
+    chosen: list[_Kept] = []
+    first: dict[str, str] = {}
+    for number, item in enumerate(sorted(listed, key=lambda item: item.shown)):
+        if number % _CLOCK_EVERY == 0:
+            clock.check()
+        reason, detail = _reason_of_entry(entry, item, attributes), ""
+        if reason == "too_large":
+            detail = f"{item.size:,} bytes"
+        elif reason is None and item.object_id in first:
+            reason, detail = "copy", first[item.object_id]
+        if reason is not None:
+            excluded.append(Excluded(item.shown, reason, detail))
+            continue
+        assert item.path is not None
+        first[item.object_id] = item.path
+        chosen.append(_Kept(item.path, language_of_path(item.path), item.object_id))
+    return chosen
+
+
+def _file(entry: SourceEntry, kept: _Kept, content: bytes, by_folder: dict[str, str | None]) -> SourceFile | Excluded:
+    """The file as text, or why it is none that is read. Line ends are made `\\n`, a byte order mark goes."""
+    if b"\0" in content:
+        return Excluded(kept.path, "binary")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        return Excluded(kept.path, "invalid_utf8", f"at byte {error.start:,}")
+    text = text.replace("\r\n", "\n")
+    language = kept.language or language_of_first_line(content)
+    language = language and language_of_text(language, kept.path, text)
+    if language is None:
+        return Excluded(kept.path, "unknown_language")
+    if entry.languages and language not in entry.languages:
+        return Excluded(kept.path, "excluded")
+    if not text.strip():
+        return Excluded(kept.path, "empty")
+    if (reason := reason_by_text(text, language)) is not None:
+        return Excluded(kept.path, reason)
+    license = license_of_header(text) or license_at(kept.path, by_folder) or entry.license
+    return SourceFile(kept.path, language, text, license, is_test(kept.path))
+
+
+def counted(reading: Reading) -> dict[str, int]:
+    """How many files were left out for each reason, in the order of the reasons."""
+    return dict(sorted(Counter(item.reason for item in reading.excluded).items()))

@@ -1,0 +1,21 @@
+"""From a file to its pieces: code by symbols, documents by headings."""
+
+from __future__ import annotations
+
+from luthier.retrieval.chunks.cut import cut
+from luthier.retrieval.documents.sections import READERS, sections
+from luthier.retrieval.outline import Unreadable
+from luthier.retrieval.records import Chunk, Excluded, SourceFile
+
+# Goes up when other pieces come of the same file.
+VERSION = 2
+
+
+def chunks_of(file: SourceFile) -> tuple[Chunk, ...] | Excluded:
+    """The pieces of `file` in the order of their lines; why it is left out where it is a document that cannot be read."""
+    if file.language not in READERS:
+        return cut(file)
+    try:
+        return sections(file)
+    except Unreadable as error:
+        return Excluded(file.path, error.reason, error.detail)

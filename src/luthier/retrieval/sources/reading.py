@@ -1,0 +1,56 @@
+"""One front door to sources: what an entry of `sources` names is identified and read, whichever kind it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from luthier.config.row_sections import SourceEntry
+from luthier.core.files import HashMemory, sha256_json
+from luthier.retrieval.documents import reading as documents
+from luthier.retrieval.documents.sections import language_of
+from luthier.retrieval.named_files import find
+from luthier.retrieval.records import Reading
+from luthier.retrieval.repository import reading as repository
+from luthier.retrieval.schemas import reading as schemas
+from luthier.retrieval.tools import manuals
+
+# Goes up when other files, commits, commands or tools are read of the same source: exclusions, languages, formats.
+VERSION = 2
+# A step in words, and how far it is.
+Progress = Callable[[str, int], None]
+
+
+def identify(entry: SourceEntry, hashes: HashMemory) -> str:
+    """What the source is right now: `commit:<sha>` of a repository, `sha256:...` over names and hashes of files.
+
+    `DataError` where there is nothing of the name. Of tools it is what is read of them.
+    """
+    if entry.repo is not None:
+        return f"commit:{repository.identify(entry)[1]}"
+    if entry.tools is not None:
+        said = manuals.read_tools(entry, lambda step, done, total: None)
+        told = [[file.path, file.text] for file in said.files] + [
+            [command.path, command.task, command.command] for command in said.commands
+        ]
+        return f"sha256:{sha256_json(told)}"
+    if entry.docs is not None:
+        files = find(entry, "docs", entry.docs, lambda path: language_of(path) is not None).files
+    else:
+        files = find(entry, "schemas", entry.schemas or (), lambda path: path.lower().endswith(schemas.ENDINGS)).files
+    return f"sha256:{sha256_json([[name, hashes.sha256(path)] for name, path in files.items()])}"
+
+
+def read(entry: SourceEntry, cache: Path, progress: Progress) -> Reading:
+    """The source, read. A repository behind a URL is kept in `cache`. `DataError` where it cannot be read or is larger than its limits."""
+
+    def tell(step: str, done: int, _: int | None) -> None:
+        progress(step, done)
+
+    if entry.repo is not None:
+        return repository.read_repository(entry, cache, tell)
+    if entry.docs is not None:
+        return documents.read_documents(entry, tell)
+    if entry.tools is not None:
+        return manuals.read_tools(entry, tell)
+    return schemas.read_schemas(entry, tell)

@@ -1,0 +1,4 @@
+/** A button. */
+export const Button = ({ label }: Props) => {
+  return <Icon onClick={() => go()}>{label}</Icon>;
+};
