@@ -1,0 +1,167 @@
+"""Rows of history: from a commit's message to its diff (after OctoPack, arXiv 2308.07124), and from the diff to its message."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from luthier.data.synthesize.made import Made, Material, Unfit, asked
+from luthier.data.synthesize.messages import NoMessage, body_of, subject_of
+from luthier.data.synthesize.requests import VERBS, VERBS_OF_CHANGE
+from luthier.data.synthesize.wording import drawn, pick
+from luthier.retrieval.records import Commit, FileChange
+
+VERSION = 1
+# A file that many commits touch is spoken of in some of them, not in all.
+PER_FILE = 20
+
+_MAX_FILES = 4
+_MAX_CHANGED_LINES = 120
+_MAX_DIFF_CHARACTERS = 8_000
+_MIN_CHANGED_LINES = 2
+_MAX_BODY = 700
+# So many letters of a word stand for its forms: `greet` for greeting and greeted.
+_STEM = 5
+_GENERATED = re.compile(
+    r"(?:^|/)(?:package-lock\.json|yarn\.lock|pnpm-lock\.yaml|poetry\.lock|uv\.lock|Cargo\.lock|Gemfile\.lock|composer\.lock|go\.sum|Pipfile\.lock|"
+    r"flake\.lock|bun\.lockb?|npm-shrinkwrap\.json|CHANGELOG[^/]*|CHANGES[^/]*|HISTORY[^/]*|NEWS[^/]*)$|\.(?:min\.(?:js|css)|map|lock|snap|svg|pb\.go|"
+    r"csv|tsv|ipynb|po|sum)$|(?:^|/)(?:dist|vendor|node_modules|third_party|generated|__snapshots__|\.yarn)/",
+    re.IGNORECASE,
+)
+_TO_DIFF = (
+    "{change} in {paths}. Answer with a unified diff.\n\n{before}",
+    "{before}\n\nMake this change and give the diff: {change}",
+    "{change}\n\n{before}\n\nShow the change as a diff.",
+    "Write the patch for {paths}: {change}\n\n{before}",
+)
+_TO_MESSAGE = (
+    "Write a commit message for this change:\n\n{diff}",
+    "Summarize this diff as a commit message:\n\n{diff}",
+    "What does this change do? Answer with a commit message.\n\n{diff}",
+    "{diff}\n\nWrite the commit message.",
+)
+
+
+def make(material: Material) -> Iterator[Made | Unfit]:
+    """Two rows for each commit that does one thing and says it: its diff for its message, and its message for its diff."""
+    for commit in material.commits:
+        yield from _rows(commit)
+
+
+def _rows(commit: Commit) -> Iterator[Made | Unfit]:
+    main = _main_path(commit)
+    try:
+        subject = subject_of(commit)
+    except NoMessage as error:
+        yield Unfit(main, None, error.reason, f"{commit.sha[:12]}: {error.detail}")
+        return
+    # An empty file, a mode or a new name alone has no text to show.
+    changes = [change for change in commit.changes if not _GENERATED.search(change.path) and change.diff.strip()]
+    if refused := _unfit(changes):
+        yield Unfit(main, None, refused[0], f"{commit.sha[:12]}: {refused[1]}")
+        return
+    diff = _diff(changes)
+    if not _speaks_of(subject, diff):
+        yield Unfit(main, None, "message_elsewhere", f"{commit.sha[:12]}: no word of `{subject}` stands in the diff")
+        return
+    body = body_of(commit)
+    key = commit.sha
+    if all(change.status == "added" for change in changes):
+        yield Unfit(main, None, "new_files_alone", f"{commit.sha[:12]}: nobody could tell the text of new files from the message")
+    elif not _is_instruction(subject):
+        yield Unfit(main, None, "no_instruction", f"{commit.sha[:12]}: `{subject}` tells of a change, it does not ask for one")
+    else:
+        change = subject if not body or len(body) > _MAX_BODY or drawn(key, "body") % 3 == 0 else f"{subject}. {' '.join(body.split())}"
+        change = change.rstrip(".")
+        request = pick(_TO_DIFF, key, "to diff").format(change=change, paths=_paths(changes), before=_before(changes))
+        yield Made(asked(request, diff), main, None, None, commit.sha)
+    message = f"{subject}\n\n{body}" if body and len(body) <= _MAX_BODY else subject
+    yield Made(asked(pick(_TO_MESSAGE, key, "to message").format(diff=diff), message), main, None, None, commit.sha)
+
+
+def _main_path(commit: Commit) -> str:
+    """The file with the most changed lines, the first by path among equals; empty where the commit changes none."""
+    changes = sorted(commit.changes, key=lambda change: (bool(_GENERATED.search(change.path)), -_size(change), change.path))
+    return changes[0].path if changes else ""
+
+
+def _size(change: FileChange) -> int:
+    return change.added_lines + change.removed_lines
+
+
+def _unfit(changes: list[FileChange]) -> tuple[str, str] | None:
+    """Why the changes are none to learn from."""
+    if not changes:
+        return "nothing_to_show", "only generated files, lock files, lists of changes, or files without text"
+    if len(changes) > _MAX_FILES:
+        return "too_many_files", f"{len(changes)} files, {_MAX_FILES} are the most"
+    lines = sum(_size(change) for change in changes)
+    characters = sum(len(change.diff) for change in changes)
+    if lines > _MAX_CHANGED_LINES or characters > _MAX_DIFF_CHARACTERS:
+        limits = f"{_MAX_CHANGED_LINES} and {_MAX_DIFF_CHARACTERS:,} are the most"
+        return "too_large", f"{lines} changed lines, {characters:,} characters with those around them; {limits}"
+    if lines < _MIN_CHANGED_LINES:
+        return "too_small", f"{lines} changed lines"
+    if not any(_says_something(change) for change in changes):
+        return "only_white_space", "only white space changed"
+    if any(len(line) > 400 for change in changes for line in change.diff.splitlines()):
+        return "long_lines", "a line of the diff has more than 400 characters"
+    return None
+
+
+def _says_something(change: FileChange) -> bool:
+    """Whether more than white space changed."""
+    lines = change.diff.splitlines()
+    added = "".join("".join(line[1:].split()) for line in lines if line.startswith("+"))
+    removed = "".join("".join(line[1:].split()) for line in lines if line.startswith("-"))
+    return added != removed
+
+
+def _speaks_of(subject: str, diff: str) -> bool:
+    """Whether a word of the message, by its first letters, stands in the diff or its paths."""
+    text = diff.lower()
+    return any(word[:_STEM] in text for word in re.findall(r"[^\W\d_]{4,}", subject.lower()) if word not in VERBS)
+
+
+def _is_instruction(subject: str) -> bool:
+    """Whether a subject is in the imperative: `Add a flag`, not `Added a flag` or `The flag is new`."""
+    first = re.split(r"[\s,:]", subject, maxsplit=1)[0].lower()
+    return first in VERBS or first in VERBS_OF_CHANGE
+
+
+def _paths(changes: list[FileChange]) -> str:
+    names = [f"`{change.path}`" for change in changes]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _before(changes: list[FileChange]) -> str:
+    """What the diff shows of the files as they were: without it nobody could tell the change's lines. Gaps between its places are dots."""
+    parts: list[str] = []
+    for change in changes:
+        if change.status == "added":
+            parts.append(f"`{change.path}` does not exist yet.")
+            continue
+        shown: list[str] = []
+        for line in change.diff.splitlines():
+            if line.startswith("@@"):
+                shown += ["..."] if shown else []
+            elif line[:1] in (" ", "-", ""):
+                shown.append(line[1:])
+        parts.append(f"`{change.path}` now:\n\n{_fenced(chr(10).join(shown), change.language)}")
+    return "\n\n".join(parts)
+
+
+def _fenced(text: str, language: str) -> str:
+    longest = max((len(run) for run in re.findall(r"`{3,}", text)), default=2)
+    marks = "`" * max(3, longest + 1)
+    return f"{marks}{language}\n{text}\n{marks}"
+
+
+def _diff(changes: list[FileChange]) -> str:
+    """The changes as one unified diff in a fence that is longer than any in it."""
+    parts: list[str] = []
+    for change in changes:
+        old = "/dev/null" if change.status == "added" else f"a/{change.path}"
+        new = "/dev/null" if change.status == "deleted" else f"b/{change.path}"
+        parts += (f"--- {old}", f"+++ {new}", change.diff.strip("\n"))
+    return _fenced("\n".join(part for part in parts if part), "diff")

@@ -1,0 +1,187 @@
+"""Rows that complete code: a signature, with its doc where it has one, to the body; the first half of a function to the rest.
+
+A ReScript binding has no body: its declaration is asked for by what it stands for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from luthier.data.synthesize.budget import within_budget
+from luthier.data.synthesize.made import Made, Material, Unfit, asked
+from luthier.data.synthesize.makers.document import commented
+from luthier.data.synthesize.reading.bindings import Binding, is_plain, read_binding, stands_for, traits
+from luthier.data.synthesize.reading.docs import read_doc
+from luthier.data.synthesize.reading.signatures import split_top
+from luthier.data.synthesize.reading.statements import is_comment, is_trivial, statements
+from luthier.data.synthesize.reading.structure import CODE_KINDS, Structure, spoken
+from luthier.data.synthesize.reading.worth import code_without_doc, fault, head_and_rest
+from luthier.data.synthesize.wording import dedented, drawn, fenced, first_sentence, paragraphs, sentence, ticked, worded
+from luthier.retrieval.records import Chunk
+
+VERSION = 2
+PER_FILE = 12
+# Of the getters, setters and methods whose declaration follows from their name: a few show the form, more would only repeat it.
+_MOST_PLAIN = 2
+LEAST_LINES = 3
+MOST_LINES = 60
+_MOST_IMPORTS = 8
+# A half that is asked for leaves at least this many lines on both sides.
+_LEAST_HALF = 3
+
+_BODIES = (
+    "Write the body of {name} in {source} ({place}).\n\n{context}{code}",
+    "Complete this {kind} from {place} in {source}:\n\n{context}{code}",
+    "Implement {name} in {place} of {source}. The signature is given:\n\n{context}{code}",
+    "{context}{code}\n\nFill in the implementation of {name} as {source} has it in {place}.",
+    "How would you implement {name} ({source}, {place})?\n\n{context}{code}",
+)
+_HALVES = (
+    "Continue {name} from where it stops. It is in {place} of {source}.\n\n{context}{code}",
+    "This is the first part of {name} ({place}, {source}). Write the rest.\n\n{context}{code}",
+    "Finish this {kind} ({place}, {source}); answer with the missing end alone:\n\n{context}{code}",
+    "{context}{code}\n\nThe code of {name} in {place} breaks off here. What comes next?",
+)
+_BINDINGS = (
+    "Write a ReScript binding named {name} for {what}. {type}{traits}It belongs in {place} of {source}.",
+    "In {place} of {source}, how would you declare the `external` {name}, which binds {what}? {type}{traits}",
+    "I need an `external` in ReScript: {name}, bound to {what}. {type}{traits}",
+    "Declare {name} for {source}: a binding of {what}. {type}{traits}",
+    "Add a binding of {what} to {place} of {source}, as {name}. {type}{traits}",
+)
+_SIMPLE = re.compile(
+    r"^\s*(?:return\b\s*)?(?:pass|\.\.\.|None|null|nil|undefined|true|false|True|False|self|this|-?\d+(?:\.\d+)?|\"[^\"]*\"|'[^']*'|\[\]|\{\}|\(\))?\s*;?\s*$|"
+    r"^\s*raise NotImplementedError\b.*$|^\s*(?:throw new Error|panic|failwith|todo!|unimplemented!)\(.*$"
+)
+_IMPORT = re.compile(r"^(?:import\s|from\s+\S+\s+import\s|open!?\s|use\s|#include\s|const\s+\{?[\w\s,]+\}?\s*=\s*require\(|require\s)")
+
+
+def make(material: Material) -> Iterator[Made | Unfit]:
+    """Bodies, second halves and bindings of `material`."""
+    imports = {file.path: _imports(file.text) for file in material.files}
+    for path, chunks in Structure(material).files().items():
+        found = list(within_budget((row for chunk in chunks for row in _rows(material, chunk, imports.get(path, ""))), PER_FILE))
+        yield from found
+        left = PER_FILE - sum(isinstance(row, Made) for row in found)
+        plain = ((chunk, binding) for chunk in chunks if (binding := read_binding(chunk)) and is_plain(binding) and not chunk.is_test)
+        yield from within_budget((_binding(material, chunk, binding) for chunk, binding in plain), min(left, _MOST_PLAIN))
+
+
+def _rows(material: Material, chunk: Chunk, imports: str) -> Iterator[Made | Unfit]:
+    if chunk.is_test:
+        return
+    if binding := read_binding(chunk):
+        if not is_plain(binding):
+            yield _binding(material, chunk, binding)
+        return
+    if chunk.kind not in CODE_KINDS or not chunk.body.strip() or not chunk.signature.strip():
+        return
+    bad = body_fault(chunk)
+    if bad:
+        yield Unfit(chunk.path, chunk.lines, *bad)
+        return
+    context = f"The file begins with:\n\n{fenced(imports, chunk.language)}\n\n" if imports else ""
+    if chunk.body.count("\n") >= 2 * _LEAST_HALF + 4 and drawn("half", chunk.path, chunk.text) % 2:
+        half = _half(material, chunk, context)
+        if half:
+            yield half
+            return
+    yield _body(material, chunk, context)
+
+
+def body_fault(chunk: Chunk) -> tuple[str, str] | None:
+    """Why the body of a function is no task: a reason code and a detail; None where it is one."""
+    lines = [line for line in head_and_rest(chunk)[1].split("\n") if line.strip()]
+    code = [line for line in lines if not is_comment(line)]
+    code = [line for line in code if not is_trivial([line])]
+    if len(code) < LEAST_LINES:
+        return "short_body", f"{len(code)} lines of code, {LEAST_LINES} are asked"
+    if len(lines) > MOST_LINES:
+        return "long_body", f"{len(lines)} lines, {MOST_LINES} are allowed"
+    if all(_SIMPLE.match(line) for line in code):
+        return "trivial_body", "it only returns a constant, passes or raises"
+    if re.search(r"\b(?:TODO|FIXME|XXX)\b", chunk.body):
+        return "unfinished_body", "the code holds a TODO or a FIXME"
+    return None
+
+
+def _body(material: Material, chunk: Chunk, context: str) -> Made:
+    code = _head(chunk)
+    answer = fenced(code_without_doc(chunk), chunk.language)
+    return _made(material, chunk, _BODIES, context, code, answer)
+
+
+def _half(material: Material, chunk: Chunk, context: str) -> Made | None:
+    head, rest = head_and_rest(chunk)
+    lines = rest.split("\n")
+    fits = [first for first, _ in statements(lines) if _LEAST_HALF <= first <= len(lines) - _LEAST_HALF]
+    fits = [first for first in fits if not is_trivial(lines[first:]) and abs(first - len(lines) / 2) <= len(lines) / 4]
+    if not fits:
+        return None
+    cut = fits[drawn("cut", chunk.path, chunk.text) % len(fits)]
+    shown = "\n".join([head, *lines[:cut]])
+    return _made(material, chunk, _HALVES, context, shown, fenced("\n".join(lines[cut:]), chunk.language))
+
+
+def _head(chunk: Chunk) -> str:
+    """The declaration with its doc where that stands in the language."""
+    head, rest = head_and_rest(chunk)
+    if not chunk.doc.strip() or fault(read_doc(chunk.doc), chunk.doc, chunk.signature):
+        return head
+    comment = commented(chunk.doc, chunk.language)
+    if chunk.language != "python":
+        return f"{comment}\n{head}"
+    body = next((line for line in rest.split("\n") if line.strip()), "")
+    indent = body[: len(body) - len(body.lstrip())] or "    "
+    return "\n".join([head, *((indent + line.lstrip(" ") if not line.startswith(" ") else line).rstrip() for line in comment.split("\n"))])
+
+
+def _made(material: Material, chunk: Chunk, templates: tuple[str, ...], context: str, code: str, answer: str) -> Made:
+    request = worded(
+        templates,
+        chunk,
+        name=ticked(spoken(chunk)),
+        source=ticked(material.name),
+        place=ticked(chunk.path),
+        kind=chunk.kind,
+        context=context,
+        code=fenced(code, chunk.language),
+    )
+    return Made(asked(request, answer), chunk.path, chunk.lines, chunk.license)
+
+
+def _imports(text: str) -> str:
+    """The first imports of a file, as they stand; several lines of one import are left out, they are cut off too easily."""
+    lines = [line.rstrip() for line in text.split("\n")[:80] if _IMPORT.match(line)]
+    whole = [
+        line
+        for line in lines
+        if line.count("(") == line.count(")") and line.count("{") == line.count("}") and not line.endswith(("\\", ","))
+    ]
+    return "\n".join(whole[:_MOST_IMPORTS])
+
+
+def _binding(material: Material, chunk: Chunk, binding: Binding) -> Made | Unfit:
+    what = stands_for(binding)
+    if not what or (len(split_top(binding.type, "=>")) < 2 and not binding.module and not binding.has("scope")):
+        return Unfit(chunk.path, chunk.lines, "plain_binding", "what it binds cannot be told apart from the declaration")
+    code = chunk.text.strip("\n")
+    if chunk.doc.strip():
+        code = chunk.signature if "external" in chunk.signature else ""
+    if not code or is_comment(code.split("\n")[0]):
+        return Unfit(chunk.path, chunk.lines, "unclear_declaration", "the declaration cannot be told from its comment")
+    doc = first_sentence(read_doc(chunk.doc).prose) if chunk.doc.strip() else ""
+    notes = [note for note in traits(binding) if not note.startswith("It is deprecated")]
+    request = worded(
+        _BINDINGS,
+        chunk,
+        name=ticked(binding.name),
+        what=what,
+        type=f"Its type is {ticked(binding.type)}. ",
+        traits="".join(f"{note} " for note in notes),
+        place=ticked(chunk.path),
+        source=ticked(material.name),
+    ).strip()
+    request = paragraphs(request, f"What it is for: {sentence(doc)}" if doc and "```" not in doc else "")
+    return Made(asked(request, fenced(dedented(code), chunk.language)), chunk.path, chunk.lines, chunk.license)

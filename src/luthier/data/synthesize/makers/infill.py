@@ -1,0 +1,119 @@
+"""Rows that fill in the middle: a definition with a hole at statement boundaries is shown, the answer is the missing code alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from luthier.data.synthesize.budget import within_budget
+from luthier.data.synthesize.made import Made, Material, Unfit, asked
+from luthier.data.synthesize.reading.bindings import Binding, read_binding, stands_for
+from luthier.data.synthesize.reading.statements import balance, is_comment, is_trivial, statements
+from luthier.data.synthesize.reading.structure import CODE_KINDS, Structure, spoken
+from luthier.data.synthesize.reading.worth import head_and_rest
+from luthier.data.synthesize.wording import drawn, fenced, ticked, worded
+from luthier.retrieval.records import Chunk
+
+VERSION = 1
+PER_FILE = 10
+# Bindings are few: some of them show how a module is bound, and more would only repeat it.
+PER_FILE_OF_BINDINGS = 4
+MOST_HOLE_LINES = 8
+_LEAST_LINES, _MOST_LINES = 6, 80
+# The hole is at most this share of the code: what stands around it must tell what is missing.
+_MOST_SHARE = 0.4
+_LEAST_HOLE_CHARACTERS = 12
+_MOST_SHOWN_BINDINGS = 8
+
+_HOLE = "<missing>"
+_REQUESTS = (
+    "Fill in the {hole} in {name} ({place}, {source}). Answer with the missing code alone.\n\n{code}",
+    "Some lines of {name} in {source} were lost where it says {hole}. Restore them.\n\n{code}",
+    "Which code belongs at {hole}? This is {name} from {place}.\n\n{code}",
+    "{code}\n\nWrite what stands at {hole} in {name} of {source}.",
+    "Complete the gap {hole} in this {kind} from {place} of {source}:\n\n{code}",
+)
+_BINDING_REQUESTS = (
+    "In {place} of {source}, {name} is missing at {hole}. It stands for {what}. Write it in its neighbours' style.\n\n{code}",
+    "Add {name}, a binding of {what}, at {hole} in {place} ({source}):\n\n{code}",
+    "{code}\n\nThe declaration at {hole} is {name}: {what}. What does it look like in {source}?",
+    "One `external` was cut out of {place}: {name}, which binds {what}. Restore it at {hole}.\n\n{code}",
+)
+
+
+def make(material: Material) -> Iterator[Made | Unfit]:
+    """One hole for each function of `material` that is long enough, and for each binding that stands among others."""
+    for chunks in Structure(material).files().values():
+        found = list(within_budget((row for chunk in chunks if (row := _function_row(material, chunk))), PER_FILE))
+        yield from found
+        left = PER_FILE - sum(isinstance(row, Made) for row in found)
+        bindings = [(chunk, binding) for chunk in chunks if not chunk.is_test and (binding := read_binding(chunk))]
+        yield from within_budget((_binding_row(material, bindings, at) for at in range(len(bindings))), min(left, PER_FILE_OF_BINDINGS))
+
+
+def _function_row(material: Material, chunk: Chunk) -> Made | Unfit | None:
+    if chunk.is_test or chunk.kind not in CODE_KINDS or not chunk.body.strip() or read_binding(chunk):
+        return None
+    top, rest = head_and_rest(chunk)
+    lines = f"{top}\n{rest}".split("\n")
+    if not _LEAST_LINES <= len(lines) <= _MOST_LINES:
+        return Unfit(chunk.path, chunk.lines, "unfit_length", f"{len(lines)} lines, {_LEAST_LINES} to {_MOST_LINES} are asked")
+    head = top.count("\n") + 1
+    holes = [span for span in statements(lines) if _is_fit(lines, span, head)]
+    if not holes:
+        return Unfit(chunk.path, chunk.lines, "no_fit_hole", "no statement is long enough, short enough and more than brackets or comments")
+    # Longer holes first would always choose loops; shorter ones always assignments: each length has its turn.
+    first, end = holes[drawn("hole", chunk.path, chunk.full_name, chunk.text) % len(holes)]
+    missing = lines[first:end]
+    indent = missing[0][: len(missing[0]) - len(missing[0].lstrip())]
+    shown = "\n".join([*lines[:first], f"{indent}{_HOLE}", *lines[end:]])
+    return _made(material, chunk, _REQUESTS, shown, "\n".join(missing), "")
+
+
+def _is_fit(lines: list[str], span: tuple[int, int], head: int) -> bool:
+    first, end = span
+    hole = [line for line in lines[first:end] if line.strip()]
+    if first < head or not 1 <= len(hole) <= MOST_HOLE_LINES or end - first > MOST_HOLE_LINES + 2 or len(hole) > _MOST_SHARE * len(lines):
+        return False
+    if is_trivial(hole) or (any(is_comment(line) for line in hole) and len(hole) < 3) or sum(balance(line) for line in hole) != 0:
+        return False
+    text = " ".join(line.strip() for line in hole)
+    if len(text) < _LEAST_HOLE_CHARACTERS or text in " ".join(line.strip() for line in (*lines[:first], *lines[end:])):
+        return False
+    # A name that stands nowhere else in the function cannot be known from what is around it.
+    around = set(re.findall(r"\w+", "\n".join((*lines[:first], *lines[end:]))))
+    names = set(re.findall(r"[A-Za-z_]\w+", re.sub(r"\"[^\"]*\"|'[^']*'", "", text)))
+    return bool(names) and len(names & around) * 2 >= len(names)
+
+
+def _binding_row(material: Material, bindings: list[tuple[Chunk, Binding]], at: int) -> Made | Unfit:
+    chunk, binding = bindings[at]
+    what = stands_for(binding)
+    near = [other for other, _ in bindings[max(0, at - _MOST_SHOWN_BINDINGS // 2) : at + _MOST_SHOWN_BINDINGS // 2 + 1]]
+    near = [other for other in near if other.scope == chunk.scope]
+    if not what or len(near) < 4:
+        return Unfit(chunk.path, chunk.lines, "no_neighbours", "fewer than three bindings around it, or what it binds is not known")
+    indent = chunk.text[: len(chunk.text) - len(chunk.text.lstrip())].strip("\n")
+    shown = "\n".join(indent + _HOLE if other is chunk else declaration(other) for other in near)
+    return _made(material, chunk, _BINDING_REQUESTS, shown, declaration(chunk), what)
+
+
+def declaration(chunk: Chunk) -> str:
+    """A binding without its doc comment."""
+    text = chunk.signature if chunk.doc.strip() and "external" in chunk.signature else chunk.text
+    return text.strip("\n").rstrip()
+
+
+def _made(material: Material, chunk: Chunk, templates: tuple[str, ...], shown: str, missing: str, what: str) -> Made:
+    request = worded(
+        templates,
+        chunk,
+        name=ticked(spoken(chunk)),
+        source=ticked(material.name),
+        place=ticked(chunk.path),
+        kind=chunk.kind,
+        hole=ticked(_HOLE),
+        what=what,
+        code=fenced(shown, chunk.language),
+    )
+    return Made(asked(request, fenced(missing, chunk.language)), chunk.path, chunk.lines, chunk.license)

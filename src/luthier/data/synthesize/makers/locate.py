@@ -1,0 +1,118 @@
+"""Rows that find a definition: the answer gives path, lines and the declaration, or all places of a name that has a few."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from luthier.data.synthesize.budget import within_budget
+from luthier.data.synthesize.made import Made, Material, Unfit, asked
+from luthier.data.synthesize.reading.docs import read_doc
+from luthier.data.synthesize.reading.structure import MOST_DEFINITIONS, Structure, module_of, spoken
+from luthier.data.synthesize.reading.worth import declared, fault
+from luthier.data.synthesize.wording import (
+    bullets,
+    dedented,
+    fenced,
+    first_sentence,
+    lines_of,
+    paragraphs,
+    sentence,
+    stands,
+    ticked,
+    worded,
+)
+from luthier.retrieval.records import Chunk
+
+VERSION = 2
+# Places move with every change, and their requests differ by a name alone: a few of a file teach how one is told.
+PER_FILE = 3
+_LEAST_NAME = 3
+_MOST_SIGNATURE_LINES = 12
+
+_REQUESTS = (
+    "Where is {name} defined in {source}?",
+    "Which file of {source} holds {name}, and on which lines is this {kind}?",
+    "I am looking for {name} in {source}. In which file is it?",
+    "In {source}, where do I find {name} and how it is declared?",
+    "Point me to {name} in the code of {source}.",
+    "Which lines of {source} define {name}, and how is it declared?",
+    "{name} in {source}: file and lines, please.",
+)
+_ANSWERS = (
+    "{name} is defined in {path}, {lines}:",
+    "It is in {path} ({lines}):",
+    "You find the {kind} {name} in {path}, {lines}:",
+    "{path} holds it, {lines}:",
+)
+_KINDS = ("function", "method", "class", "type", "module", "constant")
+
+
+def make(material: Material) -> Iterator[Made | Unfit]:
+    """One row for each definition of `material` whose name is telling enough to ask for."""
+    structure = Structure(material)
+    for chunks in structure.files().values():
+        yield from within_budget((row for chunk in chunks if (row := _row(structure, chunk))), PER_FILE)
+
+
+def _row(structure: Structure, chunk: Chunk) -> Made | Unfit | None:
+    if chunk.kind not in _KINDS or chunk.is_test:
+        return None
+    if chunk.kind == "module" and chunk.name == module_of(chunk.path):
+        return None  # The file itself, by its own name.
+    if len(chunk.name) < _LEAST_NAME or chunk.name.startswith("__"):
+        return Unfit(chunk.path, chunk.lines, "vague_name", f"`{chunk.name}` is too short or a name of the language")
+    places = structure.defined(chunk.name)
+    same = [place for place in places if spoken(place) == spoken(chunk)] or [chunk]
+    if len(same) > 1:
+        return _several(structure, chunk, same, spoken(chunk)) if chunk is same[0] else None
+    if len(places) > 1 and spoken(chunk) == chunk.name:
+        if len(places) > MOST_DEFINITIONS:
+            return Unfit(chunk.path, chunk.lines, "ambiguous_name", f"`{chunk.name}` is defined in {len(places)} places")
+        return _several(structure, chunk, places, chunk.name) if chunk is places[0] else None
+    # A name with its scope is one place, however many others share its last part.
+    return _one(structure, chunk)
+
+
+def _one(structure: Structure, chunk: Chunk) -> Made | Unfit:
+    signature = dedented(chunk.text if chunk.text.count("\n") < 2 and not chunk.doc else chunk.signature)
+    if chunk.kind == "type":
+        signature = declared(chunk)
+    if chunk.kind == "constant":
+        signature = re.sub(r"\s*=$", "", signature)
+    if signature.count("\n") >= _MOST_SIGNATURE_LINES:
+        signature = signature.split("\n", 1)[0]
+    parts = _parts(structure, chunk, spoken(chunk))
+    head = worded(_ANSWERS, chunk, path=ticked(chunk.path), lines=lines_of(chunk.lines), **parts)
+    return _made(
+        structure,
+        chunk,
+        parts,
+        paragraphs(head if signature else f"{head[:-1]}.", fenced(signature, chunk.language) if signature else "", summary(chunk)),
+    )
+
+
+def _several(structure: Structure, chunk: Chunk, places: list[Chunk], name: str) -> Made | Unfit:
+    if len(places) > MOST_DEFINITIONS:
+        return Unfit(chunk.path, chunk.lines, "ambiguous_name", f"`{name}` is defined in {len(places)} places")
+    said = bullets(f"{stands(place)}: {ticked((place.signature or place.text).strip().split(chr(10))[0])}" for place in places)
+    return _made(structure, chunk, _parts(structure, chunk, name), paragraphs(f"{ticked(name)} is defined in {len(places)} places:", said))
+
+
+def summary(chunk: Chunk) -> str:
+    """The first sentence of a doc that says more than the declaration; else empty."""
+    doc = read_doc(chunk.doc)
+    if not doc.prose or fault(doc, chunk.doc, chunk.signature or chunk.name):
+        return ""
+    # A sentence that leads to a list says nothing without it.
+    lead = re.split(r"\n\s*(?:[-*+]|\d+[.)])\s", doc.prose.split("\n\n", 1)[0], maxsplit=1)[0]
+    said = first_sentence(lead)
+    return "" if said.endswith(":") else sentence(said)
+
+
+def _parts(structure: Structure, chunk: Chunk, name: str) -> dict[str, str]:
+    return {"name": ticked(name), "source": ticked(structure.material.name), "kind": "value" if chunk.kind == "constant" else chunk.kind}
+
+
+def _made(structure: Structure, chunk: Chunk, parts: dict[str, str], answer: str) -> Made:
+    return Made(asked(worded(_REQUESTS, chunk, **parts), answer), chunk.path, chunk.lines, chunk.license)

@@ -1,0 +1,397 @@
+"""Rows that ask what structure or doc answers: parameters, results, errors, members of types, defaults, what a module offers, who uses
+what.
+
+Each kind of question is one function that gives a row or nothing; all of them speak of what the source itself says.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+
+from luthier.data.synthesize.budget import within_budget
+from luthier.data.synthesize.made import Made, Material, Unfit, asked
+from luthier.data.synthesize.makers.locate import summary
+from luthier.data.synthesize.reading.bindings import Binding, owner_type, read_binding, stands_for
+from luthier.data.synthesize.reading.docs import read_doc
+from luthier.data.synthesize.reading.members import Member, read_members
+from luthier.data.synthesize.reading.signatures import Parameter, read_signature
+from luthier.data.synthesize.reading.structure import CODE_KINDS, Structure, module_of, spoken, within_module
+from luthier.data.synthesize.reading.worth import new_words
+from luthier.data.synthesize.wording import bullets, listed, paragraphs, pick, sentence, stands, ticked, worded
+from luthier.retrieval.records import Chunk
+
+VERSION = 2
+PER_FILE = 18
+_MOST_LISTED = 25
+_LEAST_OFFERED = 3
+_LEAST_DOC_WORDS = 2
+# Languages where the members of one type may stand in several files.
+_OPEN_TYPES = frozenset(("go", "rust", "c++", "c_sharp", "ruby", "swift", "kotlin"))
+_CALLED_BY_THE_LANGUAGE = re.compile(r"__\w+__")
+
+_PARAMETERS = (
+    "Which parameters does {name} take, and what are they for?",
+    "What do I pass to {name} in {source}?",
+    "Explain the arguments of {name} ({place}).",
+    "What does each parameter of {name} of {source} mean?",
+)
+_RETURNS = (
+    "What does {name} return?",
+    "What do I get back from {name} in {source}?",
+    "What is the result of a call of {name} ({place}, {source})?",
+)
+_ERRORS = (
+    "Which errors can {name} raise, and when?",
+    "What can go wrong when I call {name} of {source}?",
+    "When does {name} in {place} fail?",
+)
+_MEMBERS = (
+    "Which {members} does {name} have in {source}?",
+    "What is {name} made of? ({place} in {source})",
+    "List the {members} of the type {name} of {source}.",
+    "I need to build a value of {name} ({source}). What belongs in it?",
+)
+_CASES = (
+    "Which {members} does {name} have in {source}?",
+    "What values can {name} take? ({place} in {source})",
+    "Which cases must a switch on {name} of {source} handle?",
+    "List the {members} of {name} in {place}.",
+)
+_DEFAULTS = (
+    "Which arguments of {name} may I leave out, and what do they default to?",
+    "What are the defaults of {name} in {source}?",
+    "What happens to the optional arguments of {name} ({place}) if I do not pass them?",
+)
+_OFFERS = (
+    "What does {module} in {source} offer?",
+    "Which public {what} does {module} ({place}) have?",
+    "Give me an overview of {module} in {source}.",
+    "What can I call in {module} of {source}?",
+    "List what {place} defines for others in {source}.",
+)
+_GIVES = (
+    "Which public {what} of {module} does {place} of {source} define?",
+    "What does {place} give {module} in {source}?",
+    "List what {place} of {source} adds to {module}.",
+)
+_CALLERS = (
+    "What depends on {name} in {source}?",
+    "Which code would I have to check if I changed {name} ({place})?",
+    "Who calls {name} in {source}?",
+    "Where is {name} used inside {source}?",
+)
+_CALLEES = (
+    "Which other parts of {source} does {name} rely on?",
+    "What does {name} ({place}) call, and where are those functions defined?",
+    "On which definitions of {source} does {name} depend?",
+)
+_REVERSE = (
+    "Which binding of {source} gives me {js} of JavaScript?",
+    "How do I reach {js} from ReScript with {source}?",
+    "I know {js} from JavaScript. What is it called in {source}?",
+    "Does {source} bind {js}, and under which name?",
+)
+_SUBTYPES = (
+    "Which classes derive from {name} in {source}?",
+    "What are the subclasses of {name} ({place})?",
+    "Who extends {name} in {source}?",
+)
+
+
+def make(material: Material) -> Iterator[Made | Unfit]:
+    """Questions about the definitions and files of `material`."""
+    asking = _Asking(Structure(material))
+    for chunks in asking.structure.files().values():
+        yield from within_budget(asking.rows(chunks), PER_FILE)
+
+
+class _Asking:
+    """The kinds of question about one material."""
+
+    def __init__(self, structure: Structure) -> None:
+        self.structure = structure
+        self.source = ticked(structure.material.name)
+        self.subclasses = _subclasses(structure)
+        self._spread = _scopes_of_several_files(structure)
+        self._kinds: tuple[Callable[[Chunk], Made | Unfit | None], ...] = (
+            self._parameters,
+            self._returns,
+            self._errors,
+            self._members,
+            self._defaults,
+            self._callers,
+            self._callees,
+            self._subtypes,
+        )
+
+    def rows(self, chunks: list[Chunk]) -> Iterator[Made | Unfit]:
+        """All rows that one file could give, in the order of its lines."""
+        if chunks and chunks[0].is_test:
+            return
+        yield from self._offers(chunks)
+        yield from self._reverse(chunks)
+        for chunk in chunks:
+            for kind in self._kinds:
+                if row := kind(chunk):
+                    yield row
+
+    def _made(self, chunk: Chunk, templates: tuple[str, ...], answer: str, lines: tuple[int, int] | None = None, **parts: str) -> Made:
+        slots = {"name": ticked(spoken(chunk)), "source": self.source, "place": ticked(chunk.path), **parts}
+        request = worded(self.structure.telling(templates, chunk) if templates is not _REVERSE else templates, chunk, **slots)
+        if self.source not in request:
+            request = f"In {self.source}: {request}" if request[0] == "`" else f"In {self.source}, {request[0].lower()}{request[1:]}"
+        return Made(asked(request, answer), chunk.path, lines or chunk.lines, chunk.license)
+
+    def _parameters(self, chunk: Chunk) -> Made | Unfit | None:
+        doc = read_doc(chunk.doc) if chunk.doc else None
+        if not doc or not doc.parameters or chunk.kind == "module":
+            return None
+        told = [(name, text) for name, text in doc.parameters if len(new_words(text, f"{name}")[0]) >= _LEAST_DOC_WORDS]
+        if len(told) * 2 < len(doc.parameters) or not told:
+            return Unfit(chunk.path, chunk.lines, "thin_parameters", "the doc names parameters and says nothing of them")
+        declared = {one.name.lstrip("*."): one for one in (read_signature(chunk) or _NOTHING).parameters}
+        said = bullets(f"{_named(name, declared.get(name.lstrip('*.')))}: {sentence(text)}" for name, text in doc.parameters)
+        count = len(doc.parameters)
+        head = f"{ticked(spoken(chunk))} ({stands(chunk)}) {'documents one parameter' if count == 1 else f'documents {count} parameters'}:"
+        return self._made(chunk, _PARAMETERS, paragraphs(head, said))
+
+    def _returns(self, chunk: Chunk) -> Made | Unfit | None:
+        doc = read_doc(chunk.doc) if chunk.doc and chunk.kind in CODE_KINDS else None
+        if not doc or not doc.returns:
+            return None
+        if len(new_words(doc.returns, chunk.name)[0]) < _LEAST_DOC_WORDS:
+            return Unfit(chunk.path, chunk.lines, "thin_result", "the doc names a result and says nothing of it")
+        signature = read_signature(chunk)
+        kind = f"{ticked(spoken(chunk))} is declared to return {ticked(signature.returns)}." if signature and signature.returns else ""
+        said = f"By its doc in {stands(chunk)}, {ticked(chunk.name)} returns: {sentence(doc.returns)}"
+        return self._made(chunk, _RETURNS, paragraphs(said, kind))
+
+    def _errors(self, chunk: Chunk) -> Made | None:
+        if chunk.kind not in CODE_KINDS:
+            return None
+        told = [(name, text) for name, text in (read_doc(chunk.doc).errors if chunk.doc else ()) if text]
+        said = [f"{ticked(name)}: {sentence(text)}" for name, text in told]
+        raised = [one for one in _raised(chunk) if one[0] not in dict(told)]
+        said += [f"{ticked(name)}, with the message {ticked(message)} (line {line})" for name, message, line in raised]
+        if not said:
+            return None
+        head = f"{ticked(spoken(chunk))} ({stands(chunk)}) itself raises:"
+        further = len(_RAISES.findall(chunk.text)) - len(_raised(chunk)) if chunk.language == "python" else 0
+        more = "It raises others too, with messages that it makes of values." if raised and further > 0 else ""
+        return self._made(chunk, _ERRORS, paragraphs(head, bullets(said), more))
+
+    def _members(self, chunk: Chunk) -> Made | Unfit | None:
+        found = read_members(chunk)
+        if not found or len(found.items) < 2:
+            return None
+        if len(found.items) > 2 * _MOST_LISTED:
+            return Unfit(chunk.path, chunk.lines, "many_members", f"{len(found.items)} members")
+        is_case = found.kind in ("constructor", "member")
+        said = bullets(_member(one) for one in found.items)
+        head = f"{ticked(spoken(chunk))} ({stands(chunk)}) has {len(found.items)} {found.kind}s:"
+        return self._made(chunk, _CASES if is_case else _MEMBERS, paragraphs(head, said, summary(chunk)), members=f"{found.kind}s")
+
+    def _defaults(self, chunk: Chunk) -> Made | None:
+        signature = read_signature(chunk) if chunk.kind in CODE_KINDS else None
+        with_default = [one for one in signature.parameters if one.default and len(one.default) <= 60] if signature else []
+        if len(with_default) < 2:
+            return None
+        said = bullets(_default(one) for one in with_default)
+        needed = (
+            [one.name for one in signature.parameters if not one.default and one.name and not one.name.startswith(("*", "."))]
+            if signature
+            else []
+        )
+        rest = f"{listed([ticked(name) for name in needed])} must be given." if needed and len(needed) < 8 else ""
+        return self._made(
+            chunk, _DEFAULTS, paragraphs(f"These may be left out in a call of {ticked(spoken(chunk))} ({stands(chunk)}):", said, rest)
+        )
+
+    def _callers(self, chunk: Chunk) -> Made | None:
+        if chunk.kind not in (*CODE_KINDS, "class"):
+            return None
+        users = list(dict.fromkeys(use.chunk for use in self.structure.uses(chunk)))
+        if len(users) < 2:
+            return None
+        shown = users[:8]
+        said = bullets(f"{ticked(spoken(user))} ({stands(user)})" + (", a test" if user.is_test else "") for user in shown)
+        more = f"So do {len(users) - len(shown)} more places." if len(users) > len(shown) + 1 else ""
+        return self._made(chunk, _CALLERS, paragraphs(f"{ticked(spoken(chunk))} ({stands(chunk)}) is used by:", said, more))
+
+    def _callees(self, chunk: Chunk) -> Made | None:
+        if chunk.kind not in CODE_KINDS:
+            return None
+        found = self.structure.callees(chunk)
+        if len(found) < 2 or (len(found) < 3 and all((one.path, one.scope) == (chunk.path, chunk.scope) for one in found)):
+            return None
+        said = bullets(f"{ticked(spoken(one))} ({stands(one)})" + (f": {summary(one)}" if summary(one) else "") for one in found[:8])
+        more = f"It also calls {listed([ticked(spoken(one)) for one in found[8:]])}." if len(found) > 8 else ""
+        head = f"{ticked(spoken(chunk))} ({stands(chunk)}) calls these definitions of {self.source}:"
+        return self._made(chunk, _CALLEES, paragraphs(head, said, more))
+
+    def _subtypes(self, chunk: Chunk) -> Made | None:
+        found = self.subclasses.get(chunk.name, []) if chunk.kind == "class" and len(self.structure.defined(chunk.name)) == 1 else []
+        if not found:
+            return None
+        said = bullets(
+            f"{ticked(one.full_name)} ({stands(one)})" + (f": {summary(one)}" if summary(one) else "") for one in found[:_MOST_LISTED]
+        )
+        count = "One class derives" if len(found) == 1 else f"{len(found)} classes derive"
+        return self._made(chunk, _SUBTYPES, paragraphs(f"{count} from {ticked(chunk.name)} ({stands(chunk)}):", said))
+
+    def _offers(self, chunks: list[Chunk]) -> Iterator[Made | Unfit]:
+        """What each module or class of a file offers, and the file itself."""
+        by_scope = defaultdict[str, dict[str, Chunk]](dict)
+        for chunk in chunks:
+            is_file = chunk.kind == "module" and chunk.name == module_of(chunk.path)
+            is_offered = chunk.is_public and not is_file and not _CALLED_BY_THE_LANGUAGE.fullmatch(chunk.name)
+            if is_offered and chunk.kind in (*CODE_KINDS, "type", "constant", "class", "module"):
+                # In ReScript a later definition hides an earlier one of its name.
+                key = chunk.name if chunk.language == "rescript" and chunk.kind in CODE_KINDS else f"{chunk.lines[0]} {chunk.name}"
+                by_scope[chunk.scope].pop(key, None)
+                by_scope[chunk.scope][key] = chunk
+        for scope, by_name in by_scope.items():
+            offered = list(by_name.values())
+            functions = [one for one in offered if one.kind in CODE_KINDS]
+            shown = functions if len(functions) >= _LEAST_OFFERED else offered
+            if len(shown) < _LEAST_OFFERED:
+                continue
+            yield self._overview(scope, offered, shown)
+
+    def _overview(self, scope: str, offered: list[Chunk], shown: list[Chunk]) -> Made:
+        first = offered[0]
+        if first.language == "rescript":
+            module = within_module(first.path, scope) if scope else module_of(first.path)
+        else:
+            # A file's name alone (`util`, `int8`) is no name of the language, or that of many files.
+            module = scope or first.path
+        said = bullets(_offered(one) for one in shown[:_MOST_LISTED])
+        more = f"and {len(shown) - _MOST_LISTED} more." if len(shown) > _MOST_LISTED else ""
+        kinds = {one.kind for one in shown}
+        what = "methods" if kinds == {"method"} else "functions" if kinds <= set(CODE_KINDS) else "definitions"
+        place = f" ({ticked(first.path)})" if module != first.path else ""
+        head = f"{ticked(module)}{place} has {len(shown)} public {what}:"
+        templates: tuple[str, ...] = _OFFERS
+        if scope in self._spread:
+            if first.language in _OPEN_TYPES:
+                templates, head = _GIVES, f"{ticked(first.path)} defines {len(shown)} public {what} of {ticked(module)}:"
+            else:
+                templates = tuple(template for template in _OFFERS if "{place}" in template)
+        if module == first.path:
+            templates = tuple(template for template in templates if not ("{place}" in template and "{module}" in template))
+        types = [ticked(one.name) for one in offered if one.kind in ("type", "class") and one not in shown]
+        rest = f"It also defines {'the type ' if len(types) == 1 else 'the types '}{listed(types[:10])}." if types else ""
+        lines = (min(one.lines[0] for one in offered), max(one.lines[1] for one in offered))
+        slots = {"module": ticked(module), "place": ticked(first.path), "source": self.source, "what": what}
+        request = worded(templates, first, **slots)
+        if self.source not in request:
+            request = f"In {self.source}, {request[0].lower()}{request[1:]}"
+        return Made(asked(request, paragraphs(head, f"{said}\n- {more}" if more else said, rest)), first.path, lines, first.license)
+
+    def _reverse(self, chunks: list[Chunk]) -> Iterator[Made]:
+        """From a JavaScript name to the bindings of one file that stand for it."""
+        by_target = defaultdict[str, list[tuple[Chunk, Binding]]](list)
+        for chunk in chunks:
+            binding = read_binding(chunk)
+            if binding and not binding.is_compilers and stands_for(binding):
+                by_target[f"{binding.module}#{binding.path}"].append((chunk, binding))
+        for found in by_target.values():
+            chunk, binding = found[0]
+            if all(other.name == binding.target for _, other in found) and not binding.module and len(found) < 2:
+                continue
+            js = ticked(binding.path)
+            owner = ticked(owner_type(binding, module_of(chunk.path)))
+            if binding.module:
+                js += f" of the module {ticked(binding.module)}"
+            elif binding.has("send", "get", "set") and binding.takes:
+                js = f"the {'method' if binding.has('send') else 'property'} {ticked(binding.target)} of {owner}"
+            said = bullets(
+                f"{ticked(spoken(one))}, of type {ticked(other.type)} ({stands(one)}): {stands_for(other)}." for one, other in found[:6]
+            )
+            head = pick(("It is bound as:", f"In {self.source} it is bound as:"), chunk.path, binding.path)
+            yield self._made(chunk, _REVERSE, paragraphs(head, said), js=js)
+
+
+class _Nothing:
+    parameters: tuple[Parameter, ...] = ()
+
+
+_NOTHING = _Nothing()
+
+
+def _named(name: str, declared: Parameter | None) -> str:
+    kind = f": {declared.type}" if declared and declared.type and len(declared.type) < 60 else ""
+    default = f" = {declared.default}" if declared and declared.default and declared.default != "?" and len(declared.default) < 40 else ""
+    return ticked(f"{name}{kind}{default}")
+
+
+def _member(one: Member) -> str:
+    is_payload = one.type.startswith("(") or not one.type
+    name = ticked(f"{one.name}{one.type}" if is_payload else f"{one.name}: {one.type}")
+    return f"{name}{', optional' if one.is_optional else ''}{f': {sentence(one.comment)}' if one.comment else ''}"
+
+
+def _default(one: Parameter) -> str:
+    label = f"~{one.name}" if one.is_labelled else one.name
+    kind = f": {one.type}" if one.type and len(one.type) < 60 else ""
+    return (
+        f"{ticked(label + kind)}, optional without a default"
+        if one.default == "?"
+        else f"{ticked(label + kind)}, {ticked(one.default)} by default"
+    )
+
+
+def _offered(one: Chunk) -> str:
+    said = summary(one)
+    if said:
+        return f"{ticked(one.name)}: {said}"
+    declared = " ".join((one.signature or one.text.split("\n", 1)[0]).split())
+    declared = re.sub(r"^(?:@[\w.]+(?:\([^)]*\))?\s+)+", "", declared)
+    declared = re.sub(r"^(?:export\s+)?(?:let\s+(?:rec\s+)?|(?=type\s)|(?=module\s))|\s*(?:=>?|\{|:)?\s*$", "", declared)
+    if one.language == "rescript" and one.kind in (*CODE_KINDS, "constant"):
+        declared = re.sub(rf"^{re.escape(one.name)}\s*=\s*", f"{one.name} = ", declared)
+    binding = read_binding(one)
+    shown = one.name if one.kind == "module" else f"{one.name}: {binding.type}" if binding else declared
+    return ticked(shown if len(shown) <= 120 else one.name)
+
+
+_RAISES = re.compile(r"^\s*raise\s+[A-Z]", re.MULTILINE)
+_RAISE = re.compile(
+    r"^\s*raise\s+(?P<name>[A-Z][\w.]*)\(\s*[rf]?(?P<quote>[\"'])(?P<message>[^\"'\\{}]{8,100})(?P=quote)\s*\)", re.MULTILINE
+)
+
+
+def _raised(chunk: Chunk) -> list[tuple[str, str, int]]:
+    """Errors that the code raises by itself with a message: name, message and line of the file."""
+    if chunk.language != "python":
+        return []
+    return [
+        (one["name"], one["message"], chunk.lines[0] + chunk.text.count("\n", 0, one.start("name"))) for one in _RAISE.finditer(chunk.text)
+    ]
+
+
+def _scopes_of_several_files(structure: Structure) -> frozenset[str]:
+    """The scopes outside of ReScript, where the file's module is a part of them, that more than one file has definitions in."""
+    found = defaultdict[str, set[str]](set)
+    for path, chunks in structure.files().items():
+        for chunk in chunks:
+            if chunk.scope and chunk.language != "rescript" and not chunk.is_test:
+                found[chunk.scope].add(path)
+    return frozenset(scope for scope, paths in found.items() if len(paths) > 1)
+
+
+def _subclasses(structure: Structure) -> dict[str, list[Chunk]]:
+    found = defaultdict[str, list[Chunk]](list)
+    for chunks in structure.files().values():
+        for chunk in chunks:
+            if chunk.kind == "class" and not chunk.is_test:
+                head = chunk.signature or chunk.text.split("\n", 1)[0]
+                bases = re.search(
+                    r"\bclass\s+\w+(?:<[^>]*>)?\s*(?:\((?P<python>[^)]*)\)|.*?\bextends\s+(?P<extends>[\w.]+))", head, re.DOTALL
+                )
+                for base in re.split(r"[,\s]+", (bases["python"] or bases["extends"] or "") if bases else ""):
+                    if re.fullmatch(r"[A-Za-z_][\w.]*", base):
+                        found[base.split(".")[-1]].append(chunk)
+    return found

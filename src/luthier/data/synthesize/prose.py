@@ -1,0 +1,243 @@
+"""The text of a section as an answer: cut into blocks, without what only points elsewhere, within bounds, its fences whole."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+MIN_WORDS, MAX_WORDS = 15, 600
+# Of a long section at least this much stays when its end is cut off.
+_MIN_KEPT_WORDS = 120
+_LEAST_DATA_LINES = 10
+
+_FENCE = re.compile(r"^(?P<indent>\s*)(?P<mark>`{3,}|~{3,})(?P<info>[^`]*)$")
+_IMAGE = re.compile(r"!\[[^\]]*\](?:\([^)]*\)|\[[^\]]*\])")
+_LINKED_IMAGE = re.compile(r"\[\s*!\[[^\]]*\]\([^)]*\)\s*\]\([^)]*\)")
+_LINK = re.compile(r"(?<!!)\[([^\[\]]+)\](?:\(([^()\s]*(?:\([^()]*\))?[^()\s]*)(?:\s+\"[^\"]*\")?\)|\[[^\]]*\])")
+# What a reader of documents writes behind a link's text where the target is a file beside the document or a place in it.
+_TARGET = re.compile(r" \((?:\.{0,2}/)?(?:[\w./%-]*\.(?:md|rst|html?|txt|adoc|ipynb)(?:#[^()\s]*(?:\([^()\s]*\))?[^()\s]*)?|#[^()\s]+)\)")
+_BARE_TARGET = re.compile(r"\s?\(\(#[^()\s]+\)\)")
+_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+_TAG = re.compile(
+    r"</?(?:a|br|p|div|img|span|center|b|i|em|strong|details|summary|sup|sub|hr|kbd|table|tr|td|th|tbody|thead)\b[^>]*>", re.I
+)
+_REFERENCE = re.compile(r"^\s*\[[^\]]+\]:\s+\S+.*$")
+_DIRECTIVE = re.compile(r"^\s*\.\. [\w-]+::?.*$|^\s*:[a-z-]+:(?: .*)?$|^\{%.*%\}$|^:::.*$")
+_ROLE = re.compile(r":[a-z]+(?::[a-z]+)?:`~?([^`<]+?)(?:\s*<[^`>]*>)?`")
+_ITEM = re.compile(r"^\s*(?:[-*+•]|\d+[.)])\s+")
+_TABLE = re.compile(r"^\s*\|.*\|\s*$")
+_SENTENCES = re.compile(r"(?<=[.!?])(?<!e\.g\.)(?<!i\.e\.)(?<!etc\.)(?<!vs\.)\s+(?=[\"'`(*\[]?[A-Z`\d])")
+# A sentence that only points to another place, or makes no sense without it.
+_POINTING = re.compile(
+    r"\b(?:see|described|shown|listed|mentioned|discussed|explained|documented|covered|given|introduced|defined)\s+(?:\w+\s+){0,3}?"
+    r"(?:below|above|here|later|earlier|previously)\b|\b(?:the\s+)?(?:next|previous|following|preceding|above|last)\s+"
+    r"(?:section|chapter|page|paragraph|example|tutorial|part|figure)s?\b|\bin\s+(?:this|the)\s+(?:section|chapter|page|"
+    r"tutorial|guide|article)\b|"
+    r"^(?:please\s+)?(?:see|read|check out|refer to|visit|consult|have a look at|take a look at|jump to|go to|click)\b|"
+    r"^for\s+(?:more|further|additional|full|complete|other)\b.*\b(?:see|read|refer|visit|check|consult)\b|"
+    r"\bsee\s+(?:the\s+)?(?:also\s+)?(?:\S+\s+){0,5}(?:section|documentation|docs|guide|page|chapter)\b|\bfigure \d|"
+    r"\btable \d|^back to top|"
+    r"\b(?:example|code|snippet|command)s?\s+(?:above|below)\b|\babove\s+(?:example|code|snippet|command)s?\b|"
+    r"^the content is the same as what\b|"
+    r"\bthis\s+(?:document|page|chapter|section|guide|article|tutorial|example)\b|^(?:added|changed|new|deprecated) in version [\w.]+$|"
+    r"^\W*(?:next|previous|prev|home|up|edit this page|view source)\W*$|\bread on\b|\bas we saw\b|\bwe(?:'ll| will) (?:see|"
+    r"look|cover|discuss)\b",
+    re.IGNORECASE,
+)
+_WEAK_START = re.compile(
+    r"^(?:\d+\.\s*\n|however|but|also|then|next|moreover|furthermore|additionally|similarly|likewise|instead|otherwise|and|or|so|thus|"
+    r"therefore|finally|again|another|as (?:above|before)|in addition|these|those|such|both)\b",
+    re.IGNORECASE,
+)
+# A line of code that stands in no fence: the reader of the document did not know it for code.
+_BARE_CODE = re.compile(
+    r"^(?:@\w+(?:\.\w+)*\(|(?:async )?def \w+\(.*:$|class \w+.*:$|import \w+$|from \w\S* import |func \w+\(|\w+\(.*\) \{$|const \w+ =|"
+    r"let \w+ =|\w+ = \w+\(.*\)$|#include |\s*\$ \w|\s*[\w*]+ [\w*]*(?: = |\().*;$)",
+    re.MULTILINE,
+)
+_POINTS_BACK = re.compile(r"\b(?:this|these|it|its|that|those|they|such)\b", re.IGNORECASE)
+_UNFINISHED = re.compile(
+    r"\b(?:todo|tbd|fixme|coming soon|work in progress|lorem ipsum|to be (?:written|done|documented)|under construction|"
+    r"(?:documentation|docs|more information) (?:will be added|will follow|coming))\b",
+    re.I,
+)
+_LICENSE = re.compile(
+    r"permission is hereby granted|licensed under the|without warrant(?:y|ies)|all rights reserved|redistribution and use", re.I
+)
+_TEMPLATE = re.compile(r"\{%-?\s*(?:for|if|elif|else|end\w+|set|block|include|macro)\b")
+_HISTORY = re.compile(r"\|\s*Version\s*\|\s*Changes?\s*\|")
+_CHANGE = re.compile(
+    r"#\d{2,}\b|\bby @[\w-]+|\((?:thanks|@)|^\s*[-*]\s*(?:fix(?:e[sd])?|add(?:ed|s)?|remove[sd]?|deprecate[sd]?|bump(?:ed)?)\b", re.I | re.M
+)
+
+
+class Unsuited(Exception):
+    """Why a section is no answer: a reason code and a detail."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A paragraph, list or table, or a fence with its marks; `language` is the fence's, None for what is no fence."""
+
+    text: str
+    language: str | None = None
+
+    @property
+    def is_fence(self) -> bool:
+        return self.language is not None
+
+    @property
+    def words(self) -> int:
+        """Words of prose; a fence has none."""
+        return 0 if self.is_fence else len(self.text.split())
+
+
+def blocks(text: str) -> list[Block]:
+    """The blocks of Markdown-like text in their order; `Unsuited` where a fence is not closed."""
+    found: list[Block] = []
+    waiting: list[str] = []
+    lines = _COMMENT.sub("", text).split("\n")
+    position = 0
+    while position < len(lines):
+        line = lines[position]
+        opening = _FENCE.match(line)
+        if opening is None:
+            if line.strip():
+                waiting.append(line)
+            else:
+                _end(found, waiting)
+            position += 1
+            continue
+        end = _closing(lines, position, opening["mark"])
+        if not opening["indent"].strip() and len(opening["indent"]) >= 2 and waiting:
+            # A fence within a list item stays in it.
+            waiting += lines[position : end + 1]
+        else:
+            _end(found, waiting)
+            found.append(Block("\n".join(lines[position : end + 1]), opening["info"].strip()))
+        position = end + 1
+    _end(found, waiting)
+    return found
+
+
+def _closing(lines: Sequence[str], start: int, mark: str) -> int:
+    for index in range(start + 1, len(lines)):
+        closing = lines[index].strip()
+        if closing.startswith(mark) and set(closing) == {mark[0]}:
+            return index
+    raise Unsuited("unbalanced_fence", f"the fence in line {start + 1} of the section is not closed")
+
+
+def _end(found: list[Block], waiting: list[str]) -> None:
+    if waiting:
+        found.append(Block("\n".join(waiting)))
+        waiting.clear()
+
+
+def answer(body: str, min_words: int = MIN_WORDS) -> str:
+    """A section's text as an answer that stands alone; `Unsuited` with the reason where it cannot, or has under `min_words` words."""
+    if _UNFINISHED.search(body):
+        raise Unsuited("unfinished", "the section says of itself that it is not finished")
+    lines = [line for line in body.split("\n") if line.strip()]
+    if len(lines) >= _LEAST_DATA_LINES and sum(len(line.split()) == 1 for line in lines) > len(lines) / 2 and "```" not in body:
+        raise Unsuited("data", "most lines are one word: a list for a program")
+    if _LICENSE.search(body):
+        raise Unsuited("license_text", "the section speaks of a license")
+    given = _without_history(blocks(body))
+    if any(_TEMPLATE.search(re.sub(r"`[^`]*`", "", block.text)) for block in given if not block.is_fence):
+        raise Unsuited("template", "the section holds marks that a template engine fills in")
+    kept = [cleaned for block in given if (cleaned := _cleaned(block)) is not None]
+    if any(_BARE_CODE.search(block.text) for block in kept if not block.is_fence and not is_list_or_table(block.text)):
+        raise Unsuited("code_without_fence", "code stands among the prose of the section")
+    kept = _without_loose_ends(kept)
+    words = sum(block.words for block in kept)
+    if words < min_words:
+        raise Unsuited("too_short", f"{words} words of prose are left, {min_words} are the least")
+    kept = _within(kept)
+    text = "\n\n".join(block.text for block in kept)
+    prose = [block.text for block in kept if not block.is_fence]
+    items = [line for block in prose for line in block.splitlines() if _ITEM.match(line)]
+    if len(items) >= 3 and len(_CHANGE.findall("\n".join(prose))) >= len(items) / 2:
+        raise Unsuited("changelog", "the section lists changes")
+    if not any(re.search(r"[.!?:](?:\s|$|[)\"'`*])", part) for part in prose):
+        raise Unsuited("no_sentence", "the section has no whole sentence")
+    opening = " ".join(text.split()[:8])
+    lost_its_start = bool(given) and " ".join(given[0].text.split())[:20] != " ".join(text.split())[:20]
+    if _WEAK_START.match(text) or (lost_its_start and (text[:1].islower() or _POINTS_BACK.search(opening))):
+        raise Unsuited("loose_start", f"the section begins as if something went before: {opening}")
+    return text
+
+
+def _without_history(given: list[Block]) -> list[Block]:
+    """The blocks without a table of the versions in which something changed, and the word above it."""
+    tables = {at for at, block in enumerate(given) if not block.is_fence and _HISTORY.match(block.text)}
+    words = {at - 1 for at in tables if at and given[at - 1].text.strip().lower() in ("history", "changes")}
+    return [block for at, block in enumerate(given) if at not in tables | words]
+
+
+def _cleaned(block: Block) -> Block | None:
+    """A block without links' targets, pictures, marks of other formats, and sentences that point elsewhere; None where nothing is left."""
+    if block.is_fence:
+        return block
+    if "```" in block.text or "~~~" in block.text:
+        return block
+    lines = [line for line in block.text.split("\n") if not (_REFERENCE.match(line) or _DIRECTIVE.match(line))]
+    text = "\n".join(lines)
+    for pattern in (_LINKED_IMAGE, _IMAGE, _TAG):
+        text = pattern.sub("", text)
+    text = _TARGET.sub("", _ROLE.sub(r"`\1`", _LINK.sub(r"\1", text)))
+    text = _BARE_TARGET.sub("", text)
+    if not re.search(r"\w", text):
+        return None
+    lines = text.split("\n")
+    if any(_ITEM.match(line) or _TABLE.match(line) or line.startswith((" ", ">")) for line in lines):
+        lines = [line for line in lines if not (_ITEM.match(line) and _POINTING.search(_ITEM.sub("", line)))]
+        return Block("\n".join(line.rstrip() for line in lines)) if any(re.search(r"\w", line) for line in lines) else None
+    sentences = [sentence for sentence in _SENTENCES.split(text.strip()) if not _POINTING.search(sentence.strip())]
+    return Block(" ".join(sentences)) if sentences else None
+
+
+def _without_loose_ends(kept: list[Block]) -> list[Block]:
+    """The blocks without the sentences at the end that announce what is not there."""
+    left = list(kept)
+    while left and not left[-1].is_fence and left[-1].text.rstrip().endswith(":") and not _ITEM.match(left[-1].text):
+        sentences = _SENTENCES.split(left.pop().text.strip())[:-1]
+        if sentences:
+            left.append(Block(" ".join(sentences)))
+    return left
+
+
+def _within(kept: list[Block]) -> list[Block]:
+    """The first blocks up to the limit; `Unsuited` where too little would be left."""
+    count, taken = 0, list[Block]()
+    for block in kept:
+        size = len(block.text.split())
+        if count + size > MAX_WORDS:
+            taken = _without_loose_ends(taken)
+            if sum(len(one.text.split()) for one in taken) < _MIN_KEPT_WORDS:
+                raise Unsuited("too_long", f"a block of {size} words does not fit into {MAX_WORDS}")
+            return taken
+        count += size
+        taken.append(block)
+    return taken
+
+
+def last_sentence(text: str) -> str:
+    """The last sentence of a paragraph."""
+    return _SENTENCES.split(" ".join(text.split()))[-1]
+
+
+def is_list_or_table(text: str) -> bool:
+    """Whether a block is a list, a quote or a table."""
+    return any(_ITEM.match(line) or _TABLE.match(line) or line.startswith(">") for line in text.split("\n"))
+
+
+def items(text: str) -> list[str]:
+    """The items of the lists in a text, without their marks and targets."""
+    return [_TARGET.sub("", _LINK.sub(r"\1", _ITEM.sub("", line))).strip() for line in text.split("\n") if _ITEM.match(line)]

@@ -1,0 +1,42 @@
+"""Holes at statement boundaries."""
+
+from __future__ import annotations
+
+import pytest
+
+from luthier.data.synthesize.makers.infill import MOST_HOLE_LINES, make
+from luthier.data.synthesize.reading.worth import code_without_doc
+from maker_parts import BUTTON, CART, chunk_of, reasons, rows
+
+
+def _fenced(text: str) -> str:
+    return text.split("```", 2)[1].split("\n", 1)[1].rstrip("\n")
+
+
+def test_the_hole_filled_is_the_function() -> None:
+    found = rows(make, {"src/cart.py": CART})
+    assert len(found) == 2
+    for name, (request, answer) in zip(("total", "round_half_up"), found, strict=True):
+        shown, missing = _fenced(request).split("\n"), _fenced(answer)
+        at = next(number for number, line in enumerate(shown) if line.strip() == "<missing>")
+        assert "\n".join([*shown[:at], missing, *shown[at + 1 :]]) == code_without_doc(chunk_of(CART, name))
+        assert 1 <= missing.count("\n") + 1 <= MOST_HOLE_LINES
+
+
+def test_a_binding_is_cut_out_of_its_neighbours() -> None:
+    bindings = "".join(f'@send external {name}: (t, string) => int = "{name}"\n' for name in ("open", "close", "read", "write", "seek"))
+    found = rows(make, {"src/File.res": "type t\n" + bindings})
+    assert found
+    assert all("<missing>" in request and answer.startswith("```rescript\n@send external") for request, answer in found)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [("    return load\n", "unfit_length"), ("    # one\n    # two\n    # three\n    # four\n    # five\n    return 1\n", "no_fit_hole")],
+)
+def test_functions_without_a_fit_hole_are_turned_down(body: str, reason: str) -> None:
+    assert reasons(make, {"src/a.py": f"def carry(load):\n{body}"}) == [reason]
+
+
+def test_few_bindings_tell_nothing_of_the_missing_one() -> None:
+    assert "no_neighbours" in reasons(make, {"src/Button.res": BUTTON.split("@get", maxsplit=1)[0]})

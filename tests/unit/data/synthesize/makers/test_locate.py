@@ -1,0 +1,37 @@
+"""Where definitions stand."""
+
+from __future__ import annotations
+
+from luthier.data.synthesize.makers.locate import make
+from maker_parts import CART, reasons, rows
+
+
+def test_path_lines_declaration_and_first_sentence() -> None:
+    answer = next(answer for request, answer in rows(make, {"src/cart.py": CART}) if "`Cart`" in request)
+    assert "`src/cart.py`" in answer
+    assert "lines 1-17" in answer
+    assert answer.endswith("```python\nclass Cart:\n```\n\nA basket of goods that a visitor fills before paying.")
+
+
+def test_a_name_of_a_few_places_is_asked_once_and_lists_them() -> None:
+    files = {f"src/{name}.py": "def weigh(load):\n    return load\n" for name in ("hall", "port", "yard")}
+    assert [answer for _, answer in rows(make, files)] == [
+        "`weigh` is defined in 3 places:\n\n- `src/hall.py:1-2`: `def weigh(load):`\n- `src/port.py:1-2`: `def weigh(load):`\n"
+        "- `src/yard.py:1-2`: `def weigh(load):`"
+    ]
+
+
+def test_names_of_many_places_and_vague_names_are_turned_down() -> None:
+    many = {f"src/part{number}.py": "def weigh(load):\n    return load\n" for number in range(6)}
+    assert rows(make, many) == []
+    assert set(reasons(make, many)) == {"ambiguous_name"}
+    assert reasons(make, {"src/a.py": "def go(x):\n    return x\n"}) == ["vague_name"]
+
+
+def test_a_type_is_shown_with_what_it_is_and_a_lead_to_a_list_is_left_out() -> None:
+    code = "package p\n\n// -- number of the shelf on which a crate of goods stands\ntype shelfNumber uint16\n"
+    (answer,) = (answer for _, answer in rows(make, {"p/shelf.go": code}))
+    assert "type shelfNumber uint16\n" in answer
+    listed = 'def carry(crate):\n    """It goes through these doors:\n    - a red one\n    - a blue one\n    """\n    return crate\n'
+    (answer,) = (answer for _, answer in rows(make, {"src/a.py": listed}))
+    assert "doors" not in answer

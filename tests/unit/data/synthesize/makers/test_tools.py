@@ -1,0 +1,196 @@
+"""Rows of tool calls: arguments that the schema allows and the request names, questions for what is missing, and names looked up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import jsonschema
+import pytest
+
+from luthier.core.records import JsonObject, ToolCall
+from luthier.data.synthesize.made import Made, Material, Unfit
+from luthier.data.synthesize.makers.tools import make
+from luthier.retrieval.records import Chunk, SourceFile, ToolDefinition
+
+
+class Nothing:
+    """An index without chunks."""
+
+    def search(self, text: str, limit: int) -> list[Chunk]:
+        return []
+
+    def defined(self, name: str) -> list[Chunk]:
+        return []
+
+    def uses(self, name: str) -> list[Chunk]:
+        return []
+
+
+def tool(name: str, title: str, properties: JsonObject, *required: str, examples: tuple[JsonObject, ...] = ()) -> ToolDefinition:
+    schema = {"type": "object", "properties": properties, "required": list(required), "additionalProperties": False}
+    definition = {"type": "function", "function": {"name": name, "description": title, "parameters": schema}}
+    return ToolDefinition("api.yaml", name, title, "", definition, examples, (1, 9))
+
+
+TOOLS = (
+    tool("listPets", "List all pets", {"limit": {"type": "integer", "minimum": 1, "maximum": 10}, "status": {"enum": ["sold", "new"]}}),
+    tool(
+        "createPet",
+        "Creates a pet",
+        {"name": {"type": "string"}, "tag": {"type": "string"}},
+        "name",
+        examples=({"name": "Rex", "tag": "dog"},),
+    ),
+    tool("showPet", "Show one pet", {"petId": {"type": "string", "description": "Number on the collar"}}, "petId"),
+    tool("deleteOrder", "Delete an order", {"orderId": {"type": "integer", "minimum": 1}}, "orderId"),
+    tool(
+        "invite",
+        "Send an invitation",
+        {"to": {"type": "string", "format": "email"}, "at": {"type": "string", "format": "date"}},
+        "to",
+        "at",
+    ),
+)
+
+
+def made(*tools: ToolDefinition) -> list[Made]:
+    return [row for row in make(Material("pets", (), (), Nothing(), tools=tools)) if isinstance(row, Made)]
+
+
+def calls(rows: list[Made]) -> list[tuple[Made, ToolCall]]:
+    return [(row, row.messages[1].tool_calls[0]) for row in rows if row.messages[1].tool_calls]
+
+
+def test_golden() -> None:
+    rows = calls(made(*TOOLS))
+    (first, *_) = [(row.messages[0].content, call.arguments) for row, call in rows if call.name == "createPet"]
+    assert first == ("I want to create a pet: name Rex and tag dog.", {"name": "Rex", "tag": "dog"})
+
+
+def test_arguments_fit_the_schema_and_stand_in_the_request() -> None:
+    found = calls(made(*TOOLS))
+    assert {call.name for _, call in found} == {"listPets", "createPet", "deleteOrder", "invite"}
+    schemas = {one.name: one.definition["function"]["parameters"] for one in TOOLS}
+    for row, call in found:
+        jsonschema.validate(call.arguments, schemas[call.name])
+        assert all(str(value) in row.messages[0].content for value in call.arguments.values())
+
+
+def test_the_called_tool_is_offered_among_others() -> None:
+    for row, call in calls(made(*TOOLS)):
+        names = [one["function"]["name"] for one in row.tools]
+        assert call.name in names
+        assert 3 <= len(names) == len(set(names)) <= 5
+
+
+def test_no_text_is_made_up() -> None:
+    rows = list(make(Material("pets", (), (), Nothing(), tools=TOOLS)))
+    assert [row.reason for row in rows if isinstance(row, Unfit)] == ["argument_without_example"]
+    assert not [call for _, call in calls([row for row in rows if isinstance(row, Made)]) if call.name == "showPet"]
+
+
+def test_what_is_missing_is_asked_for() -> None:
+    asked = [row for row in made(*TOOLS) if row.messages[0].content.lower().rstrip(".?").endswith("show one pet")]
+    (row,) = [row for row in asked if not row.messages[1].tool_calls]
+    assert "the pet ID" in row.messages[1].content
+    assert row.messages[1].content.endswith("? (Number on the collar)")
+    assert "showPet" in [one["function"]["name"] for one in row.tools]
+
+
+def test_where_no_tool_fits_that_is_said() -> None:
+    several = [replace(one, path=f"{number}.yaml") for number in range(6) for one in TOOLS]
+    rows = [row for row in made(*several) if not row.messages[1].tool_calls and "need" not in row.messages[1].content]
+    assert rows
+    for row in rows:
+        offered = {one["function"]["name"] for one in row.tools}
+        wanted = next(one.name for one in TOOLS if one.title.replace("Creates", "Create").lower() in row.messages[0].content.lower())
+        assert wanted not in offered
+        assert len(offered) >= 2
+
+
+@pytest.mark.parametrize(
+    ("definition", "reason"),
+    [
+        (tool("frobnicate", "", {}), "no_task"),
+        (tool("pet", "The pet of the day", {}), "no_task"),
+        (tool("listOwners", "List owners", {"filter": {"$ref": "#/x"}}, "filter"), "unresolved_reference"),
+        (tool("findPet", "Find a pet", {"name": {"type": "string"}}, "name"), "argument_without_example"),
+        (
+            tool("findPet", "Find a pet", {"name": {"type": "string", "example": "x", "pattern": "^[0-9]+$"}}, "name"),
+            "argument_without_example",
+        ),
+    ],
+)
+def test_what_is_turned_down(definition: ToolDefinition, reason: str) -> None:
+    (unfit, *_) = list(make(Material("pets", (), (), Nothing(), tools=(definition,))))
+    assert isinstance(unfit, Unfit)
+    assert unfit.reason == reason
+
+
+def test_an_example_that_its_schema_refuses_is_not_used() -> None:
+    wrong = tool("setAge", "Set an age", {"age": {"type": "integer", "maximum": 5}}, "age", examples=({"age": 99},))
+    assert all(call.arguments["age"] <= 5 for _, call in calls(made(wrong)))
+
+
+GO = SourceFile("command.go", "go", "package cobra\n\nfunc (c *Command) Execute() error {\n")
+DOC = "Execute uses the args and runs through the command tree finding appropriate matches."
+
+
+def chunk(**fields: object) -> Chunk:
+    given = {"scope": "Command", "signature": "func (c *Command) Execute() error {", "doc": DOC, **fields}
+    return Chunk("command.go", "go", "method", "Execute", "", (3, 4), **given)  # type: ignore[arg-type]
+
+
+def test_a_name_is_looked_up_and_answered_from_the_result() -> None:
+    (row,) = list(make(Material("cobra", (GO,), (chunk(),), Nothing())))
+    assert isinstance(row, Made)
+    user, call, result, answer = row.messages
+    assert "cobra.Command.Execute" in user.content
+    assert call.tool_calls == (ToolCall("lookup_docs", {"name": "cobra.Command.Execute"}),)
+    assert (result.role, result.name) == ("tool", "lookup_docs")
+    assert result.content == f"func (c *Command) Execute() error\n\n{DOC}"
+    assert "```go\nfunc (c *Command) Execute() error\n```" in answer.content
+    assert DOC in answer.content
+    assert [one["function"]["name"] for one in row.tools] == ["lookup_docs"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"doc": "Execute executes."}, "too_short"),
+        ({"doc": "word " * 400}, "too_long"),
+        ({"doc": f"{DOC} TODO: say more."}, "unfinished"),
+        ({"signature": ""}, "no_signature"),
+    ],
+)
+def test_docs_that_are_turned_down(fields: dict[str, object], reason: str) -> None:
+    (unfit,) = list(make(Material("cobra", (GO,), (chunk(**fields),), Nothing())))
+    assert isinstance(unfit, Unfit)
+    assert unfit.reason == reason
+
+
+def test_private_names_and_tests_are_not_looked_up() -> None:
+    hidden = (chunk(is_public=False), chunk(is_test=True), chunk(doc=""))
+    assert list(make(Material("cobra", (GO,), hidden, Nothing()))) == []
+
+
+def test_prepositions_stand_in_the_sentence_and_bounds_are_in_order() -> None:
+    date = {"type": "string", "format": "date"}
+    report = tool("report", "Resizes a report", {"from": date, "to": date, "format": {"enum": ["pdf"]}}, "from", "to")
+    for row, call in calls(made(report)):
+        first, last = call.arguments["from"], call.arguments["to"]
+        assert str(first) < str(last)
+        assert f"esize a report from {first} to {last}" in row.messages[0].content
+
+
+def test_what_is_no_word_is_asked_for_by_its_description() -> None:
+    find = tool("find", "Search for titles", {"q": {"type": "string", "description": "Words to look for"}}, "q")
+    (row,) = made(find)
+    assert "the words to look for" in row.messages[1].content
+    assert "What are they?" in row.messages[1].content
+    assert " q" not in row.messages[1].content
+
+
+def test_a_year_is_one() -> None:
+    year = tool("add", "Add a book", {"year": {"type": "integer"}}, "year")
+    assert all(int(str(call.arguments["year"])) > 1990 for _, call in calls(made(year)))
