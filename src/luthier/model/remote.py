@@ -7,6 +7,7 @@ file holds it, and redirects are not followed, so that no other host sees it.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
@@ -25,6 +26,7 @@ from luthier.core.files import sha256_bytes
 from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationEvent, GenerationRequest, Scored, TokenEvent
 from luthier.core.records import TEXT_ROLE, JsonObject, Message
 from luthier.model import wire
+from luthier.model.door import Admit, Door, Settle
 from luthier.model.wire import BadReply
 
 MOST_REPLY_BYTES = 16 << 20
@@ -43,12 +45,14 @@ Result = TypeVar("Result")
 class Waits:
     """Seconds before another try: `first` doubled each time up to `longest`, of which a share between a half and all is waited.
 
-    What the endpoint asks for in `Retry-After` comes first, up to `longest_asked`.
+    What the endpoint asks for in `Retry-After` comes first, up to `longest_asked`. Tries that it put off so are not counted among those
+    that are allowed before a request has waited `longest_put_off` in all.
     """
 
     first: float = 0.5
     longest: float = 30.0
     longest_asked: float = 60.0
+    longest_put_off: float = 300.0
 
     def before(self, attempt: int, asked: float | None, salt: str) -> float:
         """Seconds to wait before try number `attempt` (1 is the second); `salt` spreads requests that failed together."""
@@ -125,6 +129,46 @@ class RemoteGenerator:
                 yield TokenEvent(request.id, answer.text)
             yield answer
 
+    def replies(
+        self, requests: Sequence[GenerationRequest], admit: Admit, settle: Settle
+    ) -> Iterator[tuple[GenerationRequest, JsonObject | ErrorEvent]]:
+        """Each request with the endpoint's whole reply, or an error event, as they come; for callers that keep what they pay for.
+
+        `admit(request)` is called in the order of `requests` before each is sent. Where it is False, it is called again when a request
+        that is under way has come back; where none is, that request is never sent, and not yielded. `settle` takes each reply the moment
+        it is there, however slow the caller is to take the next; its errors end all. Both run in the loop's thread. Errors as of
+        `generate`.
+        """
+        door = Door(admit)
+
+        async def work(client: httpx2.AsyncClient, request: GenerationRequest) -> JsonObject | ErrorEvent | None:
+            if not await door.enter(request):
+                return None
+            found: JsonObject | ErrorEvent
+            try:
+                found = self._storable(
+                    await self._post_chat(client, lambda key: wire.chat_body(request, self._endpoint.model, key), request.id)
+                )
+            except (BadReply, _NoReply) as error:
+                found = ErrorEvent(request.id, self._without_key(f"{self._name}: {error}"))
+            settle(request, found)
+            door.leave()
+            return found
+
+        for request, found in self._each(requests, work):
+            if found is not None:
+                yield request, found
+
+    def _storable(self, reply: JsonObject) -> JsonObject:
+        """`reply` without the key, which its escapes may have hidden, and such that JSON can hold it; else `BadReply`."""
+        try:
+            text = json.dumps(reply, allow_nan=False)
+        except (ValueError, RecursionError):
+            raise BadReply("the reply is no JSON that can be kept (not a number, or nested too deeply)") from None
+        hidden = json.dumps(self._hidden)[1:-1]
+        cleaned: JsonObject = json.loads(text.replace(hidden, "[key]")) if hidden and hidden in text else reply
+        return cleaned
+
     def score(self, rows: Iterable[tuple[tuple[Message, ...], str]], model: str) -> list[Scored]:
         """For each (messages, answer): the answer's log-probability in nats and its tokens, as the endpoint's tokenizer counts them.
 
@@ -175,13 +219,18 @@ class RemoteGenerator:
 
     async def _post(self, client: httpx2.AsyncClient, path: str, body: JsonObject, salt: str) -> JsonObject:
         """The reply after as many tries as are allowed; `_NoReply` says how the last one ended."""
-        for attempt in range(1, self._endpoint.retries + 2):
+        attempt, put_off = 1, 0.0
+        while True:
             try:
                 reply = await self._try(client, path, body)
             except _NoReply as error:
-                if attempt <= self._endpoint.retries:
+                wait = self._waits.before(attempt, error.asked, salt)
+                # A limit that says when it ends is no fault of the request; an endpoint that names no time spends a try.
+                is_put_off = bool(error.asked and error.asked > 0 and put_off + wait <= self._waits.longest_put_off)
+                if is_put_off or attempt <= self._endpoint.retries:
+                    put_off, attempt = (put_off + wait, attempt) if is_put_off else (put_off, attempt + 1)
                     self.spent.retries += 1
-                    await asyncio.sleep(self._waits.before(attempt, error.asked, salt))
+                    await asyncio.sleep(wait)
                     continue
                 self._silent_in_a_row += 1
                 if self._silent_in_a_row >= GIVE_UP_AFTER:
@@ -192,7 +241,6 @@ class RemoteGenerator:
             # Here and nowhere else: a score costs as an answer does, and so does a reply that holds neither.
             self.spent.add(wire.usage_of(reply))
             return reply
-        raise AssertionError("the last try returns or raises")
 
     async def _try(self, client: httpx2.AsyncClient, path: str, body: JsonObject) -> JsonObject:
         seconds = self._endpoint.timeout_seconds

@@ -122,6 +122,23 @@ def test_the_endpoint_says_how_long_to_wait() -> None:
         assert 0.4 <= time.monotonic() - started < 3  # What it asks for, up to the longest that is granted.
 
 
+def test_a_limit_that_says_when_it_ends_is_waited_out_up_to_a_bound() -> None:
+    def limited(handler: Any, body: Any, number: int) -> None:
+        if number <= 6:
+            say(handler, 429, b"{}", Retry_After="1")
+        else:
+            echo(handler, body, number)
+
+    for longest, count in ((1.0, 7), (0.1, 4)):
+        with serve(limited) as endpoint:
+            section = EndpointSection(base_url=endpoint.url, model="m", retries=1)
+            waits = Waits(first=0.0, longest_asked=0.05, longest_put_off=longest)
+            event = only(RemoteGenerator("big", section, waits=waits).generate([ask()]))
+            # Two waits fit below the lower bound; behind them two tries are left.
+            assert isinstance(event, ErrorEvent) == (count == 4)
+            assert len(endpoint.bodies) == count
+
+
 def test_waits_double_up_to_a_bound() -> None:
     waits = Waits(first=1, longest=8)
     found = [waits.before(attempt, None, "a") for attempt in range(1, 8)]

@@ -1,0 +1,345 @@
+"""Rows that a remote model makes from the chunks of a source, each judged before it is kept.
+
+The work goes in waves of chunks, each wave in steps: requests, answers, marks; other wordings and harder questions of what was kept, and
+their answers and marks. A step's requests are sent together and taken in their order, so the rows do not depend on how fast replies come.
+Below a ceiling a wave has no more chunks than can be paid for to their end, so that little is begun that cannot be finished.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from luthier.config.row_sections import TeacherSection
+from luthier.config.schema import EndpointSection
+from luthier.core.events import monotonic_seconds
+from luthier.data.rows.fields import BadRow
+from luthier.data.synthesize.made import Made, Material, Unfit, asked
+from luthier.data.teacher import judge as judging
+from luthier.data.teacher import tasks
+from luthier.data.teacher.asking import Ask, Correspondent, Reply, seed_of
+from luthier.data.teacher.choice import chosen
+from luthier.data.teacher.context import fenced, in_context
+from luthier.data.teacher.journal import open_journal
+from luthier.data.teacher.ledger import Ledger, TeacherReport, Tokens, most_tokens
+from luthier.data.teacher.masking import masked
+from luthier.data.teacher.tasks import Task
+from luthier.guard.secrets.scan import redact
+from luthier.retrieval.records import Chunk
+
+Progress = Callable[[int, int], None]
+_Item = TypeVar("_Item")
+_Arguments = ParamSpec("_Arguments")
+
+# Goes up when other rows come of the same replies; it is written into the origin of every row that a teacher made.
+VERSION = 2
+MOST_QUESTIONS = 5
+# Chunks in work together.
+_WAVE = 64
+# Chunks tried alone, one after the other, that the ceiling left unfinished, before the work ends; smaller ones may follow a large one.
+_LEFT_IN_A_ROW = 4
+# Bytes of the words around a chunk in a request, roughly: they decide how many chunks a wave has, never whether a request is sent.
+_AROUND_A_CHUNK = 2_000
+_FIRST = {"questions": tasks.REQUESTS, "answers": tasks.ANSWERS, "paraphrases": tasks.PARAPHRASES, "harder": tasks.HARDER}
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A row in the making. `bad` ends its way, and so does the ceiling (`is_left`); `is_kept` says that the judge, or a rule, passed it."""
+
+    piece: _Piece
+    kind: str
+    request: str = ""
+    answer: str = ""
+    bad: BadRow | None = None
+    is_kept: bool = False
+    is_told: bool = True
+    is_left: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        return self.bad is None and not self.is_left
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A chunk as it is sent: without secrets and personal data, its name and path too."""
+
+    chunk: Chunk
+    about: str
+    text: str
+    name: str
+    path: str
+
+    @property
+    def shown(self) -> str:
+        return f"{self.about}\n{tasks.data(self.text)}"
+
+
+def teach(
+    material: Material,
+    settings: TeacherSection,
+    endpoint: EndpointSection,
+    judge: EndpointSection,
+    journal: Path,
+    progress: Progress,
+    seed: int,
+    report: TeacherReport,
+) -> Iterator[Made | Unfit]:
+    """The rows and what was turned down, in the order of asking; `report` is filled on the way and whole at the end.
+
+    `settings` names both endpoints as the run file does. `progress(rows, of)` is called after each row. Chunks go out without
+    their secrets and personal data, and one that does not come clean does not go out. `ConfigError` where a ceiling is set without a price,
+    `ModelError` where a key is missing or refused or a model unknown, `EndpointError` where a server is down; whatever was replied
+    stays in `journal`.
+    """
+    began = monotonic_seconds()
+    report.seed, report.temperature = seed, settings.temperature
+    try:
+        with open_journal(journal) as opened:
+            ledger = Ledger(settings.max_cost, report)
+            writer = Correspondent(settings.endpoint, endpoint, opened, ledger, "teacher.max_cost")
+            judge_name = settings.judge or settings.endpoint
+            marker = writer if judge_name == settings.endpoint else Correspondent(judge_name, judge, opened, ledger, "teacher.max_cost")
+            yield from _Lesson(material, settings, writer, marker, seed, ledger).rows(progress)
+    finally:
+        report.seconds = monotonic_seconds() - began
+
+
+class _Lesson:
+    """The rows of one source."""
+
+    def __init__(
+        self, material: Material, settings: TeacherSection, writer: Correspondent, marker: Correspondent, seed: int, ledger: Ledger
+    ) -> None:
+        self._material, self._settings, self._seed, self._ledger, self._report = material, settings, seed, ledger, ledger.report
+        self._writer, self._marker = writer, marker
+        self._make = frozenset(settings.make)
+        self._chunks = chosen(material.chunks, seed)
+        kinds = int(self._tells_base) + len(self._make & {"paraphrases", "harder"})
+        share = -(-settings.rows // max(1, len(self._chunks) * kinds))
+        self._questions = min(MOST_QUESTIONS, share) if "questions" in self._make else 1
+        self._rows_of_a_chunk = self._questions * kinds
+
+    @property
+    def _tells_base(self) -> bool:
+        """Whether the rows that variants are made of are the teacher's own, and so are told."""
+        return bool(self._make & {"questions", "answers"})
+
+    def rows(self, progress: Progress) -> Iterator[Made | Unfit]:
+        """All rows, wave by wave."""
+        wanted, kept, left_in_a_row = self._settings.rows, 0, 0
+        waiting = deque(self._chunks)
+        while kept < wanted and left_in_a_row < _LEFT_IN_A_ROW:
+            wave = self._wave(waiting, min(_WAVE, -(-(wanted - kept) // self._rows_of_a_chunk)))
+            if not wave:
+                break
+            passed_over = self._ledger.passed_over
+            drafts = self._worked(wave)
+            left_in_a_row = left_in_a_row + 1 if len(wave) == 1 and self._ledger.passed_over > passed_over else 0
+            self._report.chunks += len(wave)
+            for draft in drafts:
+                if draft.bad is not None:
+                    self._report.rejected[draft.bad.reason] += 1
+                    yield Unfit(draft.piece.chunk.path, draft.piece.chunk.lines, draft.bad.reason, draft.bad.detail)
+                elif draft.is_kept and draft.is_told and kept < wanted:
+                    kept += 1
+                    self._report.rows[draft.kind] += 1
+                    chunk = draft.piece.chunk
+                    progress(kept, wanted)
+                    yield self._row(draft, chunk)
+        if kept < wanted and self._ledger.passed_over:
+            told = f"{kept:,} of {wanted:,} rows were made, and {len(self._chunks) - self._report.chunks:,} chunks not begun"
+            self._report.left_undone = f"{self._ledger.why_undone()}; {told}"
+
+    def _wave(self, waiting: deque[Chunk], most: int) -> list[Chunk]:
+        """The next chunks, `most` or fewer, taken from `waiting`: as many as can be paid for to their end, but one at least.
+
+        Chunks of which not even the first request can be paid for are taken away on the way.
+        """
+        if self._settings.max_cost is None:
+            return [waiting.popleft() for _ in range(min(most, len(waiting)))]
+        wave: list[Chunk] = []
+        left = self._ledger.left
+        while waiting and len(wave) < most:
+            first, all_of_it = self._worst_of(waiting[0])
+            if self._ledger.worth(self._writer.name, first) > self._ledger.left:
+                self._ledger.pass_over(self._writer.name, first)
+                waiting.popleft()
+                continue
+            if wave and all_of_it > left:
+                break
+            left -= all_of_it
+            wave.append(waiting.popleft())
+        return wave
+
+    def _worst_of(self, chunk: Chunk) -> tuple[Tokens, float]:
+        """Of a chunk, tokens that its first request costs at its worst, and roughly the worst cost of all its requests."""
+        size = len(chunk.text.encode("utf-8", "surrogatepass"))
+        kind = next(kind for kind in ("questions", "answers", "paraphrases", "harder") if kind in self._make)
+        shown = "" if kind == "paraphrases" else chunk.text
+        first = most_tokens(_FIRST[kind].messages(shown), self._settings.max_tokens)
+        written = self._questions * (int("answers" in self._make) + int("paraphrases" in self._make) + 2 * int("harder" in self._make))
+        judged = self._rows_of_a_chunk
+        asked = self._ledger.worth(self._writer.name, (size + _AROUND_A_CHUNK, self._settings.max_tokens))
+        marked = self._ledger.worth(self._marker.name, (size + _AROUND_A_CHUNK + self._settings.max_tokens, judging.MOST_TOKENS))
+        return first, (int("questions" in self._make) + written) * asked + judged * marked
+
+    def _row(self, draft: _Draft, chunk: Chunk) -> Made:
+        """The row; among other pieces of the source where the section asks for them and there are enough."""
+        made = Made(asked(draft.request, draft.answer), chunk.path, chunk.lines, chunk.license)
+        if not self._settings.context:
+            return made
+        return in_context(made, chunk, self._material.index, self._seed) or made
+
+    def _worked(self, wave: Sequence[Chunk]) -> list[_Draft]:
+        """The drafts of a wave in the order of its chunks, as far as the ceiling let them come."""
+        drafts: list[_Draft] = []
+        variants: list[_Draft] = []
+        self._begin(wave, drafts)
+        base = [draft for draft in drafts if draft.is_open]
+        if "answers" in self._make:
+            self._answer(base)
+        if self._tells_base:
+            self._judge(base)
+        else:
+            for draft in base:
+                draft.is_kept, draft.is_told = True, False
+        good = [draft for draft in base if draft.is_kept]
+        if "paraphrases" in self._make:
+            self._reword([draft for draft in good if draft.answer], variants)
+        if "harder" in self._make:
+            self._harden(good, variants)
+        order = {id(chunk): place for place, chunk in enumerate(wave)}
+        return sorted([*drafts, *variants], key=lambda draft: order[id(draft.piece.chunk)])
+
+    def _begin(self, wave: Sequence[Chunk], drafts: list[_Draft]) -> None:
+        """Requests about each chunk: the teacher's, or those that a rule words."""
+        pieces = []
+        for piece, is_clean in _cleaned(wave, self._material.name):
+            if is_clean:
+                pieces.append(piece)
+            else:
+                told = "the chunk holds a secret that redaction does not take out, or could not be scanned; it was not sent"
+                drafts.append(_Draft(piece, "question", bad=BadRow("secret", told)))
+        if "questions" not in self._make:
+            drafts += [self._by_rule(piece) for piece in pieces]
+            return
+        task = tasks.QUESTIONS if "answers" in self._make else tasks.REQUESTS
+        count = f"Write {self._questions} of them." if self._questions > 1 else "Write one."
+        asks = [self._ask(task, (piece.shown, count), piece.text) for piece in pieces]
+        for piece, reply in self._each(self._writer, asks, pieces):
+            answer = "" if "answers" in self._make else _own_text(piece)
+            for question in _or_why(tasks.questions_in, reply, self._questions, task):
+                if isinstance(question, BadRow):
+                    drafts.append(_Draft(piece, "question", bad=question))
+                else:
+                    drafts.append(_Draft(piece, "question", question, answer))
+
+    def _by_rule(self, piece: _Piece) -> _Draft:
+        chunk = piece.chunk
+        if "answers" in self._make or "paraphrases" not in self._make:
+            if chunk.kind == "section":
+                return _Draft(piece, "answer", f"What does the documentation of {self._material.name} say under “{piece.name}”?")
+            return _Draft(piece, "answer", f"What does the {chunk.kind} `{piece.name}` in `{piece.path}` do?")
+        return _Draft(piece, "answer", f"Show `{piece.name}` of `{piece.path}` in {self._material.name}.", _own_text(piece))
+
+    def _answer(self, drafts: Sequence[_Draft]) -> None:
+        """Answers to the drafts' requests, from the chunk alone."""
+        asks = [self._ask(tasks.ANSWERS, (draft.piece.shown, f"Question:\n{tasks.data(draft.request)}"), draft.request) for draft in drafts]
+        for draft, reply in self._each(self._writer, asks, drafts):
+            try:
+                draft.answer = tasks.answer_in(reply, draft.request)
+            except BadRow as error:
+                draft.bad = error
+
+    def _judge(self, drafts: Sequence[_Draft], asks: Mapping[int, Ask] | None = None) -> None:
+        """Marks; what falls below the threshold, or cannot be judged, is turned down."""
+        good = [draft for draft in drafts if draft.is_open]
+        written = [
+            asks[id(draft)] if asks is not None else judging.ask_about_answer(draft.piece.shown, draft.request, draft.answer)
+            for draft in good
+        ]
+        for ask in written:
+            self._report.prompts[ask.task] = ask.version
+        for draft, reply in self._each(self._marker, written, good):
+            try:
+                judging.check(reply, self._settings.threshold)
+                draft.is_kept = True
+            except BadRow as error:
+                draft.bad = error
+
+    def _reword(self, drafts: Sequence[_Draft], variants: list[_Draft]) -> None:
+        """One other wording of each request, with the same answer."""
+        asks = [self._ask(tasks.PARAPHRASES, ("Write one.", f"Request:\n{tasks.data(draft.request)}"), draft.request) for draft in drafts]
+        new: list[_Draft] = []
+        judged: dict[int, Ask] = {}
+        for draft, reply in self._each(self._writer, asks, drafts):
+            for wording in _or_why(tasks.paraphrases_in, reply, draft.request, 1):
+                made = _Draft(draft.piece, "paraphrase", answer=draft.answer)
+                if isinstance(wording, BadRow):
+                    made.bad = wording
+                else:
+                    made.request = wording
+                    judged[id(made)] = judging.ask_about_paraphrase(draft.request, wording)
+                new.append(made)
+        variants += new
+        self._judge(new, judged)
+
+    def _harden(self, drafts: Sequence[_Draft], variants: list[_Draft]) -> None:
+        """One harder question for each, with an answer of its own."""
+        asks = [self._ask(tasks.HARDER, (draft.piece.shown, f"Question:\n{tasks.data(draft.request)}"), draft.request) for draft in drafts]
+        new = []
+        for draft, reply in self._each(self._writer, asks, drafts):
+            made = _Draft(draft.piece, "harder")
+            try:
+                made.request = tasks.harder_in(reply, draft.request)
+            except BadRow as error:
+                made.bad = error
+            new.append(made)
+        variants += new
+        good = [draft for draft in new if draft.is_open]
+        self._answer(good)
+        self._judge(good)
+
+    def _ask(self, task: Task, parts: tuple[str, ...], salt: str) -> Ask:
+        self._report.prompts[task.name] = task.version
+        settings = self._settings
+        seed = seed_of(self._seed, task.name, salt)
+        return Ask(task.name, task.version, task.messages(*parts), seed, settings.temperature, settings.max_tokens)
+
+    def _each(self, to: Correspondent, asks: Sequence[Ask], items: Sequence[_Item]) -> Iterator[tuple[_Item, Reply]]:
+        """Each item with the reply to its request, without those that the ceiling did not let through."""
+        for item, reply in zip(items, to.ask(asks), strict=True):
+            if reply is not None:
+                yield item, reply
+            elif isinstance(item, _Draft):
+                item.is_left = True
+
+
+def _cleaned(wave: Sequence[Chunk], source: str) -> Iterator[tuple[_Piece, bool]]:
+    """Each chunk without its secrets and personal data, and whether nothing secret is left."""
+    abouts = redact([tasks.about(chunk, source) for chunk in wave])
+    texts = redact([chunk.text for chunk in wave])
+    names = redact([chunk.full_name for chunk in wave])
+    paths = redact([chunk.path for chunk in wave])
+    for chunk, *found in zip(wave, abouts, texts, names, paths, strict=True):
+        yield _Piece(chunk, *(masked(part.text) for part in found)), all(part.is_clean for part in found)
+
+
+def _own_text(piece: _Piece) -> str:
+    """The chunk itself as an answer: code in a fence that it does not hold, a section as it stands."""
+    if piece.chunk.kind == "section":
+        return piece.text.strip()
+    return fenced(piece.text, piece.chunk.language)
+
+
+def _or_why(read: Callable[_Arguments, list[str | BadRow]], *args: _Arguments.args, **named: _Arguments.kwargs) -> list[str | BadRow]:
+    """What `read` finds, or why it finds nothing."""
+    try:
+        return read(*args, **named)
+    except BadRow as error:
+        return [error]

@@ -1,0 +1,111 @@
+"""Other wordings of finished rows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fake_endpoint import Endpoint, serve
+from fake_teacher import default, teaching
+from luthier.config.schema import EndpointSection, PriceSection
+from luthier.core.errors import ConfigError
+from luthier.core.records import Message, ToolCall
+from luthier.data.rows.fields import BadRow, Fields
+from luthier.data.synthesize.made import asked
+from luthier.data.teacher import variants
+from luthier.data.teacher.ledger import TeacherReport
+from luthier.data.teacher.variants import Wording, paraphrases
+from luthier.guard.secrets import scan
+
+
+@pytest.fixture(autouse=True)
+def _no_scanners(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They take seconds to start; the one test that is about secrets has them."""
+    monkeypatch.setattr(variants, "scan", lambda texts: [() for _ in texts])
+
+
+def reworded(rows: list[Fields], server: Endpoint | str, journal: Path, report: TeacherReport | None = None, **fields: Any) -> list[Any]:
+    told = {name: fields.pop(name) for name in tuple(fields) if name in EndpointSection.model_fields}
+    endpoint = EndpointSection(base_url=server if isinstance(server, str) else server.url, model="m", **told)
+    return paraphrases(rows, "big", endpoint, journal, Wording(**fields), report or TeacherReport())
+
+
+def row(request: str, answer: str = "ls") -> Fields:
+    return Fields(asked(request, answer))
+
+
+def test_the_request_changes_and_the_rest_stays(tmp_path: Path) -> None:
+    call = Message("assistant", "", (ToolCall("book", {"guest": "anna", "seats": 2}),))
+    rows = [
+        row("List all files"),
+        Fields((Message("system", "Be short."), Message("user", "book for anna"), call), ({"type": "function"},)),
+    ]
+    report = TeacherReport()
+    with serve(teaching()) as server:
+        found = reworded(rows, server, tmp_path / "j", report)
+        again = reworded(rows, server, tmp_path / "j")
+        assert len(server.bodies) == 2
+    assert found == again
+    (first,), (second,) = found
+    assert first == row("Kindly tell me: List all files")
+    assert second.messages == (rows[1].messages[0], Message("user", "Kindly tell me: book for anna"), call)
+    assert second.tools == rows[1].tools
+    assert (report.rows, report.rejected, report.prompts) == ({"paraphrase": 2}, {}, {"paraphrases": 1})
+
+
+def test_a_request_with_personal_data_is_not_sent(tmp_path: Path) -> None:
+    mail, phone = "anna.berg@nordwind-logistik.de", "+49 30 9018 2274"
+    with serve(teaching()) as server:
+        found = reworded([row(f"Write to {mail}"), row("List all files"), row(f"Call {phone}")], server, tmp_path / "j")
+    assert [len(server.bodies), found[1][0]] == [1, row("Kindly tell me: List all files")]
+    for (bad,) in (found[0], found[2]):
+        assert isinstance(bad, BadRow)
+        assert (bad.reason, bad.detail) == ("teacher_not_asked", "the request holds personal data; it was not sent")
+    assert not {word for word in (mail, phone) if word in json.dumps(server.bodies) + (tmp_path / "j").read_text()}
+
+
+def test_several_copies_each_with_its_reason(tmp_path: Path) -> None:
+    said = {"paraphrases": ["Print all files in docs", "Print all files", "Give all files in docs", "One too many in docs"]}
+    call = Message("assistant", "", (ToolCall("list", {"folder": "docs"}),))
+    rows = [Fields((Message("user", "Show the files in docs"), call))]
+    with serve(teaching(lambda task, text: said)) as server:
+        (found,) = reworded(rows, server, tmp_path / "j", copies=3)
+        assert "Write 3 of them." in server.bodies[0]["messages"][1]["content"]
+    assert [variant.reason if isinstance(variant, BadRow) else variant.messages[0].content for variant in found] == [
+        "Print all files in docs",
+        "teacher_lost_value",
+        "Give all files in docs",
+    ]
+
+
+def test_rows_that_cannot_be_asked_about_are_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(variants, "scan", lambda texts: scan.scan(texts, "fast"))
+    token = "ghp_" + "a8Xk2LmQ9zR4tYv7WbN1cD5eF6gH3jK0pS2u"
+    rows = [
+        row(f"log in with {token}"),
+        Fields((Message("assistant", "Hello."),)),
+        Fields((*asked("a b c", "x"), *asked("d e f", "y"))),
+        row("List all files"),
+    ]
+    with serve(teaching()) as server:
+        found = reworded(rows, server, tmp_path / "j")
+        assert len(server.bodies) == 1
+        assert token not in json.dumps(server.bodies)
+    assert [len(made) for made in found] == [1] * 4
+    assert [made[0].reason for made in found[:3]] == ["teacher_not_asked"] * 3
+    assert isinstance(found[3][0], Fields)
+
+
+def test_the_ceiling_leaves_the_last_rows(tmp_path: Path) -> None:
+    rows, report = [row(f"List the files number {number}") for number in range(6)], TeacherReport()
+    fields = {"max_cost": 1100.0, "price": PriceSection(input=0, output=1e6)}
+    with serve(teaching(default, usage=(10, 25))) as server:
+        found = reworded(rows, server, tmp_path / "j", report, **fields)
+        assert [len(made) for made in found] == [1, 1, 1, 1, 0, 0]
+        assert report.cost == 100
+        assert "4 of 6 rows" in report.left_undone
+    with pytest.raises(ConfigError, match=r"augment\.max_cost"):
+        reworded(rows, "http://127.0.0.1:9/v1", tmp_path / "j", max_cost=1.0)
