@@ -100,18 +100,20 @@ _CONTEXTS: tuple[tuple[str, tuple[str, ...], re.Pattern[str]], ...] = (
         ),
     ),
 )
+_ANCHORS = tuple((anchor, number) for number, (_, anchors, _) in enumerate(_CONTEXTS) for anchor in anchors)
+_SIGNS = "=:,>"
 
 
 def assigned(text: str) -> Iterator[Span]:
     """The spans of secrets that their place gives away, as characters `start` to `end` and a kind."""
     lowered = text.lower()
-    for kind, anchors, expression in _CONTEXTS:
-        if any(anchor in lowered for anchor in anchors):
-            for match in expression.finditer(text):
-                value = match["secret"]
-                if _is_credential(value, kind):
-                    yield (*match.span("secret"), kind)
-    if any(part in lowered for part in _NAME_PARTS) and any(sign in text for sign in "=:,>"):
+    for number in dict.fromkeys([number for anchor, number in _ANCHORS if anchor in lowered]):
+        kind, _, expression = _CONTEXTS[number]
+        for match in expression.finditer(text):
+            value = match["secret"]
+            if _is_credential(value, kind):
+                yield (*match.span("secret"), kind)
+    if [part for part in _NAME_PARTS if part in lowered] and [sign for sign in _SIGNS if sign in text]:
         yield from _assignments(text)
 
 

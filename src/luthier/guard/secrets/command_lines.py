@@ -51,6 +51,7 @@ _PLACES: tuple[tuple[str, tuple[str, ...], bool, re.Pattern[str]], ...] = tuple(
         ("authorization", ("bearer",), False, r"""(?i:\bauthorization["']?\s{0,4}[:=]\s{0,4}["']?bearer)[ \t]{1,4}"""),
     )
 )
+_WORDS_OF_PLACES = tuple((word, number) for number, (_, words, _, _) in enumerate(_PLACES) for word in words)
 _CURL = re.compile(
     rf"""\bcurl\s(?:{_WORDS}\s)?(?:-u|--user|--proxy-user)[ =]{{0,2}}["']?(?!-)[^\s:"'$]{{1,80}}:(?P<bare>[^\s"'`|;<>()\\]{{4,200}})"""
 )
@@ -71,10 +72,10 @@ _DIGIT_AND_LETTER = re.compile(r"(?=.*\d)(?=.*[A-Za-z])")
 def handed(text: str) -> Iterator[Span]:
     """The spans of passwords that command lines in `text` hand to programs, as characters `start` to `end` and a kind."""
     lowered = text.lower()
-    for kind, words, is_certain, expression in _PLACES:
-        if any(word in lowered for word in words):
-            for match in expression.finditer(text):
-                yield from _found(match, kind, is_certain)
+    for number in dict.fromkeys([number for word, number in _WORDS_OF_PLACES if word in lowered]):
+        kind, _, is_certain, expression = _PLACES[number]
+        for match in expression.finditer(text):
+            yield from _found(match, kind, is_certain)
     if "curl" in lowered:
         for match in _CURL.finditer(text):
             yield from _found(match, "password", is_certain=True)

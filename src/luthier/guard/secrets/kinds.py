@@ -1,7 +1,6 @@
 """The closed list of kinds, and which of them a rule of another scanner means.
 
-Closed, because a mark such as `[REDACTED:github-token]` must be known as a mark wherever it stands: with open names a secret could hide
-in one.
+Closed, because a mark such as `<GITHUB_TOKEN>` must be known as a mark wherever it stands: with open names a secret could hide in one.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from luthier.core.issued import issued, shapes
@@ -25,10 +26,12 @@ _LOOSE_KINDS = frozenset(
         "aws-access-key",
     )
 )
+# Characters of no width, which part a credential for every scanner and for no reader who copies it.
+_UNSEEN = re.compile("[\u200b-\u200d\u2060\ufeff]")
 
 
 class PatternScanner:
-    """Issuers' published shapes of `core.issued`, `assigned` and `handed`."""
+    """Issuers' published shapes of `core.issued`, `assigned` and `handed`, also with characters of no width in them."""
 
     name = "patterns"
 
@@ -38,11 +41,20 @@ class PatternScanner:
 
 
 def _scan(text: str) -> list[Finding]:
-    spans = [*_issued(text), *assigned(text), *handed(text)]
+    spans = [*_spans(text)]
+    if not text.isascii() and _UNSEEN.search(text) is not None:
+        seen = [position for position, character in enumerate(text) if _UNSEEN.match(character) is None]
+        spans += [(seen[start], seen[end - 1] + 1, kind) for start, end, kind in _spans(_UNSEEN.sub("", text)) if start < end]
     if not spans:
         return []
     lines = Lines(text)
     return [lines.finding(start, end, kind) for start, end, kind in spans]
+
+
+def _spans(text: str) -> Iterator[tuple[int, int, str]]:
+    yield from _issued(text)
+    yield from assigned(text)
+    yield from handed(text)
 
 
 def _issued(text: str) -> Iterator[tuple[int, int, str]]:

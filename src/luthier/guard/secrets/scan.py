@@ -28,13 +28,20 @@ SCANNERS: dict[Strength, tuple[str, ...]] = {
 # Findings that say that a text could not be judged; nothing in such a text may be kept.
 FAILED_KINDS = frozenset((SCANNER_ERROR, UNDECODABLE, UNREADABLE))
 
-_MARK = re.compile(rb"\[REDACTED:(?:" + "|".join(sorted(KINDS)).encode() + rb")\]")
 _NO_WORD = re.compile(rb"[^A-Za-z0-9\x80-\xff]*")
+
+
+def mark(kind: str) -> str:
+    """What stands in a redacted text in place of a secret: `<GITHUB_TOKEN>` for the kind `github-token`."""
+    return f"<{kind.upper().replace('-', '_')}>"
+
+
+_MARK = re.compile("|".join(mark(kind) for kind in sorted(KINDS)).encode())
 
 
 @dataclass(frozen=True, slots=True)
 class Redacted:
-    """A text with `[REDACTED:kind]` for each secret, what was found, and whether a second scan of the result found nothing more.
+    """A text with a mark such as `<GITHUB_TOKEN>` for each secret, what was found, and whether a second scan of it found nothing more.
 
     A text that is not clean must be dropped. A text that could not be judged is its mark alone, and never clean.
     """
@@ -97,7 +104,7 @@ def scan_with(scanners: Sequence[Scanner], texts: Sequence[str]) -> list[tuple[F
 
 def _without_marks(text: str, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
     """The findings that hold more than marks of an earlier redaction and what stands between words."""
-    if "[REDACTED:" not in text:
+    if "<" not in text:
         return findings
     source = text.encode("utf-8")
     marks = [match.span() for match in _MARK.finditer(source)]
@@ -113,11 +120,6 @@ def _without_marks(text: str, findings: tuple[Finding, ...]) -> tuple[Finding, .
         if finding.kind in FAILED_KINDS or not has_mark or not _NO_WORD.fullmatch(rest):
             kept.append(finding)
     return tuple(kept)
-
-
-def mark(kind: str) -> str:
-    """What stands in a redacted text in place of a secret."""
-    return f"[REDACTED:{kind}]"
 
 
 def replaced(text: str, findings: Sequence[Finding]) -> str:

@@ -175,7 +175,7 @@ def test_redaction_in_place_keeps_everything_else(tmp_path: Path) -> None:
     path.chmod(0o750)
     (found,) = scan_files([path], "fast")
     assert redact_file(found, "fast") == ()
-    assert path.read_bytes() == "\ufeff# ü\r\nexport T='[REDACTED:github-token]'\r\n".encode()
+    assert path.read_bytes() == "\ufeff# ü\r\nexport T='<GITHUB_TOKEN>'\r\n".encode()
     assert path.stat().st_mode & 0o777 == 0o750
     assert list(scan_files([path], "fast")) == []
 

@@ -1,0 +1,34 @@
+"""What cleaning takes and gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from luthier.core.records import Origin
+from luthier.data.rows.fields import BadRow, Fields
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row on its way through the rules. `is_made`: it comes from `sources`, and its secrets never pass, whatever the run file says."""
+
+    fields: Fields
+    origin: Origin
+    template: str = ""
+    is_made: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a row: `row` (perhaps changed) where it is kept, else `bad` with the reason code of the rule that rejected it.
+
+    `changes` counts what was put in place of something else, by `rule:kind` (`secret:github-token`, `personal_data:email`).
+    `counts` is what rows of shell are counted by, kept or not: `shell:rows`, `shell:shellchecked`, `shell:shellcheck_passed`,
+    `shell:asked` (the policy asks a person) and `shell:dangerous` (rated so, and kept).
+    """
+
+    row: Row | None
+    bad: BadRow | None = None
+    changes: Mapping[str, int] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)

@@ -1,0 +1,259 @@
+"""Secrets, URLs and personal data: masked by kind, or a reason to drop the row. Fails closed.
+
+All texts of a row are scanned as one, so that a secret that two turns share is seen, and a row in which something was masked is scanned
+once more: what is found then drops it, as does a text that no scanner could judge. No detail ever holds what was found.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from luthier.config.row_sections import CleanSection
+from luthier.data.clean.leaves import CollidingKeys, Leaf, leaves, whole, with_texts
+from luthier.data.clean.personal import Span, personal
+from luthier.data.clean.records import Outcome, Row
+from luthier.data.clean.urls import CREDENTIALS, urls
+from luthier.data.rows.fields import BadRow
+from luthier.guard.secrets.findings import Finding
+from luthier.guard.secrets.scan import FAILED_KINDS, mark, replaced, scan
+from luthier.guard.secrets.strength import Strength
+
+SECRET, URL, PERSONAL_DATA = "secret", "url", "personal_data"
+URL_MARK = mark("url")
+# Few rows need this much; what is scanned together is kept apart in memory once more.
+_BATCH_CHARACTERS = 1 << 22
+
+# One look finds what there is, and another what only a mark beside it let be told.
+_MOST_LOOKS = 4
+
+Action = Literal["keep", "mask", "reject"]
+
+
+@dataclass(frozen=True, slots=True)
+class Masking:
+    """What is done with the secrets, URLs and personal data of one row."""
+
+    secrets: Action
+    urls: Action
+    personal: Action
+
+    @staticmethod
+    def of(settings: CleanSection | None, row: Row) -> Masking:
+        """What a run file says of `row`. The secrets of rows that are made are never kept, their rule is never off."""
+        if settings is None:
+            return Masking("mask", "keep", "mask") if row.is_made else Masking("keep", "keep", "keep")
+        secrets: Action = "reject" if settings.secrets == "reject" else "mask"
+        if not row.is_made and (settings.secrets == "keep" or SECRET in settings.off):
+            secrets = "keep"
+        return Masking(
+            secrets,
+            "keep" if URL in settings.off else settings.urls,
+            "keep" if PERSONAL_DATA in settings.off else settings.personal_data,
+        )
+
+    @property
+    def does_nothing(self) -> bool:
+        """Whether no row changes under it."""
+        return self.secrets == self.urls == self.personal == "keep"
+
+
+def masked(rows: Sequence[Row], maskings: Sequence[Masking], strength: Strength) -> list[Outcome]:
+    """What becomes of each row under its masking: itself, the row with marks, or why it is dropped."""
+    works = [_Work(row, masking) for row, masking in zip(rows, maskings, strict=True)]
+    _mask_origins([work for work in works if work.masking.secrets != "keep"], strength)
+    _scanned([work for work in works if work.masking.secrets != "keep" and work.bad is None], strength, _Work.take_secrets)
+    for work in works:
+        work.mask_rest()
+    changed = [work for work in works if work.changes and work.bad is None]
+    for work in changed:
+        work.put_together()
+    _scanned([work for work in changed if work.masking.secrets != "keep" and work.bad is None], strength, _Work.look_again)
+    return [work.outcome() for work in works]
+
+
+# Of a row's origin what may be written with a password, such as the URL of a repository. Its own paths and hosts are no secrets of it.
+_ORIGIN = ("file", "repo", "path", "license")
+
+
+def _mask_origins(works: Sequence[_Work], strength: Strength) -> None:
+    """Masks secrets in the origins of rows; many rows have the same, and each text is scanned once."""
+    origins = [work.row.origin for work in works]
+    texts = list(dict.fromkeys(text for origin in origins for name in _ORIGIN if (text := getattr(origin, name)) is not None))
+    changed: dict[str, tuple[str, Counter[str]]] = {}
+    for text, findings in zip(texts, scan(texts, strength) if texts else (), strict=True):
+        spans = [span for span in _secret_url_spans(text) if span[2] == CREDENTIALS]
+        kinds = Counter(f"{SECRET}:{finding.kind}" for finding in findings) or Counter({f"{SECRET}:{CREDENTIALS}": len(spans)})
+        if findings or spans:
+            changed[text] = (replaced(text, findings) if findings else _replaced(text, spans), kinds)
+    if not changed:
+        return
+    for work in works:
+        origin = work.row.origin
+        found = {name: changed[text] for name in _ORIGIN if (text := getattr(origin, name)) in changed}
+        if found:
+            values: dict[str, Any] = {name: text for name, (text, _) in found.items()}
+            work.row = replace(work.row, origin=replace(origin, **values))
+            work.changes.update(sum((kinds for _, kinds in found.values()), Counter()))
+
+
+class _Work:
+    """One row on its way."""
+
+    def __init__(self, row: Row, masking: Masking) -> None:
+        self.row = row
+        self.masking = masking
+        self.bad: BadRow | None = None
+        self.changes: Counter[str] = Counter()
+        self.texts: list[str] = []
+        self._keys: list[str] = []
+        if masking.does_nothing:
+            return
+        try:
+            found = leaves(row)
+        except RecursionError:
+            self.bad = BadRow(SECRET, "it is nested deeper than it can be scanned")
+            return
+        self.texts = [leaf.text for leaf in found]
+        self._keys = [leaf.key for leaf in found]
+        if masking.secrets != "keep":
+            self._mask_secret_urls()
+
+    def whole(self) -> str:
+        """All of its texts as one."""
+        return whole(self._leaves())
+
+    def _leaves(self) -> list[Leaf]:
+        return [Leaf(text, key) for text, key in zip(self.texts, self._keys, strict=True)]
+
+    def _mask_secret_urls(self) -> None:
+        if not any("://" in text for text in self.texts):
+            return
+        counts = self._mask(SECRET, _secret_url_spans)
+        if counts and self.masking.secrets == "reject":
+            self.bad = _bad(SECRET, counts)
+
+    def _mask(self, rule: str, spans: Callable[[str], Iterable[Span]]) -> Counter[str]:
+        """Writes over all spans and counts them by kind. What stands beside a mark may only then be told, so it is looked for again."""
+        counts: Counter[str] = Counter()
+        for index, text in enumerate(self.texts):
+            for _ in range(_MOST_LOOKS):
+                if not (found := list(spans(text))):
+                    break
+                counts.update(f"{rule}:{kind}" for _, _, kind, _ in found)
+                text = _replaced(text, found)  # noqa: PLW2901 - The next look is at the result.
+            self.texts[index] = text
+        if counts:
+            self.changes += counts
+        return counts
+
+    def take_secrets(self, findings: Sequence[Finding]) -> None:
+        """Masks what a scan of the whole found, or says why the row is dropped."""
+        if not findings:
+            return
+        failed = Counter(f"{SECRET}:{finding.kind}" for finding in findings if finding.kind in FAILED_KINDS)
+        if failed:
+            self.bad = _bad(SECRET, failed)
+            return
+        # Behind the texts stand words that two of them share; what is found there alone no mark can cover, and the second scan finds it.
+        size = sum(len(f"{leaf.before}{leaf.text}{leaf.behind}".encode()) + 1 for leaf in self._leaves())
+        kinds = Counter(f"{SECRET}:{finding.kind}" for finding in findings if finding.start < size or findings[0].start >= size)
+        if self.masking.secrets == "reject":
+            self.bad = _bad(SECRET, kinds)
+            return
+        self.changes += kinds
+        position = 0
+        for index, leaf in enumerate(self._leaves()):
+            source = leaf.text.encode()
+            start = position + len(leaf.before.encode())
+            self.texts[index] = _marked(source, start, findings)
+            position = start + len(source) + len(leaf.behind) + 1
+
+    def mask_rest(self) -> None:
+        """Masks URLs and personal data, or says why the row is dropped."""
+        for rule, action, spans in ((URL, self.masking.urls, _url_spans), (PERSONAL_DATA, self.masking.personal, personal)):
+            if action == "keep" or self.bad is not None:
+                continue
+            counts = self._mask(rule, spans)
+            if counts and action == "reject":
+                self.bad = _bad(rule, counts)
+        if self.changes and self.masking.secrets != "keep" and self.bad is None:
+            self._mask_secret_urls()
+
+    def put_together(self) -> None:
+        """Makes the row of its changed texts."""
+        try:
+            self.row = with_texts(self.row, self.texts)
+        except CollidingKeys:
+            self.bad = BadRow(SECRET, "two keys of an object would have one mark")
+
+    def look_again(self, findings: Sequence[Finding]) -> None:
+        """Drops the row where a scan still finds something."""
+        if findings:
+            kinds = Counter(f"{SECRET}:{finding.kind}" for finding in findings)
+            self.bad = BadRow(SECRET, f"after masking a scan still finds: {_counted(kinds)}")
+
+    def outcome(self) -> Outcome:
+        """What became of the row."""
+        return (
+            Outcome(None, self.bad)
+            if self.bad is not None
+            else Outcome(self.row, None, dict(sorted(self.changes.items())) if self.changes else {})
+        )
+
+
+def _scanned(works: Sequence[_Work], strength: Strength, take: Callable[[_Work, Sequence[Finding]], None]) -> None:
+    """Scans all works in batches and hands each what was found in it."""
+    for batch in _batches(works):
+        for work, findings in zip(batch, scan([work.whole() for work in batch], strength), strict=True):
+            take(work, findings)
+
+
+def _batches(works: Sequence[_Work]) -> Iterator[list[_Work]]:
+    batch: list[_Work] = []
+    size = 0
+    for work in works:
+        batch.append(work)
+        size += sum(map(len, work.texts))
+        if size > _BATCH_CHARACTERS:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _url_spans(text: str) -> Iterator[Span]:
+    return ((url.start, url.end, "url", URL_MARK) for url in urls(text))
+
+
+def _secret_url_spans(text: str) -> Iterator[Span]:
+    return ((url.start, url.end, url.kind, URL_MARK) for url in urls(text) if url.kind)
+
+
+def _marked(source: bytes, start: int, findings: Sequence[Finding]) -> str:
+    """A text with marks; its first byte is number `start` of what was scanned. A finding over several texts leaves a mark in each."""
+    parts, position = [], 0
+    for finding in findings:
+        first, last = max(finding.start - start, 0), min(finding.end - start, len(source))
+        if first < last:
+            parts += [source[position:first], mark(finding.kind).encode()]
+            position = last
+    return b"".join([*parts, source[position:]]).decode("utf-8", "replace") if parts else source.decode("utf-8")
+
+
+def _replaced(text: str, spans: Sequence[Span]) -> str:
+    parts, position = [], 0
+    for start, end, _, written in spans:
+        parts += [text[position:start], written]
+        position = end
+    return "".join([*parts, text[position:]])
+
+
+def _bad(code: str, counts: Mapping[str, int]) -> BadRow:
+    return BadRow(code, f"it holds {_counted(counts)}")
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} x {kind.partition(':')[2]}" for kind, count in sorted(counts.items()))

@@ -1,0 +1,273 @@
+"""Rows whose answer is a command: parsed by bash, linted by shellcheck, rated by the command guard.
+
+Under `rows: auto` a row is one of shell where one of these holds; the first and the last three speak of the whole answer:
+* the maker `commands` made it;
+* some of the answer is a block of code named `bash`, `sh`, `console` and the like: each block is rated, but only an answer that is one such
+  block and nothing else is parsed and linted, for what is shown in passing may leave things out;
+* the assistant calls a tool such as `bash` or `run_command`: what it is to run is rated;
+* the answer is at most five lines that the guard's parser reads, its first word names a program that the guard knows, it is not indented,
+  and it does not read like a sentence;
+* the answer is as short, whether or not it can be parsed, and begins with a loop or condition with its `do`, `then` or end, or a known
+  program stands in front of options or of other programs behind `|`, `&&`, `||` and `$(`, and nothing of a sentence is in it;
+* code in a line of prose is such a command: it is rated, for it is shown in passing.
+Under `rows: all` every answer is taken for shell.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from luthier.config.row_sections import CleanSection, ShellSection
+from luthier.config.schema import GuardSection
+from luthier.core.errors import DataError, MissingExtraError, Problem
+from luthier.data.clean.records import Row
+from luthier.data.clean.view import Block, split_code
+from luthier.data.clean.words import words
+from luthier.data.rows.fields import BadRow
+from luthier.guard.lint import LintResult, lint, tool_path
+from luthier.guard.policy import Policy
+from luthier.guard.risk.facts import programs
+from luthier.guard.risk.levels import Verdict
+from luthier.guard.settings import guard_settings
+from luthier.guard.shell import command_words, parse, simple_commands
+from luthier.guard.verdict import judge
+from luthier.guard.words import literal_text
+
+SHELL_SYNTAX, SHELLCHECK, DANGEROUS_COMMAND = "shell_syntax", "shellcheck", "dangerous_command"
+_SHELLS = words("shells")
+_COMMAND_TOOLS = re.compile(
+    r"(?i)^(?:(?:run|execute|exec)[_-]?)?(?:bash|sh|zsh|shell|terminal|cmd|command|commands|console)(?:[_-]?(?:tool|exec|execute|run|command))?$"
+)
+_COMMAND_ARGUMENTS = ("command", "cmd", "script", "code", "input", "commands")
+_PROMPT = re.compile(r"(?m)^[ \t]*(?:[\w.-]+@[\w.-]+(?::[^\s$#]*)?)?\$[ \t]+")
+_MOST_LINES = 5
+# A mark of redaction is a word to whoever reads it, and two redirections to bash.
+_MARK = re.compile(r"<([A-Z][A-Z0-9_]{1,40})>")
+_FUNCTION_WORDS = words("function_words")
+_CODE_WORDS = words("code_words")
+_GIVEN_PROSE = words("given_prose")
+# A body of code that a program lacks, not a command.
+_INDENTED = ("  ", "\t")
+_CACHED_VERDICTS = 50_000
+# What opens a compound command with what must follow it, whether or not the rest can be parsed. A condition of other languages begins with
+# no `[` and no program; what of it begins with a program is looked at by its name.
+_LOOP = re.compile(
+    r"(?:for|select)[ \t]+(?:\w+[ \t]+in[ \t][^\n;]*|\(\([^\n]*?\)\)[ \t]*)(?:[;\n]\s*do\b|[;\n].*[;\n]\s*done\b)", re.DOTALL
+)
+_CONDITION = re.compile(
+    r"(?:(?:while|until)[ \t]+(?P<loop>[^\n;]+)(?:;[ \t]*|\s*\n\s*)(?:do\b|.*[;\n]\s*done\b)"
+    r"|if[ \t]+(?P<test>[^\n;]+)(?:;[ \t]*|\s*\n\s*)(?:then\b|.*[;\n]\s*fi\b))",
+    re.DOTALL,
+)
+_CASE = re.compile(r"case[ \t]+[\"']?\$\S+[ \t]+in\s")
+_TESTS = re.compile(r"!?[ \t]*(?:\[\[?[ \t]|\(\(|\$)")
+_OPTION = re.compile(r"\s--?[A-Za-z][\w-]*(?:[ =]|$)")
+_NEXT_PROGRAM = re.compile(r"(?:\||&&|\$\()[ \t]*(?:sudo[ \t]+)?([\w.+-]+)")
+# Of a sentence, of code, or of a command that is shown with names to fill in.
+_NO_COMMAND = re.compile(r"[,:;.!?]\s+[A-Za-z]+\s+[a-z]+\s+[a-z]+\s|, |[.!?:]$|<[\w -]+>|\{\{")
+_INLINE = re.compile(r"(?<!`)(`{1,2})(?!`)([^\n]{3,400}?)(?<!`)\1(?!`)")
+
+_EQUATION = re.compile(r"\S+\s+(?:=|[-+*/<>!=:]=)")
+_COMPARED = re.compile(
+    r"(?i)\b(?:combined with|similar to|equivalent (?:of|to)|(?:same|such) as|instead of|rather than|like"
+    r"|(?:never|do not|don't)(?: run| use| type)?|avoid(?: running| using)?)\s*\Z"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """The commands of a row. `answer` is the command that the whole answer is, to be parsed and linted; None where it is more than that."""
+
+    answer: str | None
+    rated: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What was found of a row: why it is rejected, None where it is kept, and what was counted."""
+
+    bad: BadRow | None
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+def commands_of(row: Row, which: str) -> Commands | None:
+    """The commands of `row`, None where it is no row of shell; `which` is `auto` or `all`."""
+    last = next((message for message in reversed(row.fields.messages) if message.role == "assistant"), None)
+    if last is None:
+        return None
+    called = tuple(_called(row))
+    text = last.content.strip()
+    split = split_code(text)
+    blocks = tuple(_typed(block) for block in split.blocks if block.name in _SHELLS)
+    is_whole = len(split.blocks) == 1 and not split.prose.strip()
+    if text and (which == "all" or row.origin.maker == "commands"):
+        answer = _typed(split.blocks[0]) if is_whole else text
+        return Commands(answer, (answer, *called))
+    if is_whole and blocks:
+        return Commands(blocks[0], (blocks[0], *called))
+    if not split.blocks and not last.content.startswith(_INDENTED) and _is_bare(text):
+        return Commands(text, (text, *called))
+    rated = (*blocks, *_inline(split.prose), *called, *_earlier(row))
+    return Commands(None, rated) if rated else None
+
+
+def _earlier(row: Row) -> Iterator[str]:
+    """The blocks of shell, and commands in lines of prose, in answers before the last one."""
+    answers = [message.content for message in row.fields.messages if message.role == "assistant"]
+    for content in answers[:-1]:
+        if "```" in content or "~~~" in content:
+            split = split_code(content)
+            yield from (_typed(block) for block in split.blocks if block.name in _SHELLS)
+            yield from _inline(split.prose)
+        elif _is_bare(content.strip()):
+            yield content.strip()
+        else:
+            yield from _inline(content)
+
+
+def _inline(prose: str) -> Iterator[str]:
+    """The code in lines of prose that is a command with something to act on; not what is compared with, warned of, or a program's name."""
+    for found in _INLINE.finditer(prose) if "`" in prose else ():
+        text = found[2].strip()
+        if " " not in text or _EQUATION.match(text) or _COMPARED.search(prose, max(0, found.start() - 40), found.start()):
+            continue
+        if _is_bare(text):
+            yield text
+
+
+def _called(row: Row) -> Iterator[str]:
+    for message in row.fields.messages:
+        for call in message.tool_calls:
+            if not _COMMAND_TOOLS.match(call.name):
+                continue
+            for name in _COMMAND_ARGUMENTS:
+                value = call.arguments.get(name)
+                if isinstance(value, str):
+                    yield value
+                elif isinstance(value, list) and value and all(isinstance(word, str) for word in value):
+                    yield " ".join(value)
+
+
+def _typed(block: Block) -> str:
+    """What a person would type of a block: where prompts stand in it, the lines behind them."""
+    if _PROMPT.search(block.text) is None:
+        return block.text.strip()
+    lines, goes_on = [], False
+    for line in block.text.split("\n"):
+        found = _PROMPT.match(line)
+        if found is not None or goes_on:
+            lines.append(line[found.end() :] if found is not None else line)
+            goes_on = line.endswith("\\")
+    return "\n".join(lines)
+
+
+@lru_cache(maxsize=1)
+def _program_names() -> frozenset[str]:
+    return frozenset(name.split(" ", 1)[0] for name in programs()) - _CODE_WORDS
+
+
+def _is_bare(text: str) -> bool:
+    """Whether a text without any fence is a command: see the head of this module."""
+    if not text or len(text) > 2_000 or text.count("\n") >= _MOST_LINES:
+        return False
+    first = re.split(r"[\s;|&<>()]", text, maxsplit=1)[0]
+    if "{{" not in text and _is_compound(text):
+        return True
+    if first not in _program_names() and not re.fullmatch(r"[A-Za-z_]\w*=\S*", first):
+        return False
+    script = parse(text)
+    if script is None:
+        return _is_broken_command(text, first)
+    words = [[literal_text(word) or "" for word in command_words(command)] for command in simple_commands(script)]
+    if not words or not any(line[0] in _program_names() for line in words if line):
+        return False
+    name, arguments = words[0][0], words[0][1:]
+    prose = len(_FUNCTION_WORDS.intersection(arguments))
+    return name in _GIVEN_PROSE or prose == 0 or (prose == 1 and text[-1] not in ".!?:")
+
+
+def _is_compound(text: str) -> bool:
+    """Whether a text begins with a loop or a condition of the shell, well formed or not."""
+    if _LOOP.match(text) is not None or _CASE.match(text) is not None:
+        return True
+    found = _CONDITION.match(text)
+    if found is None:
+        return False
+    condition = (found["loop"] or found["test"]).strip()
+    return _TESTS.match(condition) is not None or condition.removeprefix("!").split(maxsplit=1)[0] in _program_names()
+
+
+def _is_broken_command(text: str, first: str) -> bool:
+    """Whether a text that cannot be parsed was to be a command: a known program with options, or with other programs joined to it."""
+    rest = text[len(first) :]
+    if first not in _program_names() or not rest.startswith((" ", "\t")) or rest.lstrip().startswith(("=", ":", "(", "+=", "-=")):
+        return False
+    if _NO_COMMAND.search(text) is not None or not _FUNCTION_WORDS.isdisjoint(text.lower().split()):
+        return False
+    return _OPTION.search(rest) is not None or any(found[1] in _program_names() for found in _NEXT_PROGRAM.finditer(rest))
+
+
+class ShellRules:
+    """The rules of shell under one run's settings. `MissingExtraError` or `DataError` where a tool is missing."""
+
+    def __init__(self, settings: CleanSection, guard: GuardSection) -> None:
+        section = settings.shell or ShellSection()
+        self._which = section.rows
+        self._parses = section.parse and SHELL_SYNTAX not in settings.off
+        self._lints = section.shellcheck and SHELLCHECK not in settings.off
+        self._rejects = section.risk == "reject" and DANGEROUS_COMMAND not in settings.off
+        self._tools = [name for name, is_asked in (("bash", self._parses), ("shellcheck", self._lints)) if is_asked]
+        found = guard_settings(guard.model_dump())
+        self._policy: Policy = found.policy
+        self._judge: Callable[[str], Verdict] = lru_cache(maxsize=_CACHED_VERDICTS)(lambda command: judge(command, found.settings))
+        if self._lints and tool_path("shellcheck") is None:
+            raise MissingExtraError("shellcheck", "guard", "the linter of shell")
+        if self._parses and tool_path("bash") is None:
+            hint = "install bash, or write `clean: {shell: {parse: false}}`"
+            raise DataError(Problem("no bash on this machine, which rows of shell are parsed by", where="clean.shell.parse", hint=hint))
+
+    def judged(self, rows: Sequence[Row]) -> list[Judged]:
+        """What is found of each row."""
+        commands = [commands_of(row, self._which) for row in rows]
+        asked = [(index, found.answer) for index, found in enumerate(commands) if found is not None and found.answer is not None]
+        linted: dict[int, LintResult] = {}
+        if self._tools and asked:
+            results = lint([_as_words(answer) for _, answer in asked], tools=self._tools)
+            linted = {index: result for (index, _), result in zip(asked, results, strict=True)}
+        return [self._one(found, linted.get(index)) if found is not None else Judged(None) for index, found in enumerate(commands)]
+
+    def _one(self, found: Commands, result: LintResult | None) -> Judged:
+        counts: Counter[str] = Counter({"shell:rows": 1})
+        bad = None
+        if result is not None and self._parses and not result.bash_valid:
+            bad = BadRow(SHELL_SYNTAX, "bash cannot parse it" if result.bash_valid is False else "bash did not come to an end with it")
+        if result is not None and self._lints:
+            errors = [] if result.shellcheck is None else sorted({item.code for item in result.shellcheck if item.level == "error"})
+            counts["shell:shellchecked"] = 1
+            counts["shell:shellcheck_passed"] = int(result.shellcheck is not None and not errors)
+            if bad is None and not counts["shell:shellcheck_passed"]:
+                codes = ", ".join(f"SC{code}" for code in errors)
+                bad = BadRow(SHELLCHECK, f"shellcheck finds errors: {codes}" if codes else "shellcheck did not come to an end with it")
+        if bad is None:
+            bad = self._risk(found, counts)
+        return Judged(bad, {name: count for name, count in sorted(counts.items()) if count})
+
+    def _risk(self, found: Commands, counts: Counter[str]) -> BadRow | None:
+        """Why the row is rejected for what a command of it does. A mark is rated as the word it is, and as what bash takes it for."""
+        for command in found.rated:
+            for text in dict.fromkeys((_as_words(command), command)):
+                verdict = self._judge(text)
+                action = self._policy.action(verdict)
+                if action == "reject" and self._rejects:
+                    return BadRow(DANGEROUS_COMMAND, f"the guard rates a command as {verdict.level}: {verdict.danger}")
+                counts["shell:dangerous"] |= int(verdict.level == "dangerous")
+                counts["shell:asked"] |= int(action == "ask")
+        return None
+
+
+def _as_words(command: str) -> str:
+    return _MARK.sub(r"\1", command) if "<" in command else command

@@ -1,0 +1,121 @@
+"""URLs in rows: kept, masked or a reason to reject the row; those that are secrets are told apart.
+
+A URL is a secret where it holds credentials (a password, or a token as user or in its query) or names a private host: a private
+address (RFC 1918, RFC 6598, RFC 4193), a name without a dot, or one that ends in `.internal`, `.local`, `.corp` and the like. Loopback
+addresses and `localhost` say nothing about anybody, no more than the names and addresses set apart for documents (RFC 2606, RFC 5737);
+so they pass, as does a name that stands for one, such as `hostname`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+
+from luthier.data.clean.words import words
+from luthier.guard.secrets.assigned import is_placeholder, looks_drawn
+
+CREDENTIALS = "url-credentials"
+PRIVATE_HOST = "private-host"
+_SCHEMES = (
+    "https?|ftps?|sftp|ssh|git|svn|wss?|ldaps?|smb|nfs|rtsps?|rtmps?|mysql|mariadb|postgres|postgresql|mongodb|rediss?|amqps?|tcp|udp|imaps?|smtps?"
+    "|telnet|vnc|rdp|socks[45]h?|jdbc:\\w+|mssql|sqlserver|clickhouse|nats|kafka|mqtts?"
+)
+_URL = re.compile(rf"(?<![\w.+-])(?:git\+|mongodb\+srv|[a-z]{{2,12}}\+(?=\w))?(?:{_SCHEMES})?://(?=[^\s/])[^\s\"'<>`\\^]+", re.IGNORECASE)
+# What goes on in angle brackets stands for something: `https://user:<password>@host`.
+_GOES_ON = re.compile(r"<[\w -]{1,60}>[@:./]")
+_TRAILING = ".,;:!?*_"
+_BRACKETS = {")": "(", "]": "[", "}": "{"}
+_NO_HOST = re.compile(r"[{}$%*()<>|,]|\.\.")
+_PRIVATE_NAMES = (".internal", ".local", ".corp", ".lan", ".intranet", ".private", ".localdomain", ".home.arpa")
+_PRIVATE_NETWORKS = tuple(map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")))
+_STANDS_FOR_A_HOST = words("hosts")
+_QUERY = re.compile(r"[?&;#]([\w.-]{1,60})=([^&;#\s]{1,4000})")
+_TOKEN_NAME = re.compile(
+    r"(?i)(?:^|[_.-])(?:token|access_?token|id_?token|refresh_?token|api_?key|apikey|key|secret|client_?secret|sig|signature|auth|authorization"
+    r"|passw(?:or)?d|pwd|pass|credential|session|session_?id|sid|jwt|code)$"
+)
+_PASSWORD_NAME = re.compile(r"(?i)(?:passw(?:or)?d|pwd|pass)$")
+_LEAST_TOKEN = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Url:
+    """A URL at characters `start` to `end`; `kind` says why it is a secret, and is empty where it is none."""
+
+    start: int
+    end: int
+    kind: str
+
+
+def urls(text: str) -> Iterator[Url]:
+    """The URLs of `text`, in its order."""
+    if "://" not in text:
+        return
+    for found in _URL.finditer(text):
+        start, end = found.start(), found.start() + len(_trimmed(found.group()))
+        if _GOES_ON.match(text, found.end()) or text.startswith("://", start):
+            continue
+        yield Url(start, end, _kind(text[start:end]))
+
+
+def _trimmed(url: str) -> str:
+    while url:
+        last = url[-1]
+        if last in _TRAILING or (last in _BRACKETS and url.count(last) > url.count(_BRACKETS[last])):
+            url = url[:-1]
+        else:
+            break
+    return url
+
+
+def _kind(url: str) -> str:
+    rest = url.partition("://")[2]
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    user, at, host = authority.rpartition("@")
+    if at and _has_credentials(user):
+        return CREDENTIALS
+    if any(_is_token(name, value) for name, value in _QUERY.findall(rest[len(authority) :])):
+        return CREDENTIALS
+    return PRIVATE_HOST if _is_private(host) else ""
+
+
+def _has_credentials(user: str) -> bool:
+    name, colon, password = user.partition(":")
+    if not colon:
+        return len(name) >= 16 and looks_drawn(name, is_quoted=True, is_password=False)
+    if not password:
+        return len(name) >= 16 and looks_drawn(name, is_quoted=True, is_password=False)
+    return not (
+        is_placeholder(password) or _NO_HOST.search(password) or password.lower() in ("pass", "pw", "pwd", "passwd", "token", name.lower())
+    )
+
+
+def _is_token(name: str, value: str) -> bool:
+    if not _TOKEN_NAME.search(name) or is_placeholder(value) or _NO_HOST.search(value.replace("%", "")):
+        return False
+    if _PASSWORD_NAME.search(name):
+        return len(value) >= 4
+    return len(value) >= _LEAST_TOKEN and any(map(str.isdigit, value)) and any(map(str.isalpha, value))
+
+
+def _is_private(host: str) -> bool:
+    if host.startswith("["):
+        return _is_private_address(host[1:].partition("]")[0])
+    name = host.partition(":")[0].rstrip(".").lower()
+    if not name or "_" in name or _NO_HOST.search(name):  # No name of a host has an underscore; what stands for one often has.
+        return False
+    if name[-1].isdigit() and name.replace(".", "").isdigit():
+        return _is_private_address(name)
+    if "." not in name:
+        return name not in _STANDS_FOR_A_HOST and name.isascii()
+    return name.endswith(_PRIVATE_NAMES)
+
+
+def _is_private_address(text: str) -> bool:
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return False
+    return any(address in network for network in _PRIVATE_NETWORKS if network.version == address.version)

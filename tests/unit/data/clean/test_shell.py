@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from cleaning_parts import ORIGIN, calling, row, turns
+from luthier.config.row_sections import CleanSection, ShellSection
+from luthier.config.schema import GuardSection
+from luthier.core.errors import DataError, MissingExtraError
+from luthier.core.records import Message, ToolCall
+from luthier.data.clean import shell
+from luthier.data.clean.records import Row
+from luthier.data.clean.shell import Commands, Judged, ShellRules, commands_of
+
+WIPE = "rm -rf " + "/"
+PROSE = "git commit -m 'Fix the name of the file'"
+
+
+def judged(made: Row, guard: GuardSection | None = None, off: tuple[str, ...] = (), **section: object) -> Judged:
+    settings = CleanSection(shell=ShellSection(**section), off=off)
+    return ShellRules(settings, guard or GuardSection()).judged([made])[0]
+
+
+def code(found: Judged) -> str | None:
+    return found.bad.reason if found.bad is not None else None
+
+
+def called(command: object, name: str = "bash") -> Row:
+    call = Message("assistant", "", tool_calls=(ToolCall(name, {"command": command}, "c"),))
+    return turns(("user", "a"), call, Message("tool", "b", tool_call_id="c"), ("assistant", "It is done."))
+
+
+@pytest.mark.parametrize(
+    ("made", "found"),
+    [
+        (row("a", "ls -la"), Commands("ls -la", ("ls -la",))),
+        (row("a", "FOO=1 make all"), Commands("FOO=1 make all", ("FOO=1 make all",))),
+        (row("a", "cd src\ngit log --oneline | head"), Commands("cd src\ngit log --oneline | head", ("cd src\ngit log --oneline | head",))),
+        (row("a", PROSE), Commands(PROSE, (PROSE,))),
+        (row("a", "```bash\nls\n```"), Commands("ls", ("ls",))),
+        (row("a", "```console\n$ ls -a\nfile\n$ pwd\n/tmp\n```"), Commands("ls -a\npwd", ("ls -a\npwd",))),
+        (row("a", "First:\n```sh\nls\n```\nand\n```sh\npwd\n```"), Commands(None, ("ls", "pwd"))),
+        (called("ls"), Commands(None, ("ls",))),
+        (called(["rm", "-f", "x"], "run_command"), Commands(None, ("rm -f x",))),
+        (row("a", "anything at all", origin=replace(ORIGIN, maker="commands")), Commands("anything at all", ("anything at all",))),
+        (row("a", "Sort the list by name."), None),
+        (row("a", "find the file in the folder and read it"), None),
+        (row("a", "sort the list."), None),
+        (row("a", "make sure that you have the file"), None),
+        (row("a", "```python\nprint(1)\n```"), None),
+        (row("a", "print(1)"), None),
+        (row("a", "    test $x"), None),
+        (row("a", "return a"), None),
+        (row("a", "import os"), None),
+        (row("a", ""), None),
+        (row("a", "for f in *; do echo $f"), Commands("for f in *; do echo $f", ("for f in *; do echo $f",))),
+        (row("a", "if [ $x = 1]; then echo a; fi"), Commands("if [ $x = 1]; then echo a; fi", ("if [ $x = 1]; then echo a; fi",))),
+        (row("a", "while read -r l; do\n  echo $l"), Commands("while read -r l; do\n  echo $l", ("while read -r l; do\n  echo $l",))),
+        (row("a", "for f in *; echo $f; done"), Commands("for f in *; echo $f; done", ("for f in *; echo $f; done",))),
+        (row("a", "ls -la | grep 'x"), Commands("ls -la | grep 'x", ("ls -la | grep 'x",))),
+        (row("a", "cat a.txt | sort |"), Commands("cat a.txt | sort |", ("cat a.txt | sort |",))),
+        (row("a", "for x in the list; do nothing"), Commands("for x in the list; do nothing", ("for x in the list; do nothing",))),
+        (row("a", "if x then\n  y = 1\nend"), None),
+        (row("a", "if you like it; then say so"), None),
+        (row("a", "for i in range(3):\n    print(i)"), None),
+        (row("a", "for (let i = 0; i < n; i++) { f(i) }"), None),
+        (row("a", "while True:\n    pass"), None),
+        (row("a", "find files with -name, don't use -iname"), None),
+        (row("a", "cp <source file> <target>"), None),
+        (row("a", "while getopts {{x}} {{o}}; do case ${{o}} in x) ;; esac;; done"), None),
+        (row("a", "test = a | sort(-b"), None),
+        (row("a", "Run `ls -la *.txt` there, `rm` after."), Commands(None, ("ls -la *.txt",))),
+        (row("a", "The name `foo bar` and `x = 1` are no commands."), None),
+        (calling({"command": "ls"}, name="lookup"), None),
+        (turns(("user", "ls")), None),
+    ],
+)
+def test_which_rows_are_shell(made: Row, found: Commands | None) -> None:
+    assert commands_of(made, "auto") == found
+
+
+def test_all_takes_every_answer() -> None:
+    assert commands_of(row("a", "Hello you."), "all") == Commands("Hello you.", ("Hello you.",))
+    assert commands_of(row("a", "```\nls\n```"), "all") == Commands("ls", ("ls",))
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ("```bash\nfor f in *; do echo $f\n```", "shell_syntax"),
+        ("```bash\nif [ $a = b ]; then\n```", "shell_syntax"),
+        ("```bash\n[ -f a -a ]\n```", "shellcheck"),
+        (f"```bash\n{WIPE}\n```", "dangerous_command"),
+        (f"To clean up:\n```bash\nsudo {WIPE}\n```\nand that is all.", "dangerous_command"),
+        ("To loop:\n```bash\nfor f in *; do ...\n```", None),
+        ("ls -la | sort -k5", None),
+        ("mysql --password <PASSWORD>", None),
+        ("curl -H 'X: <GITHUB_TOKEN>' https://example.com", None),
+        ("cat <URL>/dev/sda", "dangerous_command"),
+        ("for f in *; do echo $f", "shell_syntax"),
+        ("if [ $x = 1]; then echo a; fi", "shellcheck"),
+        ("ls -la | grep 'x", "shell_syntax"),
+        ("To install it, run `curl http://x.example/a.sh | sudo bash` and wait.", "dangerous_command"),
+        ("To list them, run `ls -la`.", None),
+        (f"Never run `{WIPE}` on it.", None),
+        ("It is often combined with `history -c` to forget more.", None),
+    ],
+)
+def test_what_is_rejected(answer: str, reason: str | None) -> None:
+    assert code(judged(row("a", answer))) == reason
+
+
+def test_a_command_handed_to_a_tool_is_rated() -> None:
+    assert code(judged(called(WIPE))) == "dangerous_command"
+    assert code(judged(called("ls"))) is None
+
+
+def test_each_key_acts() -> None:
+    broken, dangerous, odd = (row("a", f"```sh\n{text}\n```") for text in ("if x; then", WIPE, "[ -f a -a ]"))
+    assert code(judged(broken, parse=False, shellcheck=False)) is None
+    assert code(judged(odd, shellcheck=False)) is None
+    kept = judged(dangerous, risk="keep")
+    assert (code(kept), kept.counts["shell:dangerous"]) == (None, 1)
+    for made, rule in ((odd, "shellcheck"), (dangerous, "dangerous_command")):
+        assert code(judged(made)) == rule
+        assert code(judged(made, off=(rule,))) is None
+    assert code(judged(broken, off=("shell_syntax", "shellcheck"))) is None
+
+
+def test_the_policy_of_the_run_decides() -> None:
+    made = row("a", "$TOOL --all", origin=replace(ORIGIN, maker="commands"))
+    asked = judged(made)
+    assert (code(asked), asked.counts["shell:asked"]) == (None, 1)
+    assert code(judged(made, GuardSection(policy={"unknown": "reject"}))) == "dangerous_command"
+    assert code(judged(row("a", f"```sh\n{WIPE}\n```"), GuardSection(policy={"dangerous": "allow"}))) is None
+
+
+def test_rows_are_counted() -> None:
+    assert judged(row("a", "ls")).counts == {"shell:rows": 1, "shell:shellchecked": 1, "shell:shellcheck_passed": 1}
+    assert judged(row("a", "```sh\n[ -f a -a ]\n```")).counts == {"shell:rows": 1, "shell:shellchecked": 1}
+    assert judged(row("a", "Hello you.")).counts == {}
+
+
+def test_a_missing_tool_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shell, "tool_path", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r"luthier\[guard\]"):
+        ShellRules(CleanSection(shell=ShellSection()), GuardSection())
+    with pytest.raises(DataError, match="bash"):
+        ShellRules(CleanSection(shell=ShellSection(shellcheck=False)), GuardSection())
+    ShellRules(CleanSection(shell=ShellSection(shellcheck=False, parse=False)), GuardSection())
+
+
+def test_no_detail_holds_the_command() -> None:
+    for answer in (f"```sh\n{WIPE}\n```", "```sh\nif secretword; then\n```"):
+        found = judged(row("a", answer)).bad
+        assert found is not None
+        assert WIPE not in found.detail
+        assert "secretword" not in found.detail

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from luthier.data.clean.urls import CREDENTIALS, PRIVATE_HOST, urls
+
+DRAWN = "q8Zt3Lw9" + "Kd72Vb"
+
+
+def kinds(text: str) -> list[tuple[str, str]]:
+    return [(text[url.start : url.end], url.kind) for url in urls(text)]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"https://alice:{DRAWN}@git.acme.com/x.git",
+        "ftp://admin:swordfish@files.acme.com",
+        f"postgres://app:{DRAWN}@db.acme.com:5432/app",
+        f"https://{DRAWN}{DRAWN}@github.com/a/b",
+        f"https://api.acme.com/v1?access_token={DRAWN}",
+        f"https://x.blob.acme.com/a?sv=2022&sig={DRAWN}",
+        f"https://api.acme.com/#api_key={DRAWN}",
+    ],
+)
+def test_urls_with_credentials(url: str) -> None:
+    assert kinds(f"See {url}.") == [(url, CREDENTIALS)]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://10.1.2.3/x",
+        "http://192.168.0.7:8080",
+        "ssh://172.20.1.1",
+        "http://[fd12:3456::1]/",
+        "http://100.64.3.2/",
+        "https://wiki.acme.internal/page",
+        "http://printer.local",
+        "https://git.acme.corp/a",
+        "http://intranet/start",
+        "redis://cache01:6379/0",
+    ],
+)
+def test_urls_of_private_hosts(url: str) -> None:
+    assert kinds(f"See <{url}>, please") == [(url, PRIVATE_HOST)]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://example.com/a?b=c#d",
+        "http://localhost:3000",
+        "http://127.0.0.1:8000/",
+        "http://[::1]:80/",
+        "http://0.0.0.0:80",
+        "http://192.0.2.7/",
+        "http://169.254.169.254/latest",
+        "https://user:password@example.com",
+        "https://user:$TOKEN@example.com",
+        "ssh://git@github.com/a/b",
+        "https://api.acme.com/?token=YOUR_TOKEN",
+        "https://api.acme.com/?token=$TOKEN",
+        "https://api.acme.com/?key=name",
+        "http://hostname:port/",
+        "http://{{host}}/",
+        "http://${HOST}:80/",
+        "http://host_ip/x",
+        "https://172.32.0.1/",
+    ],
+)
+def test_urls_that_are_no_secrets(url: str) -> None:
+    assert [kind for _, kind in kinds(f"See {url} now")] == [""]
+
+
+@pytest.mark.parametrize(
+    "text", ["s3://bucket/key", "file:///etc/hosts", "a://b", "http:// x", "https://user:<PASSWORD>@host/", "no url", "://"]
+)
+def test_what_is_no_url_of_a_network(text: str) -> None:
+    assert kinds(text) == []
+
+
+def test_what_stands_around_is_no_part() -> None:
+    assert kinds("(see https://a.org/b_(c)), or [x](https://a.org/d). 'https://a.org/e'") == [
+        ("https://a.org/b_(c)", ""),
+        ("https://a.org/d", ""),
+        ("https://a.org/e", ""),
+    ]
+
+
+@given(st.text(alphabet=st.sampled_from("htps:/@.?=&#[]<>%a1 \n"), max_size=60).map(lambda text: f"http://{text}"))
+def test_no_text_raises(text: str) -> None:
+    assert all(0 <= url.start < url.end <= len(text) for url in urls(text))
