@@ -66,7 +66,7 @@ class Progress:
         elif name == "evaluate.waiting":
             self._update(f"evaluate  {event['suite']:<22} {event['candidate']:<12} lm-eval at work, {duration(event['seconds'])}")
         elif name == "data.progress":
-            self._update(f"data      {event['done']:>10,} rows read")
+            self._update(data_line(event))
         elif (line := _line_of(event)) is not None:
             self._log(line)
 
@@ -87,6 +87,12 @@ class Progress:
         if self._line_open:
             self._stream.write("\n")
             self._line_open = False
+
+
+def data_line(event: JsonObject) -> str:
+    """How far a step of the data stage is: rows that were read, or what a source's reader or maker counts."""
+    what = "rows read" if event["step"] == "rows" else str(event["step"])
+    return f"data      {event['done']:>10,} {what}"
 
 
 def step_line(event: JsonObject) -> str:

@@ -123,12 +123,16 @@ def check(run_file: str | None, overrides: tuple[str, ...], as_json: bool, schem
 @json_option
 @click.option("--show", type=click.IntRange(1), metavar="N", help="Then print N rows with the trained tokens marked.")
 @click.option("--ids", is_flag=True, help="With --show: every token with its id and label.")
-def data(run_file: str, overrides: tuple[str, ...], as_json: bool, show: int | None, ids: bool) -> None:
-    """Read, check, divide and store the rows."""
+@click.option("--why", metavar="ID", help="Tell the life of a row: from its source to its side, or to its rejection.")
+def data(run_file: str, overrides: tuple[str, ...], as_json: bool, show: int | None, ids: bool, why: str | None) -> None:
+    """Read, make, clean, divide and store the rows."""
     if show is not None and as_json:
         raise click.UsageError("`--show` prints for people; leave `--json` out, or read data/train.jsonl of the run folder")
     if ids and show is None:
         raise click.UsageError("`--ids` belongs to `--show N`")
+    if why is not None:
+        _tell_life(run_file, overrides, as_json, why)
+        return
     run_until("data", run_file, overrides, as_json)
     if show is not None:
         from luthier.core.runs import RunFolder
@@ -136,6 +140,17 @@ def data(run_file: str, overrides: tuple[str, ...], as_json: bool, show: int | N
 
         loaded = _load(run_file, overrides)
         show_rows(loaded.config, RunFolder(loaded.folder), show, ids=ids)
+
+
+def _tell_life(run_file: str, overrides: tuple[str, ...], as_json: bool, why: str) -> None:
+    from luthier.core.runs import RunFolder
+    from luthier.data.life import lives, text_of
+
+    folder = RunFolder(_load(run_file, overrides).folder)
+    if not folder.split("train").is_file():
+        run_until("data", run_file, overrides, as_json=False)
+    found = lives(folder, why)
+    click.echo(json.dumps([life.to_json() for life in found]) if as_json else "\n\n".join(text_of(life) for life in found))
 
 
 train = _stage_command("train", "train", "Train the adapter, after data where that is not done.")

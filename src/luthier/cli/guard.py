@@ -24,7 +24,7 @@ def guard() -> None:
     type=click.Choice(STRENGTHS),
     help="How many scanners look; thorough, or fast where credsweeper is not installed.",
 )
-@click.option("--redact", is_flag=True, help="Write a mark such as [REDACTED:password] over each secret, in the files.")
+@click.option("--redact", is_flag=True, help="Write a mark such as <PASSWORD> over each secret, in the files.")
 @json_option
 def guard_secrets(paths: tuple[str, ...], strength: Strength | None, redact: bool, as_json: bool) -> None:
     """What should never have been committed: files and folders, with byte offsets.

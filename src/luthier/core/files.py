@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 from luthier.core.errors import IntegrityError
 from luthier.core.records import JsonObject, JsonValue
 
 _CHUNK_BYTES = 1 << 20
+# Kept, for `json.dumps` builds an encoder anew for each row.
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
 @contextmanager
@@ -33,6 +37,39 @@ def append(descriptor: int, path: Path, content: bytes) -> None:
     with named(path):
         while content:
             content = content[os.write(descriptor, content) :]
+
+
+class Spool(io.BufferedRandom):
+    """A file in `folder` that has no name, for what waits on the disk: a killed process leaves nothing of it.
+
+    `OSError` names the folder where there is no room. What was not written yet is given up by `close`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        super().__init__(TemporaryFile(dir=folder, buffering=0))  # noqa: SIM115 - Closed by `close`.
+
+    def write(self, content: Any, /) -> int:
+        """Writes bytes, or hands them to the buffer."""
+        try:
+            return super().write(content)
+        except OSError as error:  # Not `named`, which costs a row more than its writing.
+            error.filename = error.filename or str(self._folder)
+            raise
+
+    def seek(self, position: int, whence: int = os.SEEK_SET, /) -> int:
+        """Goes to a place; what the buffer holds is written before."""
+        with named(self._folder):
+            return super().seek(position, whence)
+
+    def flush(self) -> None:
+        """Writes what the buffer holds."""
+        with named(self._folder):
+            super().flush()
+
+    def close(self) -> None:
+        """Frees the disk space. A buffer that is not written fails no second time on a full disk."""
+        self.raw.close()
 
 
 def write_with(path: Path, write: Callable[[IO[bytes]], None], mode: int | None = None) -> None:
@@ -84,7 +121,7 @@ def write_json(path: Path, value: JsonValue) -> None:
 
 def json_line(row: JsonObject) -> str:
     """One row as a line of JSON Lines, newline included."""
-    return json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n"
+    return _encode(row) + "\n"
 
 
 def write_jsonl(path: Path, rows: Iterable[JsonObject]) -> int:
@@ -195,6 +232,14 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Removes what processes that were killed left half written in `folder`: `.NAME.PID.tmp`, whose process is no more."""
+    for path in folder.glob(".*.tmp"):
+        owner = path.name.split(".")[-2]
+        if owner.isdecimal() and int(owner) != os.getpid() and not Path("/proc", owner).exists() and Path("/proc/self").exists():
+            remove(path)
 
 
 def is_within(path: Path, folders: Sequence[Path]) -> bool:

@@ -90,6 +90,11 @@ class RunFolder:
 
     # Files of the run itself.
     @property
+    def cache(self) -> Path:
+        """What runs beside this one may use again: clones, made rows, what teachers answered."""
+        return self.path.parent.absolute() / ".cache"
+
+    @property
     def run_yaml(self) -> Path:
         """The run file as the user wrote it."""
         return self.path / "run.yaml"
@@ -133,6 +138,11 @@ class RunFolder:
     def rejected(self) -> Path:
         """The rows that were dropped, with reasons."""
         return self.data / "rejected.jsonl"
+
+    @property
+    def changed(self) -> Path:
+        """What cleaning put in place of something else, by row; there only where it did."""
+        return self.data / "changed.jsonl"
 
     @property
     def data_report(self) -> Path:

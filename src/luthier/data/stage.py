@@ -1,219 +1,246 @@
-"""The data stage: reads every source, drops what is bad with a reason, divides the rest, and writes the folder `data/`."""
+"""The data stage: reads and makes rows, cleans them, leaves out what repeats, divides the rest, checks, and writes the folder `data/`.
+
+The flow is the order of `run`. Each step is a module or a room of its own: `gather` (entries to batches), `synthesize` (sources to rows),
+`intake` (batches to stored rows, cleaned), `reduce` (equal and nearly equal rows), `division` over `split` (sides), `augmented` (variants),
+`split.check`, `outputs`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing
-from dataclasses import dataclass
-from pathlib import Path
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
+from typing import IO
 
-from luthier.config.schema import DatasetEntry, PromptFormat, RunConfig, SplitSection
+from luthier.config.schema import RunConfig
 from luthier.core.errors import DataError, Problem
 from luthier.core.events import EventLog
-from luthier.core.files import write_json
-from luthier.core.records import INPUT_ROLE, JsonObject, Origin, Reject
+from luthier.core.files import remove, write_json, write_with
+from luthier.core.records import Example, JsonObject
 from luthier.core.runs import RunFolder
-from luthier.data import formats
-from luthier.data.provenance import SourceRecord, report_of
-from luthier.data.readers import read_rows
-from luthier.data.rows import DUPLICATE, BadRow, RejectLog, place
-from luthier.data.sources import file_format, hub_advice, identify, resolve
-from luthier.data.split import SIDES, TEST, TRAIN, VALIDATION, Division, check_sides, divide, hold_out, overlap, part
-from luthier.data.store import RowStore
-from luthier.data.wording import Wordings
-from luthier.retrieval.hub import HubDataset, read_hub, snapshot
+from luthier.data.augmented import Around, Variants, variants_of
+from luthier.data.division import Sides, divided, note_overlap
+from luthier.data.gather import Source, batches, dataset, made, note_default_wording, unusable
+from luthier.data.intake.crew import prepared, processors
+from luthier.data.intake.prepare import Settings, decontaminator_of
+from luthier.data.intake.store import RowStore
+from luthier.data.making import MadeRows, Teachers, made_rows, rejects_of
+from luthier.data.outputs import write_formats
+from luthier.data.provenance import Steps, provenance_of, report_of
+from luthier.data.reading.wording import Wordings
+from luthier.data.reduce import drop_equal, drop_near
+from luthier.data.rows.rejects import RejectLog
+from luthier.data.rows.spool import JsonSpool
+from luthier.data.similar.collection import Grams
+from luthier.data.split.check import check_files
+from luthier.data.split.sides import SIDES, TEST, TRAIN, VALIDATION
+from luthier.data.teacher.journal import journal_in
 
 _PROGRESS_ROWS = 10_000
-# A number of held-out rows, under `clean` read as a share, must leave something to train on.
-_LARGEST_SHARE = 0.999
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """A source ready to be read: its record, the wording of its rows, and what it reads."""
+class _Work:
+    """What the steps of one run share: settings, stores, what was left out, what was counted."""
 
-    record: SourceRecord
-    template: str
-    found: list[Path] | HubDataset
+    def __init__(self, config: RunConfig, folder: RunFolder, events: EventLog, stack: ExitStack) -> None:
+        self.settings = config.data_settings()
+        self.guard = config.guard
+        self.endpoints = config.endpoints
+        self.folder = folder
+        self.events = events
+        self.is_grouped = self.settings.split is not None or self.settings.clean is not None
+        self.near = self.settings.clean.near_duplicates if self.settings.clean is not None else False
+        self.rejects = stack.enter_context(closing(RejectLog(folder.data, self.settings.max_bad_rows)))
+        self.rows = stack.enter_context(closing(RowStore(folder.data)))
+        self.held_out = stack.enter_context(closing(RowStore(folder.data)))
+        self.texts = stack.enter_context(Grams(folder.data))
+        self.requests = stack.enter_context(Grams(folder.data))
+        self.steps = Steps()
+        self.changes: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter()
+        self.changed = stack.enter_context(closing(JsonSpool(folder.data)))
 
-
-class _Intake:
-    """Moves rows from sources into stores and rejects into their log."""
-
-    def __init__(self, rejects: RejectLog, events: EventLog) -> None:
-        self._rejects = rejects
-        self._events = events
-        self._read = 0
-        self._unusable: list[Problem] = []
-
-    def take(self, source: _Source, store: RowStore) -> None:
-        """Reads one source to its end."""
-        convert = formats.converter(source.record.entry)
-        record = source.record
-        usable = bare = 0
-        for file, line, row, origin in _rows_of(source):
-            record.read += 1
-            try:
-                if isinstance(row, BadRow):
-                    raise row
-                fields = convert(row)
-                duplicate = store.add(fields, origin, source.template, file, line)
-            except BadRow as bad:
-                step = "read" if isinstance(row, BadRow) else "format"
-                self._rejects.add(Reject(place(file, line), step, bad.reason, bad.detail, file, line))
-            else:
-                usable += 1
-                bare += INPUT_ROLE not in [message.role for message in fields.messages]
-                record.accepted += duplicate is None
-                if duplicate is not None:
-                    self._rejects.add(duplicate)
-            self._tick()
-        if not usable:
-            self._unusable += _nothing_usable(record, self._rejects).problems
-        _note_default_wording(record, bare)
-
-    def _tick(self) -> None:
-        self._read += 1
-        if self._read % _PROGRESS_ROWS == 0:
-            self._events.emit("data.progress", done=self._read)
-
-    def check(self) -> None:
-        """`DataError` where a source had no row that can be used, or too many rows of all are bad."""
-        if self._unusable:
-            raise DataError(list(dict.fromkeys(self._unusable)))
-        self._rejects.check_share(self._read)
-
-    @property
-    def read(self) -> int:
-        """Rows read so far, over all sources."""
-        return self._read
+    def say(self, step: str, done: int) -> None:
+        """Tells how far a step is."""
+        self.events.emit("data.progress", step=step, done=done)
 
 
-def run(config: RunConfig, folder: RunFolder, events: EventLog) -> None:
-    """Writes the whole of `data/`; `DataError` where a source is missing, too much of it is bad, or nothing is left."""
-    settings = config.data_settings()
+def run(config: RunConfig, folder: RunFolder, events: EventLog, suite_items: Sequence[Example] = (), processes: int | None = None) -> None:
+    """Writes the whole of `data/`; `DataError` where a source is missing, too much of it is bad, or nothing is left.
+
+    `suite_items` are questions with answers that no training row may repeat. `processes` prepare the rows, as many as there are processors
+    where it is not given; the bytes do not depend on it.
+    """
     folder.data.mkdir(parents=True, exist_ok=True)
     wordings = Wordings()
-    training = [_source(entry, f"datasets[{index}]", wordings, folder) for index, entry in enumerate(settings.datasets)]
-    testing = [_source(entry, f"test_datasets[{index}]", wordings, folder) for index, entry in enumerate(settings.test_datasets)]
-    grouped = _is_grouped(config)
-    rejects = RejectLog(folder.data, settings.max_bad_rows)
-    rows = RowStore(folder.data, settings.remove_duplicates, grouped=grouped)
-    held_out = RowStore(folder.data, settings.remove_duplicates, grouped=False)
-    with closing(rejects), closing(rows), closing(held_out):
-        intake = _Intake(rejects, events)
+    with ExitStack() as stack:
+        work = _Work(config, folder, events, stack)
+        training = [dataset(entry, f"datasets[{index}]", wordings, folder) for index, entry in enumerate(work.settings.datasets)]
+        testing = [dataset(entry, f"test_datasets[{index}]", wordings, folder) for index, entry in enumerate(work.settings.test_datasets)]
         try:
-            for source in training:
-                intake.take(source, rows)
-            for source in testing:
-                intake.take(source, held_out)
-            intake.check()
+            training += _made_sources(work)
+            _take_in(work, training, testing, suite_items, processes or processors())
+            _reduce(work)
+            sides = divided(work.rows, work.requests, work.settings)
+            note_overlap(sides, work.rows, work.held_out, work.is_grouped)
+            variants = _varied(work, sides, suite_items)
         finally:
-            rejects.write(folder.rejected)
-        division = _divide(config, rows)
-        _compare(division, rows, held_out, grouped)
-        _write_sides(folder, rows, held_out, division, grouped)
-        sources = [source.record for source in (*training, *testing)]
-        report = report_of(sources, rejects, division, rejects.counts[DUPLICATE], len(held_out))
-    write_json(folder.templates, wordings.texts)
-    write_json(folder.provenance, {"sources": [record.provenance() for record in sources]})
-    write_json(folder.data_report, report)
-    _tell(events, sources, division, report["rejected"], folder)
+            work.rejects.write(folder.rejected)
+        _write_sides(work, sides, variants)
+        _check(work)
+        _tell(work, [*training, *testing], sides, variants, wordings)
 
 
-def _source(entry: DatasetEntry, where: str, wordings: Wordings, folder: RunFolder) -> _Source:
-    path_key = f"{where}.path"
-    found = resolve(entry, path_key)
-    template = wordings.name_for(entry, where)
-    if isinstance(found, HubDataset):
-        known = snapshot(found, path_key, hub_advice())
-        hashes = {found.id: f"commit:{known.commit}"}
-        return _Source(SourceRecord(where, entry, hashes, "hub", known.commit, known.license), template, found)
-    hashes = identify(entry, folder.hashes, path_key)
-    file_formats = sorted({file_format(file, entry) for file in found})
-    return _Source(SourceRecord(where, entry, hashes, ", ".join(file_formats)), template, found)
+def _made_sources(work: _Work) -> list[Source]:
+    """The entries of `sources` with their rows, which are made now where they were not before."""
+    teachers = Teachers(dict(work.endpoints), journal_in(work.folder.cache), work.settings.seed)
+    found = []
+    for index, entry in enumerate(work.settings.sources):
+        where = f"sources[{index}]"
+        rows: MadeRows = made_rows(entry, work.folder.cache, work.folder.hashes, work.say, teachers)
+        for reject in rejects_of(rows, where):
+            work.rejects.pass_on(reject)
+        found.append(made(entry, where, rows))
+    return found
 
 
-def _rows_of(source: _Source) -> Iterator[tuple[str, int, JsonObject | BadRow, Origin]]:
-    """File, line, row and origin of every row of a source."""
-    record, found = source.record, source.found
-    maker = formats.maker_of(record.entry)
-    if isinstance(found, HubDataset):
-        commit = record.commit or ""
-        for number, value in read_hub(found, commit, f"{record.key}.path", hub_advice()):
-            lines = (number, number)
-            origin = Origin(maker, formats.VERSION, repo=found.id, commit=commit, path=found.split, lines=lines, license=record.license)
-            yield f"{found.id}/{found.split}", number, value, origin
-        return
-    for file in found:
-        name = file.as_posix()
-        for line, row in read_rows(file, file_format(file, record.entry)):
-            yield name, line, row, Origin(maker, formats.VERSION, file=name, line=line)
+def _take_in(work: _Work, training: list[Source], testing: list[Source], suite_items: Sequence[Example], processes: int) -> None:
+    """Moves the rows of all sources into their stores, cleaned; `DataError` where one brought none, or too many rows are bad."""
+    sources = [*training, *testing]
+    clean = work.settings.clean
+    settings = Settings(
+        sources=tuple(source.facts for source in sources),
+        clean=clean,
+        guard=work.guard,
+        suite_items=tuple(suite_items),
+        is_grouped=work.is_grouped,
+        compares_texts=bool(work.near),
+    )
+    read = unreadable = 0
+    for batch in prepared(batches(sources), settings, processes):
+        record = sources[batch.source].record
+        record.read += batch.read
+        record.usable += batch.usable
+        record.bare += batch.bare
+        unreadable += batch.read - batch.usable
+        is_training = batch.source < len(training)
+        (work.rows if is_training else work.held_out).add(batch)
+        if is_training:
+            if batch.text_grams is not None:
+                work.texts.add_hashes(*batch.text_grams)
+            if batch.request_grams is not None:
+                work.requests.add_hashes(*batch.request_grams)
+        for reject in batch.rejects:
+            work.rejects.add(reject)
+        work.changes.update(batch.changes)
+        work.counts.update(batch.counts)
+        for changed in batch.changed:
+            work.changed.add(changed)
+        if read // _PROGRESS_ROWS != (read + batch.read) // _PROGRESS_ROWS:
+            work.say("rows", read + batch.read)
+        read += batch.read
+    problems = [problem for source in sources for problem in unusable(source.record, work.rejects)]
+    if problems:
+        raise DataError(list(dict.fromkeys(problems)))
+    work.rejects.check_share(read)
+    for source in sources:
+        note_default_wording(source.record)
+    work.steps.add("read", read, read - unreadable)
+    work.steps.add("clean", read - unreadable, len(work.rows) + len(work.held_out))
 
 
-def _nothing_usable(record: SourceRecord, rejects: RejectLog) -> DataError:
-    what = "no row can be used" if record.read else "the data set holds no rows"
-    if record.read and rejects.bad:
-        return rejects.error(f"{what}: `{record.entry.path}` has {record.read}, all bad", where=f"{record.key}.path")
-    return DataError(Problem(what, where=f"{record.key}.path", found=record.entry.path, hint="put rows into it, or take the entry out"))
+def _reduce(work: _Work) -> None:
+    """Leaves out equal rows where the run file asks for it, then nearly equal ones."""
+    before = len(work.rows) + len(work.held_out)
+    for store in (work.rows, work.held_out):
+        drop_equal(store, work.rejects, work.settings.remove_duplicates)
+    left = len(work.rows.kept()) + len(work.held_out.kept())
+    if work.settings.remove_duplicates:
+        work.steps.add("dedup", before, left)
+    if work.near:
+        drop_near(work.rows, work.texts, float(work.near), work.rejects)
+        work.steps.add("near_dedup", left, len(work.rows.kept()) + len(work.held_out.kept()))
+    if not len(work.rows.kept()):
+        hint = f"every row is listed with its reason in {work.folder.rejected}"
+        raise DataError(Problem("no row is left to train on", where="clean", hint=hint))
 
 
-def _note_default_wording(record: SourceRecord, bare: int) -> None:
-    """Tells of Axolotl's trap: `format` alone leaves rows without input to the default wording."""
-    settings = record.entry.type
-    if bare and isinstance(settings, PromptFormat) and settings.format is not None and settings.no_input_format is None:
-        text = f"{record.key}.type: {bare} rows have no input and take the default wording `{{instruction}} `, not `format`"
-        record.notes.append(f"{text}; write `no_input_format` to word them")
+def _varied(work: _Work, sides: Sides, suite_items: Sequence[Example]) -> Variants:
+    """Variants of the training rows, apart from all that is held out: by the division, in files of its own, and by suites."""
+    if work.settings.augment is None:
+        return Variants()
+    held_out = [Example.from_json(json.loads(line)) for line in work.held_out.lines(bytes(len(work.held_out)), TRAIN)]
+    decontaminator = decontaminator_of(work.settings.clean, suite_items)
+    around = Around(work.guard, work.endpoints, work.folder.cache, held_out, decontaminator, work.rejects.pass_on)
+    variants = variants_of(work.rows, sides, work.settings, around)
+    rows = len(work.rows.kept())
+    work.steps.add("augment", rows, rows + len(variants.lines))
+    return variants
 
 
-def _is_grouped(config: RunConfig) -> bool:
-    """Whether equal requests and equal answers are kept on one side: under `split` and under `clean`."""
-    return config.split is not None or config.clean is not None
-
-
-def _divide(config: RunConfig, rows: RowStore) -> Division:
-    if config.split is not None:
-        return divide(rows.keys, config.split)
-    if config.clean is not None:
-        wanted = config.val_set_size
-        share = wanted if wanted < 1 else min(wanted / len(rows), _LARGEST_SHARE)
-        return divide(rows.keys, SplitSection(validation=share, seed=config.seed))
-    if config.val_set_size:
-        return hold_out(len(rows), config.val_set_size, config.seed)
-    return Division(bytearray(len(rows)))
-
-
-def _compare(division: Division, rows: RowStore, held_out: RowStore, grouped: bool) -> None:
-    """Notes what rows held out without groups share with the training rows; the user may not know."""
-    if len(held_out):
-        requests, answers = overlap(rows.keys, held_out.keys)
-        if requests or answers:
-            shared = f"{requests} of {len(held_out)} rows of `test_datasets` ask, and {answers} answer, what also stands in `datasets`"
-            division.warnings.append(f"{shared}; the evaluation loss is the better for it")
-    elif not grouped and VALIDATION in division.sides:
-        requests, answers = overlap(part(rows.keys, division, TRAIN), part(rows.keys, division, VALIDATION))
-        if requests or answers:
-            shared = f"{requests} rows held out by `val_set_size` ask, and {answers} answer, what also stands in the training rows"
-            division.notes.append(f"{shared}; `split` keeps equal requests and answers on one side")
-
-
-def _write_sides(folder: RunFolder, rows: RowStore, held_out: RowStore, division: Division, grouped: bool) -> None:
+def _write_sides(work: _Work, sides: Sides, variants: Variants) -> None:
     for side in (TRAIN, VALIDATION, TEST):
-        path = folder.split(SIDES[side])
-        if side == VALIDATION and len(held_out):
-            held_out.write(path, Division(bytearray(len(held_out))), TRAIN)
-        else:
-            rows.write(path, division, side)
-    if grouped:
-        drawn = [SIDES[side] for side in (TRAIN, VALIDATION, TEST) if side != VALIDATION or not len(held_out)]
-        check_sides([folder.split(name) for name in drawn])
+        lines = work.rows.lines(sides.sides, side, sides.group)
+        if side == VALIDATION and len(work.held_out):
+            lines = work.held_out.lines(bytes(len(work.held_out)), TRAIN)
+        more = variants.lines if side == TRAIN else ()
+        write_with(work.folder.split(SIDES[side]), lambda stream, rows=lines, more=more: _write(stream, rows, more))  # type: ignore[misc]
 
 
-def _tell(events: EventLog, sources: list[SourceRecord], division: Division, rejected: dict[str, int], folder: RunFolder) -> None:
-    for note in [*(note for record in sources for note in record.notes), *division.notes]:
-        events.note(note)
+def _write(stream: IO[bytes], rows: Iterator[bytes], more: Sequence[bytes]) -> None:
+    stream.writelines(rows)
+    stream.writelines(more)
+
+
+def _check(work: _Work) -> None:
+    """Reads the written sides again; `IntegrityError` where one tells what another asks."""
+    if work.is_grouped:
+        drawn = [SIDES[side] for side in (TRAIN, VALIDATION, TEST) if side != VALIDATION or not len(work.held_out)]
+        check_files([work.folder.split(name) for name in drawn])
+
+
+def _tell(work: _Work, sources: list[Source], sides: Sides, variants: Variants, wordings: Wordings) -> None:
+    """Writes report, provenance, wordings and the other forms of the rows, and says what should be known."""
+    folder, division = work.folder, sides.division
+    records = [source.record for source in sources]
+    for store in (work.rows, work.held_out):
+        for number, count in enumerate(store.kept_by_source(len(records))):
+            records[number].accepted += count
+    splits = dict(zip(SIDES, _sizes(work, sides, variants), strict=True))
+    notes = [*(note for record in records for note in record.notes), *division.notes, *variants.notes]
+    more: JsonObject = {
+        "splits": splits,
+        "cleaned": work.settings.clean is not None,
+        "augmented": len(variants.lines),
+        "notes": [*notes, *division.warnings],
+    }
+    if variants.teacher is not None:
+        more["augment_teacher"] = variants.teacher.to_json()
+    if division.targets:
+        more |= {"targets": division.targets, "weak_pairs_across": sum(division.weak_across.values()), "moves": sides.moves()}
+    report = report_of(records, work.rejects, division, work.steps, work.changes, work.counts, more)
+    write_json(folder.templates, wordings.texts)
+    remove(folder.changed)
+    if work.changed:
+        work.changed.write(folder.changed)
+    write_json(folder.data_report, report)
+    write_formats(folder.data, work.settings.formats)
+    judges_shell = work.settings.clean is not None and work.settings.clean.shell is not None
+    outputs = [path for path in folder.data.rglob("*") if path.is_file() and path != folder.provenance]
+    write_json(folder.provenance, provenance_of(records, report, outputs, folder.data, judges_shell))
+    for note in notes:
+        work.events.note(note)
     for warning in division.warnings:
-        events.warn(warning)
-    if rejected:
-        counts = ", ".join(f"{count} x {reason}" for reason, count in rejected.items())
-        events.note(f"rows left out: {counts}; each with its reason in {folder.rejected}")
+        work.events.warn(warning)
+    if report["rejected"]:
+        counts = ", ".join(f"{count} x {reason}" for reason, count in report["rejected"].items())
+        work.events.note(f"rows left out: {counts}; each with its reason in {folder.rejected}")
+
+
+def _sizes(work: _Work, sides: Sides, variants: Variants) -> Iterator[int]:
+    for side in (TRAIN, VALIDATION, TEST):
+        rows = sides.sides.count(side)
+        if side == TRAIN:
+            rows += len(variants.lines)
+        yield rows + (len(work.held_out.kept()) if side == VALIDATION else 0)

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from luthier.config.load import LoadedRun, Overrides, load
+from luthier.config.names import nearest
 from luthier.config.paths import file_problems
 from luthier.config.rules import BUILT_IN_SUITES
 from luthier.config.schema import EvaluateSection, GuardSection, RunConfig
 from luthier.config.yaml_file import Document
 from luthier.core.errors import ConfigError, Problem
+from luthier.data.clean.codes import rule_codes
 from luthier.evaluate.figures.gate import gate_problems
 from luthier.evaluate.judging.needs import needs_of
 from luthier.evaluate.kinds.registry import OWN_ROWS
 from luthier.evaluate.suites.suite_files import SuiteFile, read_suites
 from luthier.pipeline.ready import file_gaps, machine_gaps, machine_losses
+
+# Two letters of a short name: `MITT`, `Apach-2.0`.
+_NEAR_LICENSE = 0.8
+_DIGITS = re.compile(r"\d+")
 
 
 def load_run(path: Path | str, overrides: Overrides = ()) -> LoadedRun:
@@ -31,6 +38,7 @@ def check(loaded: LoadedRun) -> list[str]:
     read, wrong = read_suites(section.suites)
     problems += _suites(loaded.document, [suite for suite, _ in read], wrong, list(section.gate), {problem.found for problem in problems})
     problems += _guard(loaded.document)
+    problems += [*_cleaning(loaded.document), *_licenses(loaded.document), *_languages(loaded.document)]
     needs = needs_of(read)
     problems += file_gaps(loaded, needs)
     if problems:
@@ -47,6 +55,88 @@ def _rowless(config: RunConfig, found: list[SuiteFile]) -> list[str]:
         return []
     hint = "set `split: {test: 0.1}`, or give the suite `rows` of its own"
     return [f"no test rows are held out for the suite {named}, which asks the run's own and would be left out: {hint}"]
+
+
+def _cleaning(document: Document) -> list[Problem]:
+    """Reason codes in `clean.off` that no rule has, and languages that cannot be told."""
+    section = document.value.get("clean")
+    if not isinstance(section, dict):
+        return []
+    problems = []
+    for name, what in (("off", "no rule"), ("natural_languages", "no language that can be told")):
+        written = section.get(name)
+        known = _known_names(name) if written else ()
+        for index, value in enumerate(written if isinstance(written, list) else []):
+            if isinstance(value, str) and value not in known:
+                best = nearest(value, known)
+                hint = f"did you mean `{best}`?" if best else f"known: {', '.join(known)}"
+                where = document.place(("clean", name, index)).text()
+                problems.append(Problem(f"`clean.{name}` names {what}", where=where, found=value[:100], hint=hint))
+    return problems
+
+
+def _known_names(key: str) -> tuple[str, ...]:
+    if key == "off":
+        return rule_codes()
+    from luthier.data.clean.language import LANGUAGES
+
+    return tuple(sorted(LANGUAGES))
+
+
+def _licenses(document: Document) -> list[Problem]:
+    """Names in `clean.licenses` that are misspelt names of the SPDX License List.
+
+    A name that is near none stands for the text of a data set that is no SPDX expression, which is allowed word for word. So does one that
+    an entry gives as its `license`, and one of another version than the name beside it, for not all names of SPDX's list are known.
+    """
+    section = document.value.get("clean")
+    written = section.get("licenses") if isinstance(section, dict) else None
+    if not isinstance(written, list):
+        return []
+    from luthier.data.clean.licenses import UNKNOWN
+    from luthier.retrieval.repository.spdx import expression, license_names
+
+    entries = [entry for name in ("datasets", "sources") for entry in _entries(document, name)]
+    given = {UNKNOWN, *(str(entry.get("license")).strip().lower() for entry in entries)}
+    known = {name.lower(): name for name in license_names()}
+    problems = []
+    for index, value in enumerate(written):
+        if not isinstance(value, str) or value.strip().lower() in given or expression(value.strip()) is not None:
+            continue
+        best = nearest(value.strip(), known, _NEAR_LICENSE)
+        if best is not None and _DIGITS.findall(best) == _DIGITS.findall(value):
+            where = document.place(("clean", "licenses", index)).text()
+            hint = f"did you mean `{known[best]}`?"
+            problems.append(Problem("`clean.licenses` names no license of SPDX's list", where=where, found=value[:100], hint=hint))
+    return problems
+
+
+def _languages(document: Document) -> list[Problem]:
+    """Names in `languages` of an entry of `sources` that no file is of."""
+    problems = []
+    for number, entry in enumerate(_entries(document, "sources")):
+        written = entry.get("languages")
+        known = _file_languages() if isinstance(written, list) and written else ()
+        for index, value in enumerate(written if isinstance(written, list) else []):
+            if isinstance(value, str) and value not in known:
+                best = nearest(value, known)
+                hint = f"did you mean `{best}`?" if best else f"known: {', '.join(known)}"
+                where = document.place(("sources", number, "languages", index)).text()
+                problems.append(Problem("`languages` names no language of files", where=where, found=value[:100], hint=hint))
+    return problems
+
+
+def _file_languages() -> tuple[str, ...]:
+    from luthier.retrieval.documents.sections import READERS
+    from luthier.retrieval.repository.languages import languages
+
+    return tuple(sorted({*languages(), *READERS}))
+
+
+def _entries(document: Document, name: str) -> list[dict[str, object]]:
+    """The entries of a list in their order; an empty mapping stands for one that is none."""
+    listed = document.value.get(name)
+    return [entry if isinstance(entry, dict) else {} for entry in listed] if isinstance(listed, list) else []
 
 
 def _guard(document: Document) -> list[Problem]:
@@ -79,7 +169,9 @@ def _suite_files_of(document: Document) -> list[Problem]:
     names = list(gate) if isinstance(gate, dict) and len(entries) == len(suites) else []
     read, wrong = read_suites(entries)
     missing = {problem.found for problem in file_problems(document)}
-    return [*_suites(document, [suite for suite, _ in read], wrong, names, missing), *_guard(document)]
+    found = [suite for suite, _ in read]
+    named = [*_cleaning(document), *_licenses(document), *_languages(document)]
+    return [*_suites(document, found, wrong, names, missing), *_guard(document), *named]
 
 
 def _suites(document: Document, found: list[SuiteFile], wrong: list[Problem], gate: list[str], missing: set[str]) -> list[Problem]:

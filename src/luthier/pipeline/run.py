@@ -57,12 +57,12 @@ def run_stages(loaded: LoadedRun, until: str, listeners: tuple[Listener, ...] = 
 
 
 def _refuse_unrunnable(loaded: LoadedRun) -> None:
-    if not loaded.config.datasets:
+    if not loaded.config.datasets and not loaded.config.sources:
         raise ConfigError(
             Problem(
-                "`datasets` is missing: there is nothing to train on",
+                "`datasets` and `sources` are missing: there is nothing to train on",
                 where=str(loaded.path),
-                hint="write, for example, `datasets: [{path: data/rows.jsonl, type: chat_template}]`",
+                hint="write, for example, `datasets: [{path: data/rows.jsonl, type: chat_template}]` or `sources: [{repo: .}]`",
             )
         )
     # A run folder outlives its sources: what they were is recorded in it.

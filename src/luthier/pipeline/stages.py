@@ -11,10 +11,11 @@ from pathlib import Path
 
 from luthier.config.load import LoadedRun
 from luthier.core.events import EventLog
+from luthier.core.files import read_json, sha256_json
 from luthier.core.records import JsonObject, Plan
 from luthier.core.runs import RunFolder, stage_key
 from luthier.core.stages import STAGES, StageFacts
-from luthier.data.sources import identify
+from luthier.data.reading.sources import identify
 from luthier.evaluate.asking.against import rival_inputs, rivals
 from luthier.evaluate.asking.answers import failed_requests
 from luthier.evaluate.asking.sources import ASKING_FIELDS
@@ -22,6 +23,7 @@ from luthier.evaluate.judging.grounds import verdict_inputs
 from luthier.evaluate.suites.suite_files import suite_files, suite_inputs
 from luthier.model.locate import ModelLocation, locate, locate_tokenizer
 from luthier.pipeline.against import Models, evaluation_sources
+from luthier.pipeline.suite_items import suite_identities, suite_items
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,33 @@ def _data_inputs(loaded: LoadedRun, folder: RunFolder) -> dict[str, str]:
         for index, entry in enumerate(getattr(loaded.config, name)):
             found = identify(entry, folder.hashes, where=f"{name}[{index}].path")
             inputs |= {f"{name}[{index}] {label}": digest for label, digest in found.items()}
+    if loaded.config.sources:
+        from luthier.retrieval.sources.reading import identify as identify_source
+
+        for index, source in enumerate(loaded.config.sources):
+            inputs[f"sources[{index}]"] = identify_source(source, folder.hashes)
+    if loaded.config.sources or loaded.config.augment is not None:
+        from luthier.data.versions import row_versions
+
+        inputs["versions"] = sha256_json(row_versions())
+    for name, endpoint in loaded.config.teachers().items():
+        inputs[f"endpoint {name}"] = endpoint.identity
+    return inputs | _cleaning_inputs(loaded, folder)
+
+
+def _cleaning_inputs(loaded: LoadedRun, folder: RunFolder) -> dict[str, str]:
+    """What cleaning and dividing read beside the sources: suites and named files, rules of the guard, an earlier run's sides."""
+    config = loaded.config
+    inputs = suite_identities(config, folder)
+    if config.clean is not None:
+        inputs["guard"] = sha256_json(config.guard.model_dump(mode="json"))
+        for file in (*config.clean.decontaminate, *config.guard.rule_files()):
+            inputs[f"clean {file}"] = folder.hashes.sha256(Path(file))
+    if config.split is not None and config.split.keep is not None:
+        from luthier.data.earlier import earlier_files
+
+        for path in earlier_files(Path(config.split.keep)):
+            inputs[f"split.keep {path.name}"] = folder.hashes.sha256(path)
     return inputs
 
 
@@ -137,10 +166,16 @@ def _report_inputs(loaded: LoadedRun, folder: RunFolder) -> dict[str, str]:
     return {"run": folder.path.name, "resolved": resolved, **added, **_recorded(folder, "data", "train", "evaluate", "export")}
 
 
+def _unanswered(folder: RunFolder) -> int:
+    """How many requests to teachers of sources stayed without a reply, and are worth another try."""
+    report = read_json(folder.data_report) if folder.data_report.is_file() else {}
+    return sum(source.get("made", {}).get("teacher_failed", 0) for source in report.get("sources", ()))
+
+
 def _start_data(context: Context, key: str) -> None:
     from luthier.data import stage
 
-    stage.run(context.loaded.config, context.folder, context.events)
+    stage.run(context.loaded.config, context.folder, context.events, suite_items(context.loaded.config))
 
 
 def _start_train(context: Context, key: str) -> None:
@@ -178,7 +213,7 @@ def _start_report(context: Context, key: str) -> None:
 
 
 STAGE_SPECS: tuple[StageSpec, ...] = (
-    StageSpec("data", STAGES["data"], _data_inputs, _start_data),
+    StageSpec("data", STAGES["data"], _data_inputs, _start_data, failed=_unanswered),
     StageSpec("train", STAGES["train"], _train_inputs, _start_train, needs=("data",), resumes=True),
     StageSpec("evaluate", STAGES["evaluate"], _evaluate_inputs, _start_evaluate, ("data", "train"), True, failed_requests),
     StageSpec("export", STAGES["export"], _model_inputs, _start_export, needs=("train",)),

@@ -10,11 +10,10 @@ from pathlib import Path
 from luthier.config import names, rules, yaml_file
 from luthier.config.load import load, load_text, set_values
 from luthier.config.yaml_file import Document
-from luthier.core.errors import ConfigError, NotYetError, Problem, UserError
+from luthier.core.errors import ConfigError, Problem, UserError
 from luthier.core.files import write_text
 
 ASSETS = Path(__file__).parent.parent / "assets" / "init"
-LATER_TEMPLATES = ("repo", "docs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,20 +25,23 @@ class Started:
 
 
 def from_template(template: str, target: Path, force: bool, overrides: Sequence[str] = ()) -> Started:
-    """A run file, with `overrides` (`key=value`, dotted) written into it, and example rows beside it."""
-    if template in LATER_TEMPLATES:
-        raise NotYetError(f"the template `{template}`", hint="`commands` is; rows from repositories and docs need `sources`")
+    """A run file, with `overrides` (`key=value`, dotted) written into it, and example rows beside it where it reads rows."""
     source = ASSETS / f"{template}.yaml"
     if not source.is_file():
         known = sorted(path.stem for path in ASSETS.glob("*.yaml"))
         raise UserError(Problem(f"there is no template `{template}`", hint=f"known: {', '.join(known)}"))
-    rows = target.with_name(f"{template}.jsonl")
-    _refuse_existing((target, rows), force)
+    examples = ASSETS / f"{template}.jsonl"
+    rows = target.with_name(examples.name)
+    written = (target, rows) if examples.is_file() else (target,)
+    _refuse_existing(written, force)
     text = source.read_text(encoding="utf-8").replace("@ROWS@", rows.as_posix()).replace("@RUN_FILE@", target.as_posix())
     load_text(text, target, overrides)
-    write_text(rows, (ASSETS / f"{template}.jsonl").read_text(encoding="utf-8"))
+    if not examples.is_file():
+        write_text(target, _with_settings(text, overrides))
+        return Started(written, ("name your own repository or folder under `sources`",))
+    write_text(rows, examples.read_text(encoding="utf-8"))
     write_text(target, _with_settings(text, overrides))
-    return Started((target, rows), ("the rows are twenty examples; put your own in their place",))
+    return Started(written, ("the rows are twenty examples; put your own in their place",))
 
 
 def _with_settings(text: str, overrides: Sequence[str]) -> str:

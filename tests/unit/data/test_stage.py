@@ -15,7 +15,7 @@ from luthier.core.events import EventLog
 from luthier.core.files import read_json, read_jsonl
 from luthier.core.records import Example, JsonObject
 from luthier.core.runs import RunFolder
-from luthier.data import stage
+from luthier.data import gather, stage
 from luthier.retrieval.hub import HubSnapshot
 
 Rows = list[dict[str, Any]]
@@ -187,7 +187,9 @@ def test_a_split_keeps_the_order_and_names_groups(write: Any) -> None:
     assert len(tied) == 1
     assert min(row.id for row in seen if row.group in tied) in tied
     assert result.report["groups"] == 200
-    assert result.report["largest_group"] | {"share": 0} == {"group": tied.pop(), "rows": 6, "share": 0, "rows_with_one_answer": 1}
+    largest = result.report["largest_group"]
+    assert largest["ties"] | {"masked_answer": 0} == {"request": 6, "answer": 1, "file": 0, "near": 6, "masked_answer": 0, "commit": 0}
+    assert largest | {"share": 0, "ties": 0} == {"group": tied.pop(), "rows": 6, "share": 0, "rows_with_one_answer": 1, "ties": 0}
 
 
 def test_stored_rows_are_what_the_record_writes(write: Any) -> None:
@@ -236,14 +238,14 @@ def test_rows_of_test_datasets_become_validation_rows(write: Any) -> None:
 
 
 def test_a_leak_is_an_error(write: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = stage.divide
+    real = stage.divided
 
-    def leaking(rows: Any, split: Any) -> Any:
-        division = real(rows, split)
-        division.sides[0], division.sides[1] = 0, 1
-        return division
+    def leaking(*parts: Any) -> Any:
+        sides = real(*parts)
+        sides.sides[0], sides.sides[1] = 0, 1
+        return sides
 
-    monkeypatch.setattr(stage, "divide", leaking)
+    monkeypatch.setattr(stage, "divided", leaking)
     with pytest.raises(IntegrityError, match="the split leaks"):
         Result(write("a.jsonl", [{"prompt": "ask", "completion": f"say {number}"} for number in range(9)]), split={"validation": 0.5})
 
@@ -267,14 +269,15 @@ def test_equal_input_gives_equal_bytes(write: Any) -> None:
 
 def test_progress_is_told(write: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stage, "_PROGRESS_ROWS", 20)
+    monkeypatch.setattr(gather, "BATCH_ROWS", 10)
     result = Result(write("a.jsonl", pairs(50)))
     assert [event["done"] for event in result.events if event["event"] == "data.progress"] == [20, 40]
 
 
 def test_hub_rows_carry_commit_and_license(write: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [(number, row) for number, row in enumerate(pairs(2), 1)]
-    monkeypatch.setattr(stage, "snapshot", lambda found, where, advice: HubSnapshot("c0ffee", "mit"))
-    monkeypatch.setattr(stage, "read_hub", lambda found, commit, where, advice: iter(rows))
+    monkeypatch.setattr(gather, "snapshot", lambda found, where, advice: HubSnapshot("c0ffee", "mit"))
+    monkeypatch.setattr(gather, "read_hub", lambda found, commit, where, advice: iter(rows))
     result = Result({"path": "owner/name", "type": "prompt_completion"})
     assert result.rows("train")[1].origin.to_json() == {
         "repo": "owner/name",
@@ -296,3 +299,26 @@ def test_every_source_without_a_usable_row_is_named(write: Any) -> None:
         "datasets[0].path",
         "datasets[2].path",
     ]
+
+
+def test_rows_that_a_rule_turns_down_are_no_bad_rows(write: Any) -> None:
+    result = Result(write("a.jsonl", pairs(3) + [{"prompt": "ask", "completion": "say \0"}] * 2), clean={}, max_bad_rows=0)
+    assert [(row["step"], row["reason"]) for row in result.rejected] == [("clean", "control_characters")] * 2
+    assert result.report["accepted"] == 3
+
+
+def test_nearly_equal_rows_go_and_name_the_first(write: Any) -> None:
+    stem = "print the last ten lines of the log that the server wrote since it was started this morning"
+    rows = [
+        {"prompt": stem, "completion": "tail --lines 10 server.log"},
+        {"prompt": f"Please {stem}", "completion": "tail --lines 10 server.log"},
+        # The request alone is the same; what is compared is request and answer.
+        {"prompt": stem, "completion": " ".join(f"word{number}" for number in range(30))},
+        *pairs(2),
+    ]
+    result = Result(write("a.jsonl", rows), clean={"near_duplicates": 0.8})
+    first = next(row for row in result.rows("train") if row.origin.line == 1)
+    assert [row.origin.line for row in result.rows("train")] == [1, 3, 4, 5]
+    assert [(row["step"], row["reason"], row["line"]) for row in result.rejected] == [("near_dedup", "near_duplicate", 2)]
+    assert result.rejected[0]["detail"].endswith(f"to row {first.id} at a.jsonl:1")
+    assert len(Result(write("a.jsonl", rows), clean={}).rows("train")) == 5

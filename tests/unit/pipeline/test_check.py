@@ -11,7 +11,7 @@ from luthier.core.errors import ConfigError
 from luthier.core.files import read_json, write_json
 from luthier.core.records import Plan
 from luthier.core.runs import RunFolder
-from luthier.pipeline.check import check, load_run
+from luthier.pipeline.check import _languages, _licenses, check, load_run
 from luthier.pipeline.plan import plan_of, saved_plan
 
 BASE = "base_model: starter\nadapter: lora\nlearning_rate: 1e-3\n"
@@ -183,3 +183,52 @@ def test_suites_of_test_rows_that_nobody_holds_out_are_told(tmp_path: Path, line
     told = [line for line in check(load(tmp_path / "run.yaml")) if "no test rows are held out for the suite `commands`" in line]
     assert len(told) == int(is_told)
     assert all("`split: {test: 0.1}`" in line for line in told)
+
+
+@pytest.mark.parametrize(
+    ("clean", "found", "hint"),
+    [("{off: [refusl]}", "refusl", "did you mean `refusal`?"), ("{natural_languages: [english]}", "english", "known: ")],
+)
+def test_names_of_rules_and_languages_that_are_none_are_told(tmp_path: Path, clean: str, found: str, hint: str) -> None:
+    (tmp_path / "rows.jsonl").write_text("{}\n")
+    text = f"base_model: starter\nadapter: lora\nlearning_rate: 1e-3\ndatasets: [{{path: {tmp_path}/rows.jsonl}}]\nclean: {clean}\n"
+    (tmp_path / "run.yaml").write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        check(load_run(tmp_path / "run.yaml"))
+    problem = next(problem for problem in caught.value.problems if problem.found == found)
+    assert problem.hint.startswith(hint)
+    assert problem.where.startswith(f"{tmp_path}/run.yaml:5")
+
+
+@pytest.mark.parametrize(
+    ("lines", "found", "hint"),
+    [
+        ("clean: {licenses: [MIT, Apach-2.0]}", "Apach-2.0", "did you mean `Apache-2.0`?"),
+        ("clean: {licenses: [MITT]}", "MITT", "did you mean `MIT`?"),
+        ("sources: [{repo: ., languages: [klingon]}]", "klingon", "did you mean `kotlin`?"),
+        ("sources: [{repo: ., languages: [qqq]}]", "qqq", "known: "),
+        ("sources: [{repo: ., languages: [python, pyhton]}]", "pyhton", "did you mean `python`?"),
+    ],
+)
+def test_licenses_and_languages_of_files_that_are_none_are_told_with_their_place(tmp_path: Path, lines: str, found: str, hint: str) -> None:
+    (tmp_path / "rows.jsonl").write_text("{}\n")
+    (tmp_path / "run.yaml").write_text(f"{BASE}datasets: [{{path: {tmp_path}/rows.jsonl}}]\n{lines}\n")
+    with pytest.raises(ConfigError) as caught:
+        check(load_run(tmp_path / "run.yaml"))
+    (problem,) = [problem for problem in caught.value.problems if problem.found == found]
+    assert problem.hint.startswith(hint)
+    line = (tmp_path / "run.yaml").read_text().split("\n").index(lines) + 1
+    assert problem.where.startswith(f"{tmp_path}/run.yaml:{line}")
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "clean: {licenses: [unknown, mit, GPL-2.0, Apache-2.0 WITH LLVM-exception, LicenseRef-Own, CC-BY-2.0, our own words]}",
+        "clean: {licenses: [MITT]}\nsources: [{repo: ., license: MITT, languages: [python, roff, pdf, markdown]}]",
+    ],
+)
+def test_licenses_and_languages_that_some_row_can_have_pass(tmp_path: Path, lines: str) -> None:
+    (tmp_path / "run.yaml").write_text(f"{BASE}{lines}\n")
+    document = load_run(tmp_path / "run.yaml").document
+    assert [*_licenses(document), *_languages(document)] == []

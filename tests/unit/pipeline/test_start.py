@@ -8,7 +8,7 @@ import pytest
 
 from luthier.config.load import load
 from luthier.config.paths import file_problems
-from luthier.core.errors import NotYetError, UserError
+from luthier.core.errors import UserError
 from luthier.pipeline.start import from_axolotl, from_template
 
 AXOLOTL = """
@@ -53,9 +53,15 @@ def test_what_is_there_is_not_overwritten(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("template", ["repo", "docs"])
-def test_later_templates_say_so(tmp_path: Path, template: str) -> None:
-    with pytest.raises(NotYetError):
-        from_template(template, tmp_path / "run.yaml", force=False)
+def test_templates_of_sources_are_run_files_without_rows(tmp_path: Path, template: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "docs").mkdir()
+    started = from_template(template, tmp_path / "run.yaml", force=False)
+    assert [path.name for path in started.written] == ["run.yaml"]
+    loaded = load(tmp_path / "run.yaml")
+    assert file_problems(loaded.document) == []
+    assert not loaded.warnings
+    assert loaded.config.sources
 
 
 def test_an_unknown_template_names_the_known(tmp_path: Path) -> None:

@@ -1,0 +1,71 @@
+"""Variants of rows: drawn by the row alone, never the row itself, and never near a held-out one."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from luthier.config.row_sections import AugmentRule
+from luthier.data.augment.held_out import without_near
+from luthier.data.augment.vary import RULES, vary
+from luthier.data.rows.fields import Fields
+from luthier.data.rows.grams import NEAR, grams, jaccard
+from luthier.data.synthesize.made import asked
+
+ALL: tuple[AugmentRule, ...] = ("synonyms", "argument_names", "flag_order")
+ROW = Fields(asked("List all files in the directory of notes.txt by size", "ls -l -S notes.txt"))
+
+
+def texts(row: Fields) -> tuple[str, str]:
+    return row.messages[-2].content, row.messages[-1].content
+
+
+def test_golden() -> None:
+    assert [(*texts(row), names) for row, names in vary(ROW, ALL, 2, 0)] == [
+        ("Display all files in the folder of todo.txt by size", "ls -l -S todo.txt", ("argument_names", "synonyms")),
+        ("Show all files in the folder of notes.txt by size", "ls -l -S notes.txt", ("synonyms",)),
+    ]
+
+
+def test_the_rules_are_those_of_the_run_file() -> None:
+    assert set(RULES) == set(AugmentRule.__args__)  # type: ignore[attr-defined]
+
+
+def test_variants_differ_from_the_row_and_from_each_other() -> None:
+    variants = vary(ROW, ALL, 10, 0)
+    assert len(variants) > 3
+    assert len({row.messages for row, _ in variants} | {ROW.messages}) == len(variants) + 1
+
+
+def test_a_seed_gives_other_variants_and_the_same_one_the_same() -> None:
+    assert vary(ROW, ALL, 3, 0) == vary(ROW, tuple(reversed(ALL)), 3, 0)
+    assert vary(ROW, ALL, 3, 0) != vary(ROW, ALL, 3, 1)
+
+
+@pytest.mark.parametrize("rule", ALL)
+def test_a_rule_alone_changes_only_its_own(rule: AugmentRule) -> None:
+    (variant, names), *_ = vary(ROW, (rule,), 1, 0)
+    request, answer = texts(variant)
+    assert names == (rule,)
+    assert (request == texts(ROW)[0]) == (rule == "flag_order")
+    assert (answer == texts(ROW)[1]) == (rule == "synonyms")
+
+
+def test_where_no_rule_fits_there_is_no_variant() -> None:
+    assert vary(Fields(asked("2 + 2?", "4")), ALL, 5, 0) == []
+
+
+WORDS = st.sampled_from(["list", "show", "all", "the", "files", "of", "a", "folder", "in", "this", "directory", "by", "size", "now"])
+REQUESTS = st.lists(WORDS, min_size=1, max_size=9).map(" ".join)
+
+
+@given(st.lists(REQUESTS, max_size=8), st.lists(REQUESTS, max_size=8))
+def test_what_is_near_is_left_out_and_nothing_else(requests: list[str], held_out: list[str]) -> None:
+    variants = [(Fields(asked(request, "ls")), ("synonyms",)) for request in requests]
+    expected = [
+        one
+        for one, request in zip(variants, requests, strict=True)
+        if all(jaccard(grams(request), grams(other)) < NEAR for other in held_out)
+    ]
+    assert without_near(variants, held_out) == expected  # type: ignore[arg-type]

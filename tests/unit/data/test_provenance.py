@@ -1,0 +1,61 @@
+"""What is told of a run: hashes of what went in and came out, counts that add up, commands linted and rated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from data_parts import Stage, pairs, write_rows
+from luthier.core.files import sha256_file
+from luthier.guard.lint import tool_path
+
+ENTRY = {"path": "a.jsonl", "type": "prompt_completion"}
+COMMANDS = ["ls -l", "find . -name '*.py'", "rm -rf / --no-preserve-root", "if then fi (", "du -sh /srv", "grep -rn word src"]
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_hashes_are_those_of_the_files_and_counts_add_up() -> None:
+    write_rows(Path("a.jsonl"), [*pairs(40), *pairs(3), {"prompt": "x"}])
+    result = Stage(
+        datasets=[ENTRY], clean={"near_duplicates": 0.9}, split={"validation": 0.2, "test": 0.1}, data_formats=["parquet", "sample"]
+    )
+    told, report = result.provenance, result.report
+    files = set(result.bytes()) - {"provenance.json"}
+    assert told["outputs"] == {name: sha256_file(result.folder.data / name) for name in sorted(files)}
+    assert told["sources"][0]["files"] == {"a.jsonl": sha256_file(Path("a.jsonl"))}
+    assert told["sources"][0]["rows"] == report["accepted"] == sum(told["splits"].values()) == 40
+    assert report["read"] == 44 == report["accepted"] + sum(told["rejected"].values())
+    steps = told["steps"]
+    assert [step["step"] for step in steps] == ["read", "clean", "dedup", "near_dedup"]
+    assert (steps[0]["in"], steps[-1]["out"]) == (44, 40)
+    assert [step["out"] for step in steps[:-1]] == [step["in"] for step in steps[1:]]
+    assert told["tools"]["numpy"] != "absent"
+    assert told["shell"] is None, "commands were not looked for"
+
+
+@pytest.mark.skipif(not (tool_path("bash") and tool_path("shellcheck")), reason="needs bash and shellcheck")
+@pytest.mark.parametrize(("risk", "left"), [("reject", 0), ("keep", 1)])
+def test_commands_are_linted_and_no_dangerous_one_is_left(risk: str, left: int) -> None:
+    rows = [{"prompt": f"Do the task number {number} of the list", "completion": text} for number, text in enumerate(COMMANDS)]
+    write_rows(Path("a.jsonl"), rows)
+    result = Stage(datasets=[ENTRY], clean={"shell": {"rows": "all", "risk": risk}})
+    shell = result.provenance["shell"]
+    assert shell["rows"] == 6
+    assert shell["dangerous_commands_left"] == left
+    assert shell["shellcheck_pass_rate"] == round(5 / 6, 6)
+    reasons = {row["line"]: row["reason"] for row in result.rejected}
+    assert reasons == {4: "shell_syntax"} | ({3: "dangerous_command"} if risk == "reject" else {})
+
+
+def test_an_entry_of_several_files_is_told_by_each() -> None:
+    Path("rows").mkdir()
+    for name in ("a.jsonl", "b.jsonl"):
+        write_rows(Path("rows", name), pairs(3, ord(name[0])))
+    source = Stage(datasets=[{**ENTRY, "path": "rows"}]).provenance["sources"][0]
+    assert source["files"] == {f"rows/{name}": sha256_file(Path("rows", name)) for name in ("a.jsonl", "b.jsonl")}
+    assert len(source["sha256"]) == 64
