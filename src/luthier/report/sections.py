@@ -1,8 +1,8 @@
-"""The report's other parts: key numbers, curves, data, stages, machine, hashes."""
+"""The report's other parts: key numbers, curves, stages, machine, hashes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from luthier.core.candidates import BASE, TUNED
@@ -20,14 +20,11 @@ from luthier.report.wording import (
     interval_text,
     metric_name,
     millions,
-    reason_name,
     share,
     size,
     value_text,
 )
 
-_SPLITS = ("train", "validation", "test")
-_MOST_IDS = 12
 _LONGEST_WARNING = 1_000
 
 
@@ -48,39 +45,6 @@ class StageRow:
     state: str
     time: str
     percent: float
-
-
-@dataclass(frozen=True, slots=True)
-class SplitPart:
-    """One side of the division of rows."""
-
-    name: str
-    rows: str
-    percent: float
-
-
-@dataclass(frozen=True, slots=True)
-class RejectRow:
-    """One reason for which rows were left out, with examples of where and why."""
-
-    reason: str
-    step: str
-    rows: str
-    share: str
-    examples: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class DataFacts:
-    """The data section; everything is text already."""
-
-    facts: tuple[tuple[str, str], ...]
-    sources: tuple[tuple[str, str, str, str, str], ...]
-    splits: tuple[SplitPart, ...]
-    rejects: tuple[RejectRow, ...]
-    length: str
-    length_ids: str
-    notes: tuple[str, ...]
 
 
 def key_numbers(facts: RunFacts) -> list[KeyNumber]:
@@ -182,74 +146,6 @@ def stage_rows(facts: RunFacts) -> list[StageRow]:
         state = f"taken from {record.taken_from}" if record.taken_from else "done"
         rows.append(StageRow(name, state, duration(record.seconds), round(100 * record.seconds / longest, 2)))
     return rows
-
-
-def data_facts(facts: RunFacts) -> DataFacts | None:
-    """The data section, or None where the data stage has not run."""
-    data = facts.data
-    if not data:
-        return None
-    read = data.get("read", 0)
-    splits = data.get("splits", {})
-    placed = sum(splits.values()) or 1
-    length = facts.train.get("length", {})
-    ids = [str(row_id) for row_id in length.get("ids", ())]
-    return DataFacts(
-        facts=(
-            ("Rows read", count(read)),
-            ("Accepted", f"{count(data.get('accepted'))} ({share(data.get('accepted', 0), read)})"),
-            ("Left out", count(sum(data.get("rejected", {}).values()))),
-            ("of these duplicates", count(data.get("duplicates"))),
-            ("Groups kept on one side", count(data.get("groups"))),
-        ),
-        sources=tuple(_source(source, facts.licenses) for source in data.get("sources", ())),
-        splits=tuple(
-            SplitPart(name, count(splits[name]), round(100 * splits[name] / placed, 2)) for name in (*_SPLITS, *splits) if name in splits
-        )[: len(splits)],
-        rejects=tuple(_rejects(facts)),
-        length=_length(length),
-        length_ids=", ".join(ids[:_MOST_IDS]) + (f" and {len(ids) - _MOST_IDS} more" if len(ids) > _MOST_IDS else ""),
-        notes=tuple(str(note) for note in data.get("notes", ())),
-    )
-
-
-def _source(source: JsonObject, licenses: Mapping[str, str]) -> tuple[str, str, str, str, str]:
-    path = str(source.get("path", ""))
-    return path, str(source.get("type", "")), count(source.get("read")), count(source.get("accepted")), licenses.get(path, "unknown")
-
-
-def _rejects(facts: RunFacts) -> list[RejectRow]:
-    """Rows left out by the data stage, then those left out as tokens, the most frequent reason first."""
-    rows = []
-    examples = facts.data.get("examples", {})
-    found = facts.data.get("rejected", {})
-    for reason in sorted(found, key=lambda name: (-found[name], name)):
-        shown = tuple((_place(row), str(row.get("detail", ""))) for row in examples.get(reason, ()))
-        rows.append(
-            RejectRow(
-                reason_name(reason), "reading and cleaning", count(found[reason]), share(found[reason], facts.data.get("read", 0)), shown
-            )
-        )
-    lost = facts.train.get("rejected", {})
-    total = facts.train.get("rows", 0) + sum(lost.values())
-    for reason in sorted(lost, key=lambda name: (-lost[name], name)):
-        rows.append(RejectRow(reason_name(reason), "tokens", count(lost[reason]), share(lost[reason], total), ()))
-    return rows
-
-
-def _place(reject: JsonObject) -> str:
-    file, line = reject.get("file"), reject.get("line")
-    if file is None:
-        return str(reject.get("id", ""))
-    return f"{file}:{line}" if line is not None else str(file)
-
-
-def _length(length: JsonObject) -> str:
-    if not length:
-        return ""
-    over = length.get("over_length", 0)
-    what = {"drop": "left out", "truncate": "cut", "raise": "refused"}.get(str(length.get("strategy")), str(length.get("strategy", "")))
-    return f"{count(over)} rows were over the longest length; such rows are {what}." if over else "No row was over the longest length."
 
 
 def hashes(facts: RunFacts) -> list[tuple[str, str]]:

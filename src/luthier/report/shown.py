@@ -22,7 +22,7 @@ def cut(text: str, most: int) -> str:
 
 
 def shown(text: str, most: int) -> str:
-    """`text` for a page: cut, what hides in it written as `\\x1b`, secrets as `[REDACTED:kind]`."""
+    """`text` for a page: cut, what hides in it written as `\\x1b`, secrets as its mark, such as `<GITHUB_TOKEN>`."""
     return shown_all([text], most)[0]
 
 
@@ -36,7 +36,7 @@ def shown_all(texts: Sequence[str], most: int) -> list[str]:
     sound = [text[: most + _MARGIN].encode("utf-8", "backslashreplace").decode("utf-8") for text in texts]
     left = [max(0, len(text) - most - _MARGIN) for text in texts]
     redacted = redact_with([_SCANNER], sound)
-    kept = [one.text if one.is_clean or not one.findings else "[REDACTED]" for one in redacted]
+    kept = [one.text if one.is_clean or not one.findings else "<REDACTED>" for one in redacted]
     return [_bounded(visible(text), most, more) for text, more in zip(kept, left, strict=True)]
 
 
