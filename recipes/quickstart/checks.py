@@ -7,7 +7,8 @@ import subprocess
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-JACCARD_LIMIT = 0.7
+from luthier.data.rows.grams import grams, jaccard
+
 WORDS_MAX = 25
 
 _PROGRAM = re.compile(r"(sudo )?((git|apt|pip|npm|systemctl) [a-z]+|[\w.-]+)")
@@ -33,40 +34,36 @@ def normal(request: str) -> str:
     return " ".join(request.casefold().split()).rstrip("?!. ")
 
 
-def shingles(request: str, pattern: str = r"\S+") -> frozenset[tuple[str, ...]]:
-    """The set of word 3-grams; a request of fewer words is one shingle."""
-    words = re.findall(pattern, normal(request))
-    return frozenset(tuple(words[start : start + 3]) for start in range(max(1, len(words) - 2)))
-
-
-def jaccard(one: frozenset[tuple[str, ...]], other: frozenset[tuple[str, ...]]) -> float:
-    return len(one & other) / len(one | other)
+def spaced_grams(request: str) -> frozenset[str]:
+    """The word 3-grams with words taken at white space, where `a.csv` is one word; a request of fewer words is one gram."""
+    words = normal(request).split()
+    return frozenset(" ".join(words[start : start + 3]) for start in range(max(1, len(words) - 2)))
 
 
 class Nearness:
     """The highest word-3-gram Jaccard similarity of a request to any request of a set.
 
-    Words are taken at white space and, a second time, as runs of letters and digits (`a.csv` is two words); the higher figure counts,
-    so the bound holds for either reading.
+    Words are taken as the split of a run takes them (`rows.grams`) and, a second time, at white space; the higher figure counts, so that
+    the bound holds for either reading.
     """
 
-    _PATTERNS = (r"\S+", r"\w+")
+    _READINGS = (grams, spaced_grams)
 
     def __init__(self, requests: Sequence[str]) -> None:
-        self._sets = [[shingles(request, pattern) for request in requests] for pattern in self._PATTERNS]
-        self._holders: list[dict[tuple[str, ...], list[int]]] = []
+        self._sets = [[read(request) for request in requests] for read in self._READINGS]
+        self._holders: list[dict[str, list[int]]] = []
         for sets in self._sets:
-            holders: dict[tuple[str, ...], list[int]] = {}
-            for index, grams in enumerate(sets):
-                for gram in grams:
+            holders: dict[str, list[int]] = {}
+            for index, found in enumerate(sets):
+                for gram in found:
                     holders.setdefault(gram, []).append(index)
             self._holders.append(holders)
 
     def highest(self, request: str) -> float:
         """Between 0 and 1; 1 is an equal set of 3-grams."""
         best = 0.0
-        for pattern, sets, holders in zip(self._PATTERNS, self._sets, self._holders, strict=True):
-            asked = shingles(request, pattern)
+        for read, sets, holders in zip(self._READINGS, self._sets, self._holders, strict=True):
+            asked = read(request)
             near = {index for gram in asked for index in holders.get(gram, ())}
             best = max([best, *(jaccard(asked, sets[index]) for index in near)])
         return best

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
+from luthier.data.rows.grams import NEAR
 from recipes.quickstart import checks, grammar
 from recipes.quickstart.grammar import CATEGORIES, Row, Template
 
@@ -79,7 +80,7 @@ def _held_out_row(random: Random, template: Template, asked: list[tuple[str, str
             fresh = True  # small pools run out of values that training shows
         opening, text = random.choice(asked)
         row = grammar.draw_row(random, template, opening, phrases[text], held_out=fresh)
-        if _fits(row, taken) and row.command not in taken.commands and near.highest(row.request) < checks.JACCARD_LIMIT:
+        if _fits(row, taken) and row.command not in taken.commands and near.highest(row.request) < NEAR:
             return taken.take(row)
     raise RowsError(f"{template.command!r}: no held-out row is far enough from training")
 
@@ -135,7 +136,7 @@ def check(rows: dict[str, list[Row]]) -> None:
         "slot not in the request": [row.request for row in everything if any(value not in row.request for value in row.values)],
         "longer than the limit": [row.request for row in everything if not _fits(row, Taken())],
         "held-out command is trained": [row.command for row in combinations + unseen if row.command in commands],
-        "too near to training": [row.request for row in combinations + unseen if near.highest(row.request) >= checks.JACCARD_LIMIT],
+        "too near to training": [row.request for row in combinations + unseen if near.highest(row.request) >= NEAR],
         "combination of an untrained template": [row.command for row in combinations if row.template.mask not in masks],
         "new template is trained": [row.command for row in unseen if row.template.mask in masks],
         "new template by its text is trained": [r.command for r in unseen if checks.text_mask(r.request, r.command) in text_masks],
