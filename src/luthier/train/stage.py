@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 from peft import PeftModel
 
-from luthier.config.schema import RunConfig, allowed_bad_rows
+from luthier.config.row_sections import allowed_bad_rows
+from luthier.config.schema import RunConfig
 from luthier.core.errors import DataError, Problem, TrainingError
 from luthier.core.events import EventLog, read_events
 from luthier.core.files import read_json, read_jsonl, remove, sha256_file, write_json, write_jsonl

@@ -137,3 +137,20 @@ def test_link_or_copy_keeps_bytes(tmp_path: Path) -> None:
     (tmp_path / "a" / "b" / "c").write_text("x")
     files.link_or_copy(tmp_path / "a", tmp_path / "d")
     assert (tmp_path / "d" / "b" / "c").read_text() == "x"
+
+
+def test_a_spool_has_no_name_and_gives_back_what_it_took(tmp_path: Path) -> None:
+    with files.Spool(tmp_path) as spool:
+        spool.writelines([b"one\n", b"two\n"])
+        assert list(tmp_path.iterdir()) == []
+        spool.seek(0)
+        assert list(spool) == [b"one\n", b"two\n"]
+    assert spool.closed
+
+
+def test_leftovers_of_processes_that_are_gone_are_removed(tmp_path: Path) -> None:
+    ours, gone, other = f".a.json.{os.getpid()}.tmp", ".a.json.999999999.tmp", ".a.tmp"
+    for name in (ours, gone, other, "a.json"):
+        (tmp_path / name).touch()
+    files.remove_leftovers(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {ours, other, "a.json"}
