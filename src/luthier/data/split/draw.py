@@ -57,7 +57,7 @@ def draw(ties: Ties, split: SplitSection, kept: Kept | None = None) -> Division:
         drawn.fill(targets)
         drawn.mend_empty_sides([side for side in (TEST, VALIDATION) if side in targets])
         drawn.finish(old)
-        _tell_sizes(division)
+        _tell_sizes(division, kept is not None)
         sides = np.frombuffer(division.sides, np.uint8)
         division.weak_across = {kind: pairs_across(keys, sides) for kind, keys in ties.weak.items()}
         _tell_weak(division, weak, limit)
@@ -247,13 +247,12 @@ class _Draw:
             self._division.notes.append(f"{len(moved)} row(s) of the earlier run changed their side: new rows tie their groups together")
 
 
-def _tell_sizes(division: Division) -> None:
+def _tell_sizes(division: Division, keeps: bool) -> None:
     for name, wanted in division.targets.items():
         found = division.sizes[name]
         if name != SIDES[TRAIN] and found and abs(found - wanted) > max(_TOLERANCE * wanted, 1):
-            text = (
-                f"{name} holds {found} rows where its share asks for {wanted}: groups stay whole, and rows of an earlier run where they are"
-            )
+            why = "groups stay whole, and rows of the earlier run where they are" if keeps else "groups stay whole"
+            text = f"{name} holds {found} rows where its share asks for {wanted}: {why}; more rows in other groups bring it nearer"
             division.notes.append(text)
 
 

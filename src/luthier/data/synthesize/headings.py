@@ -73,6 +73,9 @@ _AFTER_VERB = frozenset(
     ]
 )
 
+# Words that stand in small letters within a sentence, whatever capitals a heading gives them.
+_SMALL = (_AFTER_VERB - {"multiple", "one", "up", "out"}) | {"or"}
+
 # Headings that nothing can be asked of: lists of places, of names, of versions.
 NO_SUBJECT = re.compile(
     r"(?:table of )?contents|toc|index|changelog|change ?log|changes|release ?notes?.*|releases|history|news|what'?s new.*|"
@@ -283,30 +286,4 @@ def _action(heading: str) -> str | None:
 
 def _lowered(words: Sequence[str]) -> list[str]:
     """Words of a heading in Title Case as they stand in a sentence; names with other capitals stay."""
-    small = frozenset(
-        [
-            "a",
-            "an",
-            "the",
-            "your",
-            "this",
-            "that",
-            "it",
-            "its",
-            "all",
-            "with",
-            "from",
-            "in",
-            "into",
-            "to",
-            "for",
-            "on",
-            "of",
-            "as",
-            "new",
-            "custom",
-            "and",
-            "or",
-        ]
-    )
-    return [word.lower() if word.lower() in small else word for word in words]
+    return [word.lower() if word.lower() in _SMALL else word for word in words]

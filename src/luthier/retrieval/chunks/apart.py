@@ -66,6 +66,8 @@ class _Child:
                 [sys.executable, "-c", _START, json.dumps(sys.path)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
+                # Ctrl-C reaches the parent alone, which tells of it.
+                process_group=0,
             )
         return self._process
 

@@ -71,7 +71,8 @@ class Bounded:
             environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
             command = [sys.executable, "-P", "-m", _WORKER]
             pipe, nothing = subprocess.PIPE, subprocess.DEVNULL
-            self._child = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=nothing, env=environment)
+            # Ctrl-C reaches the parent alone, which tells of it.
+            self._child = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=nothing, env=environment, process_group=0)
             # It says when it stands ready, so that no file's time pays for its start; one that cannot start is seen by the first file.
             with contextlib.suppress(TimeoutError):
                 self._line(self._child, _START_SECONDS)

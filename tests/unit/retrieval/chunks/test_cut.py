@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from luthier.retrieval.chunks import apart
 from luthier.retrieval.chunks import cut as module
 from luthier.retrieval.chunks.cut import cut
 from luthier.retrieval.chunks.pieces import CONTAINERS
@@ -98,6 +99,11 @@ def test_a_grammar_that_crashes_costs_one_file(language: str) -> None:
     cut(SourceFile("a.x", language, "a<" * 20))
     (chunk,) = cut(SourceFile("A.java", language, "class A {\n}\n"))
     assert chunk.name == "A"
+
+
+def test_ctrl_c_reaches_the_parent_alone() -> None:
+    cut(SourceFile("A.java", "java", "class A {\n}\n"))
+    assert os.getpgid(apart._CHILD._running().pid) != os.getpgrp()
 
 
 def test_line_ends_are_one_kind() -> None:
