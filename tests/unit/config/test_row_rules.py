@@ -84,3 +84,10 @@ def test_files_that_are_not_there_are_named(tmp_path: Path, monkeypatch: pytest.
 )
 def test_urls_are_told_from_folders(repo: str, is_one: bool) -> None:
     assert is_url(repo) is is_one
+
+
+def test_another_teacher_is_another_experiment(tmp_path: Path) -> None:
+    (tmp_path / "run.yaml").write_text(BASE + "sources: [{repo: ., teacher: {endpoint: priced}}]\n")
+    before = load(tmp_path / "run.yaml").folder
+    assert load(tmp_path / "run.yaml", {"endpoints.priced.model": "other"}).folder != before
+    assert load(tmp_path / "run.yaml", {"endpoints.free.model": "other"}).folder == before

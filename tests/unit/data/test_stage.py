@@ -13,7 +13,7 @@ from luthier.config.schema import RunConfig
 from luthier.core.errors import DataError, IntegrityError
 from luthier.core.events import EventLog
 from luthier.core.files import read_json, read_jsonl
-from luthier.core.records import Example, JsonObject
+from luthier.core.records import Example, JsonObject, Message, Origin
 from luthier.core.runs import RunFolder
 from luthier.data import gather, stage
 from luthier.retrieval.hub import HubSnapshot
@@ -322,3 +322,43 @@ def test_nearly_equal_rows_go_and_name_the_first(write: Any) -> None:
     assert [(row["step"], row["reason"], row["line"]) for row in result.rejected] == [("near_dedup", "near_duplicate", 2)]
     assert result.rejected[0]["detail"].endswith(f"to row {first.id} at a.jsonl:1")
     assert len(Result(write("a.jsonl", rows), clean={}).rows("train")) == 5
+
+
+def test_equal_rows_stay_where_cleaning_says_so(write: Any) -> None:
+    entry = write("a.jsonl", pairs(30) + pairs(1))
+    kept = Result(entry, clean={"exact_duplicates": "keep"}, split={"test": 0.2})
+    twice = [(side, row.id) for side in ("train", "test") for row in kept.rows(side) if row.messages[0].content == "ask 0"]
+    (first, second) = twice
+    assert (first[0], f"{first[1]}-2") == second
+    assert kept.report["duplicates"] == 0
+    assert Result(entry, clean={}).report["duplicates"] == 1
+
+
+def test_the_license_of_a_data_set_is_that_of_its_rows(write: Any) -> None:
+    free, other = write("a.jsonl", pairs(3), license="MIT"), write("b.jsonl", pairs(3, 10))
+    result = Result(free, other, clean={"licenses": ["MIT"]})
+    assert result.asks("train") == ["ask 0", "ask 1", "ask 2"]
+    assert {row.origin.license for row in result.rows("train")} == {"MIT"}
+    assert {row["reason"] for row in result.rejected} == {"license"}
+    assert [source["license"] for source in read_json(result.folder.provenance)["sources"]] == ["MIT", None]
+
+
+def test_variants_repeat_neither_rows_of_test_datasets_nor_questions_of_suites(write: Any) -> None:
+    """A rule words `show` as `list` and the like: what it would make of the rows is held out in other places."""
+    # Sixteen words: the question of a suite counts by its runs of thirteen, all of which hold the word that a variant changes.
+    text = "on the old machine {} please show all the log files of the web host today"
+    rows = [{"prompt": text.format(n), "completion": f"ls logs{n}"} for n in range(12)]
+    plain = Result(write("a.jsonl", rows), augment={"rules": ["synonyms"]})
+    made = [row for row in plain.rows("train") if row.origin.maker.startswith("augment")]
+    assert made
+    asked = made[0].messages[0].content
+    held_out = write("t.jsonl", [{"prompt": asked, "completion": "something else"}])
+    apart = Result(write("a.jsonl", rows), test_datasets=[held_out], augment={"rules": ["synonyms"]})
+    assert asked not in apart.asks("train")
+    assert "near_held_out" in {row["reason"] for row in apart.rejected}
+    settings = {"base_model": "starter", "adapter": "lora", "learning_rate": 1e-3, "augment": {"rules": ["synonyms"]}, "clean": {}}
+    question = Example("q1", (Message("user", asked), Message("assistant", "another")), Origin("suite", 1, file="suite"), group="suite")
+    folder = RunFolder(Path("runs/suite").absolute())
+    config = RunConfig.model_validate({**settings, "datasets": [write("a.jsonl", rows)]})
+    stage.run(config, folder, EventLog(None), suite_items=[question])
+    assert asked not in [row["messages"][0]["content"] for row in read_jsonl(folder.split("train"))]
