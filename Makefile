@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
+EVERY := not gpu and not peer and not torch211
+QUICK := $(EVERY) and not slow and not lm_eval
 
 .PHONY: demo test test-all test-gpu venv lint clean
 
@@ -23,11 +25,14 @@ demo: $(STAMP)
 	@echo "Ask the model yourself:"
 	@echo "  $(BIN)/luthier ask \$$(ls -td runs/quickstart-*/ | head -1) 'show the last 25 lines of server.log'"
 
+# One process for each core; what measures time runs afterwards, alone.
 test: $(STAMP) lint
-	$(BIN)/python -m pytest -rs
+	$(BIN)/python -m pytest -rs -n logical --dist worksteal -m '$(QUICK) and not alone'
+	$(BIN)/python -m pytest -rs -m '$(QUICK) and alone'
 
 test-all: $(STAMP) lint
-	$(BIN)/python -m pytest -rs -m 'not gpu and not peer and not torch211'
+	$(BIN)/python -m pytest -rs -n logical --dist worksteal -m '$(EVERY) and not alone and not slow'
+	$(BIN)/python -m pytest -rs -m '$(EVERY) and (alone or slow)'
 
 # On a machine with a CUDA device.
 test-gpu: $(STAMP)

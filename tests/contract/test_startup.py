@@ -8,6 +8,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 HELP_TIMES_BARE = 6
 CHECK_SECONDS = 0.5
@@ -32,6 +34,7 @@ def command_line(*words: str) -> str:
     return f"sys.argv = ['luthier', *{list(words)!r}]; from luthier.cli.main import main; main()"
 
 
+@pytest.mark.alone
 def test_help_starts_in_a_few_times_a_bare_interpreter() -> None:
     # In turn, A B A B: a burst of work elsewhere on the machine then meets both.
     bare, ours = [sys.executable, "-c", "pass"], [sys.executable, "-m", "luthier", "--help"]
@@ -46,6 +49,7 @@ def test_help_loads_neither_torch_nor_pydantic() -> None:
     assert "click" in loaded
 
 
+@pytest.mark.alone
 def test_check_is_fast_and_loads_no_torch() -> None:
     command = [sys.executable, "-m", "luthier", "check", "examples/quickstart/run.yaml"]
     assert best_seconds(command) < CHECK_SECONDS

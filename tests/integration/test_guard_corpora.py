@@ -90,6 +90,7 @@ def test_few_documented_commands_are_flagged() -> None:
     assert found.share("harmless", "unknown") <= 0.12
 
 
+@pytest.mark.alone
 def test_thousands_of_commands_a_second() -> None:
     """By processor time, over commands of which no two are the same; the best of three, for other programs share the caches."""
     commands = [form.format(*(f"name{number}",) * 2) for number in range(334) for form in (*PROGRAMS, *FURTHER)][:3_000]

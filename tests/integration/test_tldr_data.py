@@ -43,6 +43,7 @@ def run(folder: Path, source: Path, **keys: object) -> RunFolder:
     return run_folder
 
 
+@pytest.mark.alone
 def test_every_row_arrives_and_nothing_leaks(source: Path, tmp_path: Path) -> None:
     started = time.process_time()
     folder = run(tmp_path, source, split={"validation": 0.1, "test": 0.1})

@@ -216,6 +216,7 @@ class TestRuns:
         with pytest.raises(SandboxError, match="No space left"):
             sandbox.run(shell("true", tree=tree, limits=Limits(tree_bytes=65_536)))
 
+    @pytest.mark.alone
     def test_a_start_is_cheap(self, sandbox: Sandbox) -> None:
         # 21 ms a command and 27 ms a Python program on two cores; refused is a start that costs several times that.
         started = time.perf_counter()

@@ -115,6 +115,7 @@ def test_a_long_compound_command_is_one_up_to_a_bound(size: int) -> None:
         "if a\n" + "ls\n" * 300,
     ],
 )
+@pytest.mark.alone
 def test_a_megabyte_of_anything_is_read_in_bounded_time(unit: str) -> None:
     size = 1 << 20 if len(unit.strip()) < 4 else 1 << 16
     # What other tests have left in memory is not walked by the collector while this is timed.

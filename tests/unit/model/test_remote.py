@@ -107,6 +107,7 @@ def test_tries_are_bounded() -> None:
         assert len(endpoint.bodies) == 3
 
 
+@pytest.mark.alone
 def test_the_endpoint_says_how_long_to_wait() -> None:
     def later(handler: Any, body: Any, number: int) -> None:
         if number == 1:
@@ -157,6 +158,7 @@ def test_retry_after_is_a_number_or_a_date(value: str | None, seconds: float | N
 
 
 @pytest.mark.parametrize("answer", [drip, lambda *_: time.sleep(2)])
+@pytest.mark.alone
 def test_a_reply_is_whole_in_time_or_cut(answer: Any) -> None:
     started = time.monotonic()
     event = answer_of(answer, timeout_seconds=0.3, retries=0)
@@ -378,6 +380,7 @@ def test_a_short_word_in_place_of_a_key_stays_in_answers() -> None:
         assert only(generator(endpoint.url, "EMPTY").generate([ask("a", "the list is EMPTY")])).text == "the list is EMPTY"
 
 
+@pytest.mark.alone
 def test_closing_the_iterator_cancels_what_is_under_way() -> None:
     def first_then_wait(handler: Any, body: Any, number: int) -> None:
         if number > 1:

@@ -50,6 +50,7 @@ def test_the_bound_of_a_plain_expression(pattern: str, fixed: int, degree: int) 
     assert (effort_of(pattern).fixed, effort_of(pattern).degree) == (fixed, degree)
 
 
+@pytest.mark.alone
 def test_the_bound_follows_what_the_matcher_takes() -> None:
     """Twice the length, eight times the work: as the bound says of three repetitions."""
     effort = effort_of(".*a.*a.*b")
@@ -68,6 +69,7 @@ def test_the_bound_follows_what_the_matcher_takes() -> None:
 RULE = {"id": "slow", "programs": ["frob"], "level": "dangerous", "class": "cloud", "reason": "frobs"}
 
 
+@pytest.mark.alone
 def test_the_work_of_a_users_pattern_is_bounded() -> None:
     settings = guard_settings({"rules": [{**RULE, "operands": [".*a.*a.*a.*a.*b"]}]}).settings
     assert judge("frob " + "a" * 20 + "b", settings).level == "dangerous"

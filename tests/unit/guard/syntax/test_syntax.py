@@ -254,6 +254,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("unit", HOSTILE)
+@pytest.mark.alone
 def test_a_megabyte_of_anything_is_read_in_linear_time(unit: str) -> None:
     def seconds(size: int) -> float:
         text = unit * (size // len(unit))

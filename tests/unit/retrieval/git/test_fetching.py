@@ -95,6 +95,7 @@ def test_a_repository_above_its_size_is_given_up(served: Path, tmp_path: Path) -
     assert kept(tmp_path / "cache") == []
 
 
+@pytest.mark.alone
 def test_a_server_that_never_answers_is_given_up(tmp_path: Path) -> None:
     asleep = tmp_path / "asleep"
     asleep.write_text("#!/bin/sh\nsleep 60\n")

@@ -89,6 +89,7 @@ EVERYDAY = [
 ]
 
 
+@pytest.mark.alone
 def test_everyday_code_is_quick() -> None:
     """Under 100 microseconds each on an idle core; the bound is wide for a busy one, and the fastest of several runs is taken."""
     slow = []
@@ -148,6 +149,7 @@ def test_a_long_sum_of_texts_is_followed() -> None:
     assert found("python", f"import os; os.system({letters})") == [["shell", "rm -rf /" + " " * 400 + "x"]]
 
 
+@pytest.mark.alone
 def test_what_grows_without_end_is_not_followed() -> None:
     for code in (
         'x = "a" * 10**9; print(x)',
@@ -159,6 +161,7 @@ def test_what_grows_without_end_is_not_followed() -> None:
         assert all(len(text) <= 10_000 for effect in effects("python", code) for text in effect.texts)
 
 
+@pytest.mark.alone
 def test_a_bomb_of_compressed_data_is_bounded() -> None:
     import base64
     import zlib
@@ -356,6 +359,7 @@ ALIKE = frozenset(("julia", "lua", "php", "r", "ruby"))
         for language in sorted({row["language"] for row in SNIPPETS})
     ],
 )
+@pytest.mark.alone
 def test_hostile_text_costs_bounded_time(language: str) -> None:
     for unit in UNITS:
         # Near what a reader takes, and far over it.
