@@ -21,7 +21,9 @@ from pathlib import Path
 
 import torch
 
-from luthier.config.schema import BaseSettings, LoraSettings, TokenSettings
+from luthier.config.keys.adapter import LoraSettings
+from luthier.config.keys.base import BaseSettings
+from luthier.config.keys.tokens import TokenSettings
 from luthier.core.files import remove
 from luthier.core.records import Example, Message, Origin, Plan
 from luthier.model.adapters import add_lora, load_adapter, save_adapter

@@ -10,7 +10,11 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, Qwen2Config, Qwen2ForCausalLM
 
-from luthier.config.schema import BaseSettings, BatchSettings, LoraSettings, OptimizerSettings, ScheduleSettings, WatchSettings
+from luthier.config.keys.adapter import LoraSettings
+from luthier.config.keys.base import BaseSettings
+from luthier.config.keys.batches import BatchSettings
+from luthier.config.keys.optimizer import OptimizerSettings, ScheduleSettings
+from luthier.config.keys.watching import WatchSettings
 from luthier.core.records import Plan
 from luthier.model.adapters import add_lora
 from luthier.model.attention import use_rows

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from luthier.config.schema import BaseSettings, PrecisionSettings, RunConfig
+from luthier.config.keys.base import BaseSettings
+from luthier.config.keys.precision import PrecisionSettings
+from luthier.config.schema import RunConfig
 from luthier.core.events import EventLog
 from luthier.core.files import read_json
 from luthier.core.runs import RunFolder

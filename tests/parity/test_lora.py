@@ -9,7 +9,7 @@ import torch
 from peft import PeftModel
 from torch.nn import functional
 
-from luthier.config.schema import LoraSettings
+from luthier.config.keys.adapter import LoraSettings
 from luthier.model import adapters
 from luthier.model.adapters import add_lora, save_adapter
 from luthier.model.base import checkpoint_layers, set_training

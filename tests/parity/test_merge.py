@@ -11,7 +11,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
-from luthier.config.schema import BaseSettings
+from luthier.config.keys.base import BaseSettings
 from luthier.core.records import Plan
 from luthier.export.merge import (
     MergeError,

@@ -7,7 +7,8 @@ import torch
 from bitsandbytes.functional import dequantize_4bit
 from bitsandbytes.nn import Linear4bit
 
-from luthier.config.schema import BaseSettings, LoraSettings
+from luthier.config.keys.adapter import LoraSettings
+from luthier.config.keys.base import BaseSettings
 from luthier.model.adapters import add_lora
 from luthier.model.attention import use_rows
 from luthier.model.base import load_base, parameter_counts, set_training

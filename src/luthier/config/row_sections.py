@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from luthier.config.fields import MOST, Float, Int, Names, Section, key, kind_of
+from luthier.config.keys.fields import MOST, Float, Int, Names, Section, key, kind_of
 
 DatasetType = Literal["alpaca", "chat_template", "completion", "input_output", "prompt_completion"]
 

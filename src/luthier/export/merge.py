@@ -17,7 +17,7 @@ from peft.tuners.lora import LoraLayer
 from safetensors import SafetensorError, safe_open
 from transformers import AutoTokenizer, GenerationConfig, PreTrainedModel
 
-from luthier.config.schema import BaseSettings
+from luthier.config.keys.base import BaseSettings
 from luthier.core.errors import LuthierError
 from luthier.core.files import read_json, sha256_bytes, sha256_file, write_json
 from luthier.core.records import JsonObject, Plan

@@ -20,7 +20,7 @@ from safetensors.torch import save
 from torch.nn import functional
 from transformers import PreTrainedModel
 
-from luthier.config.schema import LoraSettings
+from luthier.config.keys.adapter import LoraSettings
 from luthier.core.errors import ModelError, Problem
 from luthier.core.files import write_bytes, write_json
 

@@ -8,7 +8,7 @@ from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
 
-from luthier.config.schema import BaseSettings
+from luthier.config.keys.base import BaseSettings
 from luthier.core.errors import ModelError, Problem
 from luthier.core.records import Plan
 from luthier.model.device import torch_dtype

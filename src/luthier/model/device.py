@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from transformers.utils import logging as transformers_logging
 
-from luthier.config.schema import PrecisionSettings
+from luthier.config.keys.precision import PrecisionSettings
 from luthier.core.errors import ModelError, Problem
 from luthier.core.records import Plan
 

@@ -16,7 +16,8 @@ import torch
 from peft import PeftModel
 from transformers import DynamicCache, PreTrainedModel
 
-from luthier.config.schema import BaseSettings, TokenSettings
+from luthier.config.keys.base import BaseSettings
+from luthier.config.keys.tokens import TokenSettings
 from luthier.core.candidates import BASE, TUNED
 from luthier.core.errors import ModelError, Problem, UserError
 from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationEvent, GenerationRequest, Scored, TokenEvent, Tokenizer

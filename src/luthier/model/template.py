@@ -16,7 +16,8 @@ from jinja2.ext import Extension
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from luthier.config.schema import FALLBACK_PREFIX, TokenSettings
+from luthier.config.keys.tokens import TokenSettings
+from luthier.config.schema import FALLBACK_PREFIX
 from luthier.core.errors import LuthierError, ModelError, Problem
 from luthier.core.records import JsonObject, Message
 

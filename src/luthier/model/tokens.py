@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from luthier.config.schema import TokenSettings
+from luthier.config.keys.tokens import TokenSettings
 from luthier.core.errors import DataError, Problem
 from luthier.core.files import read_json, read_jsonl
 from luthier.core.records import Example, JsonObject, Message, Reject

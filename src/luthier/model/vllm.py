@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from luthier.config.schema import BaseSettings, TokenSettings
+from luthier.config.keys.base import BaseSettings
+from luthier.config.keys.tokens import TokenSettings
 from luthier.core.candidates import TUNED
 from luthier.core.errors import UserError
 from luthier.core.files import read_json

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from luthier.config.schema import BatchSettings
+from luthier.config.keys.batches import BatchSettings
 
 MicroBatch = list[int]
 Step = list[MicroBatch]

@@ -14,7 +14,9 @@ from typing import Any
 
 import torch
 
-from luthier.config.schema import BatchSettings, OptimizerSettings, WatchSettings
+from luthier.config.keys.batches import BatchSettings
+from luthier.config.keys.optimizer import OptimizerSettings
+from luthier.config.keys.watching import WatchSettings
 from luthier.core.errors import Interrupted, TrainingError
 from luthier.core.events import EventLog, monotonic_seconds
 from luthier.core.files import remove

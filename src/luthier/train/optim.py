@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import torch
 from bitsandbytes.optim import AdamW8bit
 
-from luthier.config.schema import OptimizerSettings, ScheduleSettings
+from luthier.config.keys.optimizer import OptimizerSettings, ScheduleSettings
 from luthier.core.records import JsonObject
 from luthier.model.adapters import trainable
 

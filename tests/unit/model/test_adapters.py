@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from luthier.config.schema import LoraSettings
+from luthier.config.keys.adapter import LoraSettings
 from luthier.core.errors import ModelError
 from luthier.model.adapters import (
     LoraLinear,

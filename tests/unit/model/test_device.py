@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from luthier.config.schema import PrecisionSettings
+from luthier.config.keys.precision import PrecisionSettings
 from luthier.core.errors import ModelError
 from luthier.core.records import Plan
 from luthier.model import device

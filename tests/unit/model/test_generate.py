@@ -15,7 +15,8 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import AutoModelForCausalLM, MistralConfig, MistralForCausalLM, PreTrainedModel, Qwen2Config, Qwen2ForCausalLM
 
-from luthier.config.schema import BaseSettings, TokenSettings
+from luthier.config.keys.base import BaseSettings
+from luthier.config.keys.tokens import TokenSettings
 from luthier.core.errors import ModelError
 from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationEvent, GenerationRequest, Generator, TokenEvent
 from luthier.core.records import INPUT_ROLE, Message, Plan

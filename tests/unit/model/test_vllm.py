@@ -17,7 +17,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from luthier.config.schema import BaseSettings
+from luthier.config.keys.base import BaseSettings
 from luthier.core.errors import MissingExtraError, ModelError
 from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationRequest, Generator
 from luthier.core.records import Message, Plan
