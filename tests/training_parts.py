@@ -45,7 +45,7 @@ BATCHES = BatchSettings(
 OPTIMIZER = OptimizerSettings("adamw_torch", 1e-2, 0.9, 0.999, 1e-8, 0.0, 1.0)
 SCHEDULE = ScheduleSettings("cosine", None, None, 0.0)
 WATCH = WatchSettings(1, None, None, None, "no", None, None, 4)
-BASE = BaseSettings("tiny", None, None, load_in_4bit=False, attention=None)
+BASE = BaseSettings("tiny", None, None, quantization="none", attention=None)
 
 
 def qwen(attention: str = "sdpa", dtype: torch.dtype = torch.float32, **changes: object) -> PreTrainedModel:

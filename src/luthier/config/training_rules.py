@@ -92,6 +92,8 @@ def _adapter(document: Document) -> Iterator[Problem]:
     adapter = document.value.get("adapter")
     if adapter == "qlora" and document.value.get("load_in_4bit") is not True:
         yield document.problem(("adapter",), "`adapter: qlora` wants `load_in_4bit: true`", hint="write it, or use `adapter: lora`")
+    if document.value.get("load_in_4bit") is True and document.value.get("load_in_8bit") is True:
+        yield document.problem(("load_in_8bit",), "`load_in_4bit` and `load_in_8bit` exclude each other", hint="keep one of the two")
     if not adapter:
         yield Problem(
             "`adapter` is missing; training all weights is not in this version yet",

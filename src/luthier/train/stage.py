@@ -194,12 +194,11 @@ def _course_facts(progress: Progress, loop: Loop, train: EncodedRows) -> JsonObj
 
 def _model_facts(model: PeftModel, config: RunConfig, location: ModelLocation, plan: Plan) -> JsonObject:
     trained, total = parameter_counts(model)
-    quantization = "nf4" if config.load_in_4bit else "none"
     return {
         "peak_memory_bytes": device.peak_memory_bytes(plan),
         "trainable_parameters": trained,
         "total_parameters": total,
-        "base": {"name": config.base_model, "identity": location.identity, "quantization": quantization, "dtype": plan.dtype},
+        "base": {"name": config.base_model, "identity": location.identity, "quantization": config.quantization, "dtype": plan.dtype},
     }
 
 
