@@ -16,7 +16,7 @@ from luthier.config.keys.batches import BatchSettings
 from luthier.config.keys.optimizer import OptimizerSettings, ScheduleSettings
 from luthier.config.keys.watching import WatchSettings
 from luthier.core.records import Plan
-from luthier.model.adapters import add_lora
+from luthier.model.adapters.make import add_lora
 from luthier.model.attention import use_rows
 from luthier.model.token_file import TokenRow
 from luthier.train.batches import BatchPlan
