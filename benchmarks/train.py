@@ -26,7 +26,8 @@ from luthier.config.keys.base import BaseSettings
 from luthier.config.keys.tokens import TokenSettings
 from luthier.core.files import remove
 from luthier.core.records import Example, Message, Origin, Plan
-from luthier.model.adapters import add_lora, load_adapter, save_adapter
+from luthier.model.adapters.files import load_adapter, save_adapter
+from luthier.model.adapters.make import add_lora
 from luthier.model.attention import use_rows
 from luthier.model.base import load_base
 from luthier.model.device import apply, physical_cores

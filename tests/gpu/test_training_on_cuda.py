@@ -12,7 +12,7 @@ from luthier.core.events import EventLog
 from luthier.core.files import read_json
 from luthier.core.runs import RunFolder
 from luthier.model import device
-from luthier.model.adapters import add_lora
+from luthier.model.adapters.make import add_lora
 from luthier.model.attention import use_rows
 from luthier.model.base import load_base, set_training
 from luthier.model.locate import ModelLocation, locate

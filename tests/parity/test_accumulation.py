@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from luthier.core.events import EventLog
-from luthier.model.adapters import adapter_weights
+from luthier.model.adapters.weights import adapter_weights
 from luthier.train.loop import Store
 from training_parts import adapted, by_rows, make_loop, qwen, rows, write_nothing
 

@@ -9,7 +9,7 @@ from bitsandbytes.nn import Linear4bit
 
 from luthier.config.keys.adapter import LoraSettings
 from luthier.config.keys.base import BaseSettings
-from luthier.model.adapters import add_lora
+from luthier.model.adapters.make import add_lora
 from luthier.model.attention import use_rows
 from luthier.model.base import load_base, parameter_counts, set_training
 from luthier.model.locate import ModelLocation

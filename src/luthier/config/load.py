@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from luthier.config import explain, gate_rules, names, rules, yaml_file
+from luthier.config.adapter_folder import fill_keys
 from luthier.config.paths import file_problems, idle_revision
 from luthier.config.schema import RunConfig
 from luthier.config.yaml_file import Document, KeyPath, Place
@@ -118,7 +119,7 @@ def _resolved(
 ) -> LoadedRun:
     set_values(document, overrides)
     _apply_names(document)
-    notes = document.notes + _imply(document)
+    notes = document.notes + fill_keys(document) + _imply(document)
     problems = document.problems + rules.take_later(document) + _read_templates(document)
     gate_rules.flatten_gate(document)
     if folder is None:
@@ -248,7 +249,7 @@ def _imply(document: Document) -> list[str]:
     """Fills in what the written keys imply; the notes say so."""
     notes: list[str] = []
     value = document.value
-    lora_written = [name for name in value if name.startswith("lora_") and value[name] is not None]
+    lora_written = [name for name in value if name.startswith(("lora_", "peft_")) and value[name] is not None]
     if not value.get("adapter") and lora_written:
         value["adapter"] = "lora"
         notes.append(f"`{lora_written[0]}` without `adapter` means `adapter: lora`")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from typing import Any
 
-from luthier.config.yaml_file import Document, items_of
+from luthier.config.adapter_folder import contradictions
+from luthier.config.yaml_file import Document, KeyPath, items_of
 from luthier.core.errors import Problem
 
 
@@ -101,10 +103,64 @@ def _adapter(document: Document) -> Iterator[Problem]:
             hint="write `adapter: lora`",
         )
     for index, pattern in enumerate(items_of(document.value.get("lora_target_modules"))):
-        try:
-            re.compile(str(pattern))
-        except re.error as error:
-            yield document.problem(("lora_target_modules", index), "this is no valid pattern", found=pattern, hint=str(error))
+        yield from _invalid_pattern(document, ("lora_target_modules", index), pattern)
+    for name in ("lora_rank_pattern", "lora_alpha_pattern"):
+        patterns = document.value.get(name)
+        for pattern in patterns if isinstance(patterns, dict) else ():
+            yield from _invalid_pattern(document, (name, str(pattern)), pattern)
+    if document.value.get("peft_ensure_weight_tying") and not document.value.get("lora_modules_to_save"):
+        what = "`peft_ensure_weight_tying` acts only with `lora_modules_to_save`"
+        yield document.problem(("peft_ensure_weight_tying",), what, hint="name the embeddings there, or leave it out")
+
+
+def _invalid_pattern(document: Document, path: KeyPath, pattern: Any) -> Iterator[Problem]:
+    try:
+        re.compile(str(pattern))
+    except re.error as error:
+        yield document.problem(path, "this is no valid pattern", found=pattern, hint=str(error))
+
+
+# Starts that peft knows beside those that are trained here, and why not.
+_OTHER_STARTS = {
+    "loftq": "it wants the base quantised anew beside the adapter",
+    "eva": "it wants a pass over the rows before the first step",
+    "corda": "it wants a pass over the rows before the first step",
+    "lora_ga": "it wants gradients before the first step",
+    "orthogonal": "write `gaussian` or `true`",
+    "mica": "its adapter has a frozen half",
+}
+
+
+def _first_weights(document: Document) -> Iterator[Problem]:
+    start = document.value.get("peft_init_lora_weights")
+    path: KeyPath = ("peft_init_lora_weights",)
+    if not isinstance(start, str):
+        return
+    known = start.lower()
+    if not re.fullmatch(r"gaussian|olora|pissa|pissa_niter_[1-9]\d{0,3}", known):
+        reason = _OTHER_STARTS.get(known, "")
+        what = f"`peft_init_lora_weights: {start}` is not in this version" if reason else "these first weights are not known"
+        yield document.problem(
+            path, what, found=start, hint=reason or "known are true, false, `gaussian`, `pissa`, `pissa_niter_16` and `olora`"
+        )
+    elif known != "gaussian" and document.value.get("load_in_4bit"):
+        yield document.problem(
+            path,
+            f"`peft_init_lora_weights: {start}` takes a part out of the base's weights, and a quantised base has none to take it from",
+            found=f"{start} with load_in_4bit: true",
+            hint="write `peft_init_lora_weights: gaussian` or leave it out, or load the base whole",
+        )
+
+
+def _vllm(document: Document) -> Iterator[Problem]:
+    """vLLM serves LoRA with one scale for all modules, and neither DoRA nor whole modules."""
+    section = document.value.get("evaluate")
+    if not isinstance(section, dict) or section.get("engine") != "vllm":
+        return
+    for name in ("peft_use_dora", "lora_modules_to_save", "lora_rank_pattern", "lora_alpha_pattern"):
+        if document.value.get(name):
+            what = f"vLLM does not run an adapter with `{name}` as it was trained"
+            yield document.problem(("evaluate", "engine"), what, found="vllm", hint="leave `evaluate.engine` out")
 
 
 def _schedule(document: Document) -> Iterator[Problem]:
@@ -116,4 +172,14 @@ def _schedule(document: Document) -> Iterator[Problem]:
         )
 
 
-_RULES: tuple[Callable[[Document], Iterator[Problem]], ...] = (_exclude_each_other, _strategies, _held_out, _batches, _adapter, _schedule)
+_RULES: tuple[Callable[[Document], Iterator[Problem]], ...] = (
+    _exclude_each_other,
+    _strategies,
+    _held_out,
+    _batches,
+    _adapter,
+    _first_weights,
+    contradictions,
+    _vllm,
+    _schedule,
+)

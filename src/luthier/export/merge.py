@@ -23,7 +23,7 @@ from luthier.core.files import read_json, sha256_bytes, sha256_file, write_json
 from luthier.core.records import JsonObject, Plan
 from luthier.export.adapter import read_header
 from luthier.model import device
-from luthier.model.adapters import load_adapter
+from luthier.model.adapters.files import load_adapter
 from luthier.model.base import load_base, set_training
 from luthier.model.locate import ModelLocation
 from luthier.model.tokenizer import TextTokenizer

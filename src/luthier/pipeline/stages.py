@@ -133,6 +133,10 @@ def _train_inputs(loaded: LoadedRun, folder: RunFolder) -> dict[str, str]:
     inputs = {"base": base_location(loaded, folder).identity}
     if loaded.config.tokenizer_config is not None:
         inputs["tokenizer"] = locate_tokenizer(loaded.config.tokenizer_config, folder.hashes).identity
+    if loaded.config.lora_model_dir is not None:
+        for name in ("adapter_config.json", "adapter_model.safetensors"):
+            path = Path(loaded.config.lora_model_dir) / name
+            inputs[f"lora_model_dir {name}"] = folder.hashes.sha256(path) if path.is_file() else "absent"
     for file in (folder.split("train"), folder.split("validation"), folder.templates):
         inputs[file.name] = folder.hashes.sha256(file) if file.is_file() else "absent"
     return inputs

@@ -18,6 +18,7 @@ from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
 from luthier.core.errors import ModelError, Problem
+from luthier.model.adapters.whole import compute_dtype
 from luthier.model.attention import ROWS, RowLayout, layout_of
 from luthier.model.token_file import TokenRow
 
@@ -109,6 +110,7 @@ class SupervisedObjective:
             scale=(getattr(config, "logit_scale", None) or 1.0) / (getattr(config, "logits_scaling", None) or 1.0),
         )
         self._device = next(base.parameters()).device
+        self._dtype = compute_dtype(base)
 
     def count(self, rows: Sequence[TokenRow]) -> int:
         """The rows' trained tokens."""
@@ -122,13 +124,12 @@ class SupervisedObjective:
         ids = torch.from_numpy(np.concatenate([row.ids for row in ordered]).astype(np.int64))
         sources = torch.from_numpy(np.flatnonzero(trained))
         positions = torch.from_numpy(np.concatenate([np.arange(length) for length in lengths]))
-        dtype = self._head.weight.dtype if isinstance(self._head, torch.nn.Linear) else torch.float32
         return SupervisedBatch(
             ids=ids.unsqueeze(0).to(self._device),
             positions=positions.unsqueeze(0).to(self._device),
             sources=sources.to(self._device),
             targets=ids[sources + 1].to(self._device),
-            rows=layout_of(lengths, self._device, dtype),
+            rows=layout_of(lengths, self._device, self._dtype),
             row_ids=tuple(row.id for row in ordered),
         )
 
@@ -191,7 +192,7 @@ def head_loss(hidden: torch.Tensor, head: torch.nn.Module, targets: torch.Tensor
         return hidden.float().sum() * 0.0
     if type(head) is torch.nn.Linear and not head.weight.requires_grad:
         return _FrozenHeadLoss.apply(hidden, head.weight, head.bias, targets, form)
-    # A head that is itself adapted: logits of a chunk are made again in the backward pass.
+    # A head that is itself adapted, or trained whole: logits of a chunk are made again in the backward pass.
     size = _chunk_tokens(head.weight.shape[0])
     parts = [
         checkpoint(_chunk_loss, part, head, target, form, use_reentrant=False)

@@ -10,7 +10,7 @@ from bitsandbytes.optim import AdamW8bit
 
 from luthier.config.keys.optimizer import OptimizerSettings, ScheduleSettings
 from luthier.core.records import JsonObject
-from luthier.model.adapters import trainable
+from luthier.model.adapters.weights import trainable
 
 # 3 % of the steps but at most 100 warm up where nothing is said; a single step is stretched to two. Both are Axolotl's.
 _WARMUP_SHARE = 0.03

@@ -8,7 +8,7 @@ import torch
 from peft import PeftModel
 
 from luthier.core.records import JsonObject
-from luthier.model.adapters import adapter_weights, load_weights, trainable
+from luthier.model.adapters.weights import adapter_weights, load_weights, trainable
 from luthier.train.optim import load_optimizer_state, optimizer_state, set_learning_rate
 
 

@@ -11,7 +11,7 @@ import torch
 
 from luthier.core.errors import Interrupted, TrainingError
 from luthier.core.events import EventLog
-from luthier.model.adapters import adapter_weights
+from luthier.model.adapters.weights import adapter_weights
 from luthier.model.token_file import TokenRow
 from luthier.train.checkpoint import list_checkpoints
 from luthier.train.loop import Store, stop_request
