@@ -22,7 +22,7 @@ from luthier.train.objective import SupervisedObjective
 from training_parts import KINDS, LORA, PLAN, by_rows, gpt2, gradients, kind, moved, qwen, rows, stock
 
 IDS = torch.arange(3, 60).unsqueeze(0)
-QUANTIZED = BaseSettings("tiny", None, None, load_in_4bit=True, attention=None)
+QUANTIZED = BaseSettings("tiny", None, None, quantization="nf4", attention=None)
 
 
 def plain_loss(model, data):
@@ -108,7 +108,9 @@ def test_conv1d_of_gpt2_is_a_linear_layer(name, tmp_path):
     save_adapter(own, tmp_path, "tiny")
     assert json.loads((tmp_path / "adapter_config.json").read_text())["fan_in_fan_out"] is True
     set_training(own, False)
-    torch.testing.assert_close(PeftModel.from_pretrained(gpt2(), tmp_path)(input_ids=IDS).logits, own(input_ids=IDS).logits, atol=1e-4, rtol=1e-5)
+    torch.testing.assert_close(
+        PeftModel.from_pretrained(gpt2(), tmp_path)(input_ids=IDS).logits, own(input_ids=IDS).logits, atol=1e-4, rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize("name", ["olora", "pissa_dora"])

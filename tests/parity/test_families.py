@@ -18,7 +18,7 @@ from transformers import (
 )
 from transformers.models.auto import AutoModelForCausalLM
 
-from luthier.model.adapters import add_lora
+from luthier.model.adapters.make import add_lora
 from luthier.model.attention import use_rows
 from luthier.model.base import load_base, set_training
 from luthier.model.locate import ModelLocation
@@ -91,7 +91,7 @@ def _stock(model, own):
     """The same adapter in peft's own layers."""
     from peft import get_peft_model
 
-    config = type(own.peft_config["default"])(**{
-        name: getattr(own.peft_config["default"], name) for name in ("r", "lora_alpha", "target_modules", "task_type", "fan_in_fan_out")
-    })
+    config = type(own.peft_config["default"])(
+        **{name: getattr(own.peft_config["default"], name) for name in ("r", "lora_alpha", "target_modules", "task_type", "fan_in_fan_out")}
+    )
     return get_peft_model(model, config)

@@ -96,6 +96,9 @@ def _adapter(document: Document) -> Iterator[Problem]:
         yield document.problem(("adapter",), "`adapter: qlora` wants `load_in_4bit: true`", hint="write it, or use `adapter: lora`")
     if document.value.get("load_in_4bit") is True and document.value.get("load_in_8bit") is True:
         yield document.problem(("load_in_8bit",), "`load_in_4bit` and `load_in_8bit` exclude each other", hint="keep one of the two")
+    if document.value.get("load_in_8bit") is True and document.value.get("peft_use_dora") is True:
+        what = "`peft_use_dora` does not run beside `load_in_8bit`"
+        yield document.problem(("peft_use_dora",), what, hint="load the base in 4 bits (`load_in_4bit: true`) or whole")
     if not adapter:
         yield Problem(
             "`adapter` is missing; training all weights is not in this version yet",

@@ -169,8 +169,8 @@ def _merge_sentence(merged: JsonObject) -> str:
     if other := merged.get("against_quantised"):
         text += (
             " The adapter was trained on the quantised base and merged into the published weights. Against the quantised base with "
-            f"the adapter the logits differ by up to {other['max_logit_difference']:.3g}, {other['mean']:.3g} in the mean; the likeliest next token is the "
-            f"same at {100 * other['same_token']:.1f} % of the positions."
+            f"the adapter the logits differ by up to {other['max_logit_difference']:.3g}, {other['mean']:.3g} in the mean; the "
+            f"likeliest next token is the same at {100 * other['same_token']:.1f} % of the positions."
         )
     return text
 

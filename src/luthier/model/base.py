@@ -19,9 +19,9 @@ def load_base(location: ModelLocation, settings: BaseSettings, plan: Plan) -> Pr
     """The frozen base model on the plan's device, in the plan's number format, in evaluation mode.
 
     Quantised, every linear layer but the head is NF4 with double quantisation or LLM.int8; a tensor is quantised as it is read, so that the
-    peak stays under 1.5 times the quantised size. Attention is `settings.attention`,
-    or what transformers chooses (SDPA, and eager for families with capped scores); training then changes to attention by rows. A folder that holds no causal language model in safetensors is a
-    `ModelError`.
+    peak stays under 1.5 times the quantised size. Attention is `settings.attention`, or what transformers chooses (SDPA, and eager for
+    families with capped scores); training then changes to attention by rows. A folder that holds no causal language model in
+    safetensors is a `ModelError`.
     """
     dtype = torch_dtype(plan)
     disable_progress_bar()
