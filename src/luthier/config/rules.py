@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, get_args
 
 from luthier.config.gate_rules import check_gate
+from luthier.config.keys.fields import Section
 from luthier.config.names import dotted, nearest, table
 from luthier.config.row_rules import check_rows
-from luthier.config.row_sections import DEFAULT_ROLES, ROLES
+from luthier.config.row_sections import DEFAULT_ROLES, ROLES, DatasetEntry
 from luthier.config.schema import FALLBACK_PREFIX, ChatTemplateName
 from luthier.config.training_rules import check_training
 from luthier.config.yaml_file import Document, KeyPath, items_of
@@ -137,7 +138,10 @@ def _entry_keys(document: Document) -> Iterator[Problem]:
 
 
 def _says_nothing(name: str, value: Any) -> bool:
-    return name in _AS_ALWAYS and list(items_of(value)) in _AS_ALWAYS[name]
+    """Whether a value is the default, as the resolved file of every run has it, or says what happens anyway."""
+    default = DatasetEntry.model_fields[name].get_default()
+    default = default.model_dump() if isinstance(default, Section) else default
+    return value == default or (name in _AS_ALWAYS and list(items_of(value)) in _AS_ALWAYS[name])
 
 
 def _trained_roles(document: Document) -> Iterator[Problem]:

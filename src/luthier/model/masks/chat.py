@@ -106,7 +106,7 @@ class _Turn:
 
 
 def _turn(said: _Conversation, index: int) -> _Turn | None:
-    """A trained turn: an answer as the model writes it; of any other turn, and where there are details, the content. None where not found."""
+    """A trained turn: an answer as the model writes it, else (and where there are details) the content; None where it is not found."""
     message = said.messages[index]
     if message.role != ASSISTANT or message.details:
         content = _content(said, index)
