@@ -189,7 +189,13 @@ def make_loop(model: PeftModel, train: list[TokenRow], validation: list[TokenRow
     plan = BatchPlan([len(row.ids) for row in train], batches)
     course = Schedule(schedule, plan.course.steps)
     return Loop(
-        wrapped, SupervisedObjective(model), strategy, course, plan, Rows(train, validation or []), Settings(batches, optimizer, watch)
+        wrapped,
+        SupervisedObjective(model, batches.embedding_noise),
+        strategy,
+        course,
+        plan,
+        Rows(train, validation or []),
+        Settings(batches, optimizer, watch),
     )
 
 

@@ -88,6 +88,14 @@ def _batches(document: Document) -> Iterator[Problem]:
             found=f"{total} and {micro}",
             hint="choose a multiple",
         )
+    for other, why in (
+        ("sample_packing", "packs are filled from rows of any length"),
+        ("curriculum_sampling", "rows keep the file's order"),
+    ):
+        if document.value.get("group_by_length") is True and document.value.get(other) is True:
+            yield document.problem(
+                ("group_by_length",), f"`group_by_length` does nothing under `{other}: true`: {why}", hint="keep one of the two"
+            )
 
 
 def _adapter(document: Document) -> Iterator[Problem]:

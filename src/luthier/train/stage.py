@@ -122,7 +122,7 @@ def _make_model(config: RunConfig, location: ModelLocation, plan: Plan) -> PeftM
 
 
 def _make_loop(config: RunConfig, folder: RunFolder, model: PeftModel, rows: Rows, key: str) -> tuple[Loop, Store]:
-    objective = SupervisedObjective(model)
+    objective = SupervisedObjective(model, config.batch_settings().embedding_noise)
     objective.check(rows.train[0])
     strategy = Single()
     wrapped = strategy.wrap(model, make_optimizer(model, config.optimizer_settings()))
