@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
+from luthier.config.optimizer_rules import check_optimizer
 from luthier.config.yaml_file import Document, items_of
 from luthier.core.errors import Problem
 
@@ -105,13 +106,11 @@ def _adapter(document: Document) -> Iterator[Problem]:
             yield document.problem(("lora_target_modules", index), "this is no valid pattern", found=pattern, hint=str(error))
 
 
-def _schedule(document: Document) -> Iterator[Problem]:
-    if document.value.get("cosine_min_lr_ratio") and document.value.get("lr_scheduler", "cosine") != "cosine":
-        yield document.problem(
-            ("cosine_min_lr_ratio",),
-            "`cosine_min_lr_ratio` acts only with `lr_scheduler: cosine`",
-            found=document.value["lr_scheduler"],
-        )
-
-
-_RULES: tuple[Callable[[Document], Iterator[Problem]], ...] = (_exclude_each_other, _strategies, _held_out, _batches, _adapter, _schedule)
+_RULES: tuple[Callable[[Document], Iterator[Problem]], ...] = (
+    _exclude_each_other,
+    _strategies,
+    _held_out,
+    _batches,
+    _adapter,
+    check_optimizer,
+)

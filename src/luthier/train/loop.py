@@ -25,7 +25,7 @@ from luthier.model.token_file import TokenRow
 from luthier.train.batches import BatchPlan, Rhythm, Step, evaluation_batches
 from luthier.train.checkpoint import Checkpoint, load_newest, prune, save_checkpoint
 from luthier.train.objective import Objective
-from luthier.train.optim import Schedule
+from luthier.train.schedule import Schedule
 from luthier.train.strategy import Strategy
 
 _SHOWN_ROWS = 8
@@ -154,7 +154,7 @@ class Loop:
         if not math.isfinite(grad_norm):
             raise self._not_finite("gradient norm", grad_norm, done + 1, [row.id for micro in mine for row in micro])
         rate = self._settings.optimizer.learning_rate * self._schedule.factor(done)
-        self._strategy.step(self._settings.optimizer.max_grad_norm, rate)
+        self._strategy.step(self._settings.optimizer.max_grad_norm, rate, self._schedule.momentum(done))
         self._note_step(done + 1, loss_sum, trained, monotonic_seconds() - started)
         if (done + 1) % self._log_every == 0 or done == 0 or done + 1 == self.course.steps:
             self._log_step(rate, grad_norm, events)

@@ -34,8 +34,8 @@ class Strategy(Protocol):
         """The global norm of the gradient that the next step will use."""
         ...
 
-    def step(self, max_norm: float, learning_rate: float) -> None:
-        """Clips to `max_norm` (0 is no clipping), steps the optimizer, and clears the gradient."""
+    def step(self, max_norm: float, learning_rate: float, momentum: float | None = None) -> None:
+        """Clips to `max_norm` (0 is no clipping), steps the optimizer, and clears the gradient; a schedule may give a momentum."""
         ...
 
     def state(self) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor], JsonObject]:
@@ -78,11 +78,11 @@ class Single:
         self._norm = torch.nn.utils.get_total_norm([value.grad for value in self._parameters if value.grad is not None])
         return self._norm.item()
 
-    def step(self, max_norm: float, learning_rate: float) -> None:
+    def step(self, max_norm: float, learning_rate: float, momentum: float | None = None) -> None:
         """Clips by the norm that `grad_norm` measured, steps, and frees the gradients."""
         if max_norm and self._norm is not None:
             torch.nn.utils.clip_grads_with_norm_(self._parameters, max_norm, self._norm)
-        set_learning_rate(self._optimizer, learning_rate)
+        set_learning_rate(self._optimizer, learning_rate, momentum)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
         self._norm = None

@@ -163,7 +163,7 @@ WRONG = [
     ("sample_packing: maybe\n", 5, "true or false", ""),
     ("num_epochs: .inf\n", 5, "finite", ""),
     ("optimizer: adamw_8bti\n", 5, "none of the known", "adamw_8bit"),
-    ("optimizer: lion_8bit\n", 5, "not in this version yet", ""),
+    ("optimizer: lomo\n", 5, "not in this version yet", ""),
     ("lr_scheduler: cosin\n", 5, "none of the known", "cosine"),
     ("chat_template: chatlm\n", 5, "unknown chat template", "chatml"),
     ("export: [adaptor]\n", 5, "unknown export target", "adapter"),

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from luthier.config.keys.optimizer import OptimizerArguments
+from luthier.config.keys.schedule import ScheduleSettings
 from luthier.core.errors import Interrupted, TrainingError
 from luthier.core.events import EventLog
 from luthier.model.adapters import adapter_weights
@@ -60,13 +62,30 @@ def test_evaluation_is_the_mean_over_trained_tokens_and_leaves_no_trace(tmp_path
         assert torch.equal(value, adapter_weights(without._model)[name])
 
 
-@pytest.mark.parametrize("dropout", [0.0, 0.2])
-@pytest.mark.parametrize("optimizer", ["adamw_torch_fused", "adamw_8bit"])
-def test_resumed_is_unbroken(tmp_path, dropout, optimizer):
+ONE_CYCLE = ScheduleSettings("one_cycle", None, 2, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "dropout", "changes"),
+    [
+        ("adamw_torch_fused", 0.0, {}),
+        ("adamw_torch_fused", 0.2, {}),
+        ("adamw_8bit", 0.0, {}),
+        ("adamw_8bit", 0.2, {}),
+        ("adamw_torch", 0.0, {"loraplus_ratio": 16.0, "schedule": ONE_CYCLE}),
+        ("paged_lion_8bit", 0.0, {}),
+        ("adafactor", 0.0, {}),
+        ("muon", 0.0, {"weight_decay": 0.1}),
+        ("sgd", 0.0, {"schedule": ONE_CYCLE}),
+        ("rmsprop", 0.0, {"arguments": OptimizerArguments(momentum=0.5, centered=True)}),
+    ],
+)
+def test_resumed_is_unbroken(tmp_path, optimizer, dropout, changes):
     def make():
         torch.manual_seed(0)
         model = adapted(by_rows(qwen()), replace(LORA, dropout=dropout))
-        return make_loop(model, rows(30), rows(4, seed=2), epochs=2.0, name=optimizer, save_strategy="steps", save_steps=2, logging_steps=3)
+        saving = {"save_strategy": "steps", "save_steps": 2, "logging_steps": 3}
+        return make_loop(model, rows(30), rows(4, seed=2), epochs=2.0, name=optimizer, **saving, **changes)
 
     unbroken = make()
     told = run(tmp_path / "whole", unbroken)
