@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from luthier.config.names import dotted
+from luthier.config.schema import RunConfig
 from luthier.config.yaml_file import Document, KeyPath
 from luthier.core.errors import Problem
 
@@ -93,16 +94,21 @@ def _act_only_with(document: Document, chooser: str, default: str, readers: Mapp
     chosen = document.value.get(chooser) or default
     for path, names in readers.items():
         written = _at(document, path)
-        # `false` asks for nothing, but for what is on where nothing is written.
-        if written is None or chosen in names or (written is False and path[-1] != "cycle_momentum") or _is_zero_floor(path, written):
+        if written is None or chosen in names or _asks_for_nothing(path, written):
             continue
         acting = " and ".join(f"`{chooser}: {name}`" for name in names) if len(names) < 4 else f"other values of `{chooser}`"
         hint = f"leave it out, or write one of {', '.join(names)}" if len(names) >= 4 else "leave it out"
         yield document.problem(path, f"`{dotted(path)}` acts only with {acting}", hint=hint, found=f"{chooser}: {chosen}")
 
 
-def _is_zero_floor(path: KeyPath, written: Any) -> bool:
-    return path == ("cosine_min_lr_ratio",) and written == 0
+def _asks_for_nothing(path: KeyPath, written: Any) -> bool:
+    """Whether a value leaves everything as it is: the default, which a resolved file always holds, a floor of 0, or `false`.
+
+    `cycle_momentum: false` does ask for something.
+    """
+    if len(path) == 1 and written == RunConfig.model_fields[str(path[0])].default:
+        return True
+    return (written is False and path[-1] != "cycle_momentum") or (path == ("cosine_min_lr_ratio",) and written == 0)
 
 
 def _warmup(document: Document) -> Iterator[Problem]:
@@ -178,7 +184,8 @@ def _one_cycle(document: Document) -> Iterator[Problem]:
             ("optimizer",), f"`lr_scheduler: one_cycle` moves a momentum that `{chosen}` has not", hint=f"{_UNMOVED}, or another optimizer"
         )
     for path in (("adam_beta1",), ("optim_args", "momentum")):
-        if _at(document, path) is not None:
+        written = _at(document, path)
+        if written is not None and not _asks_for_nothing(path, written):
             yield document.problem(path, f"`lr_scheduler: one_cycle` moves what `{dotted(path)}` sets", hint=f"leave it out, or {_UNMOVED}")
 
 

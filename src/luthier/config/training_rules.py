@@ -89,6 +89,14 @@ def _batches(document: Document) -> Iterator[Problem]:
         )
 
 
+def _precision(document: Document) -> Iterator[Problem]:
+    # `bf16: auto` asks for nothing definite, and stands in every resolved file.
+    if document.value.get("fp16") is True and document.value.get("bf16") is True:
+        yield document.problem(
+            ("fp16",), "`fp16` and `bf16` exclude each other", hint="write `bf16: false`, or leave `fp16` out where the GPU has bfloat16"
+        )
+
+
 def _adapter(document: Document) -> Iterator[Problem]:
     adapter = document.value.get("adapter")
     if adapter == "qlora" and document.value.get("load_in_4bit") is not True:
@@ -111,6 +119,7 @@ _RULES: tuple[Callable[[Document], Iterator[Problem]], ...] = (
     _strategies,
     _held_out,
     _batches,
+    _precision,
     _adapter,
     check_optimizer,
 )

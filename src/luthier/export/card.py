@@ -19,7 +19,7 @@ _SETTINGS = (
     "adapter", "load_in_4bit", "lora_r", "lora_alpha", "lora_dropout", "lora_target_modules", "lora_target_linear", "chat_template",
     "train_on_inputs", "sequence_len", "excess_length_strategy", "sample_packing", "micro_batch_size", "gradient_accumulation_steps",
     "num_epochs", "max_steps", "learning_rate", "lr_scheduler", "warmup_ratio", "warmup_steps", "optimizer", "weight_decay",
-    "max_grad_norm", "bf16", "gradient_checkpointing", "deterministic", "seed",
+    "loraplus_lr_ratio", "loraplus_lr_embedding", "max_grad_norm", "bf16", "fp16", "gradient_checkpointing", "deterministic", "seed",
 )  # fmt: skip
 
 

@@ -196,6 +196,7 @@ WRONG = [
     ('split: {validation: "0.7", test: "0.7"}\n', 5, "leaves no rows", ""),
     ("chat_template_jinja: no/such.jinja\n", 5, "cannot be read", "path of a file"),
     ("seed: !!int abc\n", 5, "no value of the type", ""),
+    ("fp16: true\nbf16: true\n", 5, "exclude each other", "bf16: false"),
     ("bf16: maybe\n", 5, "true, false or auto", ""),
     ("gradient_checkpointing: offload\n", 5, "not in this version yet", ""),
     ("sample_pakcing:\n", 5, "unknown key", "sample_packing"),

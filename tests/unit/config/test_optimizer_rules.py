@@ -82,6 +82,17 @@ def test_what_acts_or_asks_for_nothing_passes(tmp_path, text):
     load_text(tmp_path, text)
 
 
+@pytest.mark.parametrize(
+    "text", [*RIGHT, "optimizer: sgd\noptim_args: {momentum: 0.5}\n", "lr_scheduler: one_cycle\n", "optimizer: adafactor\n"]
+)
+def test_a_resolved_file_reads_as_what_it_was_made_of(tmp_path, text):
+    """It holds every default, also of keys that do not act beside the chosen optimizer."""
+    path = tmp_path / "run.yaml"
+    config = load_text(tmp_path, text)
+    path.write_text(load(path).resolved_text(), encoding="utf-8")
+    assert load(path).config == config
+
+
 @pytest.mark.parametrize("written", ["{momentum: 0.9, nesterov: true}", "'momentum=0.9, nesterov=true'"])
 def test_arguments_are_a_mapping_or_axolotls_text(tmp_path, written):
     settings = load_text(tmp_path, f"optimizer: sgd\noptim_args: {written}\n").optimizer_settings()

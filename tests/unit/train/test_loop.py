@@ -175,6 +175,73 @@ def test_limit_of_checkpoints_and_best(tmp_path):
     assert expected
 
 
+def half(**changes):
+    torch.manual_seed(0)
+    return make_loop(adapted(by_rows(qwen(dtype=torch.float16))), rows(30), **{"epochs": 2.0, **changes})
+
+
+def test_float16_learns_with_a_scaled_loss_as_float32_does(tmp_path):
+    told = [
+        run(tmp_path / name, loop)
+        for name, loop in (("half", half()), ("whole", make_loop(adapted(by_rows(qwen())), rows(30), epochs=2.0)))
+    ]
+    losses = [[event["loss"] for event in of(events, "train.step")] for events in told]
+    assert losses[0] == pytest.approx(losses[1], rel=5e-3)
+    norms = [[event["grad_norm"] for event in of(events, "train.step")] for events in told]
+    assert norms[0] == pytest.approx(norms[1], rel=5e-2)
+    assert not of(told[0], "note")
+
+
+def test_a_step_that_overflows_is_skipped_and_the_scale_halved(tmp_path):
+    loop = half(epochs=3.0)
+    before = {name: value.clone() for name, value in adapter_weights(loop._model).items()}
+    loop._strategy._scaler = torch.amp.GradScaler("cpu", init_scale=2.0**24)
+    seen = {}
+
+    def look(event):
+        if event["event"] == "train.step" and event["step"] == 1:
+            seen.update({name: value.clone() for name, value in adapter_weights(loop._model).items()})
+
+    events = run(tmp_path, loop, look)
+    assert all(torch.equal(before[name], value) for name, value in seen.items())
+    skipped = [event["step"] for event in of(events, "train.step") if event["grad_norm"] is None]
+    assert skipped[:2] == [1, 2]
+    assert len(skipped) == len(of(events, "note"))
+    assert "overflowed float16 at a loss scale of 1.67772e+07" in of(events, "note")[0]["message"]
+    assert loop._strategy._scaler.get_scale() == 2.0 ** (24 - len(skipped))
+    assert any(not torch.equal(before[name], value) for name, value in adapter_weights(loop._model).items())
+
+
+def test_a_gradient_that_no_scale_mends_ends_the_run(tmp_path):
+    loop = half()
+    loop._strategy._scaler = torch.amp.GradScaler("cpu", init_scale=4.0)
+    next(value for value in loop._model.parameters() if value.requires_grad).register_hook(lambda gradient: gradient * float("inf"))
+    with pytest.raises(TrainingError, match=r"at step 3, before the optimizer step. Likely cause: float16 ends at 65,504"):
+        run(tmp_path, loop)
+
+
+def test_the_scale_is_resumed(tmp_path):
+    def make():
+        loop = half(save_strategy="steps", save_steps=2)
+        loop._strategy._scaler = torch.amp.GradScaler("cpu", init_scale=2.0**22, growth_interval=3)
+        return loop
+
+    def stop(event):
+        if event["event"] == "train.checkpoint" and event["step"] == 4:
+            raise KeyboardInterrupt
+
+    unbroken = make()
+    told = run(tmp_path / "whole", unbroken)
+    assert 0 < len(of(told, "note")) < unbroken.course.steps - 3
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "parts", make(), stop)
+    resumed = half(save_strategy="steps", save_steps=2)  # With the first scale of PyTorch, which the checkpoint's must replace.
+    run(tmp_path / "parts", resumed)
+    for name, value in adapter_weights(unbroken._model).items():
+        assert torch.equal(value, adapter_weights(resumed._model)[name]), name
+    assert resumed._strategy._scaler.state_dict() == unbroken._strategy._scaler.state_dict()
+
+
 def test_clipping(tmp_path):
     norms = []
     for limit in (0.0, 1e-9):
