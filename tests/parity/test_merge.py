@@ -80,20 +80,21 @@ def test_merged_float32_logits_are_the_adapters(tmp_path: Path, tied: bool) -> N
     assert result["adapter_effect"]["mean"] > 100 * result["mean"], "an adapter that changes nothing proves nothing"
 
 
-def test_merged_bfloat16_is_within_its_stated_tolerance_and_below_the_adapters_effect(tmp_path: Path) -> None:
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_a_merge_in_two_bytes_is_within_its_stated_tolerance_and_below_the_adapters_effect(tmp_path: Path, dtype: str) -> None:
     base = _base(tmp_path / "base", tied=True)
     adapter = _adapter(base, tmp_path / "adapter")
-    plan = Plan(device="cpu", device_name="", dtype="bfloat16", threads=1)
+    plan = Plan(device="cpu", device_name="", dtype=dtype, threads=1)
 
     result = merge(base, adapter, tmp_path / "merged", _settings(), plan, ROWS, TAIL)
 
-    assert result["dtype"] == "bfloat16"
+    assert result["dtype"] == dtype
     assert result["check_dtype"] == "float32"
     assert 0 < result["mean"] < result["mean_tolerance"] / 2
     assert result["max_logit_difference"] < result["tolerance"] / 2
     assert result["adapter_effect"]["mean"] > 4 * result["mean"]
     assert _load(tmp_path / "merged").dtype == torch.float32
-    assert json.loads((tmp_path / "merged" / "config.json").read_text())["dtype"] == "bfloat16"
+    assert json.loads((tmp_path / "merged" / "config.json").read_text())["dtype"] == dtype
 
 
 def test_a_4bit_base_is_merged_into_the_published_weights_and_the_difference_is_recorded(tmp_path: Path) -> None:
@@ -117,7 +118,7 @@ def test_a_model_without_the_adapter_or_with_twice_its_strength_is_refused(tmp_p
     (adapter / "adapter_config.json").write_text(json.dumps(settings | {"lora_alpha": 16}))
     doubled = logits_of(PeftModel.from_pretrained(_load(base.path), adapter), ROWS)
 
-    for dtype in ("float32", "bfloat16"):
+    for dtype in ("float32", "bfloat16", "float16"):
         tolerance = tolerance_for(dtype, "float32", expected)
         hold(compare(expected, expected), tolerance, dtype)
         for wrong in (doubled, logits_of(_load(base.path), ROWS)):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from luthier.config.adapter_folder import contradictions
+from luthier.config.optimizer_rules import check_optimizer
 from luthier.config.yaml_file import Document, KeyPath, items_of
 from luthier.core.errors import Problem
 
@@ -98,6 +99,14 @@ def _batches(document: Document) -> Iterator[Problem]:
             )
 
 
+def _precision(document: Document) -> Iterator[Problem]:
+    # `bf16: auto` asks for nothing definite, and stands in every resolved file.
+    if document.value.get("fp16") is True and document.value.get("bf16") is True:
+        yield document.problem(
+            ("fp16",), "`fp16` and `bf16` exclude each other", hint="write `bf16: false`, or leave `fp16` out where the GPU has bfloat16"
+        )
+
+
 def _adapter(document: Document) -> Iterator[Problem]:
     adapter = document.value.get("adapter")
     if adapter == "qlora" and document.value.get("load_in_4bit") is not True:
@@ -154,11 +163,11 @@ def _first_weights(document: Document) -> Iterator[Problem]:
         yield document.problem(
             path, what, found=start, hint=reason or "known are true, false, `gaussian`, `pissa`, `pissa_niter_16` and `olora`"
         )
-    elif known != "gaussian" and document.value.get("load_in_4bit"):
+    elif known != "gaussian" and (quantised := [name for name in ("load_in_4bit", "load_in_8bit") if document.value.get(name) is True]):
         yield document.problem(
             path,
             f"`peft_init_lora_weights: {start}` takes a part out of the base's weights, and a quantised base has none to take it from",
-            found=f"{start} with load_in_4bit: true",
+            found=f"{start} with {quantised[0]}: true",
             hint="write `peft_init_lora_weights: gaussian` or leave it out, or load the base whole",
         )
 
@@ -174,23 +183,15 @@ def _vllm(document: Document) -> Iterator[Problem]:
             yield document.problem(("evaluate", "engine"), what, found="vllm", hint="leave `evaluate.engine` out")
 
 
-def _schedule(document: Document) -> Iterator[Problem]:
-    if document.value.get("cosine_min_lr_ratio") and document.value.get("lr_scheduler", "cosine") != "cosine":
-        yield document.problem(
-            ("cosine_min_lr_ratio",),
-            "`cosine_min_lr_ratio` acts only with `lr_scheduler: cosine`",
-            found=document.value["lr_scheduler"],
-        )
-
-
 _RULES: tuple[Callable[[Document], Iterator[Problem]], ...] = (
     _exclude_each_other,
     _strategies,
     _held_out,
     _batches,
+    _precision,
     _adapter,
     _first_weights,
     contradictions,
     _vllm,
-    _schedule,
+    check_optimizer,
 )

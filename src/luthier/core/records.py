@@ -310,7 +310,7 @@ class Score:
 class Plan:
     """Facts about the machine that a run is held to, saved as `plan.json`; the run is set from it, whatever the environment says.
 
-    `device` is `cpu` or `cuda`; `dtype` is `float32` or `bfloat16`; `threads` is the intra-operation thread count.
+    `device` is `cpu` or `cuda`; `dtype` is `float32`, `bfloat16` or `float16`; `threads` is the intra-operation thread count.
     """
 
     device: str

@@ -20,7 +20,7 @@ _SETTINGS = (
     "chat_template", "train_on_inputs", "sequence_len", "excess_length_strategy", "sample_packing",
     "micro_batch_size", "gradient_accumulation_steps",
     "num_epochs", "max_steps", "learning_rate", "lr_scheduler", "warmup_ratio", "warmup_steps", "optimizer", "weight_decay",
-    "max_grad_norm", "bf16", "gradient_checkpointing", "deterministic", "seed",
+    "loraplus_lr_ratio", "loraplus_lr_embedding", "max_grad_norm", "bf16", "fp16", "gradient_checkpointing", "deterministic", "seed",
 )  # fmt: skip
 _QUANTISED_TAGS = {"load_in_4bit": ("qlora", "4-bit"), "load_in_8bit": ("8-bit",)}
 

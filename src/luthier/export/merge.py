@@ -244,20 +244,26 @@ def tolerance_for(dtype: str, check_dtype: str, expected: Sequence[torch.Tensor]
     add this up. bfloat16 keeps 8 bits: a merged weight is off by up to 2^-9 of itself, so every layer adds about 0.1 % noise
     that no order of work can avoid; the limits are shares of the logits' spread (their standard deviation). Measured on Qwen2 shapes
     with random weights, 3 to 28 layers: 0.4 to 0.8 % of the spread in the mean and 2 to 5 % at most, in bfloat16 arithmetic 1 to 2 %
-    and 6 to 15 %. The limits leave room for the outliers of trained models; what was measured is stored beside them.
+    and 6 to 15 %. The limits leave room for the outliers of trained models; what was measured is stored beside them. float16 keeps
+    two bits more, so its noise and its limits are a quarter of these.
     """
     if dtype == "float32":
         largest = max(1.0, *(row.abs().max().item() for row in expected))
         return Tolerance(
             1e-4 * largest, 1e-5 * largest, "float32: the same sums in another order; 1e-4 of the largest logit, at least 1e-4"
         )
+    finer, power = (4, -11) if dtype == "float16" else (1, -9)
     spread = torch.cat([row.flatten() for row in expected]).std().item()
     if check_dtype == "float32":
         return Tolerance(
-            spread / 2, spread / 16, "bfloat16 weights: each is rounded by up to 2^-9; half the logits' spread, a sixteenth in the mean"
+            spread / (2 * finer),
+            spread / (16 * finer),
+            f"{dtype} weights: each is rounded by up to 2^{power}; 1 / {2 * finer} of the logits' spread, 1 / {16 * finer} in the mean",
         )
     return Tolerance(
-        spread, spread / 8, "bfloat16 weights and arithmetic (too little memory for float32): the logits' spread, an eighth in the mean"
+        spread / finer,
+        spread / (8 * finer),
+        f"{dtype} weights and arithmetic (too little memory for float32): 1 / {finer} of the logits' spread, 1 / {8 * finer} in the mean",
     )
 
 

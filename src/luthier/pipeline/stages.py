@@ -62,7 +62,7 @@ class StageSpec:
 
 # Fields of training that move the evaluation's key. An answer's own key has the plan in place of the number format, which the plan is made
 # from when a stage runs, and in place of the seed what was drawn with it.
-_EVALUATION_FIELDS = (*ASKING_FIELDS, "bf16", "tf32", "deterministic", "seed")
+_EVALUATION_FIELDS = (*ASKING_FIELDS, "bf16", "fp16", "tf32", "deterministic", "seed")
 
 
 def fields_of(loaded: LoadedRun, stage: str) -> JsonObject:

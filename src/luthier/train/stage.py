@@ -28,7 +28,8 @@ from luthier.model.tokens import OVER_LENGTH, EncodedRows, RowEncoder, encode_ro
 from luthier.train.batches import BatchPlan
 from luthier.train.loop import Loop, Progress, Rows, Settings, Store
 from luthier.train.objective import SupervisedObjective, trained_tokens
-from luthier.train.optim import Schedule, make_optimizer
+from luthier.train.optim import make_optimizer
+from luthier.train.schedule import Schedule
 from luthier.train.strategy import Single
 
 _SHOWN_REJECTS = 5

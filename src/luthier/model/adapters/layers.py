@@ -79,11 +79,9 @@ class LoraLinear(PeftLoraLinear):
         return self._base_product(x) + functional.linear(functional.linear(dropped, a.to(x.dtype)), b.to(x.dtype)) * scale
 
     def _beside_int8(self, x: torch.Tensor) -> torch.Tensor:
-        """The base's product is bitsandbytes' own, which rounds X to 8 bits too, as it will where the model is asked. Not for DoRA."""
+        """The base's product is bitsandbytes' own, which rounds X to 8 bits too; the rules refuse DoRA and a start from the base here."""
         scale = self.scaling[ADAPTER]
         y = self.get_base_layer()(x)
-        if self.first_a is not None and self.first_b is not None:
-            y = y + functional.linear(functional.linear(x, self.first_a.to(x.dtype)), self.first_b.to(x.dtype)) * scale
         a, b = self.lora_A[ADAPTER].weight, self.lora_B[ADAPTER].weight
         dropped = self.lora_dropout[ADAPTER](x)
         return y + functional.linear(functional.linear(dropped, a.to(x.dtype)), b.to(x.dtype)) * scale
