@@ -139,6 +139,12 @@ def test_saved_it_opens_in_stock_peft_on_the_published_base(name, tmp_path):
     save_adapter(own, tmp_path, "tiny")
     opened = PeftModel.from_pretrained(qwen(), tmp_path)
     torch.testing.assert_close(opened(input_ids=IDS).logits, logits, rtol=1e-5, atol=5e-5)
+    asked = load_adapter(qwen(), tmp_path)
+    assert not gradable(asked)
+    for _ in range(2):  # What a frozen DoRA layer keeps serves the second time.
+        torch.testing.assert_close(asked(input_ids=IDS).logits, logits, rtol=1e-5, atol=5e-5)
+    with asked.disable_adapter():
+        assert torch.equal(asked(input_ids=IDS).logits, base)
     assert get_peft_model_state_dict(opened, save_embedding_layers=False).keys() == adapter_weights(own).keys()
     with own.disable_adapter():
         assert torch.equal(own(input_ids=IDS).logits, base)

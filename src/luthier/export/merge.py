@@ -7,6 +7,7 @@ difference that this makes is measured and recorded, never hidden.
 from __future__ import annotations
 
 import gc
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -204,7 +205,10 @@ def write_merged(model: PeftModel, target: Path, dtype: torch.dtype, tail: Tail,
     non-finite is a `MergeError`.
     """
     try:
-        merged: PreTrainedModel = model.merge_and_unload(safe_merge=True)
+        with warnings.catch_warnings():
+            # Trained whole, one of the two parts from the other; training has said so, and the configuration then says it too.
+            warnings.filterwarnings("ignore", message="Input and output embeddings are no longer tied")
+            merged: PreTrainedModel = model.merge_and_unload(safe_merge=True)
     except ValueError as error:
         raise MergeError(f"the adapter cannot be merged: {error}") from error
     stored = merged.generation_config.to_diff_dict() if merged.generation_config is not None else {}
