@@ -33,7 +33,9 @@ def trained(name, folder, optimizer="adamw_torch"):
     return save(adapter_weights(model))
 
 
-@pytest.mark.parametrize(("name", "optimizer"), [*((name, "adamw_torch") for name in KINDS), ("whole", "adamw_8bit"), ("dora", "adamw_8bit")])
+@pytest.mark.parametrize(
+    ("name", "optimizer"), [*((name, "adamw_torch") for name in KINDS), ("whole", "adamw_8bit"), ("dora", "adamw_8bit")]
+)
 def test_stop_and_go_gives_equal_bytes(name, optimizer, tmp_path):
     unbroken = trained(name, tmp_path / "one", optimizer)
     half = list_checkpoints(tmp_path / "one")[0]

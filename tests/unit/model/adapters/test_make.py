@@ -28,7 +28,15 @@ pytestmark = pytest.mark.filterwarnings("ignore:[\\s\\S]*tie_word_embeddings")
 def big_code():
     torch.manual_seed(8)
     config = GPTBigCodeConfig(
-        vocab_size=VOCABULARY, n_embd=64, n_layer=2, n_head=4, n_positions=128, multi_query=True, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0
+        vocab_size=VOCABULARY,
+        n_embd=64,
+        n_layer=2,
+        n_head=4,
+        n_positions=128,
+        multi_query=True,
+        resid_pdrop=0.0,
+        embd_pdrop=0.0,
+        attn_pdrop=0.0,
     )
     return GPTBigCodeForCausalLM._from_config(config, attn_implementation="sdpa").requires_grad_(False)
 
