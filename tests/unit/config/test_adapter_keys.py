@@ -57,8 +57,8 @@ def test_nothing_written_is_the_plain_adapter(tmp_path: Path) -> None:
 def test_each_key_reaches_the_adapter(tmp_path: Path) -> None:
     found = settings(
         tmp_path,
-        "peft_use_dora: true\npeft_use_rslora: true\npeft_init_lora_weights: PiSSA_niter_16\nlora_modules_to_save: [embed_tokens, lm_head]\n"
-        "peft_ensure_weight_tying: true\nlora_rank_pattern: {q_proj: 4, 'layers\\.0\\..*': 2}\nlora_alpha_pattern: {q_proj: 7.5}\n",
+        "peft_use_dora: true\npeft_use_rslora: true\npeft_init_lora_weights: PiSSA_niter_16\n"
+        "lora_modules_to_save: [embed_tokens, lm_head]\npeft_ensure_weight_tying: true\nlora_rank_pattern: {q_proj: 4, 'layers\\.0\\..*': 2}\nlora_alpha_pattern: {q_proj: 7.5}\n",
     )
     assert (found.dora, found.rslora, found.start, found.tied) == (True, True, "pissa_niter_16", True)
     assert found.modules_to_save == ("embed_tokens", "lm_head")
