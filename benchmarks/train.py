@@ -135,7 +135,7 @@ def write_rows(options: argparse.Namespace, work: Path) -> tuple[Path, list[list
 def settings_of(base: Path) -> tuple[ModelLocation, BaseSettings, Plan]:
     """How this process loads the base."""
     plan = Plan(device="cuda" if torch.cuda.is_available() else "cpu", device_name="", dtype="float32", threads=physical_cores())
-    return ModelLocation(str(base), base, ""), BaseSettings(str(base), None, None, load_in_4bit=False, attention=None), plan
+    return ModelLocation(str(base), base, ""), BaseSettings(str(base), None, None, quantization="none", attention=None), plan
 
 
 def write_initial_adapter(base: Path, folder: Path) -> None:

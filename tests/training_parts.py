@@ -68,7 +68,7 @@ BATCHES = BatchSettings(
 OPTIMIZER = OptimizerSettings("adamw_torch", 1e-2, 0.9, 0.999, 1e-8, 0.0, 1.0)
 SCHEDULE = ScheduleSettings("cosine", None, None, 0.0)
 WATCH = WatchSettings(1, None, None, None, "no", None, None, 4)
-BASE = BaseSettings("tiny", None, None, load_in_4bit=False, attention=None)
+BASE = BaseSettings("tiny", None, None, quantization="none", attention=None)
 
 
 def qwen(attention: str = "sdpa", dtype: torch.dtype = torch.float32, **changes: object) -> PreTrainedModel:
@@ -189,7 +189,13 @@ def make_loop(model: PeftModel, train: list[TokenRow], validation: list[TokenRow
     plan = BatchPlan([len(row.ids) for row in train], batches)
     course = Schedule(schedule, plan.course.steps)
     return Loop(
-        wrapped, SupervisedObjective(model), strategy, course, plan, Rows(train, validation or []), Settings(batches, optimizer, watch)
+        wrapped,
+        SupervisedObjective(model, batches.embedding_noise),
+        strategy,
+        course,
+        plan,
+        Rows(train, validation or []),
+        Settings(batches, optimizer, watch),
     )
 
 

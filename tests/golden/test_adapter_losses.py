@@ -32,7 +32,7 @@ def curve(name: str, folder: Path) -> dict[str, list[float]]:
     base = qwen()
     if name == "qlora":
         base.save_pretrained(folder / "base")
-        settings = BaseSettings("tiny", None, None, load_in_4bit=True, attention=None)
+        settings = BaseSettings("tiny", None, None, quantization="nf4", attention=None)
         base = load_base(ModelLocation("tiny", folder / "base", "test"), settings, PLAN)
     settings = kind("lora" if name == "qlora" else name, dropout=0.05)
     loop = make_loop(

@@ -71,7 +71,7 @@ def test_rows_of_any_length_in_bfloat16_are_no_worse_than_single_rows(window):
 def test_nf4_trains(tmp_path):
     qwen().save_pretrained(tmp_path / "base")
     plan = device.make_plan(PrecisionSettings(bf16="auto", tf32="auto", gradient_checkpointing=False, deterministic=False), {})
-    settings = BaseSettings("tiny", None, None, load_in_4bit=True, attention=None)
+    settings = BaseSettings("tiny", None, None, quantization="nf4", attention=None)
     base = load_base(ModelLocation("tiny", tmp_path / "base", ""), settings, plan)
     use_rows(base)
     model = shaken(add_lora(base, LORA, 1))

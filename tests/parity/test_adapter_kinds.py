@@ -22,7 +22,7 @@ from luthier.train.objective import SupervisedObjective
 from training_parts import KINDS, LORA, PLAN, by_rows, gpt2, gradients, kind, moved, qwen, rows, stock
 
 IDS = torch.arange(3, 60).unsqueeze(0)
-QUANTIZED = BaseSettings("tiny", None, None, load_in_4bit=True, attention=None)
+QUANTIZED = BaseSettings("tiny", None, None, quantization="nf4", attention=None)
 
 
 def plain_loss(model, data):

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
 from luthier.config.keys.adapter import LoraSettings
-from luthier.config.keys.base import BaseSettings
+from luthier.config.keys.base import BaseSettings, Quantization
 from luthier.core.records import Plan
 from luthier.export.merge import (
     MergeError,
@@ -66,8 +66,8 @@ def _adapter(base: ModelLocation, folder: Path) -> Path:
     return folder
 
 
-def _settings(load_in_4bit: bool = False) -> BaseSettings:
-    return BaseSettings(base_model="tiny", revision=None, tokenizer=None, load_in_4bit=load_in_4bit, attention=None)
+def _settings(quantization: Quantization = "none") -> BaseSettings:
+    return BaseSettings(base_model="tiny", revision=None, tokenizer=None, quantization=quantization, attention=None)
 
 
 def _load(folder: Path) -> Qwen2ForCausalLM:
@@ -110,11 +110,11 @@ def test_a_4bit_base_is_merged_into_the_published_weights_and_the_difference_is_
     base = _base(tmp_path / "base", tied=True)
     adapter = _adapter(base, tmp_path / "adapter")
 
-    result = merge(base, adapter, tmp_path / "merged", _settings(load_in_4bit=True), FLOAT32, ROWS, TAIL)
+    result = merge(base, adapter, tmp_path / "merged", _settings("nf4"), FLOAT32, ROWS, TAIL)
 
     assert result["dtype"] == "bfloat16"
     assert result["max_logit_difference"] < result["tolerance"]
-    assert result["against_4bit"]["mean"] > result["mean"], "quantisation costs more than rounding, and must show"
+    assert result["against_quantised"]["mean"] > result["mean"], "quantisation costs more than rounding, and must show"
     whole = compare(logits_of(_load(tmp_path / "merged"), ROWS), logits_of(PeftModel.from_pretrained(_load(base.path), adapter), ROWS))
     assert whole.mean == pytest.approx(result["mean"], rel=0.05)
 
@@ -229,10 +229,10 @@ def test_each_kind_of_adapter_is_merged_as_it_answers(tmp_path: Path, name: str,
 def test_each_kind_is_merged_into_bfloat16_and_beside_a_4bit_base(tmp_path: Path, name: str) -> None:
     base = _base(tmp_path / "base", tied=False)
     adapter = _trained(base, tmp_path / "adapter", kind(name))
-    result = merge(base, adapter, tmp_path / "merged", _settings(load_in_4bit=True), FLOAT32, ROWS, TAIL)
+    result = merge(base, adapter, tmp_path / "merged", _settings("nf4"), FLOAT32, ROWS, TAIL)
     assert result["dtype"] == "bfloat16"
     assert result["equal_weights"] == result["adapted_weights"] > 0
-    assert result["against_4bit"]["mean"] > result["mean"]
+    assert result["against_quantised"]["mean"] > result["mean"]
 
 
 @pytest.mark.parametrize("name", ["lora", "dora", "pissa"])

@@ -16,7 +16,7 @@ from luthier.model.locate import ModelLocation
 from luthier.train.objective import SupervisedObjective
 from training_parts import BASE, LORA, PLAN, gradients, qwen, rows, shaken
 
-QUANTIZED = BaseSettings("tiny", None, None, load_in_4bit=True, attention=None)
+QUANTIZED = BaseSettings("tiny", None, None, quantization="nf4", attention=None)
 
 
 @pytest.fixture(scope="module")

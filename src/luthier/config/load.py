@@ -21,7 +21,7 @@ from luthier.core.files import sha256_json
 
 MAX_EXTENDS = 32
 # What can be set for a model that belongs to no run.
-ASKING_KEYS = ("revision_of_model", "load_in_4bit", "attn_implementation", "bf16", "tf32", "deterministic")
+ASKING_KEYS = ("revision_of_model", "load_in_4bit", "load_in_8bit", "attn_implementation", "bf16", "tf32", "deterministic")
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,12 +88,25 @@ def _batches(document: Document) -> Iterator[Problem]:
             found=f"{total} and {micro}",
             hint="choose a multiple",
         )
+    for other, why in (
+        ("sample_packing", "packs are filled from rows of any length"),
+        ("curriculum_sampling", "rows keep the file's order"),
+    ):
+        if document.value.get("group_by_length") is True and document.value.get(other) is True:
+            yield document.problem(
+                ("group_by_length",), f"`group_by_length` does nothing under `{other}: true`: {why}", hint="keep one of the two"
+            )
 
 
 def _adapter(document: Document) -> Iterator[Problem]:
     adapter = document.value.get("adapter")
     if adapter == "qlora" and document.value.get("load_in_4bit") is not True:
         yield document.problem(("adapter",), "`adapter: qlora` wants `load_in_4bit: true`", hint="write it, or use `adapter: lora`")
+    if document.value.get("load_in_4bit") is True and document.value.get("load_in_8bit") is True:
+        yield document.problem(("load_in_8bit",), "`load_in_4bit` and `load_in_8bit` exclude each other", hint="keep one of the two")
+    if document.value.get("load_in_8bit") is True and document.value.get("peft_use_dora") is True:
+        what = "`peft_use_dora` does not run beside `load_in_8bit`"
+        yield document.problem(("peft_use_dora",), what, hint="load the base in 4 bits (`load_in_4bit: true`) or whole")
     if not adapter:
         yield Problem(
             "`adapter` is missing; training all weights is not in this version yet",
@@ -141,11 +154,11 @@ def _first_weights(document: Document) -> Iterator[Problem]:
         yield document.problem(
             path, what, found=start, hint=reason or "known are true, false, `gaussian`, `pissa`, `pissa_niter_16` and `olora`"
         )
-    elif known != "gaussian" and document.value.get("load_in_4bit"):
+    elif known != "gaussian" and (quantised := [name for name in ("load_in_4bit", "load_in_8bit") if document.value.get(name)]):
         yield document.problem(
             path,
             f"`peft_init_lora_weights: {start}` takes a part out of the base's weights, and a quantised base has none to take it from",
-            found=f"{start} with load_in_4bit: true",
+            found=f"{start} with {quantised[0]}: true",
             hint="write `peft_init_lora_weights: gaussian` or leave it out, or load the base whole",
         )
 

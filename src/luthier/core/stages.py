@@ -47,8 +47,8 @@ _ROWS = (
 )
 
 STAGES: dict[str, StageFacts] = {
-    "data": StageFacts(3, _ROWS, ("data",)),
-    "train": StageFacts(2, _TORCH, ("train", "adapter")),
+    "data": StageFacts(4, _ROWS, ("data",)),
+    "train": StageFacts(3, _TORCH, ("train", "adapter")),
     "evaluate": StageFacts(7, (*_TORCH, "numpy"), ("evaluate",)),
     "export": StageFacts(2, _TORCH, ("export/merged", "export/summary.json")),
     # Apart from the export, so that a new suite or name writes a new card and never merges again.

@@ -84,7 +84,7 @@ def variants_of(store: RowStore, sides: Sides, settings: DataSettings, around: A
     found = [
         _Variant(row, fields, used)
         for row in rows
-        for fields, used in vary(Fields(row.messages, row.tools), _rules_for(row, section.rules), section.copies, settings.seed)
+        for fields, used in vary(Fields(row.messages, row.tools, row.ends), _rules_for(row, section.rules), section.copies, settings.seed)
     ]
     notes: list[str] = []
     report: TeacherReport | None = None
@@ -125,14 +125,14 @@ def _examples(store: RowStore, sides: Sides, side: int) -> Iterator[Example]:
 
 def _reworded(rows: Sequence[Example], name: str, around: Around, wording: Wording, report: TeacherReport) -> Iterator[_Variant]:
     """Other wordings of the requests by the teacher; what cannot be used stands in the report by its reason."""
-    fields = [Fields(row.messages, row.tools) for row in rows]
+    fields = [Fields(row.messages, row.tools, row.ends) for row in rows]
     replies = paraphrases(fields, name, around.endpoints[name], journal_in(around.cache), wording, report)
     for row, variants in zip(rows, replies, strict=True):
         for variant in variants:
             if isinstance(variant, Fields):
                 yield _Variant(row, variant, (PARAPHRASE,))
             elif variant.reason != NOT_ASKED:
-                _leave_out(_Variant(row, Fields(row.messages, row.tools), (PARAPHRASE,)), variant.reason, variant.detail, around)
+                _leave_out(_Variant(row, Fields(row.messages, row.tools, row.ends), (PARAPHRASE,)), variant.reason, variant.detail, around)
 
 
 def _lines(variants: Sequence[_Variant], store: RowStore, cleaner: Cleaner, around: Around) -> list[bytes]:
@@ -152,7 +152,7 @@ def _lines(variants: Sequence[_Variant], store: RowStore, cleaner: Cleaner, arou
             _leave_out(each, bad.reason, bad.detail, around)
             continue
         known.add(digest)
-        row = Example(id_of(digest), fields.messages, outcome.row.origin, fields.tools, parent.group, parent.template)
+        row = Example(id_of(digest), fields.messages, outcome.row.origin, fields.tools, parent.group, parent.template, ends=fields.ends)
         lines.append(json_line(row.to_json()).encode("utf-8"))
     return lines
 

@@ -1,6 +1,6 @@
 """The target `merged`: one model without an adapter, held to the logits of base and adapter after it was read back from disk.
 
-The adapter is always merged into the base's published weights. With a 4-bit base these are not the weights that training saw; the
+The adapter is always merged into the base's published weights. With a quantised base these are not the weights that training saw; the
 difference that this makes is measured and recorded, never hidden.
 """
 
@@ -92,8 +92,8 @@ def merge(
     Both sides answer `rows` (token ids) before and after; `MergeError` where they differ by more than the tolerance. The caller
     removes `target` then.
     """
-    whole = replace(settings, load_in_4bit=False, attention="sdpa")
-    dtype = "bfloat16" if settings.load_in_4bit else plan.dtype
+    whole = replace(settings, quantization="none", attention="sdpa")
+    dtype = "bfloat16" if settings.quantization != "none" else plan.dtype
     check_dtype = _check_dtype(location.path, plan, dtype)
     # TF32 keeps 10 bits of each factor; a check in float32 wants them all.
     check_plan = replace(plan, dtype=check_dtype, tf32=False)
@@ -127,12 +127,12 @@ def merge(
         "dtype": dtype,
         "check_dtype": check_dtype,
         "adapter_effect": {"max_logit_difference": effect.maximum, "mean": effect.mean, "same_token": effect.same_token},
-        "merged_into": "the base's published weights" if settings.load_in_4bit else "the base's weights",
+        "merged_into": "the base's published weights" if settings.quantization != "none" else "the base's weights",
     }
-    if settings.load_in_4bit:
+    if settings.quantization != "none":
         device.apply(plan)
         quantised = _adapted(location, adapter, replace(settings, attention="sdpa"), plan)
-        result["against_4bit"] = compare(found, logits_of(quantised, rows)).to_json()
+        result["against_quantised"] = compare(found, logits_of(quantised, rows)).to_json()
         del quantised
         _free()
     files = sorted(target.glob("*.safetensors"))
@@ -314,7 +314,7 @@ def _check_dtype(base: Path, plan: Plan, dtype: str) -> str:
 
 def _adapted(location: ModelLocation, adapter: Path, settings: BaseSettings, plan: Plan) -> PeftModel:
     base = load_base(location, settings, plan)
-    return load_adapter(base if settings.load_in_4bit else _placed(base, plan), adapter)
+    return load_adapter(base if settings.quantization != "none" else _placed(base, plan), adapter)
 
 
 def _placed(model: PreTrainedModel, plan: Plan) -> PreTrainedModel:

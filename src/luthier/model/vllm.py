@@ -168,7 +168,7 @@ def engine_arguments(model: Path, config: JsonObject, adapter_folder: Path | Non
     }
     if (longest := longest_of(config)) is not None:
         arguments["max_model_len"] = longest
-    if settings.load_in_4bit:
+    if settings.quantization != "none":
         arguments["quantization"] = "bitsandbytes"
     if adapter_folder is not None:
         arguments |= {"enable_lora": True, "max_loras": 1, "max_lora_rank": _rank(read_json(adapter_folder / "adapter_config.json"))}

@@ -141,7 +141,7 @@ class Loop:
         trained = int(self._strategy.total(sum(self._objective.count(micro) for micro in mine)))
         loss_sum = 0.0
         for micro in mine:
-            batch = self._objective.batch(micro)
+            batch = self._objective.batch(micro, self._settings.batches.least_tokens)
             micro_sum = self._objective.loss_sum(batch)
             value = micro_sum.item()
             if not math.isfinite(value):
@@ -197,7 +197,8 @@ class Loop:
         with torch.no_grad():
             for micro in self._eval_batches:
                 rows = [self._rows.validation[number] for number in micro]
-                loss_sum += self._objective.loss_sum(self._objective.batch(rows)).item()
+                batch = self._objective.batch(rows, self._settings.batches.least_eval_tokens)
+                loss_sum += self._objective.loss_sum(batch).item()
                 trained += self._objective.count(rows)
         loss, best = loss_sum / trained, self.progress.best_eval_loss
         if not math.isfinite(loss):

@@ -122,7 +122,7 @@ def _make_model(config: RunConfig, location: ModelLocation, plan: Plan) -> PeftM
 
 
 def _make_loop(config: RunConfig, folder: RunFolder, model: PeftModel, rows: Rows, key: str) -> tuple[Loop, Store]:
-    objective = SupervisedObjective(model)
+    objective = SupervisedObjective(model, config.batch_settings().embedding_noise)
     objective.check(rows.train[0])
     strategy = Single()
     wrapped = strategy.wrap(model, make_optimizer(model, config.optimizer_settings()))
@@ -200,12 +200,11 @@ def _course_facts(progress: Progress, loop: Loop, train: EncodedRows) -> JsonObj
 
 def _model_facts(model: PeftModel, config: RunConfig, location: ModelLocation, plan: Plan) -> JsonObject:
     trained, total = parameter_counts(model)
-    quantization = "nf4" if config.load_in_4bit else "none"
     return {
         "peak_memory_bytes": device.peak_memory_bytes(plan),
         "trainable_parameters": trained,
         "total_parameters": total,
-        "base": {"name": config.base_model, "identity": location.identity, "quantization": quantization, "dtype": plan.dtype},
+        "base": {"name": config.base_model, "identity": location.identity, "quantization": config.quantization, "dtype": plan.dtype},
     }
 
 

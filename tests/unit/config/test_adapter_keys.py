@@ -58,7 +58,8 @@ def test_each_key_reaches_the_adapter(tmp_path: Path) -> None:
     found = settings(
         tmp_path,
         "peft_use_dora: true\npeft_use_rslora: true\npeft_init_lora_weights: PiSSA_niter_16\n"
-        "lora_modules_to_save: [embed_tokens, lm_head]\npeft_ensure_weight_tying: true\nlora_rank_pattern: {q_proj: 4, 'layers\\.0\\..*': 2}\nlora_alpha_pattern: {q_proj: 7.5}\n",
+        "lora_modules_to_save: [embed_tokens, lm_head]\npeft_ensure_weight_tying: true\n"
+        "lora_rank_pattern: {q_proj: 4, 'layers\\.0\\..*': 2}\nlora_alpha_pattern: {q_proj: 7.5}\n",
     )
     assert (found.dora, found.rslora, found.start, found.tied) == (True, True, "pissa_niter_16", True)
     assert found.modules_to_save == ("embed_tokens", "lm_head")
@@ -101,7 +102,7 @@ def test_which_way_weights_lie_follows_from_the_layer(tmp_path: Path) -> None:
         ("peft_init_lora_weights: loftq\n", r"not in this version(.|\n)*quantised anew"),
         ("peft_init_lora_weights: eva\n", r"not in this version(.|\n)*pass over the rows"),
         ("peft_init_lora_weights: pissa\nload_in_4bit: true\n", r"a quantised base has none(.|\n)*gaussian"),
-        ("peft_init_lora_weights: olora\nload_in_4bit: true\n", "a quantised base has none"),
+        ("peft_init_lora_weights: olora\nload_in_8bit: true\n", "a quantised base has none"),
         ("lora_rank_pattern: {'q_proj(': 4}\n", r"no valid pattern(.|\n)*q_proj\("),
         ("lora_alpha_pattern: {q_proj: 0}\n", "lora_alpha_pattern"),
         ("lora_rank_pattern: {q_proj: 2.5}\n", "whole number"),

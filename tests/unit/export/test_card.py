@@ -73,7 +73,7 @@ EXPORTED = {
         "mean": 1e-7,
         "tolerance": 1e-3,
         "mean_tolerance": 1e-4,
-        "against_4bit": {"max_logit_difference": 0.8, "mean": 0.06, "same_token": 0.97},
+        "against_quantised": {"max_logit_difference": 0.8, "mean": 0.06, "same_token": 0.97},
     },
 }
 

@@ -32,7 +32,7 @@ CHATML = (
 )
 LENGTH = 24
 PLAN = Plan(device="cpu", device_name="test", dtype="float32", threads=1)
-SETTINGS = BaseSettings("tiny", None, None, load_in_4bit=False, attention=None)
+SETTINGS = BaseSettings("tiny", None, None, quantization="none", attention=None)
 SIZES = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
 
 

@@ -62,11 +62,17 @@ def test_evaluation_is_the_mean_over_trained_tokens_and_leaves_no_trace(tmp_path
 
 @pytest.mark.parametrize("dropout", [0.0, 0.2])
 @pytest.mark.parametrize("optimizer", ["adamw_torch_fused", "adamw_8bit"])
-def test_resumed_is_unbroken(tmp_path, dropout, optimizer):
+@pytest.mark.parametrize(
+    "batches",
+    [{}, {"embedding_noise": 5.0, "pads": True}, {"packing": False, "groups_by_length": True}],
+    ids=["packed", "noisy", "grouped"],
+)
+def test_resumed_is_unbroken(tmp_path, dropout, optimizer, batches):
     def make():
         torch.manual_seed(0)
         model = adapted(by_rows(qwen()), replace(LORA, dropout=dropout))
-        return make_loop(model, rows(30), rows(4, seed=2), epochs=2.0, name=optimizer, save_strategy="steps", save_steps=2, logging_steps=3)
+        changes = {"epochs": 2.0, "name": optimizer, "save_strategy": "steps", "save_steps": 2, "logging_steps": 3, **batches}
+        return make_loop(model, rows(30), rows(4, seed=2), **changes)
 
     unbroken = make()
     told = run(tmp_path / "whole", unbroken)

@@ -101,6 +101,8 @@ def test_every_checkpoint_opens_in_peft(done, base):
         {"load_in_4bit": True, "adapter": "qlora", "optimizer": "adamw_8bit", "gradient_checkpointing": True, "lora_dropout": 0.05},
         {"attn_implementation": "sdpa", "sample_packing": False, "lr_scheduler": "linear"},
         {"attn_implementation": "eager", "gradient_accumulation_steps": 2, "lr_scheduler": "constant"},
+        {"neftune_noise_alpha": 5, "pad_to_sequence_len": True},
+        {"sample_packing": False, "group_by_length": True},
         {"curriculum_sampling": True, "train_on_inputs": True, "save_strategy": "best", "evals_per_epoch": 2},
     ],
 )

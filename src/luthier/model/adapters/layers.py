@@ -6,6 +6,7 @@ import copy
 from typing import Any
 
 import torch
+from bitsandbytes.nn import Linear8bitLt
 from peft import LoraConfig
 from peft.tuners.lora import Linear as PeftLoraLinear
 from torch.nn import functional
@@ -27,7 +28,7 @@ def register_layers(config: LoraConfig) -> None:
 class LoraLinear(PeftLoraLinear):
     """peft's LoRA layer with the products of a frozen base and one adapter in a single differentiable step, DoRA's too.
 
-    The base is a linear layer, whole or NF4, or GPT-2's `Conv1D`. Whatever else peft's layer can do (merged, disabled, several
+    The base is a linear layer, whole, NF4 or 8-bit, or GPT-2's `Conv1D`. Whatever else peft's layer can do (merged, disabled, several
     adapters, other variants) is left to peft.
 
     An adapter that starts from a part of the base's weight, `W = (W - s B0 A0) + s B0 A0`, keeps `first_a` A0 and `first_b` -B0 and
@@ -73,6 +74,8 @@ class LoraLinear(PeftLoraLinear):
         is_dora = self.use_dora.get(ADAPTER, False)
         if not plain or self.lora_bias.get(ADAPTER) or (self.lora_variant and not is_dora):
             return super().forward(x, *args, **kwargs)
+        if isinstance(self.get_base_layer(), Linear8bitLt) and not is_dora:
+            return self._beside_int8(x)
         is_dropping = self.training and not isinstance(self.lora_dropout[ADAPTER], torch.nn.Identity)
         if is_dora:
             return self._dora(x, is_dropping)
@@ -83,6 +86,16 @@ class LoraLinear(PeftLoraLinear):
         a, b = self.lora_A[ADAPTER].weight, self.lora_B[ADAPTER].weight
         dropped = self.lora_dropout[ADAPTER](x)
         return self._base_product(x) + functional.linear(functional.linear(dropped, a.to(x.dtype)), b.to(x.dtype)) * scale
+
+    def _beside_int8(self, x: torch.Tensor) -> torch.Tensor:
+        """The base's product is bitsandbytes' own, which rounds X to 8 bits too, as it will where the model is asked. Not for DoRA."""
+        scale = self.scaling[ADAPTER]
+        y = self.get_base_layer()(x)
+        if self.first_a is not None and self.first_b is not None:
+            y = y + functional.linear(functional.linear(x, self.first_a.to(x.dtype)), self.first_b.to(x.dtype)) * scale
+        a, b = self.lora_A[ADAPTER].weight, self.lora_B[ADAPTER].weight
+        dropped = self.lora_dropout[ADAPTER](x)
+        return y + functional.linear(functional.linear(dropped, a.to(x.dtype)), b.to(x.dtype)) * scale
 
     def _base_product(self, x: torch.Tensor, with_bias: bool = True) -> torch.Tensor:
         """The product of the base without what the adapter started from."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from bitsandbytes.functional import dequantize_4bit
-from bitsandbytes.nn import Linear4bit
+from bitsandbytes.functional import dequantize_4bit, int8_vectorwise_dequant
+from bitsandbytes.nn import Linear4bit, Linear8bitLt
 from torch.nn import functional
 from transformers.pytorch_utils import Conv1D
 
@@ -18,10 +18,19 @@ BaseLayer = torch.nn.Linear | Conv1D
 
 
 def base_weight(layer: BaseLayer, dtype: torch.dtype) -> torch.Tensor:
-    """The frozen weight `[O, I]` of a layer, unpacked where it is NF4, turned where it is GPT-2's `Conv1D`."""
+    """The frozen weight `[O, I]` of a layer, unpacked where it is NF4 or 8-bit, turned where it is GPT-2's `Conv1D`."""
     if isinstance(layer, Linear4bit):
         return dequantize_4bit(layer.weight.data.view(-1, 1), layer.weight.quant_state).to(dtype)
+    if isinstance(layer, Linear8bitLt):
+        # The first forward pass moves both from the parameter into the layer's state.
+        values, scales = (held if held is not None else fresh for held, fresh in _int8_parts(layer))
+        return int8_vectorwise_dequant(values, scales).to(dtype)
     return (layer.weight.t() if isinstance(layer, Conv1D) else layer.weight).to(dtype)
+
+
+def _int8_parts(layer: Linear8bitLt) -> tuple[tuple[torch.Tensor | None, torch.Tensor], tuple[torch.Tensor | None, torch.Tensor]]:
+    """Values [O, I] and row scales [O] of LLM.int8(), each as the layer's state and as its parameter hold them."""
+    return (layer.state.CB, layer.weight.data), (layer.state.SCB, layer.weight.SCB)
 
 
 def base_bias(layer: BaseLayer, dtype: torch.dtype) -> torch.Tensor | None:

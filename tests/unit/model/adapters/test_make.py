@@ -21,7 +21,7 @@ from luthier.train.objective import SupervisedObjective
 from training_parts import LORA, PLAN, VOCABULARY, adapted, gpt2, kind, llama, qwen, rows
 
 IDS = torch.arange(3, 40).unsqueeze(0)
-QUANTIZED = BaseSettings("tiny", None, None, load_in_4bit=True, attention="sdpa")
+QUANTIZED = BaseSettings("tiny", None, None, quantization="nf4", attention="sdpa")
 pytestmark = pytest.mark.filterwarnings("ignore:[\\s\\S]*tie_word_embeddings")
 
 
@@ -46,7 +46,7 @@ def big_code():
 @pytest.mark.parametrize("name", ["lora", "dora"])
 def test_families_with_layers_of_their_own(base, load_in_4bit, name, tmp_path):
     base().save_pretrained(tmp_path)
-    settings = replace(QUANTIZED, load_in_4bit=load_in_4bit)
+    settings = replace(QUANTIZED, quantization="nf4" if load_in_4bit else "none")
     model = load_base(ModelLocation("tiny", tmp_path, "test"), settings, PLAN)
     before = model(input_ids=IDS).logits
     model = add_lora(model, kind(name), 1)
