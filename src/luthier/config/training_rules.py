@@ -163,7 +163,7 @@ def _first_weights(document: Document) -> Iterator[Problem]:
         yield document.problem(
             path, what, found=start, hint=reason or "known are true, false, `gaussian`, `pissa`, `pissa_niter_16` and `olora`"
         )
-    elif known != "gaussian" and (quantised := [name for name in ("load_in_4bit", "load_in_8bit") if document.value.get(name) is True]):
+    elif known != "gaussian" and (quantised := [name for name in ("load_in_4bit", "load_in_8bit") if document.value.get(name)]):
         yield document.problem(
             path,
             f"`peft_init_lora_weights: {start}` takes a part out of the base's weights, and a quantised base has none to take it from",

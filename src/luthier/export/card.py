@@ -122,17 +122,26 @@ def _front_matter(subject: Subject) -> str:
     lines = ["---", f"base_model: {json.dumps(subject.base_model)}", "library_name: peft", "pipeline_tag: text-generation"]
     lines += [f"license: {json.dumps(license_name)}"] if license_name != UNKNOWN else []
     tags = ["luthier", "lora", *(tag for key, tags in _QUANTISED_TAGS.items() if subject.settings.get(key) for tag in tags)]
+    tags += [word for word, key in (("dora", "peft_use_dora"), ("rslora", "peft_use_rslora")) if subject.settings.get(key)]
     return "\n".join([*lines, "tags:", *(f"- {tag}" for tag in tags), "---"])
 
 
 def _introduction(subject: Subject) -> str:
-    kind = "LoRA adapter"
-    if subject.settings.get("load_in_4bit"):
-        kind = "QLoRA adapter (4-bit base)"
-    elif subject.settings.get("load_in_8bit"):
-        kind = "LoRA adapter (8-bit base)"
+    settings = subject.settings
+    kind = "DoRA" if settings.get("peft_use_dora") else "LoRA"
+    if settings.get("load_in_4bit"):
+        kind = f"Q{kind} adapter (4-bit base)"
+    elif settings.get("load_in_8bit"):
+        kind = f"{kind} adapter (8-bit base)"
+    else:
+        kind = f"{kind} adapter"
+    rank = f"rank {settings.get('lora_r')}"
+    if str(settings.get("peft_init_lora_weights")).lower().startswith(("pissa", "olora")):
+        rank += f" (written as plain LoRA of twice the rank, as it started by `{settings['peft_init_lora_weights']}`)"
+    if whole := settings.get("lora_modules_to_save"):
+        rank += f", with {', '.join(whole)} trained whole,"
     return (
-        f"A {kind} of rank {subject.settings.get('lora_r')} for `{subject.base_model}`, trained, measured and exported by Luthier "
+        f"A {kind} of {rank} for `{subject.base_model}`, trained, measured and exported by Luthier "
         f"from one run file. Everything on this card was written by the run itself; what it does not know is called {UNKNOWN}."
     )
 
