@@ -1,8 +1,8 @@
 """The data stage: reads and makes rows, cleans them, leaves out what repeats, divides the rest, checks, and writes the folder `data/`.
 
-The flow is the order of `run`. Each step is a module or a room of its own: `gather` (entries to batches), `synthesize` (sources to rows),
-`intake` (batches to stored rows, cleaned), `reduce` (equal and nearly equal rows), `division` over `split` (sides), `augmented` (variants),
-`split.check`, `outputs`.
+The flow is the order of `run`. Each step is a room of its own: `sources` (entries of `sources` to rows, over `synthesize` and `teacher`),
+`intake` (entries to batches, batches to stored rows, over `reading` and `clean`), `similar` (equal and nearly equal rows), `split` (sides,
+and their check), `augment` (variants), `outputs`. What a row is, and where rows wait, stands in `rows`.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from luthier.core.events import EventLog
 from luthier.core.files import remove, write_json, write_with
 from luthier.core.records import Example, JsonObject
 from luthier.core.runs import RunFolder
-from luthier.data.augmented import Around, Variants, variants_of
-from luthier.data.division import Sides, divided, note_overlap
-from luthier.data.gather import Source, batches, dataset, made, note_default_wording, unusable
+from luthier.data.augment.variants import Around, Variants, variants_of
 from luthier.data.intake.crew import prepared, processors
+from luthier.data.intake.gather import Source, batches, dataset, made, note_default_wording, unusable
 from luthier.data.intake.prepare import Settings, decontaminator_of
-from luthier.data.intake.store import RowStore
-from luthier.data.making import MadeRows, Teachers, made_rows, rejects_of
-from luthier.data.outputs import write_formats
-from luthier.data.provenance import Steps, provenance_of, report_of
+from luthier.data.outputs.forms import write_formats
+from luthier.data.outputs.provenance import Steps, provenance_of, report_of
 from luthier.data.reading.wording import Wordings
-from luthier.data.reduce import drop_equal, drop_near
 from luthier.data.rows.rejects import RejectLog
 from luthier.data.rows.spool import JsonSpool
+from luthier.data.rows.store import RowStore
 from luthier.data.similar.collection import Grams
+from luthier.data.similar.removal import drop_equal, drop_near
+from luthier.data.sources.making import MadeRows, Teachers, made_rows, rejects_of
 from luthier.data.split.check import check_files
+from luthier.data.split.division import Sides, divided, note_overlap
 from luthier.data.split.sides import SIDES, TEST, TRAIN, VALIDATION
 from luthier.data.teacher.journal import journal_in
 

@@ -19,15 +19,15 @@ from luthier.core.files import HashMemory, json_line, read_json, remove_leftover
 from luthier.core.records import Example, JsonObject, Origin, Reject
 from luthier.core.runs import package_versions
 from luthier.core.stages import STAGES
-from luthier.data.families import without_families
 from luthier.data.rows.fields import place
+from luthier.data.sources.families import without_families
+from luthier.data.sources.versions import row_versions
 from luthier.data.synthesize.made import Made, Material, Unfit
 from luthier.data.synthesize.makers.registry import MAKERS, TEACHER, kind_of_source, makers_of
 from luthier.data.synthesize.thinning import thinned
 from luthier.data.teacher.ledger import TeacherReport
 from luthier.data.teacher.teach import VERSION as TEACHER_VERSION
 from luthier.data.teacher.teach import teach
-from luthier.data.versions import row_versions
 from luthier.retrieval.records import Chunk, Excluded, Reading
 from luthier.retrieval.search import build
 from luthier.retrieval.sources.cutting import chunks_of

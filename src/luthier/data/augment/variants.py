@@ -20,12 +20,12 @@ from luthier.data.augment.vary import vary
 from luthier.data.clean.cleaner import Cleaner
 from luthier.data.clean.contamination import Decontaminator
 from luthier.data.clean.records import Row
-from luthier.data.division import Sides
-from luthier.data.intake.store import RowStore
 from luthier.data.rows.digests import canonical, digest_of, id_of
 from luthier.data.rows.fields import BadRow, Fields
 from luthier.data.rows.grams import said
 from luthier.data.rows.rejects import DUPLICATE
+from luthier.data.rows.store import RowStore
+from luthier.data.split.division import Sides
 from luthier.data.split.sides import TEST, TRAIN, VALIDATION
 from luthier.data.synthesize.makers.registry import MAKERS, TEACHER
 from luthier.data.teacher.journal import journal_in
