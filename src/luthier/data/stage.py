@@ -172,7 +172,7 @@ def _varied(work: _Work, sides: Sides, suite_items: Sequence[Example]) -> Varian
         return Variants()
     held_out = [Example.from_json(json.loads(line)) for line in work.held_out.lines(bytes(len(work.held_out)), TRAIN)]
     decontaminator = decontaminator_of(work.settings.clean, suite_items)
-    around = Around(work.guard, work.endpoints, work.folder.cache, held_out, decontaminator, work.rejects.pass_on)
+    around = Around(work.guard, work.endpoints, work.folder.cache, work.folder.data, held_out, decontaminator, work.rejects.pass_on)
     variants = variants_of(work.rows, sides, work.settings, around)
     rows = len(work.rows.kept())
     work.steps.add("augment", rows, rows + len(variants.lines))

@@ -15,16 +15,16 @@ from luthier.config.row_sections import AugmentRule, DataSettings
 from luthier.config.schema import EndpointSection, GuardSection
 from luthier.core.files import json_line
 from luthier.core.records import Example, Origin, Reject
-from luthier.data.augment.held_out import without_near
 from luthier.data.augment.vary import vary
 from luthier.data.clean.cleaner import Cleaner
 from luthier.data.clean.contamination import Decontaminator
 from luthier.data.clean.records import Row
 from luthier.data.rows.digests import canonical, digest_of, id_of
 from luthier.data.rows.fields import BadRow, Fields
-from luthier.data.rows.grams import said
+from luthier.data.rows.grams import NEAR, said
 from luthier.data.rows.rejects import DUPLICATE
 from luthier.data.rows.store import RowStore
+from luthier.data.similar.between import near_any
 from luthier.data.split.division import Sides
 from luthier.data.split.sides import TEST, TRAIN, VALIDATION
 from luthier.data.synthesize.makers.registry import MAKERS, TEACHER
@@ -58,12 +58,13 @@ class _Variant:
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What variants stand beside: the guard's settings, endpoints, the cache of runs, rows that are held out in files of their own, what no
-    training row may repeat, and who is told of a variant that is left out."""
+    """What variants stand beside: the guard's settings, endpoints, the cache of runs, a folder for what is compared, rows that are held out
+    in files of their own, what no training row may repeat, and who is told of a variant that is left out."""
 
     guard: GuardSection
     endpoints: Mapping[str, EndpointSection]
     cache: Path
+    folder: Path
     held_out: Sequence[Example]
     decontaminator: Decontaminator | None
     leave_out: Callable[[Reject], None]
@@ -93,11 +94,12 @@ def variants_of(store: RowStore, sides: Sides, settings: DataSettings, around: A
         wording = Wording(section.copies, section.max_cost, settings.seed)
         found += _reworded(rows, section.teacher, around, wording, report)
         notes += report.notes
-    apart = {id(fields) for fields, _ in without_near([(each.fields, ()) for each in found], [each.request or "" for each in held_out])}
-    answers = {canonical(each.answer) for each in held_out if each.answer is not None}
+    heard = [said(each.fields.messages) for each in found]
+    are_near = near_any([one.request or "" for one in heard], [one.request or "" for one in held_out], NEAR, around.folder)
+    answers = {canonical(one.answer) for one in held_out if one.answer is not None}
     left = []
-    for each in found:
-        if id(each.fields) in apart and canonical(said(each.fields.messages).answer or "") not in answers:
+    for each, own, is_near in zip(found, heard, are_near, strict=True):
+        if (own.request is None or not is_near) and canonical(own.answer or "") not in answers:
             left.append(each)
         else:
             _leave_out(each, "near_held_out", "its request is nearly that of a held-out row, or its answer is one's", around)
