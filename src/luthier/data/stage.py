@@ -28,7 +28,7 @@ from luthier.data.outputs.provenance import Steps, provenance_of, report_of
 from luthier.data.reading.wording import Wordings
 from luthier.data.rows.rejects import RejectLog
 from luthier.data.rows.spool import JsonSpool
-from luthier.data.rows.store import RowStore
+from luthier.data.rows.store import Prepared, RowStore
 from luthier.data.similar.collection import Grams
 from luthier.data.similar.removal import drop_equal, drop_near
 from luthier.data.sources.making import MadeRows, Teachers, made_rows, rejects_of
@@ -60,6 +60,13 @@ class _Work:
         self.changes: Counter[str] = Counter()
         self.counts: Counter[str] = Counter()
         self.changed = stack.enter_context(closing(JsonSpool(folder.data)))
+
+    def note_cleaning(self, cleaned: Prepared | Variants) -> None:
+        """Takes over what cleaning changed and counted in some rows."""
+        self.changes.update(cleaned.changes)
+        self.counts.update(cleaned.counts)
+        for changed in cleaned.changed:
+            self.changed.add(changed)
 
     def say(self, step: str, done: int) -> None:
         """Tells how far a step is."""
@@ -133,10 +140,7 @@ def _take_in(work: _Work, training: list[Source], testing: list[Source], suite_i
                 work.requests.add_hashes(*batch.request_grams)
         for reject in batch.rejects:
             work.rejects.add(reject)
-        work.changes.update(batch.changes)
-        work.counts.update(batch.counts)
-        for changed in batch.changed:
-            work.changed.add(changed)
+        work.note_cleaning(batch)
         if read // _PROGRESS_ROWS != (read + batch.read) // _PROGRESS_ROWS:
             work.say("rows", read + batch.read)
         read += batch.read
@@ -174,6 +178,7 @@ def _varied(work: _Work, sides: Sides, suite_items: Sequence[Example]) -> Varian
     decontaminator = decontaminator_of(work.settings.clean, suite_items)
     around = Around(work.guard, work.endpoints, work.folder.cache, work.folder.data, held_out, decontaminator, work.rejects.pass_on)
     variants = variants_of(work.rows, sides, work.settings, around)
+    work.note_cleaning(variants)
     rows = len(work.rows.kept())
     work.steps.add("augment", rows, rows + len(variants.lines))
     return variants

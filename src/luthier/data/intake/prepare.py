@@ -21,7 +21,7 @@ from luthier.data.rows.digests import digest_of, id_of
 from luthier.data.rows.fields import BadRow, Fields, place
 from luthier.data.rows.grams import Said, said
 from luthier.data.rows.keys import row_keys
-from luthier.data.rows.store import NO_GROUP, Prepared
+from luthier.data.rows.store import NO_GROUP, Prepared, changed_line
 from luthier.data.similar.hashing import gram_hashes
 
 
@@ -141,7 +141,7 @@ class Preparation:
         done.keys.add(row_keys(heard, row.origin))
         if changes:
             done.changes.update(changes)
-            done.changed.append({"id": example.id, "changes": dict(sorted(changes.items()))})
+            done.changed.append(changed_line(example.id, changes))
 
 
 def _rejected(row: Row, step: str, bad: BadRow, file: str, line: int) -> Reject:

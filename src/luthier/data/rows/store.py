@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -55,6 +55,11 @@ class Prepared:
     changes: Counter[str] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
     changed: list[JsonObject] = field(default_factory=list)
+
+
+def changed_line(row_id: str, changes: Mapping[str, int]) -> JsonObject:
+    """What cleaning changed in one row, as `changed.jsonl` tells it."""
+    return {"id": row_id, "changes": dict(sorted(changes.items()))}
 
 
 class RowStore:
