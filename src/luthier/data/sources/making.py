@@ -22,9 +22,9 @@ from luthier.core.stages import STAGES
 from luthier.data.rows.fields import place
 from luthier.data.sources.families import without_families
 from luthier.data.sources.versions import row_versions
+from luthier.data.synthesize.budget import thinned
 from luthier.data.synthesize.made import Made, Material, Unfit
 from luthier.data.synthesize.makers.registry import MAKERS, TEACHER, kind_of_source, makers_of
-from luthier.data.synthesize.thinning import thinned
 from luthier.data.teacher.ledger import TeacherReport
 from luthier.data.teacher.teach import VERSION as TEACHER_VERSION
 from luthier.data.teacher.teach import teach
