@@ -28,8 +28,8 @@ from luthier.data.synthesize.makers.registry import MAKERS, TEACHER, kind_of_sou
 from luthier.data.teacher.ledger import TeacherReport
 from luthier.data.teacher.teach import VERSION as TEACHER_VERSION
 from luthier.data.teacher.teach import teach
+from luthier.retrieval.index import build
 from luthier.retrieval.records import Chunk, Excluded, Reading
-from luthier.retrieval.search import build
 from luthier.retrieval.sources.cutting import chunks_of
 from luthier.retrieval.sources.reading import identify, read
 
