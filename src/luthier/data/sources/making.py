@@ -164,12 +164,8 @@ def _write(entry: SourceEntry, reading: Reading, identity: str, found: MadeRows,
                 chosen.append(told)
         notes += taught.notes
     examples = [_example(entry, reading, maker, made) for maker, made in chosen]
-    write_with(
-        found.path, lambda stream: stream.writelines(json_line(item.to_json()).encode("utf-8", "replace") for item in examples), _PRIVATE
-    )
-    write_with(
-        found.rejects, lambda stream: stream.writelines(json_line(item.to_json()).encode("utf-8", "replace") for item in rejects), _PRIVATE
-    )
+    _write_lines(found.path, examples)
+    _write_lines(found.rejects, rejects)
     excluded = Counter(item.reason for item in left_out)
     languages = Counter(file.language for file in reading.files)
     facts: JsonObject = {

@@ -58,26 +58,27 @@ def components(ties: Ties) -> tuple[Labels, Labels]:
     return strong, weak
 
 
-def edges(keys: Keys) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """One row of each key with each other row that has it."""
+def _by_key(keys: Keys) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The rows that have a key, in the order of their keys, and whether each is the first of its key."""
     rows = np.flatnonzero(keys != NO_KEY)
     rows = rows[np.argsort(keys[rows])]
-    if not len(rows):
-        return rows, rows
     is_new = np.ones(len(rows), bool)
     is_new[1:] = keys[rows[1:]] != keys[rows[:-1]]
+    return rows, is_new
+
+
+def edges(keys: Keys) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """One row of each key with each other row that has it."""
+    rows, is_new = _by_key(keys)
     firsts = rows[is_new][np.cumsum(is_new) - 1]
     return firsts[~is_new], rows[~is_new]
 
 
 def pairs_across(keys: Keys, sides: NDArray[np.uint8]) -> int:
     """How many pairs of rows share a key and stand on different sides, counted by key and not one by one."""
-    rows = np.flatnonzero(keys != NO_KEY)
-    rows = rows[np.argsort(keys[rows])]
+    rows, is_new = _by_key(keys)
     if not len(rows):
         return 0
-    is_new = np.ones(len(rows), bool)
-    is_new[1:] = keys[rows[1:]] != keys[rows[:-1]]
     run = np.cumsum(is_new) - 1
     counts = np.bincount(run * 3 + sides[rows], minlength=3 * (int(run[-1]) + 1)).reshape(-1, 3)
     total = counts.sum(axis=1)
