@@ -11,22 +11,9 @@ from luthier.data.synthesize.makers.commands import make
 from luthier.data.synthesize.option_entries import entries
 from luthier.guard.shell import parse
 from luthier.retrieval.records import Chunk, CommandHelp
+from maker_parts import NO_CHUNKS
 
-
-class Nothing:
-    """An index without chunks."""
-
-    def search(self, text: str, limit: int) -> list[Chunk]:
-        return []
-
-    def defined(self, name: str) -> list[Chunk]:
-        return []
-
-    def uses(self, name: str) -> list[Chunk]:
-        return []
-
-
-EMPTY = Material("tools", (), (), Nothing())
+EMPTY = Material("tools", (), (), NO_CHUNKS)
 
 
 def rows(*commands: tuple[str, str, str]) -> list[Made | Unfit]:

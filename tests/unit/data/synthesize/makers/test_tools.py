@@ -11,19 +11,7 @@ from luthier.core.records import JsonObject, ToolCall
 from luthier.data.synthesize.made import Made, Material, Unfit
 from luthier.data.synthesize.makers.tools import make
 from luthier.retrieval.records import Chunk, SourceFile, ToolDefinition
-
-
-class Nothing:
-    """An index without chunks."""
-
-    def search(self, text: str, limit: int) -> list[Chunk]:
-        return []
-
-    def defined(self, name: str) -> list[Chunk]:
-        return []
-
-    def uses(self, name: str) -> list[Chunk]:
-        return []
+from maker_parts import NO_CHUNKS
 
 
 def tool(name: str, title: str, properties: JsonObject, *required: str, examples: tuple[JsonObject, ...] = ()) -> ToolDefinition:
@@ -54,7 +42,7 @@ TOOLS = (
 
 
 def made(*tools: ToolDefinition) -> list[Made]:
-    return [row for row in make(Material("pets", (), (), Nothing(), tools=tools)) if isinstance(row, Made)]
+    return [row for row in make(Material("pets", (), (), NO_CHUNKS, tools=tools)) if isinstance(row, Made)]
 
 
 def calls(rows: list[Made]) -> list[tuple[Made, ToolCall]]:
@@ -84,7 +72,7 @@ def test_the_called_tool_is_offered_among_others() -> None:
 
 
 def test_no_text_is_made_up() -> None:
-    rows = list(make(Material("pets", (), (), Nothing(), tools=TOOLS)))
+    rows = list(make(Material("pets", (), (), NO_CHUNKS, tools=TOOLS)))
     assert [row.reason for row in rows if isinstance(row, Unfit)] == ["argument_without_example"]
     assert not [call for _, call in calls([row for row in rows if isinstance(row, Made)]) if call.name == "showPet"]
 
@@ -122,7 +110,7 @@ def test_where_no_tool_fits_that_is_said() -> None:
     ],
 )
 def test_what_is_turned_down(definition: ToolDefinition, reason: str) -> None:
-    (unfit, *_) = list(make(Material("pets", (), (), Nothing(), tools=(definition,))))
+    (unfit, *_) = list(make(Material("pets", (), (), NO_CHUNKS, tools=(definition,))))
     assert isinstance(unfit, Unfit)
     assert unfit.reason == reason
 
@@ -142,7 +130,7 @@ def chunk(**fields: object) -> Chunk:
 
 
 def test_a_name_is_looked_up_and_answered_from_the_result() -> None:
-    (row,) = list(make(Material("cobra", (GO,), (chunk(),), Nothing())))
+    (row,) = list(make(Material("cobra", (GO,), (chunk(),), NO_CHUNKS)))
     assert isinstance(row, Made)
     user, call, result, answer = row.messages
     assert "cobra.Command.Execute" in user.content
@@ -164,14 +152,14 @@ def test_a_name_is_looked_up_and_answered_from_the_result() -> None:
     ],
 )
 def test_docs_that_are_turned_down(fields: dict[str, object], reason: str) -> None:
-    (unfit,) = list(make(Material("cobra", (GO,), (chunk(**fields),), Nothing())))
+    (unfit,) = list(make(Material("cobra", (GO,), (chunk(**fields),), NO_CHUNKS)))
     assert isinstance(unfit, Unfit)
     assert unfit.reason == reason
 
 
 def test_private_names_and_tests_are_not_looked_up() -> None:
     hidden = (chunk(is_public=False), chunk(is_test=True), chunk(doc=""))
-    assert list(make(Material("cobra", (GO,), hidden, Nothing()))) == []
+    assert list(make(Material("cobra", (GO,), hidden, NO_CHUNKS))) == []
 
 
 def test_prepositions_stand_in_the_sentence_and_bounds_are_in_order() -> None:

@@ -19,17 +19,17 @@ from luthier.core.files import HashMemory, json_line, read_json, remove_leftover
 from luthier.core.records import Example, JsonObject, Origin, Reject
 from luthier.core.runs import package_versions
 from luthier.core.stages import STAGES
-from luthier.data.families import without_families
 from luthier.data.rows.fields import place
+from luthier.data.sources.families import without_families
+from luthier.data.sources.versions import row_versions
+from luthier.data.synthesize.budget import thinned
 from luthier.data.synthesize.made import Made, Material, Unfit
 from luthier.data.synthesize.makers.registry import MAKERS, TEACHER, kind_of_source, makers_of
-from luthier.data.synthesize.thinning import thinned
 from luthier.data.teacher.ledger import TeacherReport
 from luthier.data.teacher.teach import VERSION as TEACHER_VERSION
 from luthier.data.teacher.teach import teach
-from luthier.data.versions import row_versions
+from luthier.retrieval.index import build
 from luthier.retrieval.records import Chunk, Excluded, Reading
-from luthier.retrieval.search import build
 from luthier.retrieval.sources.cutting import chunks_of
 from luthier.retrieval.sources.reading import identify, read
 
@@ -164,12 +164,8 @@ def _write(entry: SourceEntry, reading: Reading, identity: str, found: MadeRows,
                 chosen.append(told)
         notes += taught.notes
     examples = [_example(entry, reading, maker, made) for maker, made in chosen]
-    write_with(
-        found.path, lambda stream: stream.writelines(json_line(item.to_json()).encode("utf-8", "replace") for item in examples), _PRIVATE
-    )
-    write_with(
-        found.rejects, lambda stream: stream.writelines(json_line(item.to_json()).encode("utf-8", "replace") for item in rejects), _PRIVATE
-    )
+    _write_lines(found.path, examples)
+    _write_lines(found.rejects, rejects)
     excluded = Counter(item.reason for item in left_out)
     languages = Counter(file.language for file in reading.files)
     facts: JsonObject = {

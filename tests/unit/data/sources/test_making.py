@@ -18,8 +18,8 @@ from luthier.config.row_sections import SourceEntry, TeacherSection
 from luthier.config.schema import EndpointSection
 from luthier.core.errors import DataError
 from luthier.core.files import HashMemory
-from luthier.data import making
-from luthier.data.making import MadeRows, Teachers, made_rows, rejects_of
+from luthier.data.sources import making
+from luthier.data.sources.making import MadeRows, Teachers, made_rows, rejects_of
 from maker_parts import APP, BUTTON, CART
 
 FILES: dict[str, str | bytes] = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from luthier.core.records import Reject
-from luthier.data.intake.store import RowStore
 from luthier.data.rows.rejects import DUPLICATE, NEAR_DUPLICATE, RejectLog
+from luthier.data.rows.store import RowStore
 from luthier.data.similar.collection import Grams
 from luthier.data.similar.duplicates import near_duplicates
 from luthier.data.similar.equal import first_equal
