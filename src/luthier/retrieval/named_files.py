@@ -121,7 +121,7 @@ def _walk(folder: Path) -> Iterator[tuple[Path, str, str]]:
         for entry in entries:
             path = Path(entry.path)
             if entry.name.startswith("."):
-                yield path, "hidden", ""
+                yield path, "hidden", "its name begins with a dot"
             elif entry.is_symlink():
                 yield path, "link", "links in a folder are not followed"
             elif entry.is_dir(follow_symlinks=False):

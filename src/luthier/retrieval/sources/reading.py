@@ -15,8 +15,8 @@ from luthier.retrieval.repository import reading as repository
 from luthier.retrieval.schemas import reading as schemas
 from luthier.retrieval.tools import manuals
 
-# Goes up when other files, commits, commands or tools are read of the same source: exclusions, languages, formats.
-VERSION = 2
+# Goes up when other files, commits, commands or tools are read of the same source, or other reasons are told: exclusions, languages, formats.
+VERSION = 3
 # A step in words, and how far it is.
 Progress = Callable[[str, int], None]
 
