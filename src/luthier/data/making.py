@@ -64,9 +64,11 @@ class MadeRows:
     facts: JsonObject
 
 
-def made_rows(entry: SourceEntry, cache: Path, hashes: HashMemory, progress: Progress, teachers: Teachers) -> MadeRows:
-    """The rows of `entry`, made now or taken from `cache`. `DataError` where the source cannot be read."""
-    identity = identify(entry, hashes)
+def made_rows(
+    entry: SourceEntry, cache: Path, hashes: HashMemory, progress: Progress, teachers: Teachers, where: str = "sources"
+) -> MadeRows:
+    """The rows of `entry`, made now or taken from `cache`. `DataError`, which names the key `where`, if the source cannot be read."""
+    identity = identify(entry, hashes, where)
     name = sha256_json(_depends_on(entry, identity, teachers))[:24]
     found = MadeRows(cache / "made" / f"{name}.jsonl", cache / "made" / f"{name}.rejects.jsonl", {})
     facts_path = cache / "made" / f"{name}.json"
@@ -74,10 +76,11 @@ def made_rows(entry: SourceEntry, cache: Path, hashes: HashMemory, progress: Pro
     if facts_path.is_file() and found.path.is_file() and found.rejects.is_file():
         return MadeRows(found.path, found.rejects, read_json(facts_path))
     remove_leftovers(facts_path.parent)
-    reading = read(entry, cache, progress)
+    reading = read(entry, cache, progress, where)
     if reading.commit is not None and identity != f"commit:{reading.commit}":
         hint = "run the same command again"
-        raise DataError(Problem("the repository got another commit while it was read", where=reading.repo, found=reading.commit, hint=hint))
+        what = "the repository got another commit while it was read"
+        raise DataError(Problem(what, where=f"{where}.repo: {reading.repo}", found=reading.commit, hint=hint))
     facts = _write(entry, reading, identity, found, progress, teachers)
     # What a teacher could not be asked is asked again by the next run; what it replied stands in its journal.
     if not facts.get("teacher_failed"):
