@@ -146,7 +146,7 @@ def _write(entry: SourceEntry, reading: Reading, identity: str, found: MadeRows,
                 rejects.append(_turned_down(maker, made))
             else:
                 made_rows.append((maker, made))
-        progress(f"rows made, {maker} done", len(made_rows))
+        progress(f"rows proposed, {maker} done", len(made_rows))
     for maker, one in without_families(made_rows):
         if isinstance(one, Unfit):
             unfit[f"{maker}:{one.reason}"] += 1
@@ -166,13 +166,10 @@ def _write(entry: SourceEntry, reading: Reading, identity: str, found: MadeRows,
             else:
                 chosen.append(told)
         notes += taught.notes
+    progress(f"rows made of {material.name}, within its budget", len(chosen))
     examples = [_example(entry, reading, maker, made) for maker, made in chosen]
-    write_with(
-        found.path, lambda stream: stream.writelines(json_line(item.to_json()).encode("utf-8", "replace") for item in examples), _PRIVATE
-    )
-    write_with(
-        found.rejects, lambda stream: stream.writelines(json_line(item.to_json()).encode("utf-8", "replace") for item in rejects), _PRIVATE
-    )
+    _write_lines(found.path, examples)
+    _write_lines(found.rejects, rejects)
     excluded = Counter(item.reason for item in left_out)
     languages = Counter(file.language for file in reading.files)
     facts: JsonObject = {
