@@ -235,5 +235,5 @@ def rejects_of(made: MadeRows, where: str) -> Iterator[Reject]:
     """What reading and the makers left out. What reading left out bears the name of the entry, `where`, which may stand elsewhere now."""
     with made.rejects.open(encoding="utf-8") as stream:
         for line in stream:
-            reject = Reject(**json.loads(line))
+            reject = Reject.from_json(json.loads(line))
             yield replace(reject, id=where) if reject.step == _SOURCE_STEP else reject
