@@ -141,7 +141,9 @@ def outcome_lines(folder: Path, outcomes: Sequence[StageOutcome]) -> list[str]:
     if all(item.outcome == "kept" for item in outcomes):
         lines.append(f"nothing to do: {', '.join(item.stage for item in outcomes)} are complete")
     else:
-        lines += [f"{item.stage:<9} {f'taken from {item.source}' if item.source else 'kept'}" for item in outcomes if item.outcome != "done"]
+        lines += [
+            f"{item.stage:<9} {f'taken from {item.source}' if item.source else 'kept'}" for item in outcomes if item.outcome != "done"
+        ]
     run = RunFolder(folder)
     lines += row_lines(run) + score_lines(run)
     lines.append(f"run       {folder}")

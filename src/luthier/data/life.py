@@ -130,7 +130,7 @@ def _beginning(origin: Origin) -> list[str]:
 
 def _cleaning(row_id: str, origin: Origin, changes: dict[str, dict[str, int]], folder: RunFolder) -> list[str]:
     """What cleaning did with a row that it let pass."""
-    if changed := changes.get(row_id.split("-")[0], {}):
+    if changed := changes.get(row_id.split("-", maxsplit=1)[0], {}):
         return [f"changed by cleaning: {what}, {count} x" for what, count in changed.items()]
     return ["passed cleaning unchanged" if _is_cleaned(folder) or origin.commit else "no cleaning rules were asked for"]
 

@@ -57,8 +57,6 @@ def _marked_origin(origin: Origin) -> Origin:
 def _marked(text: str) -> str:
     # Half a character, as a path can have, would make the whole text one that cannot be judged.
     text = text.encode("utf-8", "backslashreplace").decode()
-    if not _SCANNERS[0].scan([text])[0]:
-        return text
     redacted = redact_with(_SCANNERS, [text])[0]
     return redacted.text if redacted.is_clean or not redacted.findings else mark(redacted.findings[0].kind)
 

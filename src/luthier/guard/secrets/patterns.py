@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 from luthier.core.issued import issued, shapes
@@ -26,12 +25,10 @@ _LOOSE_KINDS = frozenset(
         "aws-access-key",
     )
 )
-# Characters of no width, which part a credential for every scanner and for no reader who copies it.
-_UNSEEN = re.compile("[\u200b-\u200d\u2060\ufeff]")
 
 
 class PatternScanner:
-    """Issuers' published shapes of `core.issued`, `assigned` and `handed`, also with characters of no width in them."""
+    """Issuers' published shapes of `core.issued`, `assigned` and `handed`."""
 
     name = "patterns"
 
@@ -42,9 +39,6 @@ class PatternScanner:
 
 def _scan(text: str) -> list[Finding]:
     spans = [*_spans(text)]
-    if not text.isascii() and _UNSEEN.search(text) is not None:
-        seen = [position for position, character in enumerate(text) if _UNSEEN.match(character) is None]
-        spans += [(seen[start], seen[end - 1] + 1, kind) for start, end, kind in _spans(_UNSEEN.sub("", text)) if start < end]
     if not spans:
         return []
     lines = Lines(text)

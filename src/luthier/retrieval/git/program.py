@@ -224,7 +224,9 @@ class Git:
         while not done.wait(_WATCH_SECONDS):
             # A server can have git repeat its words for ever.
             if os.fstat(said.fileno()).st_size > _MAX_SAID_BYTES:
-                child.ended_by = DataError(Problem(_FLOOD, where=self.clock.shown, hint="name another server, or clone it yourself and name the folder"))
+                child.ended_by = DataError(
+                    Problem(_FLOOD, where=self.clock.shown, hint="name another server, or clone it yourself and name the folder")
+                )
             else:
                 child.ended_by = self.clock.overdue()
             if child.ended_by is not None:

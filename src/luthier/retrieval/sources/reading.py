@@ -18,7 +18,7 @@ from luthier.retrieval.repository import reading as repository
 from luthier.retrieval.schemas import reading as schemas
 from luthier.retrieval.tools import manuals
 
-# Goes up when other files, commits, commands or tools are read of the same source, or other reasons are told: exclusions, languages, formats.
+# Goes up when other files, commits, commands or tools are read of the same source: exclusions, languages, formats; or other reasons told.
 VERSION = 3
 # How readers, which do not know where their entry stands, name its keys.
 _KEY = "sources: "

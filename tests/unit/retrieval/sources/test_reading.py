@@ -28,11 +28,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def problems(act: str, keys: dict[str, Any]) -> tuple[Problem, ...]:
     entry = SourceEntry.model_validate(keys)
+    acts = {
+        "identify": lambda: identify(entry, HashMemory(Path("hashes.json")), WHERE),
+        "read": lambda: read(entry, Path("cache"), lambda step, done: None, WHERE),
+    }
     with pytest.raises(DataError) as raised:
-        if act == "identify":
-            identify(entry, HashMemory(Path("hashes.json")), WHERE)
-        else:
-            read(entry, Path("cache"), lambda step, done: None, WHERE)
+        acts[act]()
     return raised.value.problems
 
 
