@@ -8,6 +8,7 @@ from luthier.core.issued import issued, shapes
 from luthier.guard.secrets.assigned import assigned, is_placeholder
 from luthier.guard.secrets.command_lines import handed
 from luthier.guard.secrets.findings import Finding, Lines
+from luthier.guard.secrets.prose import told
 
 ISSUED_KINDS = tuple(shape.kind for shape in shapes())
 # Shapes with so little of their own that a placeholder can have them; the rest is believed whatever it spells.
@@ -28,7 +29,7 @@ _LOOSE_KINDS = frozenset(
 
 
 class PatternScanner:
-    """Issuers' published shapes of `core.issued`, `assigned` and `handed`."""
+    """Issuers' published shapes of `core.issued`, `assigned`, `handed` and `told`."""
 
     name = "patterns"
 
@@ -49,6 +50,7 @@ def _spans(text: str) -> Iterator[tuple[int, int, str]]:
     yield from _issued(text)
     yield from assigned(text)
     yield from handed(text)
+    yield from told(text)
 
 
 def _issued(text: str) -> Iterator[tuple[int, int, str]]:

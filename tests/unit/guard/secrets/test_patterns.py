@@ -125,6 +125,9 @@ def test_the_next_name_is_not_swallowed() -> None:
     "piece",
     [
         "password=",
+        "the password for the x ",
+        "password is now set to ",
+        "pwd=a1" + "/a=" * 20,
         "token: ",
         "a" * 50,
         "sk-",
