@@ -105,7 +105,7 @@ def _made_sources(work: _Work) -> list[Source]:
     found = []
     for index, entry in enumerate(work.settings.sources):
         where = f"sources[{index}]"
-        rows: MadeRows = made_rows(entry, work.folder.cache, work.folder.hashes, work.say, teachers)
+        rows: MadeRows = made_rows(entry, work.folder.cache, work.folder.hashes, work.say, teachers, where)
         for reject in rejects_of(rows, where):
             work.rejects.pass_on(reject)
         found.append(made(entry, where, rows))

@@ -103,7 +103,7 @@ def _data_inputs(loaded: LoadedRun, folder: RunFolder) -> dict[str, str]:
         from luthier.retrieval.sources.reading import identify as identify_source
 
         for index, source in enumerate(loaded.config.sources):
-            inputs[f"sources[{index}]"] = identify_source(source, folder.hashes)
+            inputs[f"sources[{index}]"] = identify_source(source, folder.hashes, where=f"sources[{index}]")
     if loaded.config.sources or loaded.config.augment is not None:
         from luthier.data.augment.variants import VERSION as VARIANTS_VERSION
         from luthier.data.sources.versions import row_versions

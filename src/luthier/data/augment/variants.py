@@ -125,7 +125,7 @@ def _rules_for(row: Example, rules: Sequence[AugmentRule]) -> tuple[AugmentRule,
 def _leave_out(variant: _Variant, reason: str, detail: str, around: Around) -> None:
     origin = variant.parent.origin
     file, line = (origin.file, origin.line) if origin.file is not None else (origin.path, origin.lines[0] if origin.lines else None)
-    around.leave_out(Reject(variant.parent.id, STEP, reason, f"a variant of this row: {detail}", file, line))
+    around.leave_out(Reject(variant.parent.id, STEP, reason, f"a variant of this row: {detail}", file, line, origin))
 
 
 def _examples(store: RowStore, sides: Sides, side: int) -> Iterator[Example]:

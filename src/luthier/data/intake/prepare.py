@@ -145,14 +145,14 @@ class Preparation:
 
 
 def _rejected(row: Row, step: str, bad: BadRow, file: str, line: int) -> Reject:
-    """The reject of a row that was converted: by its id, so that its life can be told, without its content."""
+    """The reject of a row that was converted: by its id and with its origin, so that its life can be told, without its content."""
     try:
         name = id_of(digest_of(row.fields, row.template))
     except BadRow:
         name = place(file, line)
     if row.is_made:
         file, line = _place_in_source(row.origin)
-    return Reject(name, step, bad.reason, bad.detail, file, line)
+    return Reject(name, step, bad.reason, bad.detail, file, line, row.origin)
 
 
 def _place_in_source(origin: Origin) -> tuple[str, int]:

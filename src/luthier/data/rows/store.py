@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from array import array
 from bisect import bisect_right
 from collections import Counter
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from luthier.core.files import Spool
-from luthier.core.records import JsonObject, Reject
+from luthier.core.records import JsonObject, Origin, Reject
 from luthier.data.rows.digests import ROW_BYTES, id_of, numbered
 from luthier.data.rows.fields import place
 from luthier.data.rows.keys import KeyColumns
@@ -25,6 +26,8 @@ NO_GROUP = "0" * 16
 # The hashes of the grams of several texts, one text after the other, and how many each has.
 GramHashes = tuple[NDArray[np.uint64], NDArray[np.int64]]
 
+_ORIGIN_FIELD = b'"origin": '
+_decoder = json.JSONDecoder()
 _GROUP_FIELD = b'"group": "' + NO_GROUP.encode() + b'"'
 # A stored line begins with its id, which every row has at this place.
 _ID_END = len(b'{"id": "' + NO_GROUP.encode())
@@ -160,6 +163,18 @@ class RowStore:
             if number in self._times:
                 line = line[:_ID_END] + f"-{self._times[number]}".encode() + line[_ID_END:]  # noqa: PLW2901
             yield line
+
+    def origins(self, rows: NDArray[np.int64]) -> Iterator[Origin]:
+        """The origins of `rows`, which are in ascending order; the rows on the disk are gone through once."""
+        wanted = iter(rows.tolist())
+        following = next(wanted, None)
+        for number, line in enumerate(_from_start(self._spool) if following is not None else ()):
+            if number == following:
+                # Behind the origin stand but two names, and quotes within texts are escaped: the last such field is the row's own.
+                written = line[line.rindex(_ORIGIN_FIELD) + len(_ORIGIN_FIELD) :].decode("utf-8")
+                yield Origin.from_json(_decoder.raw_decode(written)[0])
+                if (following := next(wanted, None)) is None:
+                    return
 
     def close(self) -> None:
         """Frees the disk space."""

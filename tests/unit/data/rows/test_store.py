@@ -58,6 +58,18 @@ def test_lines_of_a_side_in_their_order_with_group_and_number(store: RowStore) -
     assert {json.loads(line)["group"] for line in store.lines(sides, 1)} == {NO_GROUP}
 
 
+def test_origins_are_read_back_for_any_rows(store: RowStore, tmp_path: Path) -> None:
+    found = [(origin.file, origin.line) for origin in store.origins(np.array([0, 5, 8]))]
+    assert found == [store.place(number) for number in (0, 5, 8)]
+    assert list(store.origins(np.array([], np.int64))) == []
+    # What a row says of origins is not its own.
+    said = {"prompt": 'write {"origin": {"file": "x"}}', "completion": '"origin": 1'}
+    with_call = RowStore(tmp_path)
+    with_call.add(Preparation(settings())(batch([said], 7)))
+    assert [origin.line for origin in with_call.origins(np.array([0]))] == [7]
+    with_call.close()
+
+
 def test_a_full_disk_is_told_by_its_folder_once(tmp_path: Path) -> None:
     made = RowStore(tmp_path)
     rows = Preparation(settings())(batch(pairs(2_000)))  # type: ignore[arg-type]

@@ -80,6 +80,17 @@ def test_rows_bear_commit_path_lines_license_and_maker(commit: str) -> None:
     assert {row["origin"]["path"] for row in rows} == {"src/cart.py", "src/Button.res", "src/App.res"}
 
 
+def test_progress_ends_with_the_rows_that_the_report_counts(commit: str) -> None:
+    told: list[tuple[str, int]] = []
+    narrow = entry(max_rows=3)
+    teachers = Teachers({}, Path("cache"), 1)
+    made = made_rows(narrow, Path("cache"), HashMemory(Path("hashes.json")), lambda step, done: told.append((step, done)), teachers)
+    assert told[-1] == ("rows made of shop, within its budget", sum(made.facts["rows"].values())) == (told[-1][0], 3)
+    before = [(step, done) for step, done in told[:-1] if step.startswith("rows ")]
+    assert before[-1][1] > 3
+    assert {step.split(",")[0] for step, _ in before} == {"rows proposed"}
+
+
 def test_rows_are_made_once_and_anew_for_another_commit_or_entry(commit: str, monkeypatch: pytest.MonkeyPatch) -> None:
     first = make()
     with monkeypatch.context() as patch:
