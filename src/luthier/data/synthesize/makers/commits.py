@@ -11,7 +11,7 @@ from luthier.data.synthesize.requests import VERBS, VERBS_OF_CHANGE
 from luthier.data.synthesize.wording import drawn, pick
 from luthier.retrieval.records import Commit, FileChange
 
-VERSION = 1
+VERSION = 2
 # A file that many commits touch is spoken of in some of them, not in all.
 PER_FILE = 20
 
@@ -62,7 +62,7 @@ def _rows(commit: Commit) -> Iterator[Made | Unfit]:
         return
     diff = _diff(changes)
     if not _speaks_of(subject, diff):
-        yield Unfit(main, None, "message_elsewhere", f"{commit.sha[:12]}: no word of `{subject}` stands in the diff")
+        yield Unfit(main, None, "message_elsewhere", f"{commit.sha[:12]}: too few words of `{subject}` stand in the changed lines")
         return
     body = body_of(commit)
     key = commit.sha
@@ -118,9 +118,10 @@ def _says_something(change: FileChange) -> bool:
 
 
 def _speaks_of(subject: str, diff: str) -> bool:
-    """Whether a word of the message, by its first letters, stands in the diff or its paths."""
-    text = diff.lower()
-    return any(word[:_STEM] in text for word in re.findall(r"[^\W\d_]{4,}", subject.lower()) if word not in VERBS)
+    """Whether half of the message's words, by their first letters, stand in lines that changed or in their paths."""
+    changed = "\n".join(line for line in diff.split("\n") if line[:1] in ("+", "-")).lower()
+    words = {word[:_STEM] for word in re.findall(r"[^\W\d_]{4,}", subject.lower()) if word not in VERBS and word not in VERBS_OF_CHANGE}
+    return bool(words) and sum(word in changed for word in words) * 2 >= len(words)
 
 
 def _is_instruction(subject: str) -> bool:

@@ -99,7 +99,12 @@ def declared(chunk: Chunk) -> str:
     whole = code_without_doc(chunk)
     if chunk.kind in ("type", "constant") and whole.strip() and whole.count("\n") < MOST_DECLARED_LINES:
         return dedented(whole)
-    return re.sub(r"\s*[={]$", "", dedented(chunk.signature))
+    return re.sub(r"\s*[={]$", "", dedented(signature_of(chunk)))
+
+
+def signature_of(chunk: Chunk) -> str:
+    """The signature of a chunk as it would stand by itself: all its lines have lost the indentation of the definition's first one."""
+    return _shifted(chunk.signature.rstrip(), len(chunk.text) - len(chunk.text.lstrip(" \t")))
 
 
 def head_and_rest(chunk: Chunk) -> tuple[str, str]:
@@ -164,7 +169,10 @@ def told_once(chunk: Chunk, doc: Doc) -> str:
 
 
 def is_commented_code(raw: str) -> bool:
-    """Whether at least half of a comment's lines outside examples are code."""
+    """Whether at least half of a comment's lines outside examples are code; what stands deeper than the first line is an example."""
     plain = re.sub(r"```.*?(?:```|\Z)", "", raw, flags=re.DOTALL)
     lines = [line for line in plain.split("\n") if line.strip() and not line.lstrip().startswith((">>>", "...", "@"))]
+    if lines:
+        margin = len(lines[0]) - len(lines[0].lstrip())
+        lines = [lines[0], *(line for line in lines[1:] if len(line) - len(line.lstrip()) <= margin)]
     return bool(lines) and sum(bool(_CODE_LINE.search(line)) for line in lines) * 2 >= len(lines)
