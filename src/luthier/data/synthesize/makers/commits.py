@@ -22,6 +22,7 @@ _MIN_CHANGED_LINES = 2
 _MAX_BODY = 700
 # So many letters of a word stand for its forms: `greet` for greeting and greeted.
 _STEM = 5
+_SMALL = frozenset("with from that when into where this their which what then than also only more some such them they have been will".split())
 _GENERATED = re.compile(
     r"(?:^|/)(?:package-lock\.json|yarn\.lock|pnpm-lock\.yaml|poetry\.lock|uv\.lock|Cargo\.lock|Gemfile\.lock|composer\.lock|go\.sum|Pipfile\.lock|"
     r"flake\.lock|bun\.lockb?|npm-shrinkwrap\.json|CHANGELOG[^/]*|CHANGES[^/]*|HISTORY[^/]*|NEWS[^/]*)$|\.(?:min\.(?:js|css)|map|lock|snap|svg|pb\.go|"
@@ -118,10 +119,10 @@ def _says_something(change: FileChange) -> bool:
 
 
 def _speaks_of(subject: str, diff: str) -> bool:
-    """Whether half of the message's words, by their first letters, stand in lines that changed or in their paths."""
+    """Whether a third of the message's words, by their first letters, stand in lines that changed or in their paths."""
     changed = "\n".join(line for line in diff.split("\n") if line[:1] in ("+", "-")).lower()
-    words = {word[:_STEM] for word in re.findall(r"[^\W\d_]{4,}", subject.lower()) if word not in VERBS and word not in VERBS_OF_CHANGE}
-    return bool(words) and sum(word in changed for word in words) * 2 >= len(words)
+    words = {word[:_STEM] for word in re.findall(r"[^\W\d_]{4,}", subject.lower()) if not {word} & (VERBS | VERBS_OF_CHANGE | _SMALL)}
+    return sum(word in changed for word in words) * 3 >= max(len(words), 1)
 
 
 def _is_instruction(subject: str) -> bool:

@@ -20,7 +20,10 @@ _MOST_UNKNOWN = 2
 _MOST_UNKNOWN_SHARE = 0.34
 
 _TEXT = re.compile(r"(?s)\"\"\".*?\"\"\"|'''.*?'''|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|`[^`]*`|//[^\n]*|#[^\n]*|/\*.*?\*/")
-_NAME = re.compile(r"(?P<before>[\w\])]\s*(?:\.|->|::|\?\.)\s*)?(?<![\w$])(?P<name>[A-Za-z_$][\w$]*)(?P<labels>\s*=(?!=)|\s*:(?![:=]))?")
+_NAME = re.compile(r"(?<![\w$])(?P<name>[A-Za-z_$][\w$]*)(?P<labels>\s*=(?!=)|\s*:(?![:=]))?")
+_MEMBER = re.compile(r"(?:\.|::)\s*$")
+# Elsewhere an arrow pipes a value into a function, whose name stands free.
+_ARROWS = {"c", "c++", "php"}
 _BOUND = re.compile(
     r"\b(?:let|const|var|def|class|func|fn|for|as|import|global|nonlocal|type|with|catch|lambda|rec|mut|and)\s+\(?([A-Za-z_$][\w$]*)|"
     r"([A-Za-z_$][\w$]*)(?:\s*,\s*([A-Za-z_$][\w$]*))?(?:\s*,\s*([A-Za-z_$][\w$]*))?\s*(?::=|=(?!=)|\bin\b|=>)|"
@@ -144,9 +147,9 @@ def _needed(chunk: Chunk, body: str) -> list[str]:
     own = re.compile(rf"\b(?:{_own(chunk)})\s*(?:\.|->)\s*$") if _own(chunk) else None
     found = dict[str, None]()
     for match in _NAME.finditer(body):
-        name = match["name"]
-        if match["before"]:
-            if own and own.search(body[: match.start("name")]):
+        name, before = match["name"], body[max(0, match.start() - 20) : match.start()]
+        if _MEMBER.search(before) or (chunk.language in _ARROWS and before.rstrip().endswith("->")):
+            if own and own.search(before):
                 found.setdefault(name)
         elif name not in _KEYWORDS and name not in bound and name != chunk.name and not match["labels"]:
             found.setdefault(name)
