@@ -18,8 +18,7 @@ _BLOCK_CLOSE = re.compile(r"(?:\*+/|\*+\)|-\}|\]=*\]|^=end|#>|-->)\s*\Z", re.MUL
 _BLOCK_LINE = re.compile(r"^[ \t]*\*+(?=\s|$)[ ]?", re.MULTILINE)
 _STARRED = re.compile(r"\A[ \t]*\*+(?:\s|$)")
 _LINE_MARK = re.compile(r"^[ \t]*(?://+[!<]?<?|#+[:!|']?|--+(?:[ ]?[|^])?|;+|%+|')", re.MULTILINE)
-_TAB_FIRST = re.compile(r"^\t")
-_STEP_IN = " " * 5
+_TABS_FIRST = re.compile(r"^\t+")
 _DOC_MARK = re.compile(r"\A(?:/\*[*!](?!/)|///(?!/)|//!|##(?!#)|\(\*\*(?!\))|\{-\s?\||--+\s?[|^]|=begin)")
 
 # Marks of a comment that speaks of the file, wherever it stands.
@@ -177,8 +176,8 @@ def _together(comments: Sequence[str]) -> str:
     if any(_BLOCK_OPEN.match(comment.strip()) for comment in comments):
         return "\n".join(unmarked(comment) for comment in comments)
     lines = [line for comment in comments for line in comment.replace("\r\n", "\n").strip().split("\n")]
-    # A tab right behind the mark stands for a step in from the blank that prose has there.
-    return _dedented([_TAB_FIRST.sub(_STEP_IN, _LINE_MARK.sub("", line)).expandtabs(4) for line in lines])
+    # Tabs right behind the mark are steps in from the blank that prose has there.
+    return _dedented([_TABS_FIRST.sub(lambda tabs: " " + "    " * len(tabs[0]), _LINE_MARK.sub("", line)) for line in lines])
 
 
 def unmarked(comment: str) -> str:

@@ -52,3 +52,36 @@ def test_a_class_too_long_to_be_shown_gives_no_row() -> None:
         "tests/test_walker.py": "from walker import Walker\n\n\ndef test_walker():\n    a = Walker()\n    assert a.step_1() == 1\n",
     }
     assert "long_code" in reasons(make, files)
+
+
+def test_several_tests_that_bear_a_functions_name_are_several_rows_and_each_is_named() -> None:
+    head = "import cart\n\n\n"
+    proofs = "".join(
+        f"def test_round_half_up_of_{name}():\n    weight_of_{name} = {number} / 2\n    assert cart.round_half_up(weight_of_{name}) == {number}\n\n\n"
+        for name, number in (("goods", 3), ("crates", 7), ("barrels", 9))
+    )
+    code = "def round_half_up(number):\n    return int(number + 0.5)\n"
+    found = rows(make, {"src/cart.py": code, "tests/test_basket.py": head + proofs})
+    assert len(found) > 1
+    assert any("`test_round_half_up_of_" in request for request, _ in found)
+    for request, answer in found:
+        named = request.partition("`test_")[2].partition("`")[0]
+        assert f"def test_{named}" in answer
+
+
+def test_a_helper_of_tests_is_no_test() -> None:
+    code = "package cart\n\nfunc RoundUp(n int) int {\n\tm := n + 1\n\treturn m / 2\n}\n"
+    helper = "package cart\n\nfunc testRoundUp(t *testing.T, n int) {\n\tif RoundUp(n) != n {\n\t\tt.Errorf(\"bad\")\n\t}\n}\n"
+    assert reasons(make, {"cart.go": code, "cart_test.go": helper}) == ["no_fit_test"]
+    proof = helper.replace("testRoundUp", "TestRoundUp")
+    assert len(rows(make, {"cart.go": code, "cart_test.go": proof})) == 1
+
+
+def test_a_long_function_is_shown_by_its_head_and_doc() -> None:
+    steps = "".join(f"    number = step(number, {number})\n" for number in range(70))
+    code = f'def carry(number):\n    """Carries a crate up all the steps of the quay, one by one."""\n{steps}    return number\n'
+    proof = "from quay import carry\n\n\ndef test_carry():\n    load = carry(3)\n    assert load == 4\n"
+    (request, answer), *_ = rows(make, {"src/quay.py": code, "tests/test_quay.py": proof})
+    assert "Carries a crate" in request
+    assert "step(number, 5)" not in request
+    assert "assert load == 4" in answer
