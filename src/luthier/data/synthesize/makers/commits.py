@@ -22,7 +22,8 @@ _MIN_CHANGED_LINES = 2
 _MAX_BODY = 700
 # So many letters of a word stand for its forms: `greet` for greeting and greeted.
 _STEM = 5
-_SMALL = frozenset("with from that when into where this their which what then than also only more some such them they have been will".split())
+_SMALL_WORDS = "with from that when into where this their which what then than also only more some such them they have been will"
+_SMALL = frozenset(_SMALL_WORDS.split())
 _GENERATED = re.compile(
     r"(?:^|/)(?:package-lock\.json|yarn\.lock|pnpm-lock\.yaml|poetry\.lock|uv\.lock|Cargo\.lock|Gemfile\.lock|composer\.lock|go\.sum|Pipfile\.lock|"
     r"flake\.lock|bun\.lockb?|npm-shrinkwrap\.json|CHANGELOG[^/]*|CHANGES[^/]*|HISTORY[^/]*|NEWS[^/]*)$|\.(?:min\.(?:js|css)|map|lock|snap|svg|pb\.go|"

@@ -53,7 +53,7 @@ _BINDINGS = (
 _SIMPLE = re.compile(
     r"^\s*(?:return\b\s*)?(?:pass|\.\.\.|None|null|nil|undefined|true|false|True|False|self|this|-?\d+(?:\.\d+)?|\"[^\"]*\"|'[^']*'|\[\]|\{\}|\(\))?\s*;?\s*$|"
     r"^\s*raise NotImplementedError\b.*$|^\s*(?:throw new Error|panic|failwith|todo!|unimplemented!)\(.*$"
-)# `self.name = name`: an argument that is kept under its own name.
+)  # `self.name = name`: an argument that is kept under its own name.
 _TAKEN_OVER = re.compile(r"^\s*(?:self|this|cls)\._*(?P<name>\w+)(?::[^=]+)?\s*=\s*_*(?P=name)\s*;?\s*$")
 
 
@@ -121,7 +121,7 @@ def _body(material: Material, chunk: Chunk, surroundings: Surroundings) -> Made 
 
 
 def _half(material: Material, chunk: Chunk, surroundings: Surroundings) -> Made | None:
-    head, rest = head_and_rest(chunk)
+    _, rest = head_and_rest(chunk)
     lines = rest.split("\n")
     fits = [first for first, _ in statements(lines) if _LEAST_HALF <= first <= len(lines) - _LEAST_HALF]
     fits = [first for first in fits if not is_trivial(lines[first:]) and abs(first - len(lines) / 2) <= len(lines) / 4]
@@ -169,7 +169,9 @@ def _binding(material: Material, chunk: Chunk, binding: Binding) -> Made | Unfit
         code = chunk.signature if "external" in chunk.signature else ""
     if not code or is_comment(code.split("\n")[0]):
         return Unfit(chunk.path, chunk.lines, "unclear_declaration", "the declaration cannot be told from its comment")
-    doc = first_sentence(read_doc(chunk.doc).prose) if chunk.doc.strip() else ""
+    read = read_doc(chunk.doc)
+    bad = fault(read, chunk.doc, chunk.signature)
+    doc = "" if bad and bad[0] in ("headline", "aside", "commented_code", "unfinished_doc") else first_sentence(read.prose)
     notes = [note for note in traits(binding) if not note.startswith("It is deprecated")]
     request = worded(
         _BINDINGS,

@@ -67,7 +67,12 @@ def _function_row(material: Material, chunk: Chunk) -> Made | Unfit | None:
     head = top.count("\n") + 1
     holes = [span for span in statements(lines) if _is_fit(lines, span, head)]
     if not holes:
-        return Unfit(chunk.path, chunk.lines, "no_fit_hole", "no statement is long enough, short enough, to be known from around it, and more than a value passed on")
+        return Unfit(
+            chunk.path,
+            chunk.lines,
+            "no_fit_hole",
+            "no statement is long enough, short enough, to be known from around it, and more than a value passed on",
+        )
     # Longer holes first would always choose loops; shorter ones always assignments: each length has its turn.
     first, end = holes[drawn("hole", chunk.path, chunk.full_name, chunk.text) % len(holes)]
     missing = lines[first:end]
@@ -114,6 +119,8 @@ def _binding_row(material: Material, bindings: list[tuple[Chunk, Binding]], at: 
         return Unfit(chunk.path, chunk.lines, "no_neighbours", "fewer than three bindings around it, or what it binds is not known")
     indent = chunk.text[: len(chunk.text) - len(chunk.text.lstrip())].strip("\n")
     shown = "\n".join(indent + _HOLE if other is chunk else declaration(other) for other in near)
+    if not set(re.findall(r"[A-Za-z]\w+", binding.type)) <= set(re.findall(r"[A-Za-z]\w+", f"{shown} {material.name}")):
+        what = f"{what}, of type {ticked(binding.type)}"  # A type that its neighbours do not show cannot be known.
     return _made(material, chunk, _BINDING_REQUESTS, shown, declaration(chunk), what)
 
 

@@ -76,12 +76,8 @@ def _row(structure: Structure, chunk: Chunk, meanings: Counter[str]) -> Made | U
         return None
     if chunk.kind == "module" and chunk.name == module_of(chunk.path):
         return None  # The file itself, by its own name.
-    if len(chunk.name) < _LEAST_NAME or chunk.name.startswith("__"):
-        return Unfit(chunk.path, chunk.lines, "vague_name", f"`{chunk.name}` is too short or a name of the language")
-    if chunk.kind == "constant" and chunk.language != "rescript" and not chunk.doc.strip():
-        return Unfit(chunk.path, chunk.lines, "bare_value", f"nothing is said of the value `{chunk.name}`")
-    if (binding := read_binding(chunk)) and is_plain(binding) and not chunk.doc.strip():
-        return Unfit(chunk.path, chunk.lines, "plain_binding", "its module tells the file, and its name the declaration")
+    if bad := _fault(chunk):
+        return Unfit(chunk.path, chunk.lines, *bad)
     told = _meaning(chunk)
     if meanings[told] == 1 and drawn("by meaning", chunk.path, chunk.text) % 3:
         return _one(structure, chunk, told)
@@ -95,6 +91,17 @@ def _row(structure: Structure, chunk: Chunk, meanings: Counter[str]) -> Made | U
         return _several(structure, chunk, places, chunk.name) if chunk is places[0] else None
     # A name with its scope is one place, however many others share its last part.
     return _one(structure, chunk, "")
+
+
+def _fault(chunk: Chunk) -> tuple[str, str] | None:
+    """Why nobody would ask where a definition stands: a reason code and a detail."""
+    if len(chunk.name) < _LEAST_NAME or chunk.name.startswith("__"):
+        return "vague_name", f"`{chunk.name}` is too short or a name of the language"
+    if chunk.kind == "constant" and chunk.language != "rescript" and not chunk.doc.strip():
+        return "bare_value", f"nothing is said of the value `{chunk.name}`"
+    if (binding := read_binding(chunk)) and is_plain(binding) and not chunk.doc.strip():
+        return "plain_binding", "its module tells the file, and its name the declaration"
+    return None
 
 
 def _meaning(chunk: Chunk) -> str:
@@ -121,7 +128,9 @@ def _one(structure: Structure, chunk: Chunk, told: str) -> Made | Unfit:
         structure,
         chunk,
         parts,
-        paragraphs(head if signature else f"{head[:-1]}.", fenced(signature, chunk.language) if signature else "", "" if told else summary(chunk)),
+        paragraphs(
+            head if signature else f"{head[:-1]}.", fenced(signature, chunk.language) if signature else "", "" if told else summary(chunk)
+        ),
         told,
     )
 
@@ -149,4 +158,6 @@ def _parts(structure: Structure, chunk: Chunk, name: str) -> dict[str, str]:
 
 
 def _made(structure: Structure, chunk: Chunk, parts: dict[str, str], answer: str, told: str = "") -> Made:
-    return Made(asked(worded(_BY_MEANING if told else _REQUESTS, chunk, said=told, **parts), answer), chunk.path, chunk.lines, chunk.license)
+    return Made(
+        asked(worded(_BY_MEANING if told else _REQUESTS, chunk, said=told, **parts), answer), chunk.path, chunk.lines, chunk.license
+    )

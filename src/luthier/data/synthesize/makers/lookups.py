@@ -106,6 +106,8 @@ class _Names:
         self._folders = frozenset(file.path.rpartition("/")[0] for file in material.files if file.path.endswith("__init__.py"))
 
     def __call__(self, chunk: Chunk) -> str:
+        if chunk.kind == "module" and chunk.language == "go":
+            return chunk.name
         package = self._packages.get(chunk.path) or (self._module(chunk.path) if chunk.language == "python" else None)
         return f"{package}.{chunk.full_name}" if package else chunk.full_name
 

@@ -23,6 +23,7 @@ _LEAST_LINES = 2
 _MOST_TESTED = 12
 # Several tests of one function are several rows: each proves something else, and its name says what.
 _MOST_OF_A_FUNCTION = 3
+_MOST_BESIDE = 2
 
 _TO_TEST = (
     "Write a test for {name} of {source}.\n\n{code}",
@@ -90,8 +91,8 @@ class _Testing:
             yield Unfit(chunk.path, chunk.lines, "no_fit_test", f"{len(tests)} tests call it, none is short, asserts and proves it alone")
             return
         ranked = sorted(fit, key=lambda test: (-_nearness(test, chunk), len(test.text), test.path, test.lines))
-        if not _nearness(ranked[0], chunk):
-            detail = f"no test that calls it names it or its file: `{ranked[0].full_name}` does not"
+        if not _nearness(ranked[0], chunk) or (_nearness(ranked[0], chunk) == 1 and not self._is_alone(ranked[0], chunk)):
+            detail = f"no test that calls it names it, or its file and little else: `{ranked[0].full_name}` does not"
             yield Unfit(chunk.path, chunk.lines, "test_of_another", detail)
             return
         yield self._row(chunk, ranked[0], is_first=True)
@@ -108,15 +109,21 @@ class _Testing:
                 found.append(test)
         return found
 
+    def _is_alone(self, test: Chunk, chunk: Chunk) -> bool:
+        """Whether a test that does not name `chunk` proves it all the same: it calls hardly more, and none that it names."""
+        others = [one for one in self.structure.callees(test) if not one.is_test and one is not chunk]
+        return len(others) < _MOST_BESIDE and all(_nearness(test, one) < 3 for one in others)
+
     def _row(self, chunk: Chunk, test: Chunk, *, is_first: bool) -> Made:
         is_shown = chunk.text.count("\n") < _MOST_LINES
         to_code = is_first and is_shown and chunk.kind in CODE_KINDS and drawn("direction", chunk.path, chunk.text) % 3 == 0
-        head = head_with_doc(chunk) if chunk.kind in CODE_KINDS else chunk.signature
+        head = head_with_doc(chunk)
         if to_code:
             body = head_and_rest(chunk)[1]
             to_code = body_fault(chunk) is None and self._surroundings.around(chunk, f"{head}\n{test.text}", body).is_enough
         if to_code:
-            templates, shown, given = _TO_CODE, test.text, chunk.text
+            templates: tuple[str, ...] = _TO_CODE
+            shown, given = test.text, chunk.text
         else:
             named = not is_first or drawn("named", chunk.path, test.text) % 2 == 0
             templates = _TO_NAMED_TEST if named and test.kind != "block" else _TO_TEST
@@ -147,7 +154,10 @@ def _is_test(test: Chunk) -> bool:
 def _nearness(test: Chunk, chunk: Chunk) -> int:
     """How plainly a test is one of `chunk`: 3 its name holds the chunk's, 2 a title in it names that, 1 its file is named alike."""
     wanted, named = split_words(chunk.name), [word for word in split_words(f"{test.scope}.{test.name}") if word not in _NO_SUBJECT]
-    if wanted and any(named[at : at + len(wanted)] == wanted for at in range(len(named) - len(wanted) + 1)):
+    held = any(named[at : at + len(wanted)] == wanted for at in range(len(named) - len(wanted) + 1))
+    # One word (`Name`, `Handler`) is held by the names of many tests: it must stand first, or nearly alone, or with its type's.
+    is_plain = len(wanted) > 1 or named[:1] == wanted or len(named) <= 2 or set(split_words(chunk.scope.split(".")[-1])) & set(named)
+    if wanted and held and is_plain:
         return 3
     if re.search(rf"[\"'`][^\"'`\n]*\b{re.escape(chunk.name)}\b[^\"'`\n]*[\"'`]\s*,", test.text):
         return 2

@@ -269,7 +269,10 @@ def _numpy_entries(lines: list[str]) -> Iterator[tuple[str, str]]:
 def _blocks(text: str, parts: _Parts) -> Iterator[str]:
     """The paragraphs of `text` in Markdown: prose joined, lists kept, doctests and literal blocks fenced."""
     in_fence, block = False, list[str]()
-    for line in [*_dedent(text).split("\n"), ""]:
+    rest = [line for line in text.split("\n")[1:] if line.strip()]
+    # What stands below the first line, all of it one step in and code, is an example and no docstring's margin.
+    is_example = all(line.startswith(" ") for line in rest) and 2 * sum(bool(_CODE.search(line)) for line in rest) > len(rest)
+    for line in [*(text if is_example else _dedent(text)).split("\n"), ""]:
         is_mark = line.lstrip().startswith("```")
         if in_fence or is_mark:
             if is_mark and not in_fence and block:

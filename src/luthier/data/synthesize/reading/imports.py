@@ -17,7 +17,9 @@ _GO = re.compile(r"^import[ \t]*(?:\((?P<block>[^()]*)\)|(?P<line>[^\n(]+))", re
 _GO_LINE = re.compile(r"^\s*(?:(?P<alias>[\w.]+)\s+)?\"(?P<path>[^\"\n]+)\"", re.MULTILINE)
 # Statements that are shown as they stand, where one of their names is used.
 _LINES = {
-    "javascript": re.compile(r"^(?:import\s[^;\n]*from\s*[\"'][^\"'\n]+[\"'];?|const\s[^=\n]+=\s*require\([^()\n]*\);?)[ \t]*$", re.MULTILINE),
+    "javascript": re.compile(
+        r"^(?:import\s[^;\n]*from\s*[\"'][^\"'\n]+[\"'];?|const\s[^=\n]+=\s*require\([^()\n]*\);?)[ \t]*$", re.MULTILINE
+    ),
     "java": re.compile(r"^import\s[\w.* ]+;", re.MULTILINE),
     "rust": re.compile(r"^use\s[^;]+;", re.MULTILINE),
 }

@@ -29,18 +29,21 @@ _BOUND = re.compile(
     r"([A-Za-z_$][\w$]*)(?:\s*,\s*([A-Za-z_$][\w$]*))?(?:\s*,\s*([A-Za-z_$][\w$]*))?\s*(?::=|=(?!=)|\bin\b|=>)|"
     r"\(\s*([a-z_$][\w$]*)(?:\s*,\s*([a-z_$][\w$]*))?\s*\)\s*=>"
 )
-_KEYWORDS = frozenset(
-    """
-    if else elif for while in is not and or return yield from import as with try except finally raise assert del pass break continue def
-    class lambda global nonlocal async await None True False self cls super func go defer select switch case default range type struct
-    interface map chan const var package fallthrough goto nil true false iota string int int8 int16 int32 int64 uint uint8 uint16 uint32
-    uint64 byte rune float32 float64 bool error make len cap append copy delete panic recover new print println complex real imag close any
-    let rec when of open include module external switch mutable Some None Ok Error unit option array list ref ignore lsl lsr mod land lor
-    function this new typeof instanceof void throw catch static public private protected final extends implements do undefined null
-    Promise Array Object String Number Boolean Math JSON Map Set Error console fn mut pub impl trait use crate where match loop move Vec
-    Result Option Box Self usize isize u8 u16 u32 u64 i8 i16 i32 i64 f32 f64 str char local done fi then esac echo exit shift read
-    """.split()
-) | frozenset(dir(builtins))
+_LONG_TEXT = re.compile(r"(?s)(\"\"\"|''')(?:\\.|[^\\])*?\1")
+_FIELD = re.compile(r"\s+(?:(?:readonly|private|public|protected|static)\s+)*([A-Za-z_$][\w$]*)\??\s*(?::(?!=)|=(?!=))\s*\S")
+_FIELD_OF_GO = re.compile(r"\s+([A-Za-z_]\w*)\s+[\w.*\[\]]+")
+_KEYWORD_LIST = """
+if else elif for while in is not and or return yield from import as with try except finally raise assert del pass break continue
+def class lambda global nonlocal async await None True False self cls super func go defer select switch case default range type
+struct interface map chan const var package fallthrough goto nil true false iota string int int8 int16 int32 int64 uint uint8
+uint16 uint32 uint64 byte rune float32 float64 bool error make len cap append copy delete panic recover new print println complex
+real imag close any let rec when of open include module external switch mutable Some None Ok Error unit option array list ref
+ignore lsl lsr mod land lor function this new typeof instanceof void throw catch static public private protected final extends
+implements do undefined null Promise Array Object String Number Boolean Math JSON Map Set Error console fn mut pub impl trait use
+crate where match loop move Vec Result Option Box Self usize isize u8 u16 u32 u64 i8 i16 i32 i64 f32 f64 str char local done fi
+then esac echo exit shift read
+"""
+_KEYWORDS = frozenset(_KEYWORD_LIST.split()) | frozenset(dir(builtins))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +115,15 @@ class Surroundings:
 
 def _take_set(owner: Chunk, chunk: Chunk, own: str, wanted: dict[str, None], lines: dict[str, None]) -> None:
     """Adds the lines of a type, outside of `chunk`, that declare or set members still wanted, and strikes those off."""
-    for number, line in enumerate(owner.text.split("\n"), owner.lines[0]):
+    text = _LONG_TEXT.sub(lambda quoted: "\n" * quoted[0].count("\n"), owner.text)
+    steps = [len(line) - len(line.lstrip()) for line in text.split("\n")[1:] if line.strip()]
+    first = min(steps, default=0)
+    for number, line in enumerate(text.split("\n"), owner.lines[0]):
         if owner.path == chunk.path and chunk.lines[0] <= number <= chunk.lines[1]:
             continue
-        found = re.match(rf"\s+(?:{own}\.)?([A-Za-z_$][\w$]*)\s*(?::[^=\n]+)?(?:=(?!=)\s*\S|(?<=\w)\s+[\w.*\[\]]+|$)", line)
-        found = found or re.match(r"\s+(?:readonly |private |public |protected )?([A-Za-z_$][\w$]*)\??\s*:\s*\S", line)
+        found = re.match(rf"\s+{own}\.([A-Za-z_$][\w$]*)\s*(?::[^=\n]+)?=(?!=)\s*\S", line)
+        if not found and number > owner.lines[0] and len(line) - len(line.lstrip()) == first:
+            found = (_FIELD_OF_GO if chunk.language == "go" else _FIELD).match(line)
         if found and found[1] in wanted and len(line.strip()) <= _MOST_CHARACTERS:
             wanted.pop(found[1])
             lines.setdefault(line.strip())

@@ -51,6 +51,16 @@ _ASIDE = re.compile(
     r"for some reason|we(?:'re| are)? just|this is so that|workaround|kludge|ugly|magic here)\b",
     re.IGNORECASE,
 )
+# `Properties that apply to any input`: a headline of several definitions, which happens to stand above the first of them.
+_HEADLINE = re.compile(
+    r"^\W*(?:[\w-]+\s+){0,3}(?:properties|attributes|methods|functions|helpers|constants|types|events|handlers|getters|setters|bindings|"
+    r"operators|utilities)\b(?!\s*\w*\s*(?:is|are|was|were)\b)[^.]{0,90}\.?\s*$",
+    re.IGNORECASE,
+)
+_VERB_FIRST = re.compile(
+    r"^\W*(?:\w+s\s+(?:the|a|an|all|each|any)\b|(?:return|get|set|list|add|create|check|make|find|call|run|load|show)s?\b)", re.I
+)
+_ONE_DEFINITION = re.compile(r"\b(?:external|let|def|func|fn|function)\s+\w")
 _CODE_LINE = re.compile(
     r"[;{}]\s*$|^\s*(?:let|const|var|return|import|from|if|for|while|def|func|open|module|external|type)\s+\S.*[=({:]|^\s*[\w.]+\s*[-+]?=\s|"
     r"^\s*[\w.]+\([^)]*\)\s*;?$|->\w+|^\s*@\w+"
@@ -146,6 +156,13 @@ def fault(doc: Doc, raw: str, code: str) -> tuple[str, str] | None:
         (is_commented_code(raw), "commented_code", "most lines of the comment are code"),
         (said < LEAST_CHARACTERS, "short_doc", f"{said} characters of prose, {LEAST_CHARACTERS} are asked"),
         (said > MOST_CHARACTERS, "long_doc", f"{said} characters of prose, {MOST_CHARACTERS} are allowed"),
+        (
+            bool(_HEADLINE.match(doc.prose))
+            and bool(_ONE_DEFINITION.search(code.strip().split("\n", 1)[0]))
+            and not _VERB_FIRST.match(first),
+            "headline",
+            "the comment is a headline of several definitions",
+        ),
         ("\ufffd" in doc.prose, "garbled_doc", "the comment holds characters that stand for lost ones"),
         (bool(_ASIDE.search(raw)) and said < 300, "aside", "the comment is a remark of its author to those who change the code"),
         (bool(_POINTER.match(first)) and len(fresh) < 2 * LEAST_NEW_WORDS, "pointer_only", "the comment only points elsewhere"),

@@ -35,7 +35,11 @@ def test_a_body_of_names_that_nothing_shows_is_no_task() -> None:
 
 
 def test_members_that_the_body_needs_are_shown_as_the_type_sets_them() -> None:
-    first = "    def __init__(self, crates):\n        self._crates = list(crates)\n        self._rope = Rope(3)\n\n"
+    first = (
+        '    """A ship.\n\n    _rope goes: where the crew wants\n    """\n\n'
+        "    def __init__(\n        self,\n        _crates: int,\n    ):\n"
+        "        self._crates = list(crates)\n        self._rope = Rope(3)\n\n"
+    )
     body = "        for crate in self._crates:\n            crate.lift(self._rope)\n        return len(self._crates)\n"
     request, _ = next(row for row in rows(make, {"src/a.py": f"class Ship:\n{first}    def load(self):\n{body}"}) if "Ship.load" in row[0])
     assert "Its type has:\n\n```python\nself._crates = list(crates)\nself._rope = Rope(3)\n```" in request
@@ -65,3 +69,9 @@ def test_bodies_that_are_no_task_are_turned_down(body: str, reason: str) -> None
     files = {"src/orders.py": f"def count_orders(order):\n{body}"}
     assert rows(make, files) == []
     assert reasons(make, files) == [reason]
+
+
+def test_a_headline_of_several_bindings_is_not_what_one_is_for() -> None:
+    code = '/** Common form element attributes */\n@return(nullable) @get external form: t => option<Dom.form> = "form"\n'
+    request, _ = next(row for row in rows(make, {"src/Input.res": f"type t\n{code}"}) if "`form`" in row[0])
+    assert "Common" not in request

@@ -55,3 +55,14 @@ def test_a_line_that_passes_a_value_on_or_words_a_message_is_no_hole(line: str) 
 
 def test_few_bindings_tell_nothing_of_the_missing_one() -> None:
     assert "no_neighbours" in reasons(make, {"src/Button.res": BUTTON.split("@get", maxsplit=1)[0]})
+
+
+def test_a_type_that_no_neighbour_shows_is_told() -> None:
+    bindings = "".join(f'@get external {name}: t => int = "{name}"\n' for name in ("depth", "width", "load", "crew"))
+    found = rows(make, {"src/Ship.res": f'type t\n{bindings}@get external flag: t => Banner.cloth = "flag"\n'})
+    for request, answer in found:
+        assert ("of type `t => Banner.cloth`" in request) is ("cloth" in answer)
+    several = [
+        rows(make, {f"src/Ship{one}.res": f'type t\n{bindings}@get external flag: t => Banner.cloth = "flag"\n'}) for one in "abcdef"
+    ]
+    assert any("of type `t => Banner.cloth`" in request for found in several for request, _ in found)

@@ -131,7 +131,10 @@ def test_what_a_test_defines_is_no_part_that_code_relies_on() -> None:
 
 
 def test_members_of_two_inner_types_are_not_one() -> None:
-    inner = "".join(f'module {name} = {{\n  type t\n  @get external {first}: t => int = "depth"\n}}\n' for name, first in (("Ship", "deep"), ("Quay", "low")))
+    inner = "".join(
+        f'module {name} = {{\n  type t\n  @get external {first}: t => int = "depth"\n}}\n'
+        for name, first in (("Ship", "deep"), ("Quay", "low"))
+    )
     found = [(request, answer) for request, answer in rows(make, {"src/Sea.res": inner}) if "property `depth`" in request]
     assert len(found) == 2
     assert all(("Sea.Ship.t" in request) is ("Sea.Ship.deep" in answer) for request, answer in found)

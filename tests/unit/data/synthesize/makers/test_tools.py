@@ -172,11 +172,15 @@ PYTHON_DOC = """Lifts a heavy load from the quay up to the attic of the harbour 
 def test_what_is_asked_for_is_answered_and_no_more() -> None:
     answers = {}
     for name in (f"{first}{last}" for first in "abcdefgh" for last in "abcdefgh"):
-        one = Chunk(f"{name}.py", "python", "function", "carry", "", (1, 9), signature="def carry(crate, porter, *, tip=0):", doc=PYTHON_DOC)
+        one = Chunk(
+            f"{name}.py", "python", "function", "carry", "", (1, 9), signature="def carry(crate, porter, *, tip=0):", doc=PYTHON_DOC
+        )
         (row,) = lookups(one, files=())
         assert isinstance(row, Made)
         answers[row.messages[0].content.replace("`", "").replace(f"{name}.carry", "it")] = row.messages[-1].content
-    of = {word: [answer for asked, answer in answers.items() if word in asked] for word in ("return", "example", "raise", "arguments", "for?")}
+    of = {
+        word: [answer for asked, answer in answers.items() if word in asked] for word in ("return", "example", "raise", "arguments", "for?")
+    }
     assert all(of.values())
     assert all("The fee in whole cents" in answer and "Who carries" not in answer for answer in of["return"])
     assert all(">>> carry(Crate(3), porter)" in answer and "fee" not in answer for answer in of["example"])

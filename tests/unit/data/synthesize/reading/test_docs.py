@@ -125,7 +125,9 @@ def test_a_heading_without_its_marks_leads_to_what_is_below() -> None:
 
 def test_examples_one_step_in_are_code() -> None:
     doc = read_doc("Equal asserts that two loads are equal.\n\n assert.Equal(t, 1, 2)\n assert.Equal(t, 2, 3)\n\nIt tells both.")
-    assert doc.prose == "Equal asserts that two loads are equal.\n\n```\nassert.Equal(t, 1, 2)\nassert.Equal(t, 2, 3)\n```\n\nIt tells both."
+    assert (
+        doc.prose == "Equal asserts that two loads are equal.\n\n```\nassert.Equal(t, 1, 2)\nassert.Equal(t, 2, 3)\n```\n\nIt tells both."
+    )
 
 
 def test_what_leads_to_an_example_that_is_told_elsewhere_is_let_go() -> None:
@@ -145,3 +147,10 @@ def test_lines_that_begin_with_an_index_are_a_list() -> None:
 
 def test_a_role_without_its_marks_of_shortening() -> None:
     assert marked("Makes a :class:`~quay.Crate`.") == "Makes a `quay.Crate`."
+
+
+def test_an_example_that_is_all_below_the_first_line_keeps_its_step() -> None:
+    assert (
+        read_doc("IsLess tells of loads\n\n    IsLess(t, 1)\n    IsLess(t, 2)").prose
+        == "IsLess tells of loads\n\n```\nIsLess(t, 1)\nIsLess(t, 2)\n```"
+    )
