@@ -223,7 +223,8 @@ class Example:
 class Reject:
     """A row that a step dropped: which step, a reason code (`lower_snake_case`), and a detail that a person can act on.
 
-    `file` and `line` say where the row stands; `detail` never holds the row's content where the reason is a secret.
+    `file` and `line` say where the row stands, `origin` where a row that was one already comes from; `detail` never holds the row's content
+    where the reason is a secret.
     """
 
     id: str
@@ -232,6 +233,7 @@ class Reject:
     detail: str
     file: str | None = None
     line: int | None = None
+    origin: Origin | None = None
 
     def to_json(self) -> JsonObject:
         """The reject as stored in `data/rejected.jsonl`."""
@@ -240,7 +242,14 @@ class Reject:
             row["file"] = self.file
         if self.line is not None:
             row["line"] = self.line
+        if self.origin is not None:
+            row["origin"] = self.origin.to_json()
         return row
+
+    @staticmethod
+    def from_json(row: JsonObject) -> Reject:
+        """The reject that `to_json` wrote."""
+        return Reject(**{**row, "origin": Origin.from_json(row["origin"])} if "origin" in row else row)
 
 
 _SELDOM = ("left_out", "details", "sample", "key")

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from luthier.core.errors import DataError, Problem
 from luthier.core.files import read_json
-from luthier.core.records import Example, JsonObject, Reject
+from luthier.core.records import Example, JsonObject, Origin, Reject
 from luthier.core.runs import RunFolder
 from luthier.data.rows.fields import place
 from luthier.data.split.sides import SIDES
 
 _LEAST_ID = 4
 _LONGEST_SHOWN = 160
+_AFTER_CLEANING = ("dedup", "near_dedup")
 
 
 @dataclass(slots=True)
@@ -35,6 +36,8 @@ class Life:
             told |= {"origin": self.row.origin.to_json(), "group": self.row.group or None}
         if self.rejected is not None:
             told["rejected"] = self.rejected.to_json()
+            if self.rejected.origin is not None:
+                told["origin"] = self.rejected.origin.to_json()
         return told
 
 
@@ -48,7 +51,7 @@ def lives(folder: RunFolder, wanted: str) -> list[Life]:
         raise DataError(Problem(f"an id, or its first {_LEAST_ID} characters, or `file:line` is meant", found=wanted, hint=hint))
     changes = _changes(folder.changed)
     found = [_of_row(example, side, changes, folder) for side in SIDES for example in _rows(folder.split(side), wanted, by_place)]
-    found += [_of_reject(reject) for reject in _rejects(folder.rejected, wanted)]
+    found += [_of_reject(reject, changes, folder) for reject in _rejects(folder.rejected, wanted)]
     if not found:
         hint = f"ids stand in {folder.data}/*.jsonl; one that was left out stands in {folder.rejected}"
         raise DataError(Problem("no row of this run has this id or place", found=wanted, hint=hint))
@@ -65,15 +68,14 @@ def _rows(path: Path, wanted: str, by_place: bool) -> Iterator[Example]:
     with path.open("rb") as stream:
         for line in stream:
             if by_place:
-                if written in line and _stands_at(example := Example.from_json(json.loads(line)), name, number):
+                if written in line and _stands_at((example := Example.from_json(json.loads(line))).origin, name, number):
                     yield example
             elif line.startswith(start):
                 yield Example.from_json(json.loads(line))
 
 
-def _stands_at(example: Example, name: str, number: str) -> bool:
-    """Whether line `number` of the file is one of those that the row is from."""
-    origin = example.origin
+def _stands_at(origin: Origin, name: str, number: str) -> bool:
+    """Whether line `number` of the file `name` is one of those that a row is from."""
     if name not in (origin.file, origin.path) or not number.isdecimal():
         return False
     first, last = origin.lines or (origin.line, origin.line)
@@ -85,8 +87,13 @@ def _rejects(path: Path, wanted: str) -> Iterator[Reject]:
         return
     with path.open(encoding="utf-8") as stream:
         for line in stream:
-            reject = Reject(**json.loads(line))
-            is_meant = wanted in (reject.id, place(reject.file, reject.line)) if ":" in wanted else reject.id.startswith(wanted)
+            reject = Reject.from_json(json.loads(line))
+            name, _, number = wanted.rpartition(":")
+            if ":" not in wanted:
+                is_meant = reject.id.startswith(wanted)
+            else:
+                is_from = reject.origin is not None and _stands_at(reject.origin, name, number)
+                is_meant = is_from or wanted in (reject.id, place(reject.file, reject.line))
             if is_meant:
                 yield reject
 
@@ -99,20 +106,8 @@ def _changes(path: Path) -> dict[str, dict[str, int]]:
 
 
 def _of_row(example: Example, side: str, changes: dict[str, dict[str, int]], folder: RunFolder) -> Life:
-    origin = example.origin
-    life = Life(example.id, side=side, row=example)
-    where = place(origin.file, origin.line) if origin.file is not None else f"{origin.repo}/{origin.path}"
-    if origin.lines is not None:
-        where += f", lines {origin.lines[0]} to {origin.lines[1]}"
-    commit = f" at commit {origin.commit}" if origin.commit else ""
-    life.steps.append(f"read from {where}{commit}" + (f", license {origin.license}" if origin.license else ""))
-    life.steps.append(f"made by `{origin.maker}`, version {origin.maker_version}")
-    if origin.parents:
-        life.steps.append(f"made of row {', '.join(origin.parents)}")
-    changed = changes.get(example.id.split("-")[0], {})
-    life.steps += [f"changed by cleaning: {what}, {count} x" for what, count in changed.items()]
-    if not changed:
-        life.steps.append("passed cleaning unchanged" if _is_cleaned(folder) or origin.commit else "no cleaning rules were asked for")
+    life = Life(example.id, side=side, row=example, steps=_beginning(example.origin))
+    life.steps += _cleaning(example.id, example.origin, changes, folder)
     if example.group:
         life.steps.append(f"stays with the rows of group {example.group}")
     life.steps += [_moved(move) for move in _report(folder).get("moves", ()) if move["id"] == example.id]
@@ -120,13 +115,37 @@ def _of_row(example: Example, side: str, changes: dict[str, dict[str, int]], fol
     return life
 
 
+def _beginning(origin: Origin) -> list[str]:
+    """From where a row was read, by what it was made, and of which row."""
+    where = place(origin.file, origin.line) if origin.file is not None else f"{origin.repo}/{origin.path}"
+    if origin.lines is not None:
+        where += f", lines {origin.lines[0]} to {origin.lines[1]}"
+    commit = f" at commit {origin.commit}" if origin.commit else ""
+    steps = [
+        f"read from {where}{commit}" + (f", license {origin.license}" if origin.license else ""),
+        f"made by `{origin.maker}`, version {origin.maker_version}",
+    ]
+    return [*steps, f"made of row {', '.join(origin.parents)}"] if origin.parents else steps
+
+
+def _cleaning(row_id: str, origin: Origin, changes: dict[str, dict[str, int]], folder: RunFolder) -> list[str]:
+    """What cleaning did with a row that it let pass."""
+    if changed := changes.get(row_id.split("-", maxsplit=1)[0], {}):
+        return [f"changed by cleaning: {what}, {count} x" for what, count in changed.items()]
+    return ["passed cleaning unchanged" if _is_cleaned(folder) or origin.commit else "no cleaning rules were asked for"]
+
+
 def _moved(move: JsonObject) -> str:
     return f"moved from {move['from']} to {move['to']}: {move['why']}"
 
 
-def _of_reject(reject: Reject) -> Life:
+def _of_reject(reject: Reject, changes: dict[str, dict[str, int]], folder: RunFolder) -> Life:
     life = Life(reject.id, rejected=reject)
-    if reject.file is not None:
+    if reject.origin is not None:
+        life.steps += _beginning(reject.origin)
+        if reject.step in _AFTER_CLEANING:
+            life.steps += _cleaning(reject.id, reject.origin, changes, folder)
+    elif reject.file is not None:
         life.steps.append(f"read from {place(reject.file, reject.line)}")
     life.steps.append(f"left out by step `{reject.step}`: {reject.reason}: {reject.detail}")
     return life

@@ -38,7 +38,7 @@ def find(entry: SourceEntry, key: str, names: tuple[str, ...], is_wanted: Callab
     writes with a dot itself. `DataError` where a name leads nowhere, or where there are
     more than `max_files`.
     """
-    starts = [path for name in names for path in _named(key, name)]
+    starts = [path for number, name in enumerate(names) for path in _named(f"{key}[{number}]", name)]
     root = _root(starts)
     found = Found()
     for start in starts:
@@ -64,7 +64,7 @@ def _unwanted(entry: SourceEntry, shown: str, is_wanted: bool) -> tuple[str, str
 
 
 def _named(key: str, name: str) -> list[Path]:
-    """The files or folders that one name stands for; a pattern's in the order of their names."""
+    """The files or folders that one name, the value of `key`, stands for; a pattern's in the order of their names."""
     path = Path(name).expanduser()
     try:
         if path.exists():
@@ -77,9 +77,8 @@ def _named(key: str, name: str) -> list[Path]:
         found = []
     if found:
         return [other.absolute() for other in found]
-    if _WILD.search(name):
-        raise DataError(Problem(f"`{key}` holds a pattern that no file fits", where=f"sources: {key}", found=name[:200], hint=_near(path)))
-    raise DataError(Problem(f"`{key}` names a file that is not there", where=f"sources: {key}", found=name[:200], hint=_near(path)))
+    what = "no file fits the pattern" if _WILD.search(name) else "there is no such file or folder"
+    raise DataError(Problem(what, where=f"sources: {key}", found=name[:200], hint=_near(path)))
 
 
 def _is_meant(path: Path, base: Path, pattern: Path) -> bool:
@@ -121,7 +120,7 @@ def _walk(folder: Path) -> Iterator[tuple[Path, str, str]]:
         for entry in entries:
             path = Path(entry.path)
             if entry.name.startswith("."):
-                yield path, "hidden", ""
+                yield path, "hidden", "its name begins with a dot"
             elif entry.is_symlink():
                 yield path, "link", "links in a folder are not followed"
             elif entry.is_dir(follow_symlinks=False):

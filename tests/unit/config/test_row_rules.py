@@ -114,6 +114,13 @@ def test_files_that_are_not_there_are_named(tmp_path: Path, monkeypatch: pytest.
     problems = file_problems(load(tmp_path / "run.yaml").document)
     assert [problem.found for problem in problems] == ["projct", "nowhere", "api.yaml", "pages", "asked.jsonl", "runs/old"]
     assert problems[0].hint == "did you mean `project`?"
+    assert [problem.what.partition(" names ")[2] for problem in problems[:5]] == [
+        "a folder that is not there",
+        "a file or folder that is not there",
+        "a file or folder that is not there",
+        "a folder that is not there",
+        "a file that is not there",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -55,13 +56,47 @@ def test_rejected_rows_by_id_and_by_place(result: Stage) -> None:
     (life,) = lives(result.folder, "a.jsonl:33")
     assert life.rejected is not None
     assert life.row is None
-    assert life.steps == ["read from a.jsonl:33", "left out by step `clean`: control_characters: turn 2 holds U+0000"]
+    assert life.steps == [
+        "read from a.jsonl:33",
+        "made by `prompt_completion`, version 1",
+        "left out by step `clean`: control_characters: turn 2 holds U+0000",
+    ]
     assert [each.id for each in lives(result.folder, life.id)] == [life.id]
     assert lives(result.folder, "a.jsonl:34")[0].steps[-1].startswith("left out by step `read`: invalid_json: ")
     # An equal row and its twin have one id.
     twins = lives(result.folder, lives(result.folder, "a.jsonl:1")[0].id)
     assert [bool(life.side) for life in twins] == [True, False]
-    assert twins[1].steps[-1] == f"left out by step `dedup`: duplicate: equal to row {twins[0].id} at a.jsonl:1"
+    assert twins[1].steps == [
+        "read from a.jsonl:32",
+        "made by `prompt_completion`, version 1",
+        "passed cleaning unchanged",
+        f"left out by step `dedup`: duplicate: equal to row {twins[0].id} at a.jsonl:1",
+    ]
+
+
+def test_a_made_row_that_was_left_out_tells_its_life_and_for_which_row_it_went(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    files: dict[str, str | bytes] = {"src/cart.py": CART, "LICENSE": "SPDX-License-Identifier: MIT\n"}
+    committed(Path("shop"), files)
+    twin = committed(Path("twin"), files, "Twin")
+    near = committed(Path("near"), {**files, "src/cart.py": CART.replace("rebates", "reductions")})
+    sources = [{"repo": repo, "make": ["explain"], "license": "MIT", "name": "shop"} for repo in ("shop", "twin", "near")]
+    result = Stage(sources=sources, clean={"near_duplicates": 0.5})
+    kept = {row.id for row in result.rows()}
+    for step, repo, commit in (("dedup", "twin", twin), ("near_dedup", "near", near)):
+        row = next(row for row in result.rejected if row["step"] == step and row["origin"]["repo"].endswith(repo))
+        first, last = row["origin"]["lines"]
+        (life,) = [life for life in lives(result.folder, row["id"]) if life.rejected is not None and life.rejected.to_json() == row]
+        assert life.steps[:3] == [
+            f"read from {row['origin']['repo']}/src/cart.py, lines {first} to {last} at commit {commit}, license MIT",
+            f"made by `explain`, version {row['origin']['maker_version']}",
+            "passed cleaning unchanged",
+        ]
+        (stays,) = re.findall("to row ([0-9a-f]{16}) at", life.steps[3])
+        assert stays in kept
+        assert life.to_json()["origin"] == row["origin"]
+        # Any of its lines leads to it, not its first alone.
+        assert life.steps in [other.steps for other in lives(result.folder, f"src/cart.py:{last}")]
 
 
 @pytest.mark.parametrize(("wanted", "said"), [("abc", "first 4 characters"), ("feedfeedfeed", "no row"), ("a.jsonl:99", "no row")])

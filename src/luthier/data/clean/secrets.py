@@ -17,8 +17,8 @@ from luthier.data.clean.personal import Span, personal
 from luthier.data.clean.records import Outcome, Row
 from luthier.data.clean.urls import CREDENTIALS, urls
 from luthier.data.rows.fields import BadRow
-from luthier.guard.secrets.findings import Finding
-from luthier.guard.secrets.scan import FAILED_KINDS, mark, replaced, scan
+from luthier.guard.secrets.findings import FAILED_KINDS, Finding
+from luthier.guard.secrets.scan import mark, replaced, scan
 from luthier.guard.secrets.strength import Strength
 
 SECRET, URL, PERSONAL_DATA = "secret", "url", "personal_data"

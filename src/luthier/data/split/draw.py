@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from luthier.config.row_sections import SplitSection
+from luthier.data.rows.keys import ANSWER, NO_KEY
 from luthier.data.similar.hashing import mixed
 from luthier.data.similar.unions import Labels
-from luthier.data.split.groups import ANSWER, NO_KEY, Keys, Ties, components, pairs_across
+from luthier.data.split.groups import Keys, Ties, components, pairs_across
 from luthier.data.split.sides import SIDES, TEST, TRAIN, VALIDATION, Division, Largest, Move
 
 # A group above this share of the rows makes the shares coarse; the user is told, but not of the few rows of a tiny set.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 from luthier.core.issued import issued, shapes
 from luthier.guard.secrets.assigned import assigned, is_placeholder
 from luthier.guard.secrets.command_lines import handed
 from luthier.guard.secrets.findings import Finding, Lines
+from luthier.guard.secrets.prose import told
 
 ISSUED_KINDS = tuple(shape.kind for shape in shapes())
 # Shapes with so little of their own that a placeholder can have them; the rest is believed whatever it spells.
@@ -26,12 +26,10 @@ _LOOSE_KINDS = frozenset(
         "aws-access-key",
     )
 )
-# Characters of no width, which part a credential for every scanner and for no reader who copies it.
-_UNSEEN = re.compile("[\u200b-\u200d\u2060\ufeff]")
 
 
 class PatternScanner:
-    """Issuers' published shapes of `core.issued`, `assigned` and `handed`, also with characters of no width in them."""
+    """Issuers' published shapes of `core.issued`, `assigned`, `handed` and `told`."""
 
     name = "patterns"
 
@@ -42,9 +40,6 @@ class PatternScanner:
 
 def _scan(text: str) -> list[Finding]:
     spans = [*_spans(text)]
-    if not text.isascii() and _UNSEEN.search(text) is not None:
-        seen = [position for position, character in enumerate(text) if _UNSEEN.match(character) is None]
-        spans += [(seen[start], seen[end - 1] + 1, kind) for start, end, kind in _spans(_UNSEEN.sub("", text)) if start < end]
     if not spans:
         return []
     lines = Lines(text)
@@ -55,6 +50,7 @@ def _spans(text: str) -> Iterator[tuple[int, int, str]]:
     yield from _issued(text)
     yield from assigned(text)
     yield from handed(text)
+    yield from told(text)
 
 
 def _issued(text: str) -> Iterator[tuple[int, int, str]]:

@@ -64,7 +64,8 @@ def _check_bounds(entry: SourceEntry, size: int, until: float) -> None:
 def _nothing(names: tuple[str, ...], excluded: list[Excluded]) -> Problem:
     first = "; ".join(f"{left_out.path}: {left_out.reason} ({left_out.detail})" for left_out in excluded[:3])
     formats = "Markdown, reStructuredText, HTML, text, PDF, DOCX, notebooks or manual pages"
-    return Problem("no document could be read", where="sources: docs", found=first or ", ".join(names), expected=formats)
+    hint = "name other files or folders, or mend `include`, `exclude` and `languages`"
+    return Problem("no document could be read", where="sources: docs", found=first or ", ".join(names), expected=formats, hint=hint)
 
 
 def _read(entry: SourceEntry, shown: str, path: Path, bounded: Bounded) -> SourceFile:

@@ -18,7 +18,7 @@ from luthier.retrieval.git.standin import Standin, stand_in
 from luthier.retrieval.patterns import matches
 from luthier.retrieval.records import Excluded, Reading, SourceFile
 from luthier.retrieval.repository.attributes import Attributes, read_attributes
-from luthier.retrieval.repository.exclusions import BINARY_ENDINGS, reason_by_path, reason_by_text
+from luthier.retrieval.repository.exclusions import BINARY_ENDINGS, BY_PATH, BY_TEXT, reason_by_path, reason_by_text
 from luthier.retrieval.repository.history import read_commits
 from luthier.retrieval.repository.languages import is_test, language_of_first_line, language_of_path, language_of_text, languages
 from luthier.retrieval.repository.licenses import is_license_file, is_manifest, license_at, license_of_header, licenses_by_folder
@@ -29,6 +29,8 @@ _NAMES_PER_FILE = 20
 _MAX_SAYING_BYTES = 200_000
 _MAX_SAYING_FILES = 5_000
 _CLOCK_EVERY = 256
+# A reason code, and a detail for the person who reads it.
+Reason = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,44 +188,48 @@ def _sayings(git: Git, listed: Sequence[Entry]) -> dict[str, str]:
     return {item.path or "": content.decode("utf-8", "replace") for item, content in zip(wanted, texts, strict=True)}
 
 
-def _reason_of_path(entry: SourceEntry, path: str) -> str | None:
+def _reason_of_path(entry: SourceEntry, path: str) -> Reason | None:
     """Why a file is left out by its path alone, None where it is not."""
     if (entry.include and not matches(path, entry.include)) or matches(path, entry.exclude):
-        return "excluded"
+        return "excluded", "by `include` or `exclude`"
     if (reason := reason_by_path(path)) is not None:
-        return reason
+        return reason, BY_PATH[reason]
     if is_license_file(path):
-        return "license"
+        return "license_file", "its text tells the license of rows, and none is made of it"
     language = language_of_path(path)
     if language is None:
         ending = PurePosixPath(path).suffix.lower()
         if ending in BINARY_ENDINGS:
-            return "binary"
-        return "unknown_language" if ending else None
+            return "binary", f"a file that ends in `{ending}` holds no text"
+        return ("unknown_language", f"`{ending}` is the ending of no language that is read") if ending else None
     if languages()[language].is_binary:
-        return "binary"
-    return "excluded" if entry.languages and language not in entry.languages else None
+        return "binary", f"{language} is no text"
+    return _not_asked_for(language) if entry.languages and language not in entry.languages else None
 
 
-def _reason_of_entry(entry: SourceEntry, item: Entry, attributes: Attributes) -> str | None:
+def _not_asked_for(language: str) -> Reason:
+    return "excluded", f"`{language}` is not among `languages`"
+
+
+def _reason_of_entry(entry: SourceEntry, item: Entry, attributes: Attributes) -> Reason | None:
     if item.is_submodule:
-        return "submodule"
+        return "submodule", "another repository, which is not fetched: name it as a source of its own"
     if item.is_link:
-        return "link"
+        return "link", "links are not followed"
     if item.path is None:
-        return "odd_name"
+        return "odd_name", "its name is not one line of UTF-8"
     reason = _reason_of_path(entry, item.path)
     for named in ("vendored", "generated"):
         said = attributes.says(item.path, named)
-        if said and reason != "excluded":
-            return named
-        if said is False and reason == named:
+        if said and (reason is None or reason[0] != "excluded"):
+            return named, f"`.gitattributes` says `linguist-{named}`"
+        if said is False and reason is not None and reason[0] == named:
             reason = None
     if reason is not None:
         return reason
     if item.size == 0:
-        return "empty"
-    return "too_large" if item.size > entry.max_file_bytes else None
+        return "empty", "it has no bytes"
+    return ("too_large", f"{item.size:,} bytes, more than `max_file_bytes`") if item.size > entry.max_file_bytes else None
 
 
 def _chosen(entry: SourceEntry, listed: Sequence[Entry], attributes: Attributes, excluded: list[Excluded], clock: Clock) -> list[_Kept]:
@@ -233,13 +239,11 @@ def _chosen(entry: SourceEntry, listed: Sequence[Entry], attributes: Attributes,
     for number, item in enumerate(sorted(listed, key=lambda item: item.shown)):
         if number % _CLOCK_EVERY == 0:
             clock.check()
-        reason, detail = _reason_of_entry(entry, item, attributes), ""
-        if reason == "too_large":
-            detail = f"{item.size:,} bytes"
-        elif reason is None and item.object_id in first:
-            reason, detail = "copy", first[item.object_id]
+        reason = _reason_of_entry(entry, item, attributes)
+        if reason is None and item.object_id in first:
+            reason = "copy", f"its bytes are those of {first[item.object_id]}"
         if reason is not None:
-            excluded.append(Excluded(item.shown, reason, detail))
+            excluded.append(Excluded(item.shown, *reason))
             continue
         assert item.path is not None
         first[item.object_id] = item.path
@@ -250,7 +254,7 @@ def _chosen(entry: SourceEntry, listed: Sequence[Entry], attributes: Attributes,
 def _file(entry: SourceEntry, kept: _Kept, content: bytes, by_folder: dict[str, str | None]) -> SourceFile | Excluded:
     """The file as text, or why it is none that is read. Line ends are made `\\n`, a byte order mark goes."""
     if b"\0" in content:
-        return Excluded(kept.path, "binary")
+        return Excluded(kept.path, "binary", "it holds a NUL")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -259,13 +263,13 @@ def _file(entry: SourceEntry, kept: _Kept, content: bytes, by_folder: dict[str, 
     language = kept.language or language_of_first_line(content)
     language = language and language_of_text(language, kept.path, text)
     if language is None:
-        return Excluded(kept.path, "unknown_language")
+        return Excluded(kept.path, "unknown_language", "neither its name nor its first line tells a language that is read")
     if entry.languages and language not in entry.languages:
-        return Excluded(kept.path, "excluded")
+        return Excluded(kept.path, *_not_asked_for(language))
     if not text.strip():
-        return Excluded(kept.path, "empty")
+        return Excluded(kept.path, "empty", "no text but white space")
     if (reason := reason_by_text(text, language)) is not None:
-        return Excluded(kept.path, reason)
+        return Excluded(kept.path, reason, BY_TEXT[reason])
     license = license_of_header(text) or license_at(kept.path, by_folder) or entry.license
     return SourceFile(kept.path, language, text, license, is_test(kept.path))
 

@@ -62,7 +62,8 @@ def read_schemas(entry: SourceEntry, progress: Progress) -> Reading:
 def _nothing(names: tuple[str, ...], excluded: list[Excluded]) -> Problem:
     first = "; ".join(f"{left_out.path}: {left_out.reason} ({left_out.detail})" for left_out in excluded[:3])
     expected = "OpenAPI 3.0 or 3.1, a list of tools, or a JSON schema with `title` and `properties`"
-    return Problem("no tool is defined in these files", where="sources: schemas", found=first or ", ".join(names), expected=expected)
+    what, hint = "no tool is defined in these files", "name other files, or mend `include`, `exclude` and `languages`"
+    return Problem(what, where="sources: schemas", found=first or ", ".join(names), expected=expected, hint=hint)
 
 
 def _read(entry: SourceEntry, shown: str, path: Path) -> SourceFile:

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from luthier.config.row_sections import MAKER_SOURCES
 from luthier.core.errors import IntegrityError
 from luthier.data.rows.grams import grams, jaccard
+from luthier.data.rows.keys import CODE_MAKERS
 from luthier.data.split import check
 from luthier.data.split.check import check_files
-from luthier.data.split.groups import CODE_MAKERS
 from luthier.data.synthesize.makers.registry import TEACHER
 
 LONG = "show the last ten lines of the file that was changed yesterday"

@@ -27,8 +27,9 @@ from luthier.data.teacher import teach as teaching_module
 from luthier.data.teacher.ledger import TeacherReport
 from luthier.data.teacher.teach import teach
 from luthier.guard.secrets import scan
+from luthier.retrieval.index import build
 from luthier.retrieval.records import Chunk
-from luthier.retrieval.search import build
+from maker_parts import NO_CHUNKS
 
 KEY = "sk-test-0123456789abcdef"
 FILLER = "# It reads the table row by row, sums what is there, and gives the sum back to the one who asked for it.\n"
@@ -40,24 +41,13 @@ def _no_scanners(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(teaching_module, "redact", lambda texts: [scan.Redacted(text, (), True) for text in texts])
 
 
-class Nothing:
-    def search(self, text: str, limit: int) -> list[Chunk]:
-        return []
-
-    def defined(self, name: str) -> list[Chunk]:
-        return []
-
-    def uses(self, name: str) -> list[Chunk]:
-        return []
-
-
 def chunk(number: int, path: str = "", **fields: Any) -> Chunk:
     text = fields.pop("text", f"def sum_{number}(rows):\n    {FILLER}    return {number}\n")
     return Chunk(path or f"src/part_{number}.py", "python", "function", f"sum_{number}", text, (1, 3), license="MIT", **fields)
 
 
 def material(*chunks: Chunk, count: int = 0) -> Material:
-    return Material("abacus", (), chunks or tuple(chunk(number) for number in range(count)), Nothing())
+    return Material("abacus", (), chunks or tuple(chunk(number) for number in range(count)), NO_CHUNKS)
 
 
 def endpoint(server: Endpoint | str, **fields: Any) -> EndpointSection:

@@ -9,6 +9,8 @@ import pytest
 from git_repositories import committed, quiet, run_git, source, write_files
 from luthier.config.row_sections import SourceEntry
 from luthier.core.errors import DataError
+from luthier.data.clean.codes import rule_codes
+from luthier.data.rows.rejects import DUPLICATE, NEAR_DUPLICATE
 from luthier.retrieval.records import Reading
 from luthier.retrieval.repository.reading import counted, identify, read_repository
 
@@ -81,7 +83,7 @@ def test_what_is_read_and_what_is_not(folder: Path, tmp_path: Path) -> None:
     ]
     assert [(item.path, item.reason) for item in reading.excluded] == [
         (".gitattributes", "unknown_language"),
-        ("LICENSE", "license"),
+        ("LICENSE", "license_file"),
         ("big.py", "lfs_pointer"),
         ("bin/thing", "unknown_language"),
         ("data.bin", "binary"),
@@ -103,7 +105,13 @@ def test_what_is_read_and_what_is_not(folder: Path, tmp_path: Path) -> None:
     assert (reading.name, reading.repo, reading.license, reading.notes) == ("library", str(folder), "MIT", ())
     assert counted(reading)["empty"] == 2
     assert next(file.text for file in reading.files if file.path == "src/windows.py") == "a = 1\nb = 2\n"
-    assert next(item.detail for item in reading.excluded if item.reason == "copy") == "src/add.py"
+    details = {item.path: item.detail for item in reading.excluded}
+    assert details["src/copy.py"] == "its bytes are those of src/add.py"
+    assert details["theirs/x.py"] == "`.gitattributes` says `linguist-vendored`"
+    assert details["data.bin"] == "a file that ends in `.bin` holds no text"
+    assert [path for path, detail in details.items() if not detail] == []
+    # A file's reason is none that a row can have.
+    assert not {item.reason for item in reading.excluded} & {*rule_codes(), DUPLICATE, NEAR_DUPLICATE}
 
 
 def test_the_same_again(folder: Path, tmp_path: Path) -> None:
@@ -128,8 +136,8 @@ def test_patterns_and_languages(folder: Path, tmp_path: Path) -> None:
     ]
     reading = read(folder, tmp_path, languages=["rescript", "bash"])
     assert [file.path for file in reading.files] == ["src/App.res"]
-    assert {item.path: item.reason for item in reading.excluded}["src/add.py"] == "excluded"
-    assert {item.path: item.reason for item in reading.excluded}["bin/tool"] == "excluded"
+    excluded = {item.path: (item.reason, item.detail) for item in reading.excluded}
+    assert excluded["src/add.py"] == excluded["bin/tool"] == ("excluded", "`python` is not among `languages`")
     # A copy is one of a file that is read.
     assert [file.path for file in read(folder, tmp_path, include=["src/copy.py"]).files] == ["src/copy.py"]
 

@@ -11,7 +11,7 @@ from luthier.data.synthesize.requests import VERBS, VERBS_OF_CHANGE
 from luthier.data.synthesize.wording import drawn, pick
 from luthier.retrieval.records import Commit, FileChange
 
-VERSION = 1
+VERSION = 2
 # A file that many commits touch is spoken of in some of them, not in all.
 PER_FILE = 20
 
@@ -22,6 +22,8 @@ _MIN_CHANGED_LINES = 2
 _MAX_BODY = 700
 # So many letters of a word stand for its forms: `greet` for greeting and greeted.
 _STEM = 5
+_SMALL_WORDS = "with from that when into where this their which what then than also only more some such them they have been will"
+_SMALL = frozenset(_SMALL_WORDS.split())
 _GENERATED = re.compile(
     r"(?:^|/)(?:package-lock\.json|yarn\.lock|pnpm-lock\.yaml|poetry\.lock|uv\.lock|Cargo\.lock|Gemfile\.lock|composer\.lock|go\.sum|Pipfile\.lock|"
     r"flake\.lock|bun\.lockb?|npm-shrinkwrap\.json|CHANGELOG[^/]*|CHANGES[^/]*|HISTORY[^/]*|NEWS[^/]*)$|\.(?:min\.(?:js|css)|map|lock|snap|svg|pb\.go|"
@@ -62,7 +64,7 @@ def _rows(commit: Commit) -> Iterator[Made | Unfit]:
         return
     diff = _diff(changes)
     if not _speaks_of(subject, diff):
-        yield Unfit(main, None, "message_elsewhere", f"{commit.sha[:12]}: no word of `{subject}` stands in the diff")
+        yield Unfit(main, None, "message_elsewhere", f"{commit.sha[:12]}: too few words of `{subject}` stand in the changed lines")
         return
     body = body_of(commit)
     key = commit.sha
@@ -118,9 +120,10 @@ def _says_something(change: FileChange) -> bool:
 
 
 def _speaks_of(subject: str, diff: str) -> bool:
-    """Whether a word of the message, by its first letters, stands in the diff or its paths."""
-    text = diff.lower()
-    return any(word[:_STEM] in text for word in re.findall(r"[^\W\d_]{4,}", subject.lower()) if word not in VERBS)
+    """Whether a third of the message's words, by their first letters, stand in lines that changed or in their paths."""
+    changed = "\n".join(line for line in diff.split("\n") if line[:1] in ("+", "-")).lower()
+    words = {word[:_STEM] for word in re.findall(r"[^\W\d_]{4,}", subject.lower()) if not {word} & (VERBS | VERBS_OF_CHANGE | _SMALL)}
+    return sum(word in changed for word in words) * 3 >= max(len(words), 1)
 
 
 def _is_instruction(subject: str) -> bool:

@@ -11,8 +11,8 @@ import pytest
 
 from luthier.config.row_sections import SplitSection
 from luthier.core.errors import DataError
-from luthier.data.earlier import earlier_sides
 from luthier.data.split.draw import draw
+from luthier.data.split.earlier import earlier_sides
 from luthier.data.split.groups import Ties
 from luthier.data.split.sides import SIDES
 

@@ -7,6 +7,7 @@ there; it is cleaned as every row is, and names its parent in its origin.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,18 +15,18 @@ from pathlib import Path
 from luthier.config.row_sections import AugmentRule, DataSettings
 from luthier.config.schema import EndpointSection, GuardSection
 from luthier.core.files import json_line
-from luthier.core.records import Example, Origin, Reject
-from luthier.data.augment.held_out import without_near
+from luthier.core.records import Example, JsonObject, Origin, Reject
 from luthier.data.augment.vary import vary
 from luthier.data.clean.cleaner import Cleaner
 from luthier.data.clean.contamination import Decontaminator
 from luthier.data.clean.records import Row
-from luthier.data.division import Sides
-from luthier.data.intake.store import RowStore
 from luthier.data.rows.digests import canonical, digest_of, id_of
 from luthier.data.rows.fields import BadRow, Fields
-from luthier.data.rows.grams import said
+from luthier.data.rows.grams import NEAR, said
 from luthier.data.rows.rejects import DUPLICATE
+from luthier.data.rows.store import RowStore, changed_line
+from luthier.data.similar.between import near_any
+from luthier.data.split.division import Sides
 from luthier.data.split.sides import TEST, TRAIN, VALIDATION
 from luthier.data.synthesize.makers.registry import MAKERS, TEACHER
 from luthier.data.teacher.journal import journal_in
@@ -42,11 +43,17 @@ NOT_ASKED = "teacher_not_asked"
 
 @dataclass(frozen=True, slots=True)
 class Variants:
-    """The lines of the rows that were added to the training rows, what should be known of them, and what a teacher came to."""
+    """The lines of the rows that were added to the training rows, what should be known of them, and what a teacher came to.
+
+    `changes`, `counts` and `changed` are what cleaning did and counted, as of a batch (`rows.store.Prepared`).
+    """
 
     lines: list[bytes] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     teacher: TeacherReport | None = None
+    changes: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
+    changed: list[JsonObject] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +65,13 @@ class _Variant:
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What variants stand beside: the guard's settings, endpoints, the cache of runs, rows that are held out in files of their own, what no
-    training row may repeat, and who is told of a variant that is left out."""
+    """What variants stand beside: the guard's settings, endpoints, the cache of runs, a folder for what is compared, rows that are held out
+    in files of their own, what no training row may repeat, and who is told of a variant that is left out."""
 
     guard: GuardSection
     endpoints: Mapping[str, EndpointSection]
     cache: Path
+    folder: Path
     held_out: Sequence[Example]
     decontaminator: Decontaminator | None
     leave_out: Callable[[Reject], None]
@@ -93,17 +101,19 @@ def variants_of(store: RowStore, sides: Sides, settings: DataSettings, around: A
         wording = Wording(section.copies, section.max_cost, settings.seed)
         found += _reworded(rows, section.teacher, around, wording, report)
         notes += report.notes
-    apart = {id(fields) for fields, _ in without_near([(each.fields, ()) for each in found], [each.request or "" for each in held_out])}
-    answers = {canonical(each.answer) for each in held_out if each.answer is not None}
+    heard = [said(each.fields.messages) for each in found]
+    are_near = near_any([one.request or "" for one in heard], [one.request or "" for one in held_out], NEAR, around.folder)
+    answers = {canonical(one.answer) for one in held_out if one.answer is not None}
     left = []
-    for each in found:
-        if id(each.fields) in apart and canonical(said(each.fields.messages).answer or "") not in answers:
+    for each, own, is_near in zip(found, heard, are_near, strict=True):
+        if (own.request is None or not is_near) and canonical(own.answer or "") not in answers:
             left.append(each)
         else:
             _leave_out(each, "near_held_out", "its request is nearly that of a held-out row, or its answer is one's", around)
-    lines = _lines(left, store, Cleaner.of(settings.clean, around.guard, around.decontaminator), around)
-    notes.append(f"{len(lines)} variants were added to {count} training rows; {len(found) - len(lines)} were left out")
-    return Variants(lines, notes, report)
+    added = Variants(notes=notes, teacher=report)
+    _add(added, left, store, Cleaner.of(settings.clean, around.guard, around.decontaminator), around)
+    notes.append(f"{len(added.lines)} variants were added to {count} training rows; {len(found) - len(added.lines)} were left out")
+    return added
 
 
 def _rules_for(row: Example, rules: Sequence[AugmentRule]) -> tuple[AugmentRule, ...]:
@@ -115,7 +125,7 @@ def _rules_for(row: Example, rules: Sequence[AugmentRule]) -> tuple[AugmentRule,
 def _leave_out(variant: _Variant, reason: str, detail: str, around: Around) -> None:
     origin = variant.parent.origin
     file, line = (origin.file, origin.line) if origin.file is not None else (origin.path, origin.lines[0] if origin.lines else None)
-    around.leave_out(Reject(variant.parent.id, STEP, reason, f"a variant of this row: {detail}", file, line))
+    around.leave_out(Reject(variant.parent.id, STEP, reason, f"a variant of this row: {detail}", file, line, origin))
 
 
 def _examples(store: RowStore, sides: Sides, side: int) -> Iterator[Example]:
@@ -135,12 +145,12 @@ def _reworded(rows: Sequence[Example], name: str, around: Around, wording: Wordi
                 _leave_out(_Variant(row, Fields(row.messages, row.tools, row.ends), (PARAPHRASE,)), variant.reason, variant.detail, around)
 
 
-def _lines(variants: Sequence[_Variant], store: RowStore, cleaner: Cleaner, around: Around) -> list[bytes]:
-    """Each variant that passes cleaning and equals no row and no other variant, as a line."""
+def _add(added: Variants, variants: Sequence[_Variant], store: RowStore, cleaner: Cleaner, around: Around) -> None:
+    """Adds each variant that passes cleaning and equals no row and no other variant."""
     known = {store.digest(number) for number in range(len(store))}
     rows = [Row(each.fields, _origin(each), each.parent.template, is_made=each.parent.origin.repo is not None) for each in variants]
-    lines = []
     for each, outcome in zip(variants, cleaner.clean(rows), strict=True):
+        added.counts.update(outcome.counts)
         try:
             if outcome.row is None:
                 raise outcome.bad or BadRow("dropped", "a rule dropped the row")
@@ -153,8 +163,10 @@ def _lines(variants: Sequence[_Variant], store: RowStore, cleaner: Cleaner, arou
             continue
         known.add(digest)
         row = Example(id_of(digest), fields.messages, outcome.row.origin, fields.tools, parent.group, parent.template, ends=fields.ends)
-        lines.append(json_line(row.to_json()).encode("utf-8"))
-    return lines
+        added.lines.append(json_line(row.to_json()).encode("utf-8"))
+        if outcome.changes:
+            added.changes.update(outcome.changes)
+            added.changed.append(changed_line(row.id, outcome.changes))
 
 
 def _origin(variant: _Variant) -> Origin:

@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 
 from luthier.config.row_sections import DataSettings, SplitSection
 from luthier.core.records import JsonObject
-from luthier.data.earlier import earlier_sides
-from luthier.data.intake.store import RowStore
 from luthier.data.rows.grams import NEAR as NEAR_FROM
+from luthier.data.rows.keys import ANSWER, COMMIT, FILE, MASKED_ANSWER, NO_KEY, REQUEST
+from luthier.data.rows.store import RowStore
 from luthier.data.similar.collection import Grams
 from luthier.data.similar.duplicates import near_components
 from luthier.data.split.draw import draw
-from luthier.data.split.groups import ANSWER, COMMIT, FILE, MASKED_ANSWER, NEAR, NO_KEY, REQUEST, Keys, Ties, near_keys
+from luthier.data.split.earlier import earlier_sides
+from luthier.data.split.groups import NEAR, Keys, Ties, near_keys
 from luthier.data.split.plain import hold_out
 from luthier.data.split.sides import SIDES, TRAIN, VALIDATION, Division
 

@@ -18,11 +18,12 @@ from data_parts import batch, pairs, settings
 from luthier.config.schema import RunConfig
 from luthier.core.events import EventLog
 from luthier.core.runs import RunFolder
-from luthier.data import gather, stage
-from luthier.data.intake import crew
-from luthier.data.intake.prepare import NO_GROUP, Preparation, Prepared, Ties
-from luthier.data.intake.store import RowStore
+from luthier.data import stage
+from luthier.data.intake import crew, gather
+from luthier.data.intake.prepare import Preparation
 from luthier.data.rows.digests import ROW_BYTES
+from luthier.data.rows.keys import KeyColumns
+from luthier.data.rows.store import NO_GROUP, Prepared, RowStore
 
 
 @pytest.fixture
@@ -55,6 +56,18 @@ def test_lines_of_a_side_in_their_order_with_group_and_number(store: RowStore) -
     assert [row["id"][16:] for row in rows] == ["", "", "", "-2", "-3"]
     assert store.times().tolist() == [1, 1, 1, 1, 1, 1, 2, 3, 1]
     assert {json.loads(line)["group"] for line in store.lines(sides, 1)} == {NO_GROUP}
+
+
+def test_origins_are_read_back_for_any_rows(store: RowStore, tmp_path: Path) -> None:
+    found = [(origin.file, origin.line) for origin in store.origins(np.array([0, 5, 8]))]
+    assert found == [store.place(number) for number in (0, 5, 8)]
+    assert list(store.origins(np.array([], np.int64))) == []
+    # What a row says of origins is not its own.
+    said = {"prompt": 'write {"origin": {"file": "x"}}', "completion": '"origin": 1'}
+    with_call = RowStore(tmp_path)
+    with_call.add(Preparation(settings())(batch([said], 7)))
+    assert [origin.line for origin in with_call.origins(np.array([0]))] == [7]
+    with_call.close()
 
 
 def test_a_full_disk_is_told_by_its_folder_once(tmp_path: Path) -> None:
@@ -111,11 +124,11 @@ def test_one_process_and_two_write_equal_bytes(tmp_path: Path, monkeypatch: pyte
 
 
 def _batch(number: int, file: str = "a", source: int = 0) -> Prepared:
-    ties = Ties(*(array("Q", range(1, _BATCH_ROWS + 1)) for _ in range(2)), array("Q", bytes(8 * _BATCH_ROWS)))
-    ties.masked_answer.extend(ties.request)
-    ties.commit.extend(ties.file)
+    keys = KeyColumns(*(array("Q", range(1, _BATCH_ROWS + 1)) for _ in range(2)), array("Q", bytes(8 * _BATCH_ROWS)))
+    keys.masked_answer.extend(keys.request)
+    keys.commit.extend(keys.file)
     lines = list(range(number * _BATCH_ROWS + 1, (number + 1) * _BATCH_ROWS + 1))
-    return Prepared(source, file, lines, [], [b"{}\n"] * _BATCH_ROWS, bytearray(ROW_BYTES * _BATCH_ROWS), ties)
+    return Prepared(source, file, lines, [], [b"{}\n"] * _BATCH_ROWS, bytearray(ROW_BYTES * _BATCH_ROWS), keys)
 
 
 def test_a_waiting_row_takes_few_bytes(tmp_path: Path) -> None:
@@ -136,7 +149,7 @@ def test_keys_that_only_later_rows_have(tmp_path: Path) -> None:
     everything = np.arange(3 * _BATCH_ROWS)
     assert not store.keys("file", everything[:_BATCH_ROWS]).any()
     late = _batch(1, "b", 1)
-    late.ties.file[3] = 7
+    late.keys.file[3] = 7
     store.add(late)
     store.add(_batch(2, "b", 1))
     assert np.flatnonzero(store.keys("file", everything)).tolist() == [_BATCH_ROWS + 3]

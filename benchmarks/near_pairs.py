@@ -1,4 +1,4 @@
-"""Every near pair of a collection."""
+"""Every near pair of a collection: what measurements and tests count against. The data stage never needs them all."""
 
 from __future__ import annotations
 

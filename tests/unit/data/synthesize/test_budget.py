@@ -1,14 +1,16 @@
-"""Budgets of rows: a maker's in a file, a file's, a source's; drawn by hash and in turns."""
+"""Budgets of rows: a maker's in a file, a file's, a source's; drawn by one hash and in turns."""
 
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from random import Random
 
+from luthier.data.synthesize.budget import thinned, within_budget
 from luthier.data.synthesize.made import Made, asked
-from luthier.data.synthesize.thinning import thinned
 
 Rows = list[tuple[str, Made]]
+WORDS = [f"{first}{second}" for first in "abcdefg" for second in ("lpha", "eta", "amma", "elta")]
 MANY = {"explain": 1000, "usage": 1000}
 
 
@@ -79,5 +81,21 @@ def test_a_source_s_budget_is_spread_over_its_files() -> None:
     rows = [row for path in ("a.py", "b.py", "c.py") for row in rows_of("explain", path, 30)]
     kept = left(rows, MANY, 1000, 15)
     assert {row.path for _, row in kept} == {"a.py", "b.py", "c.py"}
+    assert set(counted(kept).values()) == {5}
+    # A large file has no more than its turn.
+    assert set(counted(left([*rows, *rows_of("explain", "d.py", 900)], MANY, 1000, 16)).values()) == {4}
     mixed = Random(2).sample(rows, len(rows))
     assert sorted(left(mixed, MANY, 1000, 15), key=rows.index) == kept
+
+
+def test_a_smaller_budget_takes_of_what_a_larger_one_takes_whatever_the_lines() -> None:
+    told = [asked(f"Which number has {word}?", f"It is {number}.") for number, word in enumerate(WORDS)]
+    rows = [Made(messages, "a.py", (line, line)) for line, messages in enumerate(told, 1)]
+    few, more = (list(within_budget(rows, budget)) for budget in (5, 15))
+    assert len(few) == 5
+    assert len(more) == 15
+    assert all(row in more for row in few)
+    moved = [replace(row, lines=(line + 1, line + 1)) for line, row in enumerate(rows, 100)]
+    assert [row.messages for row in within_budget(moved, 5)] == [row.messages for row in few]  # type: ignore[union-attr]
+    pairs = [("explain", row) for row in rows]
+    assert [row for _, row in left(pairs, {"explain": 5}, 1000, None)] == few

@@ -1,4 +1,4 @@
-"""Where rows come from: files, folders and hub data sets, found and identified without reading a row.
+"""What an entry of `datasets` names: files, folders and hub data sets, found and identified without reading a row.
 
 Nothing heavy is imported here, for this is asked whenever a run file is run.
 """

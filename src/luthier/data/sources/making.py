@@ -19,17 +19,17 @@ from luthier.core.files import HashMemory, json_line, read_json, remove_leftover
 from luthier.core.records import Example, JsonObject, Origin, Reject
 from luthier.core.runs import package_versions
 from luthier.core.stages import STAGES
-from luthier.data.families import without_families
 from luthier.data.rows.fields import place
+from luthier.data.sources.families import without_families
+from luthier.data.sources.versions import row_versions
+from luthier.data.synthesize.budget import thinned
 from luthier.data.synthesize.made import Made, Material, Unfit
 from luthier.data.synthesize.makers.registry import MAKERS, TEACHER, kind_of_source, makers_of
-from luthier.data.synthesize.thinning import thinned
 from luthier.data.teacher.ledger import TeacherReport
 from luthier.data.teacher.teach import VERSION as TEACHER_VERSION
 from luthier.data.teacher.teach import teach
-from luthier.data.versions import row_versions
+from luthier.retrieval.index import build
 from luthier.retrieval.records import Chunk, Excluded, Reading
-from luthier.retrieval.search import build
 from luthier.retrieval.sources.cutting import chunks_of
 from luthier.retrieval.sources.reading import identify, read
 
@@ -64,9 +64,11 @@ class MadeRows:
     facts: JsonObject
 
 
-def made_rows(entry: SourceEntry, cache: Path, hashes: HashMemory, progress: Progress, teachers: Teachers) -> MadeRows:
-    """The rows of `entry`, made now or taken from `cache`. `DataError` where the source cannot be read."""
-    identity = identify(entry, hashes)
+def made_rows(
+    entry: SourceEntry, cache: Path, hashes: HashMemory, progress: Progress, teachers: Teachers, where: str = "sources"
+) -> MadeRows:
+    """The rows of `entry`, made now or taken from `cache`. `DataError`, which names the key `where`, if the source cannot be read."""
+    identity = identify(entry, hashes, where)
     name = sha256_json(_depends_on(entry, identity, teachers))[:24]
     found = MadeRows(cache / "made" / f"{name}.jsonl", cache / "made" / f"{name}.rejects.jsonl", {})
     facts_path = cache / "made" / f"{name}.json"
@@ -74,10 +76,11 @@ def made_rows(entry: SourceEntry, cache: Path, hashes: HashMemory, progress: Pro
     if facts_path.is_file() and found.path.is_file() and found.rejects.is_file():
         return MadeRows(found.path, found.rejects, read_json(facts_path))
     remove_leftovers(facts_path.parent)
-    reading = read(entry, cache, progress)
+    reading = read(entry, cache, progress, where)
     if reading.commit is not None and identity != f"commit:{reading.commit}":
         hint = "run the same command again"
-        raise DataError(Problem("the repository got another commit while it was read", where=reading.repo, found=reading.commit, hint=hint))
+        what = "the repository got another commit while it was read"
+        raise DataError(Problem(what, where=f"{where}.repo: {reading.repo}", found=reading.commit, hint=hint))
     facts = _write(entry, reading, identity, found, progress, teachers)
     # What a teacher could not be asked is asked again by the next run; what it replied stands in its journal.
     if not facts.get("teacher_failed"):
@@ -143,7 +146,7 @@ def _write(entry: SourceEntry, reading: Reading, identity: str, found: MadeRows,
                 rejects.append(_turned_down(maker, made))
             else:
                 made_rows.append((maker, made))
-        progress(f"rows made, {maker} done", len(made_rows))
+        progress(f"rows proposed, {maker} done", len(made_rows))
     for maker, one in without_families(made_rows):
         if isinstance(one, Unfit):
             unfit[f"{maker}:{one.reason}"] += 1
@@ -163,13 +166,10 @@ def _write(entry: SourceEntry, reading: Reading, identity: str, found: MadeRows,
             else:
                 chosen.append(told)
         notes += taught.notes
+    progress(f"rows made of {material.name}, within its budget", len(chosen))
     examples = [_example(entry, reading, maker, made) for maker, made in chosen]
-    write_with(
-        found.path, lambda stream: stream.writelines(json_line(item.to_json()).encode("utf-8", "replace") for item in examples), _PRIVATE
-    )
-    write_with(
-        found.rejects, lambda stream: stream.writelines(json_line(item.to_json()).encode("utf-8", "replace") for item in rejects), _PRIVATE
-    )
+    _write_lines(found.path, examples)
+    _write_lines(found.rejects, rejects)
     excluded = Counter(item.reason for item in left_out)
     languages = Counter(file.language for file in reading.files)
     facts: JsonObject = {
@@ -235,5 +235,5 @@ def rejects_of(made: MadeRows, where: str) -> Iterator[Reject]:
     """What reading and the makers left out. What reading left out bears the name of the entry, `where`, which may stand elsewhere now."""
     with made.rejects.open(encoding="utf-8") as stream:
         for line in stream:
-            reject = Reject(**json.loads(line))
+            reject = Reject.from_json(json.loads(line))
             yield replace(reject, id=where) if reject.step == _SOURCE_STEP else reject

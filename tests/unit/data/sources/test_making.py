@@ -18,8 +18,8 @@ from luthier.config.row_sections import SourceEntry, TeacherSection
 from luthier.config.schema import EndpointSection
 from luthier.core.errors import DataError
 from luthier.core.files import HashMemory
-from luthier.data import making
-from luthier.data.making import MadeRows, Teachers, made_rows, rejects_of
+from luthier.data.sources import making
+from luthier.data.sources.making import MadeRows, Teachers, made_rows, rejects_of
 from maker_parts import APP, BUTTON, CART
 
 FILES: dict[str, str | bytes] = {
@@ -78,6 +78,17 @@ def test_rows_bear_commit_path_lines_license_and_maker(commit: str) -> None:
         maker: sum(row["origin"]["maker"] == maker for row in rows) for maker in sorted({row["origin"]["maker"] for row in rows})
     }
     assert {row["origin"]["path"] for row in rows} == {"src/cart.py", "src/Button.res", "src/App.res"}
+
+
+def test_progress_ends_with_the_rows_that_the_report_counts(commit: str) -> None:
+    told: list[tuple[str, int]] = []
+    narrow = entry(max_rows=3)
+    teachers = Teachers({}, Path("cache"), 1)
+    made = made_rows(narrow, Path("cache"), HashMemory(Path("hashes.json")), lambda step, done: told.append((step, done)), teachers)
+    assert told[-1] == ("rows made of shop, within its budget", sum(made.facts["rows"].values())) == (told[-1][0], 3)
+    before = [(step, done) for step, done in told[:-1] if step.startswith("rows ")]
+    assert before[-1][1] > 3
+    assert {step.split(",")[0] for step, _ in before} == {"rows proposed"}
 
 
 def test_rows_are_made_once_and_anew_for_another_commit_or_entry(commit: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from luthier.data.split.masks import has_words, masked
+from luthier.data.rows.masks import has_words, masked
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from hashlib import blake2b
 
 from luthier.config.row_sections import MakerName
+from luthier.data.synthesize.budget import draw
 from luthier.data.synthesize.made import Made, Unfit
 from luthier.data.synthesize.reading.worth import split_words, stem
 
@@ -30,7 +30,7 @@ def without_families(rows: Sequence[tuple[MakerName, Made]]) -> Iterator[tuple[M
     for number, (maker, row) in enumerate(rows):
         if maker in _IN_PROSE and (form := _form(row)) is not None:
             families[maker, form].append(number)
-    over = {number for numbers in families.values() for number in sorted(numbers, key=lambda one: _draw(rows[one][1]))[MOST_OF_A_FAMILY:]}
+    over = {number for numbers in families.values() for number in sorted(numbers, key=lambda one: draw(rows[one][1]))[MOST_OF_A_FAMILY:]}
     for number, (maker, row) in enumerate(rows):
         if number in over:
             yield maker, Unfit(row.path, row.lines, "same_wording", f"{MOST_OF_A_FAMILY} rows of the source say the same of other names")
@@ -55,8 +55,3 @@ def _form(row: Made) -> str | None:
     ]
     kept = [word for at, word in enumerate(form) if word != "_" or not at or form[at - 1] != "_"]
     return " ".join(kept) if sum(word != "_" for word in kept) >= _LEAST_WORDS else None
-
-
-def _draw(row: Made) -> bytes:
-    said = "\n".join([row.path, str(row.lines), *(turn.content for turn in row.messages)])
-    return blake2b(said.encode("utf-8", "surrogatepass"), digest_size=8).digest()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from luthier.core.errors import DataError
-from luthier.retrieval import search
+from luthier.retrieval.index import Index, build, words
 from luthier.retrieval.records import Chunk
 
 CHUNKS = (
@@ -45,7 +45,7 @@ def names(chunks: list[Chunk]) -> list[str]:
 
 
 def test_words_are_names_and_their_parts() -> None:
-    assert list(search.words("parseHTMLFile snake_case x2")) == [
+    assert list(words("parseHTMLFile snake_case x2")) == [
         "parsehtmlfile",
         "parse",
         "html",
@@ -60,7 +60,7 @@ def test_words_are_names_and_their_parts() -> None:
 
 
 def test_search_finds_names_by_their_parts_and_whole() -> None:
-    index = search.build(CHUNKS)
+    index = build(CHUNKS)
     assert names(index.search("rows", 5)) == ["readRows"]
     assert names(index.search("readrows", 5)) == ["readRows"]
     assert names(index.search("parse", 1)) == ["parse_line"]
@@ -69,7 +69,7 @@ def test_search_finds_names_by_their_parts_and_whole() -> None:
 
 def test_equal_chunks_come_in_the_order_of_their_path() -> None:
     same = [Chunk(path, "python", "function", "same", "def same(): pass", (1, 1)) for path in ("c.py", "a.py", "b.py")]
-    assert [chunk.path for chunk in search.build(same).search("same", 5)] == ["a.py", "b.py", "c.py"]
+    assert [chunk.path for chunk in build(same).search("same", 5)] == ["a.py", "b.py", "c.py"]
 
 
 @given(st.text(max_size=80))
@@ -100,25 +100,25 @@ def test_uses_leave_the_definition_out() -> None:
 
 def test_the_file_holds_all_that_the_chunks_say(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "index.sqlite"
-    search.build(reversed(CHUNKS), path).close()
-    index = search.ChunkIndex.at(path)
+    build(reversed(CHUNKS), path).close()
+    index = Index.at(path)
     assert len(index) == 4
     assert [index.defined(chunk.full_name) for chunk in CHUNKS] == [[chunk] for chunk in CHUNKS]
     assert [entry.name for entry in path.parent.iterdir()] == ["index.sqlite"]
     first = path.read_bytes()
-    search.build(CHUNKS, path).close()
+    build(CHUNKS, path).close()
     assert path.read_bytes() == first
 
 
 def test_what_is_no_index_is_said(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no index here"):
-        search.ChunkIndex.at(tmp_path / "missing")
+        Index.at(tmp_path / "missing")
     (tmp_path / "text").write_text("no data base at all, but long enough for a header of one hundred bytes" * 3, encoding="utf-8")
     with pytest.raises(DataError, match="This is no index"):
-        search.ChunkIndex.at(tmp_path / "text")
+        Index.at(tmp_path / "text")
     (tmp_path / "empty").touch()
     with pytest.raises(DataError, match="another version"):
-        search.ChunkIndex.at(tmp_path / "empty")
+        Index.at(tmp_path / "empty")
 
 
-INDEX = search.build(CHUNKS)
+INDEX = build(CHUNKS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,14 @@ import pytest
 from data_parts import Stage, write_rows
 from fake_endpoint import serve
 from fake_teacher import teaching
+from luthier.core.files import read_jsonl
 from luthier.core.records import Example
+from luthier.data.augment import variants as module
+from luthier.data.life import lives
 from luthier.data.rows.digests import canonical
+from luthier.data.rows.fields import Fields
 from luthier.data.rows.grams import NEAR, grams, jaccard, said
+from luthier.data.synthesize.made import asked
 
 ENTRY = {"path": "a.jsonl", "type": "prompt_completion"}
 FOLDERS = ("/srv", "/var/log", "/home/ann", "/opt/tools", "/etc/nginx", "/usr/share")
@@ -102,6 +109,28 @@ def test_a_set_that_is_not_small_is_left_as_it_is() -> None:
     assert variants(result) == []
     assert "`augment` adds nothing: there are" in result.notes()
     assert "`below_rows` is 10" in result.notes()
+
+
+def test_what_cleaning_changed_in_a_variant_is_told_as_for_other_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    def naming(rows: Sequence[Fields], *_: Any) -> list[tuple[Fields, ...]]:
+        """Wordings with an address in them, which a teacher's replies are searched for."""
+        ends = ", and write to ann.miller@quarry-works.org"
+        return [(replace(row, messages=asked(row.messages[0].content + ends, row.messages[1].content)),) for row in rows]
+
+    monkeypatch.setattr(module, "paraphrases", naming)
+    keys: dict[str, Any] = {"datasets": [ENTRY], "split": {"validation": 0.2}, "clean": {"shell": {"rows": "all"}}}
+    plain = Stage("plain", **keys)
+    pen = {"pen": {"base_url": "http://127.0.0.1:9", "model": "m"}}
+    result = Stage(**keys, endpoints=pen, augment={"rules": [], "teacher": "pen"})
+    made = variants(result)
+    assert len(made) > 20
+    before, after = (list(read_jsonl(each.folder.changed)) for each in (plain, result))
+    assert after == [*before, *({"id": row.id, "changes": {"personal_data:email": 1}} for row in made)]
+    assert result.report["changes"] == {**plain.report["changes"], "personal_data:email": len(made)}
+    (life,) = lives(result.folder, made[0].id)
+    assert "changed by cleaning: personal_data:email, 1 x" in life.steps
+    assert result.report["shell"]["rows"] == plain.report["shell"]["rows"] + len(made)
+    assert result.provenance["shell"]["rows"] == result.report["shell"]["rows"]
 
 
 def test_variants_are_cleaned() -> None:

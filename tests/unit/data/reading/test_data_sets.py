@@ -13,8 +13,8 @@ import pytest
 from luthier.config.row_sections import DatasetEntry
 from luthier.core.errors import DataError
 from luthier.core.files import HashMemory, sha256_bytes
-from luthier.data.reading import sources
-from luthier.data.reading.sources import file_format, identify, resolve
+from luthier.data.reading import data_sets
+from luthier.data.reading.data_sets import file_format, identify, resolve
 from luthier.retrieval.hub import Advice, HubDataset, HubSnapshot
 
 
@@ -103,12 +103,12 @@ def test_a_hub_data_set_is_known_by_its_commit(tmp_path: Path, monkeypatch: pyte
         assert "paths start at" in advice.unreadable
         return HubSnapshot("c0ffee", None)
 
-    monkeypatch.setattr(sources, "snapshot", stand_in)
+    monkeypatch.setattr(data_sets, "snapshot", stand_in)
     assert identify(entry("owner/name"), HashMemory(tmp_path / "h"), "datasets[2].path") == {"owner/name": "commit:c0ffee"}
     assert asked == [("owner/name", "datasets[2].path")]
 
 
-def test_asking_for_sources_loads_nothing_heavy() -> None:
-    code = "import sys, json, luthier.data.reading.sources; print(json.dumps(sorted(sys.modules)))"
+def test_asking_for_data_sets_loads_nothing_heavy() -> None:
+    code = "import sys, json, luthier.data.reading.data_sets; print(json.dumps(sorted(sys.modules)))"
     loaded = set(json.loads(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout))
     assert not loaded & {"pyarrow", "datasets", "huggingface_hub", "jinja2", "numpy", "torch"}

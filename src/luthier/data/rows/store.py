@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import IO
@@ -13,13 +16,53 @@ import numpy as np
 from numpy.typing import NDArray
 
 from luthier.core.files import Spool
-from luthier.data.intake.prepare import NO_GROUP, Prepared, Ties
+from luthier.core.records import JsonObject, Origin, Reject
 from luthier.data.rows.digests import ROW_BYTES, id_of, numbered
 from luthier.data.rows.fields import place
+from luthier.data.rows.keys import KeyColumns
 
+# Stands in a waiting row for its group, which is known only when all rows are; a group's name is as long.
+NO_GROUP = "0" * 16
+# The hashes of the grams of several texts, one text after the other, and how many each has.
+GramHashes = tuple[NDArray[np.uint64], NDArray[np.int64]]
+
+_ORIGIN_FIELD = b'"origin": '
+_decoder = json.JSONDecoder()
 _GROUP_FIELD = b'"group": "' + NO_GROUP.encode() + b'"'
 # A stored line begins with its id, which every row has at this place.
 _ID_END = len(b'{"id": "' + NO_GROUP.encode())
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A batch made ready: of each kept row its line, its bytes, its digest (`ROW_BYTES` each) and its keys; and what was left out.
+
+    `text_grams` are the gram hashes of request and answer of each row as one text, `request_grams` those of the request alone, where they
+    are asked for.
+    """
+
+    source: int
+    file: str
+    lines: list[int] = field(default_factory=list)
+    # Of made rows the place in their source; a row of a data set stands at its line of the batch's file.
+    places: list[tuple[str, int]] = field(default_factory=list)
+    encoded: list[bytes] = field(default_factory=list)
+    digests: bytearray = field(default_factory=bytearray)
+    keys: KeyColumns = field(default_factory=KeyColumns)
+    text_grams: GramHashes | None = None
+    request_grams: GramHashes | None = None
+    read: int = 0
+    usable: int = 0
+    bare: int = 0
+    rejects: list[Reject] = field(default_factory=list)
+    changes: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
+    changed: list[JsonObject] = field(default_factory=list)
+
+
+def changed_line(row_id: str, changes: Mapping[str, int]) -> JsonObject:
+    """What cleaning changed in one row, as `changed.jsonl` tells it."""
+    return {"id": row_id, "changes": dict(sorted(changes.items()))}
 
 
 class RowStore:
@@ -31,7 +74,7 @@ class RowStore:
     def __init__(self, folder: Path) -> None:
         self._spool = Spool(folder)
         self.digests = bytearray()
-        self._ties = {name: array("Q") for name in Ties.__slots__}
+        self._keys = {name: array("Q") for name in KeyColumns.__slots__}
         self.dropped = bytearray()
         self._lines = array("I")
         # Rows come file by file: where each run of rows of one file begins, and its file and source.
@@ -54,8 +97,8 @@ class RowStore:
         if count and self._run_files[-1:] != [(prepared.file, prepared.source)]:
             self._runs.append(len(self))
             self._run_files.append((prepared.file, prepared.source))
-        for name, known in self._ties.items():
-            keys: array[int] = getattr(prepared.ties, name)
+        for name, known in self._keys.items():
+            keys: array[int] = getattr(prepared.keys, name)
             # Few data sets have files of code or commits; a key that no row has yet takes no room.
             if known or any(keys):
                 known.frombytes(bytes(known.itemsize * (len(self) - len(known))))
@@ -65,8 +108,8 @@ class RowStore:
         self._lines.extend(prepared.lines)
 
     def keys(self, name: str, rows: NDArray[np.int64]) -> NDArray[np.uint64]:
-        """The keys of `rows` of the kind `name`, a field of `Ties`."""
-        known = np.frombuffer(self._ties[name], np.uint64)
+        """The keys of `rows` of the kind `name`, a field of `KeyColumns`."""
+        known = np.frombuffer(self._keys[name], np.uint64)
         return known[rows] if len(known) else np.zeros(len(rows), np.uint64)
 
     def digest(self, number: int) -> bytes:
@@ -120,6 +163,18 @@ class RowStore:
             if number in self._times:
                 line = line[:_ID_END] + f"-{self._times[number]}".encode() + line[_ID_END:]  # noqa: PLW2901
             yield line
+
+    def origins(self, rows: NDArray[np.int64]) -> Iterator[Origin]:
+        """The origins of `rows`, which are in ascending order; the rows on the disk are gone through once."""
+        wanted = iter(rows.tolist())
+        following = next(wanted, None)
+        for number, line in enumerate(_from_start(self._spool) if following is not None else ()):
+            if number == following:
+                # Behind the origin stand but two names, and quotes within texts are escaped: the last such field is the row's own.
+                written = line[line.rindex(_ORIGIN_FIELD) + len(_ORIGIN_FIELD) :].decode("utf-8")
+                yield Origin.from_json(_decoder.raw_decode(written)[0])
+                if (following := next(wanted, None)) is None:
+                    return
 
     def close(self) -> None:
         """Frees the disk space."""

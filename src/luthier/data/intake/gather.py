@@ -13,13 +13,13 @@ from luthier.core.files import read_jsonl
 from luthier.core.records import JsonObject, JsonValue
 from luthier.core.runs import RunFolder
 from luthier.data.intake.prepare import Batch, SourceFacts
-from luthier.data.making import MadeRows
-from luthier.data.provenance import SourceRecord
+from luthier.data.intake.source_record import SourceRecord
+from luthier.data.reading.data_sets import file_format, hub_advice, identify, resolve
 from luthier.data.reading.readers import read_rows
-from luthier.data.reading.sources import file_format, hub_advice, identify, resolve
 from luthier.data.reading.wording import Wordings
 from luthier.data.rows.fields import BadRow
 from luthier.data.rows.rejects import RejectLog
+from luthier.data.sources.making import MadeRows
 from luthier.retrieval.hub import HubDataset, read_hub, snapshot
 
 # A batch ends with so many rows, or so many characters: what is under way at once is bounded, whatever the rows.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from luthier.data.families import MOST_OF_A_FAMILY, without_families
+from luthier.data.sources.families import MOST_OF_A_FAMILY, without_families
 from luthier.data.synthesize.made import Made, Unfit, asked
 
 
