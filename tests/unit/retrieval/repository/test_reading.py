@@ -146,6 +146,32 @@ def test_licenses_hold_though_their_files_are_not_chosen(folder: Path, tmp_path:
     assert {file.license for file in read(folder, tmp_path, include=["src/add.py"]).files} == {"MIT"}
 
 
+def test_what_a_license_file_forbids_is_not_the_license_of_the_root(tmp_path: Path) -> None:
+    files = {
+        "LICENSE": "SPDX-License-Identifier: Apache-2.0\n",
+        "a/one.py": "x = 1\n",
+        "b/LICENSE": "Copyright Acme. All rights reserved. Proprietary and confidential.\n",
+        "b/two.py": "x = 2\n",
+        "c/LICENSE": "x" * 300_000,
+        "c/three.py": "x = 3\n",
+        "five.py": "# Licensed under the GNU General Public License, version 3\nx = 5\n",
+    }
+    committed(tmp_path / "mixed", files)
+    found = read(tmp_path / "mixed", tmp_path, license="MIT")
+    assert {file.path: file.license for file in found.files} == {
+        "a/one.py": "Apache-2.0",
+        "b/two.py": None,
+        "c/three.py": None,
+        "five.py": "GPL-3.0-only",
+    }
+    assert {change.path: change.license for change in found.commits[0].changes if change.path != "LICENSE"} == {
+        "a/one.py": "Apache-2.0",
+        "b/two.py": None,
+        "c/three.py": None,
+        "five.py": "GPL-3.0-only",
+    }
+
+
 def test_a_license_of_the_run_file_only_where_the_source_does_not_tell(folder: Path, tmp_path: Path) -> None:
     assert {file.license for file in read(folder, tmp_path, include=["src/add.py"], license="ISC").files} == {"MIT"}
     silent = tmp_path / "silent"

@@ -11,6 +11,7 @@ from luthier.data.synthesize.reading.structure import CODE_KINDS, Structure, spo
 from luthier.data.synthesize.reading.worth import split_words
 from luthier.data.synthesize.wording import dedented, drawn, fenced, ticked, worded
 from luthier.retrieval.records import Chunk
+from luthier.retrieval.repository.spdx import together
 
 VERSION = 2
 PER_FILE = 8
@@ -74,7 +75,7 @@ def _row(structure: Structure, chunk: Chunk) -> Made | Unfit | None:
         kind=chunk.kind,
         code=fenced(dedented(shown), chunk.language),
     )
-    return Made(asked(request, fenced(dedented(given), chunk.language)), chunk.path, chunk.lines, chunk.license)
+    return Made(asked(request, fenced(dedented(given), chunk.language)), chunk.path, chunk.lines, together((chunk.license, test.license)))
 
 
 def _nearness(test: Chunk, chunk: Chunk) -> int:

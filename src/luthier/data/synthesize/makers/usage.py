@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from luthier.data.synthesize.budget import within_budget
 from luthier.data.synthesize.made import Made, Material, Unfit, asked
@@ -13,6 +14,7 @@ from luthier.data.synthesize.reading.structure import CODE_KINDS, Structure, Use
 from luthier.data.synthesize.reading.worth import fault
 from luthier.data.synthesize.wording import dedented, fenced, paragraphs, ticked, worded
 from luthier.retrieval.records import Chunk
+from luthier.retrieval.repository.spdx import together
 
 VERSION = 2
 PER_FILE = 10
@@ -97,7 +99,8 @@ def _made(structure: Structure, chunk: Chunk, shown: list[tuple[Use, str, int]],
         said += [worded(_FROM, use.chunk, where=where, line=str(line)), fenced(code, use.chunk.language)]
     others = sorted({use.chunk.path for use in uses} - {use.chunk.path for use, _, _ in shown})
     more = f"It is also used in {', '.join(ticked(path) for path in others[:3])}." if others else ""
-    return _row(structure, chunk, _REQUESTS, paragraphs(*said, more))
+    license_ = together((chunk.license, *(use.chunk.license for use, _, _ in shown)))
+    return replace(_row(structure, chunk, _REQUESTS, paragraphs(*said, more)), license=license_)
 
 
 def _example(structure: Structure, chunk: Chunk) -> Made | None:
