@@ -183,6 +183,7 @@ def _shell(shell: JsonObject) -> tuple[tuple[str, str], ...]:
         ("Rows that answer with a command", count(shell["rows"])),
         ("Passed by shellcheck", f"{count(shell.get('shellcheck_passed', 0))} ({share(shell.get('shellcheck_passed', 0), linted)})"),
         ("Dangerous commands left", count(shell.get("dangerous", 0))),
+        ("Commands that the guard cannot settle", count(shell.get("not_settled", 0))),
     )
 
 

@@ -95,6 +95,7 @@ def test_steps_rules_and_changes_are_told_with_their_counts() -> None:
         ("Rows that answer with a command", "40"),
         ("Passed by shellcheck", "39 (97.5 %)"),
         ("Dangerous commands left", "0"),
+        ("Commands that the guard cannot settle", "0"),
     )
     facts = dict(told.facts)
     assert facts["Largest group"] == "94 (10.0 %)"

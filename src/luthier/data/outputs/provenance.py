@@ -72,7 +72,15 @@ def provenance_of(
     shell = report.get("shell", {})
     linted = shell.get("shellchecked", 0)
     # Where commands are not looked for, nobody knows how many dangerous ones there are.
-    judged = {"rows": shell.get("rows", 0), "dangerous_commands_left": shell.get("dangerous", 0)} if judges_shell else None
+    judged = (
+        {
+            "rows": shell.get("rows", 0),
+            "dangerous_commands_left": shell.get("dangerous", 0),
+            "not_settled": shell.get("not_settled", 0),
+        }
+        if judges_shell
+        else None
+    )
     return {
         "sources": [source.provenance() for source in sources],
         "python": platform.python_version(),
