@@ -12,6 +12,7 @@ from luthier.data.clean.contamination import Decontaminator
 from luthier.data.clean.language import LANGUAGES, language
 from luthier.data.clean.length import long_row, short_answer
 from luthier.data.clean.licenses import license_not_allowed
+from luthier.data.clean.numbered import with_numbers
 from luthier.data.clean.records import Outcome, Row
 from luthier.data.clean.schema import RowRule, broken_characters, control_characters, role_order, tool_result
 from luthier.data.clean.secrets import Masking, masked
@@ -38,6 +39,8 @@ ROW_RULES: Mapping[str, RowRule] = {
     "template_token": template_token,
 }
 CONTAMINATED = "contaminated"
+# The changes that write marks of e-mail addresses.
+_ADDRESSED = frozenset(("personal_data:email", "personal_data:name"))
 
 
 class Cleaner:
@@ -100,11 +103,14 @@ class Cleaner:
                     rows.append(outcome.row)
                     maskings.append(masking)
         strength = self._settings.scanners if self._settings is not None else "fast"
-        for index, found in zip(places, masked(rows, maskings, strength) if rows else (), strict=True):
+        for index, given, found in zip(places, rows, masked(rows, maskings, strength) if rows else (), strict=True):
             bad = found.bad
             if bad is None and found.changes and found.row is not None:
                 bad = self._rejected(found.row)
-            outcomes[index] = replace(found, bad=bad)
+            changed = found.row
+            if bad is None and changed is not None and not _ADDRESSED.isdisjoint(found.changes):
+                changed = with_numbers(given, changed)
+            outcomes[index] = replace(found, row=changed, bad=bad)
 
     def _judge_shell(self, outcomes: list[Outcome]) -> None:
         if self._shell is None:

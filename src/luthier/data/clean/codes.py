@@ -41,7 +41,10 @@ RULES = (
     Rule("contaminated", "Rejects rows that repeat an item of a suite that the run evaluates, or of a file of `decontaminate`."),
     Rule("secret", "Writes a mark such as `<GITHUB_TOKEN>` over each secret (or rejects the row) and drops rows in which one may be left."),
     Rule("url", "Does with URLs what `urls` says; those with credentials or a private host count as secrets."),
-    Rule("personal_data", "Writes a mark such as `<EMAIL>` over personal data, rejects the row, or leaves it, as `personal_data` says."),
+    Rule(
+        "personal_data",
+        "Writes a mark such as `<EMAIL>` (of several `<EMAIL_1>`) over personal data, rejects the row, or leaves it, as `personal_data` says.",
+    ),
     Rule("shell_syntax", "Rejects answers that are shell and that bash cannot parse."),
     Rule("shellcheck", "Rejects answers that are shell and in which shellcheck finds an error."),
     Rule("dangerous_command", "Rejects rows with a command that the guard's policy rejects."),
