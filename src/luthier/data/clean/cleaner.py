@@ -39,6 +39,8 @@ ROW_RULES: Mapping[str, RowRule] = {
     "template_token": template_token,
 }
 CONTAMINATED = "contaminated"
+# Counts rows that are kept though their answer, one word, is that of an item.
+ONE_WORD = "contaminated:one_word_answers_kept"
 # The changes that write marks of e-mail addresses.
 _ADDRESSED = frozenset(("personal_data:email", "personal_data:name"))
 
@@ -79,7 +81,15 @@ class Cleaner:
         outcomes: list[Outcome] = [Outcome(row, self._rejected(row)) for row in rows]
         self._mask(outcomes)
         self._judge_shell(outcomes)
+        self._count_passed_over(outcomes)
         return [outcome if outcome.bad is None else replace(outcome, row=None, changes={}) for outcome in outcomes]
+
+    def _count_passed_over(self, outcomes: list[Outcome]) -> None:
+        if self._decontaminator is None:
+            return
+        for index, outcome in enumerate(outcomes):
+            if outcome.bad is None and outcome.row is not None and self._decontaminator.passes_over(outcome.row):
+                outcomes[index] = replace(outcome, counts={**outcome.counts, ONE_WORD: 1})
 
     def _rejected(self, row: Row) -> BadRow | None:
         """Why a row is rejected by a rule that asks nothing but the row; None where it passes them all."""

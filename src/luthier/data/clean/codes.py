@@ -43,7 +43,7 @@ RULES = (
     Rule("url", "Does with URLs what `urls` says; those with credentials or a private host count as secrets."),
     Rule(
         "personal_data",
-        "Writes a mark such as `<EMAIL>` (of several `<EMAIL_1>`) over personal data, rejects the row, or leaves it, as `personal_data` says.",
+        "Writes a mark such as `<EMAIL>` (of several `<EMAIL_1>`) over personal data, rejects the row or leaves it: see `personal_data`.",
     ),
     Rule("shell_syntax", "Rejects answers that are shell and that bash cannot parse."),
     Rule("shellcheck", "Rejects answers that are shell and in which shellcheck finds an error."),

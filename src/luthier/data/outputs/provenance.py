@@ -55,8 +55,10 @@ def report_of(
         "groups": division.count,
         **more,
     }
-    if counts:
-        row["shell"] = {name.partition(":")[2]: number for name, number in sorted(counts.items())}
+    for what in ("shell", "contaminated"):
+        told = {name.partition(":")[2]: number for name, number in sorted(counts.items()) if name.startswith(f"{what}:")}
+        if told:
+            row[what] = told
     if division.largest is not None:
         row["largest_group"] = {**asdict(division.largest), "share": round(division.largest.share, 6), "ties": division.largest_ties}
     return row
