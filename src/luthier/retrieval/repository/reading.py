@@ -132,6 +132,8 @@ def _read(entry: SourceEntry, place: Address, git: Git, commit: str, progress: P
     by_folder = licenses_by_folder(_only(sayings, is_license_file), _only(sayings, is_manifest))
     excluded: list[Excluded] = []
     chosen = _chosen(entry, listed, read_attributes(_only(sayings, _is_attributes)), excluded, git.clock)
+    if not chosen and any(item.reason == "missing" for item in excluded):
+        raise GitFailure("none of the files to read is there")
     if len(chosen) > entry.max_files:
         raise too_many_files(place.shown, entry.max_files)
     sizes = {item.object_id: item.size for item in listed}
@@ -184,10 +186,10 @@ def _sayings(git: Git, listed: Sequence[Entry]) -> dict[str, str]:
         and (is_license_file(item.path) or is_manifest(item.path) or _is_attributes(item.path))
     ]
     wanted = sorted(wanted, key=lambda item: (item.shown.count("/"), item.shown))[:_MAX_SAYING_FILES]
-    small = [item for item in wanted if item.size <= _MAX_SAYING_BYTES]
+    small = [item for item in wanted if item.size <= _MAX_SAYING_BYTES and not item.is_missing]
     texts = contents(git, [item.object_id for item in small])
-    # A license that is too long to be read holds too: it is one that is not known.
-    sayings = {item.path or "": "" for item in wanted if item.size > _MAX_SAYING_BYTES}
+    # A license that is too long to be read, or is not there, holds too: it is one that is not known.
+    sayings = {item.path or "": "" for item in wanted if item.size > _MAX_SAYING_BYTES or item.is_missing}
     return sayings | {item.path or "": content.decode("utf-8", "replace") for item, content in zip(small, texts, strict=True)}
 
 
@@ -230,6 +232,8 @@ def _reason_of_entry(entry: SourceEntry, item: Entry, attributes: Attributes) ->
             reason = None
     if reason is not None:
         return reason
+    if item.is_missing:
+        return "missing", "its bytes are not in the repository: a partial clone lacks them"
     if item.size == 0:
         return "empty", "it has no bytes"
     return ("too_large", f"{item.size:,} bytes, more than `max_file_bytes`") if item.size > entry.max_file_bytes else None
