@@ -14,7 +14,7 @@ from luthier.data.clean.length import long_row, short_answer
 from luthier.data.clean.licenses import license_not_allowed
 from luthier.data.clean.numbered import with_numbers
 from luthier.data.clean.records import Outcome, Row
-from luthier.data.clean.schema import RowRule, broken_characters, control_characters, role_order, tool_result
+from luthier.data.clean.schema import RowRule, broken_characters, control_characters, role_order, tool_call, tool_result
 from luthier.data.clean.secrets import Masking, masked
 from luthier.data.clean.shell import ShellRules
 from luthier.data.clean.substance import boilerplate, refusal, repetition, template_token, truncated, vague_answer
@@ -25,6 +25,7 @@ from luthier.data.rows.fields import BadRow
 ROW_RULES: Mapping[str, RowRule] = {
     "role_order": role_order,
     "tool_result": tool_result,
+    "tool_call": tool_call,
     "control_characters": control_characters,
     "broken_characters": broken_characters,
     "license": license_not_allowed,

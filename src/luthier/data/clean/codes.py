@@ -20,6 +20,7 @@ class Rule:
 RULES = (
     Rule("role_order", "Rejects rows whose turns are out of order: an answer without a request in front, a system turn in the middle."),
     Rule("tool_result", "Rejects rows with a result that belongs to no call: its id is of none, or there are more results than calls."),
+    Rule("tool_call", "Rejects rows that call a tool which they do not declare, or with an argument that its schema does not have."),
     Rule(
         "control_characters",
         "Rejects rows with control characters other than line breaks, tabs and form feeds, such as a terminal's colours.",

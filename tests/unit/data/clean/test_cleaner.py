@@ -39,6 +39,7 @@ REJECTED: dict[str, Row] = {
     "tool_result": turns(
         ("user", "a"), Message("assistant", "", tool_calls=(ToolCall("f", {}, "a"),)), Message("tool", "x", tool_call_id="b")
     ),
+    "tool_call": calling({"key": "value"}, tools=({"type": "function", "function": {"name": "other"}},)),
     "control_characters": row(answer="a\x1b[0m"),
     "broken_characters": row(answer="caf\ufffd"),
     "license": row(),
