@@ -11,7 +11,8 @@ from luthier.core.records import JsonObject
 class SourceFile:
     """One text file of a source. `path` is posix and relative to the source's root; `language` is a name of `languages.toml`.
 
-    `license` is an SPDX expression: of the file's own header where it has one, else of the source; None where neither says.
+    `license` is an SPDX expression: of the file's own header where it has one, else of the nearest license file above it, else of the
+    source; None where the first of them that there is says nothing that is known.
     """
 
     path: str
@@ -58,7 +59,9 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class FileChange:
-    """What a commit did to one file. `status` is `added modified deleted renamed`; `diff` is its unified diff without the head lines."""
+    """What a commit did to one file. `status` is `added modified deleted renamed`; `diff` is its unified diff without the head lines;
+    `license` is that of the file as it stands at the commit that is read, or would.
+    """
 
     path: str
     status: str
@@ -66,6 +69,7 @@ class FileChange:
     language: str
     added_lines: int
     removed_lines: int
+    license: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

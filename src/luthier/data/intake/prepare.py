@@ -16,6 +16,7 @@ from luthier.core.records import INPUT_ROLE, Example, JsonObject, Origin, Reject
 from luthier.data.clean.cleaner import Cleaner
 from luthier.data.clean.contamination import Decontaminator
 from luthier.data.clean.records import Row
+from luthier.data.clean.secrets import SECRET
 from luthier.data.reading import formats
 from luthier.data.rows.digests import digest_of, id_of
 from luthier.data.rows.fields import BadRow, Fields, place
@@ -92,6 +93,9 @@ class Preparation:
         for line, row, outcome in zip(lines, rows, self._cleaner.clean(rows), strict=True):
             done.counts.update(outcome.counts)
             try:
+                if outcome.bad is not None and outcome.bad.reason == SECRET:
+                    # Half of a surrogate pair is what no scanner can read; it is told as what it is.
+                    digest_of(row.fields, row.template)
                 if outcome.bad is not None or outcome.row is None:
                     raise outcome.bad or BadRow("dropped", "a rule dropped the row")
                 heard = said(outcome.row.fields.messages)

@@ -177,7 +177,7 @@ def _write(entry: SourceEntry, reading: Reading, identity: str, found: MadeRows,
         "kind": kind_of_source(entry),
         "repo": reading.repo,
         "commit": reading.commit,
-        "license": entry.license or reading.license,
+        "license": reading.license,
         "identity": identity,
         "files": len(reading.files),
         "languages": dict(sorted(languages.items())),
@@ -222,12 +222,12 @@ def _turned_down(maker: str, unfit: Unfit) -> Reject:
 
 def _example(entry: SourceEntry, reading: Reading, maker: str, made: Made) -> Example:
     version = MAKERS[maker].version if maker in MAKERS else TEACHER_VERSION
-    license_ = made.license or entry.license or reading.license
     if entry.repo is not None:
         commit = made.commit or reading.commit
-        origin = Origin(maker, version, repo=reading.repo, commit=commit, path=made.path, lines=made.lines, license=license_)
+        # Files of one repository have licenses of their own: what is not known of a file is not known of its rows.
+        origin = Origin(maker, version, repo=reading.repo, commit=commit, path=made.path, lines=made.lines, license=made.license)
     else:
-        origin = Origin(maker, version, file=made.path, lines=made.lines, license=license_)
+        origin = Origin(maker, version, file=made.path, lines=made.lines, license=made.license or reading.license)
     return Example("", made.messages, origin, made.tools)
 
 

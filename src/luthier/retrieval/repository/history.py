@@ -63,7 +63,7 @@ def read_commits(git: Git, commit: str, most: int, wanted: PathTest, progress: P
     """The newest `most` commits up to `commit` that are no merges, newest first, and notes on those left out.
 
     A commit has the changes of the files that `wanted` takes by path and whose diff is text of at most 100 kB; one without any is left
-    out, as is one of more than 100 files or 400 kB, and one that touches a file above 16 MB.
+    out, as is one of more than 100 files or 400 kB, and one that touches a file above 16 MB or one that a partial clone lacks.
     """
     if most == 0:
         return (), ()
@@ -79,7 +79,8 @@ def read_commits(git: Git, commit: str, most: int, wanted: PathTest, progress: P
         if number % 100 == 0 or number == len(shas):
             progress("reading commits", number, len(shas))
     left_out = len(messages) - len(commits)
-    note = f"{left_out:,} of {len(messages):,} commits have no diff that is read: too many files, too large, or none of the files chosen"
+    why = "too many files, too large, not there, or none of the files chosen"
+    note = f"{left_out:,} of {len(messages):,} commits have no diff that is read: {why}"
     return tuple(commits), (note,) if left_out else ()
 
 
@@ -121,12 +122,13 @@ def _nothing_for_submodule(mode: str, object_id: str) -> str:
 
 
 def _large(git: Git, object_ids: Sequence[str]) -> set[str]:
-    """Those of the objects that are too large to be compared."""
+    """Those of the objects that are too large to be compared, and those that a partial clone lacks."""
     with _fed(
         git, [name for name in object_ids if name.strip("0")], "cat-file", "--batch-check=%(objectname) %(objectsize)", "--buffer"
     ) as lines:
         found = [line.decode("ascii", "replace").split() for line in lines]
-    return {words[0] for words in found if len(words) == 2 and words[1].isdecimal() and int(words[1]) > MAX_COMPARED_BYTES}
+    sizes = {words[0]: words[1] for words in found if len(words) == 2}
+    return {name for name, size in sizes.items() if size == "missing" or (size.isdecimal() and int(size) > MAX_COMPARED_BYTES)}
 
 
 def _patches(git: Git, shas: Sequence[str]) -> Iterator[tuple[str, list[_Change]]]:

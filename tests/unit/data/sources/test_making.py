@@ -63,6 +63,15 @@ def rows_of(made: MadeRows) -> list[dict[str, Any]]:
     return [json.loads(line) for line in made.path.read_text().splitlines()]
 
 
+def test_rows_of_a_folder_whose_license_is_not_known_have_none(commit: str) -> None:
+    committed(Path("shop"), {**FILES, "src/LICENSE": "All rights reserved. Proprietary and confidential.\n"})
+    made = make()
+    rows = rows_of(made)
+    assert rows
+    assert {row["origin"].get("license") for row in rows} == {None}
+    assert made.facts["licenses"] == {"unknown": 3}
+
+
 def test_rows_bear_commit_path_lines_license_and_maker(commit: str) -> None:
     made = make()
     rows = rows_of(made)
