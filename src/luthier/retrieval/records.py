@@ -108,11 +108,15 @@ class ToolDefinition:
 
 @dataclass(frozen=True, slots=True)
 class Excluded:
-    """A file that was not read, and why: a reason code (`binary generated vendored minified too_large excluded link invalid_utf8 ...`)."""
+    """A file that was not read, and why: a reason code (`binary generated vendored minified too_large excluded link invalid_utf8 ...`).
+
+    `line` is set where a part of the file is meant, a definition that begins there.
+    """
 
     path: str
     reason: str
     detail: str = ""
+    line: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,7 @@ class _Variant:
     parent: Example
     fields: Fields
     rules: tuple[str, ...]
+    teacher: JsonObject | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +138,11 @@ def _reworded(rows: Sequence[Example], name: str, around: Around, wording: Wordi
     """Other wordings of the requests by the teacher; what cannot be used stands in the report by its reason."""
     fields = [Fields(row.messages, row.tools) for row in rows]
     replies = paraphrases(fields, name, around.endpoints[name], journal_in(around.cache), wording, report)
+    told: JsonObject = {"endpoint": name, "model": around.endpoints[name].model, "task": PARAPHRASE, "prompts": dict(report.prompts)}
     for row, variants in zip(rows, replies, strict=True):
         for variant in variants:
             if isinstance(variant, Fields):
-                yield _Variant(row, variant, (PARAPHRASE,))
+                yield _Variant(row, variant, (PARAPHRASE,), told)
             elif variant.reason != NOT_ASKED:
                 _leave_out(_Variant(row, Fields(row.messages, row.tools), (PARAPHRASE,)), variant.reason, variant.detail, around)
 
@@ -171,4 +173,4 @@ def _add(added: Variants, variants: Sequence[_Variant], store: RowStore, cleaner
 
 def _origin(variant: _Variant) -> Origin:
     maker = "augment-" + "-".join(variant.rules)
-    return replace(variant.parent.origin, maker=maker, maker_version=VERSION, parents=(variant.parent.id,))
+    return replace(variant.parent.origin, maker=maker, maker_version=VERSION, parents=(variant.parent.id,), teacher=variant.teacher)

@@ -134,7 +134,7 @@ def material_of(entry: SourceEntry, reading: Reading, progress: Progress) -> tup
 def _write(entry: SourceEntry, reading: Reading, identity: str, found: MadeRows, progress: Progress, teachers: Teachers) -> JsonObject:
     material, unreadable = material_of(entry, reading, progress)
     left_out = [*reading.excluded, *unreadable]
-    rejects = [Reject("", _SOURCE_STEP, item.reason, item.detail, item.path) for item in left_out]
+    rejects = [Reject("", _SOURCE_STEP, item.reason, item.detail, item.path, item.line) for item in left_out]
     notes = list(reading.notes)
     made_rows: list[tuple[MakerName, Made]] = []
     rows: list[tuple[str, Made]] = []
@@ -143,14 +143,14 @@ def _write(entry: SourceEntry, reading: Reading, identity: str, found: MadeRows,
         for made in MAKERS[maker].make(material):
             if isinstance(made, Unfit):
                 unfit[f"{maker}:{made.reason}"] += 1
-                rejects.append(_turned_down(maker, made))
+                rejects.append(_turned_down(entry, reading, maker, made))
             else:
                 made_rows.append((maker, made))
         progress(f"rows proposed, {maker} done", len(made_rows))
     for maker, one in without_families(made_rows):
         if isinstance(one, Unfit):
             unfit[f"{maker}:{one.reason}"] += 1
-            rejects.append(_turned_down(maker, one))
+            rejects.append(_turned_down(entry, reading, maker, one))
         else:
             rows.append((maker, one))
     kept = thinned(rows, {name: facts.per_file for name, facts in MAKERS.items()}, entry.max_rows_per_file, entry.max_rows)
@@ -162,7 +162,7 @@ def _write(entry: SourceEntry, reading: Reading, identity: str, found: MadeRows,
         for told in _taught(entry, material, teachers, taught, progress):
             if isinstance(told, Unfit):
                 unfit[f"{TEACHER}:{told.reason}"] += 1
-                rejects.append(_turned_down(TEACHER, told))
+                rejects.append(_turned_down(entry, reading, TEACHER, told))
             else:
                 chosen.append(told)
         notes += taught.notes
@@ -215,25 +215,33 @@ def _write_lines(path: Path, rows: Sequence[Example] | Sequence[Reject]) -> None
     write_with(path, lambda stream: stream.writelines(json_line(row.to_json()).encode("utf-8", "replace") for row in rows), _PRIVATE)
 
 
-def _turned_down(maker: str, unfit: Unfit) -> Reject:
+def _turned_down(entry: SourceEntry, reading: Reading, maker: str, unfit: Unfit) -> Reject:
     line = unfit.lines[0] if unfit.lines else None
-    return Reject(place(unfit.path, line), f"{_STEP}:{maker}", unfit.reason, unfit.detail, unfit.path, line)
+    origin = _origin(entry, reading, maker, unfit)
+    return Reject(place(unfit.path, line), f"{_STEP}:{maker}", unfit.reason, unfit.detail, unfit.path, line, origin)
+
+
+def _origin(entry: SourceEntry, reading: Reading, maker: str, told: Made | Unfit) -> Origin:
+    version = MAKERS[maker].version if maker in MAKERS else TEACHER_VERSION
+    own = told if isinstance(told, Made) else None
+    license_ = (own and own.license) or entry.license or reading.license
+    if entry.repo is not None:
+        commit = (own and own.commit) or reading.commit
+        return Origin(maker, version, repo=reading.repo, commit=commit, path=told.path, lines=told.lines, license=license_)
+    return Origin(maker, version, file=told.path, lines=told.lines, license=license_)
 
 
 def _example(entry: SourceEntry, reading: Reading, maker: str, made: Made) -> Example:
-    version = MAKERS[maker].version if maker in MAKERS else TEACHER_VERSION
-    license_ = made.license or entry.license or reading.license
-    if entry.repo is not None:
-        commit = made.commit or reading.commit
-        origin = Origin(maker, version, repo=reading.repo, commit=commit, path=made.path, lines=made.lines, license=license_)
-    else:
-        origin = Origin(maker, version, file=made.path, lines=made.lines, license=license_)
+    origin = replace(_origin(entry, reading, maker, made), parents=made.parents, teacher=made.teacher)
     return Example("", made.messages, origin, made.tools)
 
 
 def rejects_of(made: MadeRows, where: str) -> Iterator[Reject]:
-    """What reading and the makers left out. What reading left out bears the name of the entry, `where`, which may stand elsewhere now."""
+    """What reading and the makers left out.
+
+    The id of what reading left out is its place behind the name of the entry, `where`, which may stand elsewhere now.
+    """
     with made.rejects.open(encoding="utf-8") as stream:
         for line in stream:
             reject = Reject.from_json(json.loads(line))
-            yield replace(reject, id=where) if reject.step == _SOURCE_STEP else reject
+            yield replace(reject, id=f"{where}:{place(reject.file, reject.line)}") if reject.step == _SOURCE_STEP else reject

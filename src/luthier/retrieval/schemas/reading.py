@@ -44,7 +44,7 @@ def read_schemas(entry: SourceEntry, progress: Progress) -> Reading:
             for definition in _definitions(file, excluded, notes):
                 if definition.name in tools:
                     detail = f"`{definition.name}` (line {definition.lines[0]}) is defined in {tools[definition.name].path} already"
-                    excluded.append(Excluded(shown, "duplicate_name", detail))
+                    excluded.append(Excluded(shown, "duplicate_name", detail, definition.lines[0]))
                 else:
                     tools[definition.name] = definition
             files.append(file)

@@ -150,7 +150,7 @@ def test_a_file_that_cannot_be_read_costs_itself_alone_and_is_told_by_the_entry_
     )
     assert made.facts["rows"]["section"] >= 1
     told = [(reject.id, reject.step, reject.file) for reject in rejects_of(made, "sources[3]") if reject.step == "source"]
-    assert told == [("sources[3]", "source", "b.pdf")]
+    assert told == [("sources[3]:b.pdf", "source", "b.pdf")]
 
 
 HOSTILE = {
