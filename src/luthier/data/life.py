@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -73,15 +73,15 @@ class _Wanted:
         first, last = origin.lines or (origin.line, origin.line)
         return self.line is None or (first is not None and last is not None and first <= self.line <= last)
 
-    def is_of(self, reject: Reject) -> bool:
-        """Whether a row that was left out is meant, or the file that this place is in."""
+    def is_of(self, reject: Reject, entries: Mapping[str, str]) -> bool:
+        """Whether a row that was left out is meant, or the file that this place is in; `entries` are the paths of the sources by key."""
         if (self.is_id and reject.id.startswith(self.text)) or self.text in (reject.id, place(reject.file, reject.line)):
             return True
         if reject.origin is not None:
             return self.is_at(reject.origin)
         # Of a file that was left out all lines are.
         entry = _ENTRY.match(reject.id)
-        names = (reject.file, f"{entry[1]}:{reject.file}") if entry else (reject.file,)
+        names = (reject.file, *((f"{entry[1]}:{reject.file}", f"{entries.get(entry[1], '')}/{reject.file}") if entry else ()))
         return self.name in names and (self.line is None or reject.line is None)
 
 
@@ -99,7 +99,7 @@ def lives(folder: RunFolder, wanted: str) -> list[Life]:
         raise DataError(Problem(f"an id, or its first {_LEAST_ID} characters, or `file:line` is meant", found=wanted, hint=hint))
     most = None if meant.is_id or meant.line is not None else MOST_OF_A_FILE
     kept = list(islice(((example, side) for side in SIDES for example in _rows(folder.split(side), meant)), most))
-    left_out, twins = _rejects(folder.rejected, meant, {example.id for example, _ in kept}, most)
+    left_out, twins = _rejects(folder, meant, {example.id for example, _ in kept}, most)
     changes = _changes(folder.changed)
     found = [_of_row(example, side, twins.get(example.id, []), changes, folder) for example, side in kept]
     rejected = [_of_reject(reject, changes, folder) for reject in left_out]
@@ -123,18 +123,19 @@ def _rows(path: Path, meant: _Wanted) -> Iterator[Example]:
                 yield example
 
 
-def _rejects(path: Path, meant: _Wanted, kept: set[str], most: int | None) -> tuple[list[Reject], dict[str, list[str]]]:
+def _rejects(folder: RunFolder, meant: _Wanted, kept: set[str], most: int | None) -> tuple[list[Reject], dict[str, list[str]]]:
     """What is meant of what was left out, and by the id of a kept row the places of the equal ones that were."""
     found: list[Reject] = []
     twins: dict[str, list[str]] = {}
-    if not path.is_file():
+    if not folder.rejected.is_file():
         return found, twins
-    with path.open(encoding="utf-8") as stream:
+    entries = _entries(folder)
+    with folder.rejected.open(encoding="utf-8") as stream:
         for line in stream:
             reject = Reject.from_json(json.loads(line))
             if reject.reason == DUPLICATE and reject.id in kept:
                 twins.setdefault(reject.id, []).append(place(reject.file, reject.line))
-            if (most is None or len(found) < most) and meant.is_of(reject):
+            if (most is None or len(found) < most) and meant.is_of(reject, entries):
                 found.append(reject)
     return found, twins
 
@@ -222,7 +223,7 @@ def _of_reject(reject: Reject, changes: _Changes, folder: RunFolder) -> Life:
             life.steps += _cleaning(reject.id, reject.origin, changes, folder)
     elif reject.file is not None:
         if entry := _ENTRY.match(reject.id):
-            named = next((source["path"] for source in _report(folder).get("sources", ()) if source["key"] == entry[1]), "")
+            named = _entries(folder).get(entry[1], "")
             life.steps.append(f"found in `{entry[1]}`" + (f", {named}" if named else ""))
         life.steps.append(f"read from {place(reject.file, reject.line)}")
     life.steps.append(f"left out by step `{reject.step}`: {reject.reason}: {reject.detail}")
@@ -232,6 +233,11 @@ def _of_reject(reject: Reject, changes: _Changes, folder: RunFolder) -> Life:
 def _report(folder: RunFolder) -> JsonObject:
     report: JsonObject = read_json(folder.data_report) if folder.data_report.is_file() else {}
     return report
+
+
+def _entries(folder: RunFolder) -> dict[str, str]:
+    """What the entries of `sources` name, by key."""
+    return {source["key"]: source["path"] for source in _report(folder).get("sources", ())}
 
 
 def _is_cleaned(folder: RunFolder) -> bool:

@@ -11,7 +11,8 @@ from luthier.core.records import JsonObject
 class SourceFile:
     """One text file of a source. `path` is posix and relative to the source's root; `language` is a name of `languages.toml`.
 
-    `license` is an SPDX expression: of the file's own header where it has one, else of the source; None where neither says.
+    `license` is an SPDX expression: of the file's own header where it has one, else of the source; None where neither says. Of documents
+    and schemas `written` is the path as the run file names it and `sha256` the hash of the file's bytes.
     """
 
     path: str
@@ -19,6 +20,8 @@ class SourceFile:
     text: str
     license: str | None = None
     is_test: bool = False
+    written: str = ""
+    sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
