@@ -23,6 +23,7 @@ from luthier.data.clean.records import Row
 from luthier.data.rows.digests import canonical, digest_of, id_of
 from luthier.data.rows.fields import BadRow, Fields
 from luthier.data.rows.grams import NEAR, said
+from luthier.data.rows.keys import answer_form
 from luthier.data.rows.rejects import DUPLICATE
 from luthier.data.rows.store import RowStore, changed_line
 from luthier.data.similar.between import near_any
@@ -104,10 +105,10 @@ def variants_of(store: RowStore, sides: Sides, settings: DataSettings, around: A
         notes += report.notes
     heard = [said(each.fields.messages) for each in found]
     are_near = near_any([one.request or "" for one in heard], [one.request or "" for one in held_out], NEAR, around.folder)
-    answers = {canonical(one.answer) for one in held_out if one.answer is not None}
+    answers = {answer_form(canonical(one.answer)) for one in held_out if one.answer is not None}
     left = []
     for each, own, is_near in zip(found, heard, are_near, strict=True):
-        if (own.request is None or not is_near) and canonical(own.answer or "") not in answers:
+        if (own.request is None or not is_near) and answer_form(canonical(own.answer or "")) not in answers:
             left.append(each)
         else:
             _leave_out(each, "near_held_out", "its request is nearly that of a held-out row, or its answer is one's", around)
