@@ -106,9 +106,10 @@ class Origin:
     """Where a row comes from. `maker` is the format or row maker that made it; exactly one of `file` and `repo` is set.
 
     `file` is a path as the run file names it, `sha256` the hash of that file where it is a document or a schema. `line` counts from 1 in
-    `file`, rows where it has no lines of its own for them (Parquet, a list of JSON with several on a line); `lines` is a first and last line in `path` of `repo`, or in `file`; `parents` are ids of rows it was
-    made from. `teacher` tells of a row that a remote model wrote `{endpoint, model, task, prompts}`, the last by task and version, and
-    where it was judged `{judge, judge_model, mark, threshold}`; `cost` is that of the replies it needed, where the endpoints have a price.
+    `file`, rows where it has no lines of its own for them (Parquet, a list of JSON with several on a line); `lines` is a first and last
+    line in `path` of `repo`, or in `file`; `parents` are ids of rows it was made from. `teacher` tells of a row that a remote model wrote
+    `{endpoint, model, task, prompts}`, the last by task and version, and where it was judged `{judge, judge_model, mark, threshold}`;
+    `cost` is that of the replies it needed, where the endpoints have a price.
     """
 
     maker: str

@@ -70,8 +70,7 @@ def _unwanted(entry: SourceEntry, shown: str, is_wanted: bool) -> tuple[str, str
 
 
 def _named(key: str, name: str) -> list[tuple[Path, Path]]:
-    """The files or folders that one name, the value of `key`, stands for, as written and absolute; a pattern's in the order of their names.
-    """
+    """The files or folders that one name, the value of `key`, stands for, as written and absolute, a pattern's by name."""
     path = Path(name).expanduser()
     try:
         if path.exists():

@@ -248,3 +248,22 @@ def test_a_row_of_a_teacher_tells_who_wrote_and_marked_it_of_which_row_and_for_h
         (parent,) = rows[task].origin.parents
         assert parent in known
         assert f"made of row {parent}" in lives(result.folder, rows[task].id)[0].steps
+
+
+def test_data_alone_runs_without_keys_of_training_and_writes_the_page_of_its_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_rows(Path("a.jsonl"), pairs(40))
+    Path("run.yaml").write_text("base_model: starter\ndatasets: [{path: a.jsonl, type: prompt_completion}]\nclean: {}\n")
+    done = CliRunner().invoke(group, ["data", "run.yaml"])
+    assert done.exception is None
+    (folder,) = Path("runs").glob("run-*")
+    assert f"report    {folder}/report.html" in done.output
+    page = (folder / "report.html").read_text()
+    assert "prompt_completion" in page
+    assert "40" in page
+    again = CliRunner().invoke(group, ["data", str(folder), "--why", "a.jsonl:2", "--json"])
+    assert json.loads(again.stdout)[0]["kept"] is True
+    refused = CliRunner().invoke(group, ["train", "run.yaml"])
+    assert "`learning_rate` is missing" in str(refused.exception)

@@ -35,7 +35,7 @@ from luthier.data.teacher.ledger import TeacherReport
 from luthier.data.teacher.variants import Wording, paraphrases
 
 # Goes up when other variants come of the same row.
-VERSION = 2
+VERSION = 3
 PARAPHRASE = "paraphrase"
 STEP = "augment"
 # A row whose request a teacher cannot reword is no failure of a variant.

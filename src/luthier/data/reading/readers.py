@@ -1,7 +1,8 @@
 """Reading files row by row: JSON Lines, JSON, CSV and Parquet, plain or gzipped.
 
 A reader yields `(line, row)`; the row is a JSON object, or the `BadRow` that says why the line holds none. Lines count from 1;
-Parquet has no lines and counts rows, and so does a list of JSON whose second row begins on the line of the first. What makes the rest of a file unreadable is a `DataError`, never a silent end.
+Parquet has no lines and counts rows, and so does a list of JSON whose second row begins on the line of the first. What makes the rest of
+a file unreadable is a `DataError`, never a silent end.
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ from luthier.data.rows.keys import ANSWER, FILE, NO_KEY, REQUEST
 from luthier.data.similar.hashing import mixed
 from luthier.data.similar.unions import Labels
 from luthier.data.split.groups import NEAR, Keys, Ties, components, pairs_across
-from luthier.data.split.subset import nearest_subset
 from luthier.data.split.sides import SIDES, TEST, TRAIN, VALIDATION, Division, Largest, Move
+from luthier.data.split.subset import nearest_subset
 
 # A group above this share of the rows makes the shares coarse; the user is told, but not of the few rows of a tiny set.
 _LARGE_GROUP = 0.1
@@ -252,8 +252,10 @@ class _Draw:
             self._sides[smallest] = side
 
     def mend_empty_sides(self, held_out: list[int], limit: int) -> None:
-        """Gives train, then a held-out side without rows, the smallest group of a side that can spare one; no held-out side one of more than
-        `limit` rows."""
+        """Gives train, then a held-out side without rows, the smallest group of a side that can spare one.
+
+        No held-out side gets one of more than `limit` rows.
+        """
         for side in (TRAIN, *held_out):
             if (self._sides == side).any():
                 continue
@@ -311,9 +313,10 @@ def _remedy(division: Division, limit: int) -> str:
     largest = division.largest
     if largest is None or largest.rows <= limit:
         return ""
-    kind, rows = max(((kind, rows) for kind, rows in division.largest_ties.items() if kind in _TIES), key=lambda tie: tie[1])
+    rows, kind = max((rows, kind) for kind, rows in division.largest_ties.items() if kind in _TIES)
     tie, mend = _TIES[kind]
-    text = f". The largest group, of row {largest.group}, has {largest.rows} rows, and none of more than {limit} is held out; {rows} of it {tie}"
+    text = f". The largest group, of row {largest.group}, has {largest.rows} rows, and none of more than {limit} is held out"
+    text = f"{text}; {rows} of it {tie}"
     share = 2 * largest.rows / sum(division.sizes.values())
     wider = f", or shares of {share:.2f} or more under `split`" if share < _LARGEST_REMEDY else ""
     return f"{text}: {mend}{wider}"

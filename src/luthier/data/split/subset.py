@@ -9,10 +9,10 @@ _MOST_BITS = 200_000_000
 
 
 def nearest_subset(sizes: Sequence[int], wanted: int) -> list[int] | None:
-    """The places in `sizes`, whole numbers above 0, of a subset whose sum is nearest to `wanted`: rather below it, rather of the first ones.
+    """The places in `sizes`, whole numbers above 0, of a subset whose sum is nearest to `wanted`: rather below it, of the first ones.
 
-    It is never empty where there are sizes. None where there are none, or too many for an exact search. Subset sum by bit sets: bit `s` of a
-    row of the table says that `s` is the sum of some of the sizes so far.
+    It is never empty where there are sizes. None where there are none, or too many for an exact search. Subset sum by bit sets: bit `s` of
+    a row of the table says that `s` is the sum of some of the sizes so far.
     """
     highest = wanted + max(sizes, default=0)
     if not sizes or wanted < 1 or len(sizes) * highest > _MOST_BITS:

@@ -13,7 +13,7 @@ from luthier.retrieval.repository.licenses import is_license_file, licenses_by_f
 
 
 def license_files(found: Found) -> Iterator[Path]:
-    """License files in the folders of the files that were found and above, up to their root, or to the top of the checkout that it is in."""
+    """License files in the folders of the files that were found and above, up to their root, or to the top of its checkout."""
     root = found.root
     top = next((folder for folder in (root, *root.parents) if (folder / ".git").exists()), root)
     folders = {folder for path in found.files.values() for folder in path.parents if folder.is_relative_to(top)}

@@ -148,7 +148,10 @@ def test_an_answer_that_is_a_held_out_one_in_other_signs_is_dropped(monkeypatch:
 
     def vary(fields: Fields, rules: object, copies: int, seed: int) -> Iterator[tuple[Fields, tuple[str, ...]]]:
         request, said_before = fields.messages[0], fields.messages[-1]
-        yield Fields((replace(request, content=f"another {request.content}"), replace(said_before, content=f"“{answer.upper()}”!"))), ("swap",)
+        yield (
+            Fields((replace(request, content=f"another {request.content}"), replace(said_before, content=f"“{answer.upper()}”!"))),
+            ("swap",),
+        )
 
     monkeypatch.setattr(module, "vary", vary)
     result = Stage(datasets=[ENTRY], split={"validation": 0.2, "test": 0.2}, augment={})

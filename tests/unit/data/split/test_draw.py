@@ -208,11 +208,12 @@ def test_no_swap_moves_a_row_of_the_earlier_run() -> None:
     assert division.sizes["test"] == 24
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_small_groups_are_chosen_so_that_sides_come_near_their_sizes(seed: int) -> None:
-    """Of 12 groups whose sizes have few sums in common the first fit and its swaps are up to five rows off."""
-    division = draw(sized([7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, *[100] * 2]), SplitSection(test=0.19, seed=seed))
-    assert abs(division.sizes["test"] - 98) <= 1
+@pytest.mark.parametrize("seed", range(6))
+def test_small_groups_are_chosen_so_that_a_side_comes_near_its_size(seed: int) -> None:
+    """With first fit and swaps alone the side is eight rows off under half of these seeds."""
+    sizes = [28, 43, 31, 45, 42, 46, 43, 40, 36, 20, 46, 150, 150]
+    division = draw(sized(sizes), SplitSection(test=0.139, seed=seed))
+    assert abs(division.sizes["test"] - division.targets["test"]) <= 1
 
 
 @pytest.mark.parametrize("seed", range(5))
