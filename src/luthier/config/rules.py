@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
+from luthier.config.fields import Section
 from luthier.config.gate_rules import check_gate
 from luthier.config.names import dotted, nearest, table
 from luthier.config.row_rules import check_rows
+from luthier.config.row_sections import DatasetEntry
 from luthier.config.schema import FALLBACK_PREFIX, ChatTemplateName
 from luthier.config.yaml_file import Document, KeyPath
 from luthier.core.candidates import OWN_CANDIDATES, PARSER, RESERVED
@@ -224,12 +226,21 @@ def _entry_keys(document: Document) -> Iterator[Problem]:
         chosen = entry.get("type") or "chat_template"
         is_mapping = isinstance(chosen, dict)
         for name, types in _ACTS_WITH_TYPE.items():
-            if entry.get(name) is None or (not is_mapping and chosen in types):
+            if _asks_nothing(name, entry.get(name)) or (not is_mapping and chosen in types):
                 continue
             acting = " and ".join(f"`type: {known}`" for known in types)
             hint = "write it inside `type`" if is_mapping and name == "field_system" else "leave it out"
             found = "a mapping" if is_mapping else f"type: {chosen}"
             yield _problem(document, (*path, name), f"`{name}` acts only with {acting}", hint=hint, found=found)
+
+
+def _asks_nothing(name: str, value: Any) -> bool:
+    """Whether a key of an entry is not written, or written with its default, as the resolved file of every run has it."""
+    default = DatasetEntry.model_fields[name].get_default()
+    if isinstance(default, Section):
+        fields = default.model_dump(mode="json")
+        return value is None or (isinstance(value, dict) and all(key in fields and fields[key] == inner for key, inner in value.items()))
+    return value in (None, default)
 
 
 def _template(document: Document) -> Iterator[Problem]:

@@ -12,7 +12,8 @@ class SourceFile:
     """One text file of a source. `path` is posix and relative to the source's root; `language` is a name of `languages.toml`.
 
     `license` is an SPDX expression: of the file's own header where it has one, else of the nearest license file above it, else of the
-    source; None where the first of them that there is says nothing that is known.
+    source; None where the first of them that there is says nothing that is known. Of documents and schemas `written` is the path as the
+    run file names it and `sha256` the hash of the file's bytes.
     """
 
     path: str
@@ -20,6 +21,8 @@ class SourceFile:
     text: str
     license: str | None = None
     is_test: bool = False
+    written: str = ""
+    sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +115,15 @@ class ToolDefinition:
 
 @dataclass(frozen=True, slots=True)
 class Excluded:
-    """A file that was not read, and why: a reason code (`binary generated vendored minified too_large excluded link invalid_utf8 ...`)."""
+    """A file that was not read, and why: a reason code (`binary generated vendored minified too_large excluded link invalid_utf8 ...`).
+
+    `line` is set where a part of the file is meant, a definition that begins there.
+    """
 
     path: str
     reason: str
     detail: str = ""
+    line: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
