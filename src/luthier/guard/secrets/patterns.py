@@ -8,6 +8,7 @@ from luthier.core.issued import issued, shapes
 from luthier.guard.secrets.assigned import assigned, is_placeholder
 from luthier.guard.secrets.command_lines import handed
 from luthier.guard.secrets.findings import Finding, Lines
+from luthier.guard.secrets.joined import joined
 from luthier.guard.secrets.prose import told
 
 ISSUED_KINDS = tuple(shape.kind for shape in shapes())
@@ -29,7 +30,7 @@ _LOOSE_KINDS = frozenset(
 
 
 class PatternScanner:
-    """Issuers' published shapes of `core.issued`, `assigned`, `handed` and `told`."""
+    """Issuers' published shapes of `core.issued`, `assigned`, `handed`, `told` and `joined`."""
 
     name = "patterns"
 
@@ -51,6 +52,7 @@ def _spans(text: str) -> Iterator[tuple[int, int, str]]:
     yield from assigned(text)
     yield from handed(text)
     yield from told(text)
+    yield from joined(text)
 
 
 def _issued(text: str) -> Iterator[tuple[int, int, str]]:
