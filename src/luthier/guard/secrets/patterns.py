@@ -9,6 +9,7 @@ from luthier.guard.secrets.assigned import assigned, is_placeholder
 from luthier.guard.secrets.command_lines import handed
 from luthier.guard.secrets.findings import Finding, Lines
 from luthier.guard.secrets.joined import joined
+from luthier.guard.secrets.private_keys import key_parts
 from luthier.guard.secrets.prose import told
 
 ISSUED_KINDS = tuple(shape.kind for shape in shapes())
@@ -30,7 +31,7 @@ _LOOSE_KINDS = frozenset(
 
 
 class PatternScanner:
-    """Issuers' published shapes of `core.issued`, `assigned`, `handed`, `told` and `joined`."""
+    """Issuers' published shapes of `core.issued`, `assigned`, `handed`, `told`, `key_parts` and `joined`."""
 
     name = "patterns"
 
@@ -52,6 +53,7 @@ def _spans(text: str) -> Iterator[tuple[int, int, str]]:
     yield from assigned(text)
     yield from handed(text)
     yield from told(text)
+    yield from key_parts(text)
     yield from joined(text)
 
 
