@@ -18,7 +18,7 @@ from luthier.data.clean.records import Outcome, Row
 from luthier.data.clean.urls import CREDENTIALS, urls
 from luthier.data.rows.fields import BadRow
 from luthier.guard.secrets.findings import FAILED_KINDS, Finding
-from luthier.guard.secrets.scan import mark, replaced, scan
+from luthier.guard.secrets.scan import holds_mark, mark, replaced, scan
 from luthier.guard.secrets.strength import Strength
 
 SECRET, URL, PERSONAL_DATA = "secret", "url", "personal_data"
@@ -118,7 +118,10 @@ class _Work:
             return
         self.texts = [leaf.text for leaf in found]
         self._keys = [leaf.key for leaf in found]
-        if masking.secrets != "keep":
+        if masking.secrets == "reject" and row.is_made and any(map(holds_mark, self.texts)):
+            # Reading a source masks what its whole files give away; such a row held a secret all the same.
+            self.bad = BadRow(SECRET, "it holds the mark of a secret that was masked where its source was read")
+        elif masking.secrets != "keep":
             self._mask_secret_urls()
 
     def whole(self) -> str:

@@ -102,6 +102,8 @@ _CONTEXTS: tuple[tuple[str, tuple[str, ...], re.Pattern[str]], ...] = (
 )
 _ANCHORS = tuple((anchor, number) for number, (_, anchors, _) in enumerate(_CONTEXTS) for anchor in anchors)
 _SIGNS = "=:,>"
+# Below this it costs more to look for lines than to look through all of them.
+_LONG_TEXT = 2_000
 
 
 def assigned(text: str) -> Iterator[Span]:
@@ -114,12 +116,33 @@ def assigned(text: str) -> Iterator[Span]:
             if _is_credential(value, kind):
                 yield (*match.span("secret"), kind)
     if [part for part in _NAME_PARTS if part in lowered] and [sign for sign in _SIGNS if sign in text]:
-        yield from _assignments(text)
+        yield from _assignments(text, lowered)
 
 
-def _assignments(text: str) -> Iterator[Span]:
-    position = 0
-    while (match := _ASSIGNMENT.search(text, position)) is not None:
+def _assignments(text: str, lowered: str) -> Iterator[Span]:
+    for first, last in _lines_with_a_name(text, lowered):
+        yield from _assignments_between(text, first, last)
+
+
+def _lines_with_a_name(text: str, lowered: str) -> list[tuple[int, int]]:
+    """Where a name of a secret stands beside a sign: of a long text those lines, for an assignment never goes over one."""
+    if len(text) < _LONG_TEXT or len(lowered) != len(text):
+        return [(0, len(text))]
+    lines: set[tuple[int, int]] = set()
+    for part in _NAME_PARTS:
+        at = lowered.find(part)
+        while at >= 0:
+            end = text.find("\n", at)
+            end = end if end >= 0 else len(text)
+            if [sign for sign in _SIGNS if text.find(sign, at, end) >= 0]:
+                lines.add((text.rfind("\n", 0, at) + 1, end))
+            at = lowered.find(part, end)
+    return sorted(lines)
+
+
+def _assignments_between(text: str, first: int, last: int) -> Iterator[Span]:
+    position = first
+    while (match := _ASSIGNMENT.search(text, position, last)) is not None:
         # A name that turns out to be no secret's must not swallow the next name with its value.
         position = match.end("rest")
         group = "quoted" if match["quoted"] is not None else "bare"

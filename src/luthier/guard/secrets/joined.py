@@ -39,12 +39,7 @@ def joined(text: str) -> Iterator[Span]:
 
 @cache
 def _prefixes() -> tuple[str, ...]:
-    return tuple(
-        anchor
-        for shape in shapes()
-        for anchor in shape.anchors
-        if len(anchor) >= 3 and _PREFIX.fullmatch(anchor)
-    )
+    return tuple(anchor for shape in shapes() for anchor in shape.anchors if len(anchor) >= 3 and _PREFIX.fullmatch(anchor))
 
 
 @cache

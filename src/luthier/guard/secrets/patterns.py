@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from luthier.core.issued import issued, shapes
 from luthier.guard.secrets.assigned import assigned, is_placeholder
 from luthier.guard.secrets.command_lines import handed
-from luthier.guard.secrets.findings import Finding, Lines
+from luthier.guard.secrets.findings import Finding, Lines, merge
 from luthier.guard.secrets.joined import joined
-from luthier.guard.secrets.private_keys import key_parts
+from luthier.guard.secrets.private_keys import KEY_MARK, KIND, key_parts
 from luthier.guard.secrets.prose import told
 
 ISSUED_KINDS = tuple(shape.kind for shape in shapes())
@@ -46,6 +46,13 @@ def _scan(text: str) -> list[Finding]:
         return []
     lines = Lines(text)
     return [lines.finding(start, end, kind) for start, end, kind in spans]
+
+
+def key_findings(text: str) -> list[Finding]:
+    """The private keys in `text` alone, with those that lost a mark."""
+    spans = [(found.start, found.end, found.kind) for found in issued(text) if found.kind == KIND] if KEY_MARK in text else []
+    lines = Lines(text)
+    return list(merge(lines.finding(start, end, kind) for start, end, kind in (*spans, *key_parts(text))))
 
 
 def _spans(text: str) -> Iterator[tuple[int, int, str]]:

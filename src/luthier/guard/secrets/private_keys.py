@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from luthier.guard.secrets.assigned import Span
 
 KIND = "private-key"
+KEY_MARK = "PRIVATE KEY"
 _NAME = r"(?:[A-Z0-9]{1,12} ){0,4}PRIVATE KEY(?: BLOCK)?"
 _BEGIN = re.compile(rf"-{{2,5}}BEGIN {_NAME}-{{2,5}}|PuTTY-User-Key-File-\d:[^\n\\]{{0,60}}|-----BEGIN OpenVPN Static key V1-----")
 _END = re.compile(rf"-{{2,5}}END {_NAME}-{{2,5}}|-----END OpenVPN Static key V1-----")
@@ -22,7 +23,7 @@ _HEAD = re.compile(
     r"|MIGHAgEAMBMGByqGSM49|MIG2AgEAMBAGByqGSM49|MIHuAgEAMBAGByqGSM49|MC4CAQAwBQYDK2V|LS0tLS1CRUdJTi(?:BSU0EgUFJJVkFURS|BQUklWQVRF|BFQyBQUklWQVRF"
     r"|BPUEVOU1NIIFBSSVZBVE|BFTkNSWVBURU|BEU0EgUFJJVkFURS))[A-Za-z0-9+/]{16,}={0,2})"
 )
-_HEADS = ("PRIVATE KEY", "PuTTY-User-Key-File", "OpenVPN Static key", "b3BlbnNzaC1", "MII", "MHcC", "MIG", "MIH", "MC4C", "LS0tLS1C")
+_HEADS = (KEY_MARK, "PuTTY-User-Key-File", "OpenVPN Static key", "b3BlbnNzaC1", "MII", "MHcC", "MIG", "MIH", "MC4C", "LS0tLS1C")
 # What may stand between two lines of a key: an end of line, also as two characters, quotes and signs of code, comments and diffs, a hole.
 _BETWEEN = re.compile(r"""(?:(?!-{2,5}END )(?:\\+[rnt]|[\s"'`+,>|*#;:.()\[\]{}\\-]|//|/\*|<[a-z_]{1,20}>|\u2026))*""")
 _FIELD = re.compile(

@@ -112,6 +112,11 @@ def _answers(scanner: Scanner, texts: Sequence[str], folds: Mapping[int, Folded]
     return found[: len(texts)]
 
 
+def holds_mark(text: str) -> bool:
+    """Whether a mark of a redaction stands in `text`."""
+    return "<" in text and _MARK.search(text.encode("utf-8", "replace")) is not None
+
+
 def _without_marks(text: str, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
     """The findings that hold more than marks of an earlier redaction and what stands between words."""
     if "<" not in text:

@@ -16,10 +16,11 @@ from luthier.retrieval.named_files import find
 from luthier.retrieval.records import Reading
 from luthier.retrieval.repository import reading as repository
 from luthier.retrieval.schemas import reading as schemas
+from luthier.retrieval.sources.masking import without_secrets
 from luthier.retrieval.tools import manuals
 
 # Goes up when other files, commits, commands or tools are read of the same source: exclusions, languages, formats; or other reasons told.
-VERSION = 3
+VERSION = 4
 # How readers, which do not know where their entry stands, name its keys.
 _KEY = "sources: "
 # A step in words, and how far it is.
@@ -68,7 +69,7 @@ def _identity(entry: SourceEntry, hashes: HashMemory) -> str:
 
 
 def read(entry: SourceEntry, cache: Path, progress: Progress, where: str = "sources") -> Reading:
-    """The source, read. A repository behind a URL is kept in `cache`.
+    """The source, read, with marks over its secrets. A repository behind a URL is kept in `cache`.
 
     `DataError`, which names the entry by its key `where`, if it cannot be read or is larger than its limits.
     """
@@ -77,10 +78,14 @@ def read(entry: SourceEntry, cache: Path, progress: Progress, where: str = "sour
         progress(step, done)
 
     with _of_entry(entry, where):
-        if entry.repo is not None:
-            return repository.read_repository(entry, cache, tell)
-        if entry.docs is not None:
-            return documents.read_documents(entry, tell)
-        if entry.tools is not None:
-            return manuals.read_tools(entry, tell)
-        return schemas.read_schemas(entry, tell)
+        return without_secrets(_read(entry, cache, tell), progress)
+
+
+def _read(entry: SourceEntry, cache: Path, tell: Callable[[str, int, int | None], None]) -> Reading:
+    if entry.repo is not None:
+        return repository.read_repository(entry, cache, tell)
+    if entry.docs is not None:
+        return documents.read_documents(entry, tell)
+    if entry.tools is not None:
+        return manuals.read_tools(entry, tell)
+    return schemas.read_schemas(entry, tell)

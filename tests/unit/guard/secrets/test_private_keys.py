@@ -63,7 +63,15 @@ def test_fields_of_a_key_do_not_end_it() -> None:
     encrypted = ["Proc-Type: 4,ENCRYPTED", "DEK-Info: AES-128-CBC,0123456789ABCDEF", ""]
     assert not left("\n".join([BEGIN, *encrypted, *LINES]))
     assert not left("\n".join([*LINES, "=aB3d", "-----END PGP " + "PRIVATE KEY BLOCK-----"]))
-    putty = ["PuTTY-User-Key-File-3: ssh-ed25519", "Encryption: none", "Comment: bob@host", "Public-Lines: 2", *LINES[:2], "Private-Lines: 1", LINES[2]]
+    putty = [
+        "PuTTY-User-Key-File-3: ssh-ed25519",
+        "Encryption: none",
+        "Comment: bob@host",
+        "Public-Lines: 2",
+        *LINES[:2],
+        "Private-Lines: 1",
+        LINES[2],
+    ]
     assert not left("\n".join(putty))
 
 

@@ -18,7 +18,21 @@ from luthier.guard.secrets.scan import redact, scan_with
 from luthier.guard.secrets.unseen import folded
 from luthier.guard.verdict import judge
 
-UNSEEN = ["\u200b", "\u200c", "\u200d", "\u2060", "\ufeff", "\u00ad", "\u180e", "\u034f", "\u061c", "\u202e", "\u3164", "\ufe0f", "\U000e0041"]
+UNSEEN = [
+    "\u200b",
+    "\u200c",
+    "\u200d",
+    "\u2060",
+    "\ufeff",
+    "\u00ad",
+    "\u180e",
+    "\u034f",
+    "\u061c",
+    "\u202e",
+    "\u3164",
+    "\ufe0f",
+    "\U000e0041",
+]
 TOKEN = "ghp_" + "k9Xw2LmQ7vRt4YbN8cZs5HjD3fGp6Aq1Ee0U"
 
 
@@ -89,7 +103,9 @@ def wide(text: str) -> str:
 
 
 def test_wide_letters_hide_nothing_and_what_is_found_is_redacted_whole() -> None:
-    (one, two, three) = redact([f"é {wide(TOKEN)}, so", wide("password") + "\uff1a " + wide("hunter" + "22") + " ist es", "\uff08ok\uff09"], "fast")
+    (one, two, three) = redact(
+        [f"é {wide(TOKEN)}, so", wide("password") + "\uff1a " + wide("hunter" + "22") + " ist es", "\uff08ok\uff09"], "fast"
+    )
     assert one.text == "é <GITHUB_TOKEN>, so"
     assert two.text == wide("password") + "\uff1a <PASSWORD> ist es"
     assert three.text == "\uff08ok\uff09"
