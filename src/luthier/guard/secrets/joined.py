@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import cache
 
 from luthier.core.issued import issued, shapes
-from luthier.guard.secrets.assigned import Span, is_placeholder
+from luthier.guard.secrets.assigned import Span, is_stand_in
 
 # Prefixes that issuers gave their credentials so that they are known by them; shorter ones begin words.
 _PREFIX = re.compile(r"[A-Za-z]\w{0,20}[A-Za-z\d][_.-]|[A-Z]{4}|AIza|eyJ\w*")
@@ -71,7 +71,7 @@ def _in_parts(text: str, match: re.Match[str]) -> Iterator[Span]:
     if len(starts) < 2:
         return
     for found in issued(together):
-        if found.start == 0 and found.end > ends[1] and not is_placeholder(together[found.start : found.end]):
+        if found.start == 0 and found.end > ends[1] and not is_stand_in(together[found.start : found.end]):
             last = bisect_right(ends, found.end - 1) - 1
             yield match.start(), starts[last] + found.end - ends[last], found.kind
 

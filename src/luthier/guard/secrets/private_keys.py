@@ -27,7 +27,8 @@ _HEADS = (KEY_MARK, "PuTTY-User-Key-File", "OpenVPN Static key", "b3BlbnNzaC1", 
 # What may stand between two lines of a key: an end of line, also as two characters, quotes and signs of code, comments and diffs, a hole.
 _BETWEEN = re.compile(r"""(?:(?!-{2,5}END )(?:\\+[rnt]|[\s"'`+,>|*#;:.()\[\]{}\\-]|//|/\*|<[a-z_]{1,20}>|\u2026))*""")
 _FIELD = re.compile(
-    r"(?:Proc-Type|DEK-Info|Version|Comment|Encryption|Public-Lines|Private-Lines|Private-MAC|Key-Derivation|Argon2-\w+|Hash|Charset): ?[^\n\\\"']{0,200}"
+    r"(?:Proc-Type|DEK-Info|Version|Comment|Encryption|Public-Lines|Private-Lines|Private-MAC|Key-Derivation|Argon2-\w+|Hash|Charset): ?"
+    r"[^\n\\\"']{0,200}"
 )
 _WORD = re.compile(r"[A-Za-z0-9+/]{4,}={0,2}")
 _PIECE = re.compile(r"\\+[rnt]|(?P<word>=?[A-Za-z0-9+/]+={0,2})")
