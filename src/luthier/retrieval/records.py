@@ -58,7 +58,10 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class FileChange:
-    """What a commit did to one file. `status` is `added modified deleted renamed`; `diff` is its unified diff without the head lines."""
+    """What a commit did to one file. `status` is `added modified deleted renamed`; `diff` is its unified diff without the head lines.
+
+    `sides` are the whole file before and after where `diff` may show a part of a private key, else nothing.
+    """
 
     path: str
     status: str
@@ -66,6 +69,7 @@ class FileChange:
     language: str
     added_lines: int
     removed_lines: int
+    sides: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,10 +90,10 @@ def teach(
 ) -> Iterator[Made | Unfit]:
     """The rows and what was turned down, in the order of asking; `report` is filled on the way and whole at the end.
 
-    `settings` names both endpoints as the run file does. `progress(rows, of)` is called after each row. Chunks go out without
-    their secrets, private hosts and personal data; one that does not come clean does not go out. `ConfigError` where a ceiling is set
-    without a price, `ModelError` where a key is missing or refused or a model unknown, `EndpointError` where a server is down; whatever was replied
-    stays in `journal`.
+    `settings` names both endpoints as the run file does. `progress(rows, of)` is called after each row. Chunks go out without their
+    secrets, private hosts and personal data; one that does not come clean does not go out. `ConfigError` where a ceiling is set without
+    a price, `ModelError` where a key is missing or refused or a model unknown, `EndpointError` where a server is down; whatever was
+    replied stays in `journal`.
     """
     began = monotonic_seconds()
     report.seed, report.temperature = seed, settings.temperature

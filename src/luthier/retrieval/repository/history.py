@@ -13,7 +13,7 @@ from luthier.retrieval.git.fetching import FULL_SHA
 from luthier.retrieval.git.program import Git, GitFailure, Progress
 from luthier.retrieval.records import Commit, FileChange
 from luthier.retrieval.repository.languages import language_of_path
-from luthier.retrieval.repository.sides import masked_by_sides, may_show_a_key
+from luthier.retrieval.repository.sides import may_show_a_key, texts_of
 
 # A commit that touches more files imports or renames; its diff teaches nothing, and is not computed.
 MAX_CHANGED_FILES = 100
@@ -82,8 +82,8 @@ def read_commits(git: Git, commit: str, most: int, wanted: PathTest, progress: P
             commits.append(Commit(sha, *_message(messages[sha]), kept))
         if number % 100 == 0 or number == len(shas):
             progress("reading commits", number, len(shas))
-    masked = dict(zip(sides, masked_by_sides(git, [change.diff for change in sides], list(sides.values())), strict=True))
-    commits = [_masked(commit, masked) for commit in commits] if masked else commits
+    texts = texts_of(git, [name for names in sides.values() for name in names])
+    commits = [_with_sides(commit, sides, texts) for commit in commits] if texts else commits
     left_out = len(messages) - len(commits)
     note = f"{left_out:,} of {len(messages):,} commits have no diff that is read: too many files, too large, or none of the files chosen"
     return tuple(commits), (note,) if left_out else ()
@@ -244,9 +244,15 @@ def _message(message: str) -> tuple[str, str]:
     return (lines[0], "\n".join(lines[1:]).strip("\n")) if lines else ("", "")
 
 
-def _masked(commit: Commit, masked: dict[FileChange, str]) -> Commit:
-    """`commit` with the diffs that `masked` has for its changes."""
-    return replace(commit, changes=tuple(replace(change, diff=masked[change]) if change in masked else change for change in commit.changes))
+def _with_sides(commit: Commit, sides: dict[FileChange, tuple[str, ...]], texts: dict[str, str]) -> Commit:
+    """`commit` with both whole files of each change of `sides`."""
+    return replace(
+        commit,
+        changes=tuple(
+            replace(change, sides=tuple(texts[name] for name in sides[change] if name in texts)) if change in sides else change
+            for change in commit.changes
+        ),
+    )
 
 
 def _made(change: _Change, wanted: PathTest, sides: dict[FileChange, tuple[str, ...]]) -> FileChange | None:

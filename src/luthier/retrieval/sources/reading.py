@@ -16,7 +16,6 @@ from luthier.retrieval.named_files import find
 from luthier.retrieval.records import Reading
 from luthier.retrieval.repository import reading as repository
 from luthier.retrieval.schemas import reading as schemas
-from luthier.retrieval.sources.masking import without_secrets
 from luthier.retrieval.tools import manuals
 
 # Goes up when other files, commits, commands or tools are read of the same source: exclusions, languages, formats; or other reasons told.
@@ -69,7 +68,7 @@ def _identity(entry: SourceEntry, hashes: HashMemory) -> str:
 
 
 def read(entry: SourceEntry, cache: Path, progress: Progress, where: str = "sources") -> Reading:
-    """The source, read, with marks over its secrets. A repository behind a URL is kept in `cache`.
+    """The source, read. A repository behind a URL is kept in `cache`.
 
     `DataError`, which names the entry by its key `where`, if it cannot be read or is larger than its limits.
     """
@@ -78,7 +77,7 @@ def read(entry: SourceEntry, cache: Path, progress: Progress, where: str = "sour
         progress(step, done)
 
     with _of_entry(entry, where):
-        return without_secrets(_read(entry, cache, tell), progress)
+        return _read(entry, cache, tell)
 
 
 def _read(entry: SourceEntry, cache: Path, tell: Callable[[str, int, int | None], None]) -> Reading:

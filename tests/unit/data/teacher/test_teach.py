@@ -24,6 +24,7 @@ from luthier.config.schema import EndpointSection, PriceSection
 from luthier.core.errors import ConfigError, EndpointError, ModelError
 from luthier.data.clean import secrets
 from luthier.data.synthesize.made import Made, Material, Unfit
+from luthier.data.teacher import teach as teaching_module
 from luthier.data.teacher.ledger import TeacherReport
 from luthier.data.teacher.teach import teach
 from luthier.guard.secrets import scan

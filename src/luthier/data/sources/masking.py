@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from luthier.guard.secrets.findings import FAILED_KINDS, Finding
 from luthier.guard.secrets.known import KnownSecrets, masked_by_line
+from luthier.guard.secrets.patterns import key_findings
 from luthier.guard.secrets.scan import scan
 from luthier.retrieval.records import Commit, Excluded, Reading, SourceFile
 
@@ -26,6 +27,8 @@ def without_secrets(reading: Reading, progress: Progress) -> Reading:
     for file, findings in zip(reading.files, found, strict=True):
         known.note(file.text, findings)
         kinds.update(finding.kind for finding in findings if finding.kind not in FAILED_KINDS)
+    for text in dict.fromkeys(side for commit in reading.commits for change in commit.changes for side in change.sides):
+        known.note(text, key_findings(text))
     files: list[SourceFile] = []
     excluded = list(reading.excluded)
     for file, findings in zip(reading.files, found, strict=True):
@@ -53,9 +56,7 @@ def _commits(commits: Sequence[Commit], known: KnownSecrets, kinds: Counter[str]
             continue
         kinds.update(finding.kind for some in findings for finding in some)
         done = [known.masked(masked_by_line(text, some) if some else text) for text, some in zip(_texts(commit), findings, strict=True)]
-        changes = tuple(
-            change if change.diff == diff else replace(change, diff=diff) for change, diff in zip(commit.changes, done[2:], strict=True)
-        )
+        changes = tuple(replace(change, diff=diff, sides=()) for change, diff in zip(commit.changes, done[2:], strict=True))
         kept.append(replace(commit, subject=done[0], body=done[1], changes=changes))
     return tuple(kept)
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from git_repositories import committed, source
+from luthier.data.sources import masking
 from luthier.guard.secrets.findings import SCANNER_ERROR, Finding, whole
 from luthier.retrieval.records import Commit, FileChange, Reading, SourceFile
-from luthier.retrieval.sources import masking
 from luthier.retrieval.sources.cutting import chunks_of
 from luthier.retrieval.sources.reading import read
 
@@ -96,7 +96,7 @@ def test_a_hunk_without_marks_shows_no_line_of_a_key_that_was_ever_there(tmp_pat
     newer = [*LINES[:7], LINES[15], *LINES[8:]]
     committed(shop, {"a.py": module(newer)}, "Turn the middle")
     committed(shop, {"a.py": "def second():\n    return 3\n"}, "Drop the key")
-    reading = read(source(shop), tmp_path / "cache", quiet)
+    reading = masking.without_secrets(read(source(shop), tmp_path / "cache", quiet), quiet)
     diffs = [change.diff for commit in reading.commits for change in commit.changes]
     assert len(diffs) == 3
     assert not any(map(shows_a_key, diffs))
