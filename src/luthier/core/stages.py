@@ -47,7 +47,7 @@ _ROWS = (
 )
 
 STAGES: dict[str, StageFacts] = {
-    "data": StageFacts(7, _ROWS, ("data",)),
+    "data": StageFacts(8, _ROWS, ("data",)),
     "train": StageFacts(2, _TORCH, ("train", "adapter")),
     "evaluate": StageFacts(7, (*_TORCH, "numpy"), ("evaluate",)),
     "export": StageFacts(2, _TORCH, ("export/merged", "export/summary.json")),

@@ -62,8 +62,10 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class FileChange:
-    """What a commit did to one file. `status` is `added modified deleted renamed`; `diff` is its unified diff without the head lines;
-    `license` is that of the file as it stands at the commit that is read, or would.
+    """What a commit did to one file. `status` is `added modified deleted renamed`; `diff` is its unified diff without the head lines.
+
+    `license` is that of the file as it stands at the commit that is read, or would. `sides` are the whole file before and after where
+    `diff` may show a part of a private key, else nothing.
     """
 
     path: str
@@ -73,6 +75,7 @@ class FileChange:
     added_lines: int
     removed_lines: int
     license: str | None = None
+    sides: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

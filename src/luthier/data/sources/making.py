@@ -21,6 +21,7 @@ from luthier.core.runs import package_versions
 from luthier.core.stages import STAGES
 from luthier.data.rows.fields import place
 from luthier.data.sources.families import without_families
+from luthier.data.sources.masking import without_secrets
 from luthier.data.sources.versions import row_versions
 from luthier.data.synthesize.budget import thinned
 from luthier.data.synthesize.made import Made, Material, Unfit
@@ -76,7 +77,7 @@ def made_rows(
     if facts_path.is_file() and found.path.is_file() and found.rejects.is_file():
         return MadeRows(found.path, found.rejects, read_json(facts_path))
     remove_leftovers(facts_path.parent)
-    reading = read(entry, cache, progress, where)
+    reading = without_secrets(read(entry, cache, progress, where), progress)
     if reading.commit is not None and identity != f"commit:{reading.commit}":
         hint = "run the same command again"
         what = "the repository got another commit while it was read"

@@ -27,9 +27,8 @@ from luthier.data.teacher.choice import chosen
 from luthier.data.teacher.context import fenced, in_context
 from luthier.data.teacher.journal import open_journal
 from luthier.data.teacher.ledger import Ledger, TeacherReport, Tokens, most_tokens
-from luthier.data.teacher.masking import masked
+from luthier.data.teacher.masking import sendable
 from luthier.data.teacher.tasks import Task
-from luthier.guard.secrets.scan import redact
 from luthier.retrieval.records import Chunk
 
 Progress = Callable[[int, int], None]
@@ -37,7 +36,7 @@ _Item = TypeVar("_Item")
 _Arguments = ParamSpec("_Arguments")
 
 # Goes up when other rows come of the same replies; it is written into the origin of every row that a teacher made.
-VERSION = 2
+VERSION = 3
 MOST_QUESTIONS = 5
 # Chunks in work together.
 _WAVE = 64
@@ -77,7 +76,7 @@ class _Draft:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A chunk as it is sent: without secrets and personal data, its name and path too."""
+    """A chunk as it is sent: without what may not leave the machine, its name and path too."""
 
     chunk: Chunk
     about: str
@@ -102,10 +101,10 @@ def teach(
 ) -> Iterator[Made | Unfit]:
     """The rows and what was turned down, in the order of asking; `report` is filled on the way and whole at the end.
 
-    `settings` names both endpoints as the run file does. `progress(rows, of)` is called after each row. Chunks go out without
-    their secrets and personal data, and one that does not come clean does not go out. `ConfigError` where a ceiling is set without a price,
-    `ModelError` where a key is missing or refused or a model unknown, `EndpointError` where a server is down; whatever was replied
-    stays in `journal`.
+    `settings` names both endpoints as the run file does. `progress(rows, of)` is called after each row. Chunks go out without their
+    secrets, private hosts and personal data; one that does not come clean does not go out. `ConfigError` where a ceiling is set without
+    a price, `ModelError` where a key is missing or refused or a model unknown, `EndpointError` where a server is down; whatever was
+    replied stays in `journal`.
     """
     began = monotonic_seconds()
     report.seed, report.temperature = seed, settings.temperature
@@ -128,6 +127,7 @@ class _Lesson:
     ) -> None:
         self._material, self._settings, self._seed, self._ledger, self._report = material, settings, seed, ledger, ledger.report
         self._writer, self._marker = writer, marker
+        self._name = sendable([material.name])[0].text or "the project"
         self._make = frozenset(settings.make)
         self._chunks = chosen(material.chunks, seed)
         kinds = int(self._tells_base) + len(self._make & {"paraphrases", "harder"})
@@ -252,7 +252,7 @@ class _Lesson:
     def _begin(self, wave: Sequence[Chunk], drafts: list[_Draft]) -> None:
         """Requests about each chunk: the teacher's, or those that a rule words."""
         pieces = []
-        for piece, is_clean in _cleaned(wave, self._material.name):
+        for piece, is_clean in _cleaned(wave, self._name):
             if is_clean:
                 pieces.append(piece)
             else:
@@ -278,9 +278,9 @@ class _Lesson:
         chunk = piece.chunk
         if "answers" in self._make or "paraphrases" not in self._make:
             if chunk.kind == "section":
-                return _Draft(piece, "answer", f"What does the documentation of {self._material.name} say under “{piece.name}”?")
+                return _Draft(piece, "answer", f"What does the documentation of {self._name} say under “{piece.name}”?")
             return _Draft(piece, "answer", f"What does the {chunk.kind} `{piece.name}` in `{piece.path}` do?")
-        return _Draft(piece, "answer", f"Show `{piece.name}` of `{piece.path}` in {self._material.name}.", _own_text(piece))
+        return _Draft(piece, "answer", f"Show `{piece.name}` of `{piece.path}` in {self._name}.", _own_text(piece))
 
     def _answer(self, drafts: Sequence[_Draft]) -> None:
         """Answers to the drafts' requests, from the chunk alone."""
@@ -360,13 +360,12 @@ class _Lesson:
 
 
 def _cleaned(wave: Sequence[Chunk], source: str) -> Iterator[tuple[_Piece, bool]]:
-    """Each chunk without its secrets and personal data, and whether nothing secret is left."""
-    abouts = redact([tasks.about(chunk, source) for chunk in wave])
-    texts = redact([chunk.text for chunk in wave])
-    names = redact([chunk.full_name for chunk in wave])
-    paths = redact([chunk.path for chunk in wave])
-    for chunk, *found in zip(wave, abouts, texts, names, paths, strict=True):
-        yield _Piece(chunk, *(masked(part.text) for part in found)), all(part.is_clean for part in found)
+    """Each chunk as it may leave the machine, and whether it may."""
+    parts = [text for chunk in wave for text in (tasks.about(chunk, source), chunk.text, chunk.full_name, chunk.path)]
+    found = iter(sendable(parts))
+    for chunk in wave:
+        pieces = [next(found) for _ in range(4)]
+        yield _Piece(chunk, *(piece.text for piece in pieces)), all(piece.is_clean for piece in pieces)
 
 
 def _id(made: Made) -> tuple[str, ...]:

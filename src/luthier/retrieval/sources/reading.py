@@ -82,10 +82,14 @@ def read(entry: SourceEntry, cache: Path, progress: Progress, where: str = "sour
         progress(step, done)
 
     with _of_entry(entry, where):
-        if entry.repo is not None:
-            return repository.read_repository(entry, cache, tell)
-        if entry.docs is not None:
-            return documents.read_documents(entry, tell)
-        if entry.tools is not None:
-            return manuals.read_tools(entry, tell)
-        return schemas.read_schemas(entry, tell)
+        return _read(entry, cache, tell)
+
+
+def _read(entry: SourceEntry, cache: Path, tell: Callable[[str, int, int | None], None]) -> Reading:
+    if entry.repo is not None:
+        return repository.read_repository(entry, cache, tell)
+    if entry.docs is not None:
+        return documents.read_documents(entry, tell)
+    if entry.tools is not None:
+        return manuals.read_tools(entry, tell)
+    return schemas.read_schemas(entry, tell)
