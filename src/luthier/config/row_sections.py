@@ -166,7 +166,9 @@ class ShellSection(Section):
     rows: Literal["auto", "all"] = key("auto", "data", "Which rows: those whose answer can be told to be shell, or all.")
     parse: bool = key(True, "data", "Reject commands that bash cannot parse.")
     shellcheck: bool = key(True, "data", "Reject commands with a finding of shellcheck at level error.")
-    risk: Literal["reject", "keep"] = key("reject", "data", "What is done about commands that the guard's policy rejects.")
+    risk: Literal["reject", "keep"] = key(
+        "reject", "data", "What is done about commands that the guard's policy rejects; those it calls `unknown` stay and are counted."
+    )
 
 
 class CleanSection(Section):

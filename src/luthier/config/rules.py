@@ -129,7 +129,7 @@ def _entry_keys(document: Document) -> Iterator[Problem]:
         chosen = entry.get("type") or "chat_template"
         is_mapping = isinstance(chosen, dict)
         for name, types in _ACTS_WITH_TYPE.items():
-            if entry.get(name) is None or (not is_mapping and chosen in types) or _says_nothing(name, entry[name]):
+            if (not is_mapping and chosen in types) or _says_nothing(name, entry.get(name)):
                 continue
             acting = " and ".join(f"`type: {known}`" for known in types)
             hint = "write it inside `type`" if is_mapping and name == "field_system" else "leave it out"
@@ -138,10 +138,12 @@ def _entry_keys(document: Document) -> Iterator[Problem]:
 
 
 def _says_nothing(name: str, value: Any) -> bool:
-    """Whether a value is the default, as the resolved file of every run has it, or says what happens anyway."""
+    """Whether a key of an entry is not written, has its default, as the resolved file of every run has it, or says what happens anyway."""
     default = DatasetEntry.model_fields[name].get_default()
-    default = default.model_dump() if isinstance(default, Section) else default
-    return value == default or (name in _AS_ALWAYS and list(items_of(value)) in _AS_ALWAYS[name])
+    if isinstance(default, Section):
+        fields = default.model_dump(mode="json")
+        return value is None or (isinstance(value, dict) and all(key in fields and fields[key] == inner for key, inner in value.items()))
+    return value in (None, default) or (name in _AS_ALWAYS and list(items_of(value)) in _AS_ALWAYS[name])
 
 
 def _trained_roles(document: Document) -> Iterator[Problem]:

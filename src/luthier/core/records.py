@@ -130,7 +130,11 @@ def without_input_role(messages: Sequence[Message]) -> tuple[Message, ...]:
 class Origin:
     """Where a row comes from. `maker` is the format or row maker that made it; exactly one of `file` and `repo` is set.
 
-    `line` counts from 1 in `file`; `lines` is a first and last line in `path` of `repo`; `parents` are ids of rows it was made from.
+    `file` is a path as the run file names it, `sha256` the hash of that file where it is a document or a schema. `line` counts from 1 in
+    `file`, rows where it has no lines of its own for them (Parquet, a list of JSON with several on a line); `lines` is a first and last
+    line in `path` of `repo`, or in `file`; `parents` are ids of rows it was made from. `teacher` tells of a row that a remote model wrote
+    `{endpoint, model, task, prompts}`, the last by task and version, and where it was judged `{judge, judge_model, mark, threshold}`;
+    `cost` is that of the replies it needed, where the endpoints have a price.
     """
 
     maker: str
@@ -142,12 +146,14 @@ class Origin:
     path: str | None = None
     lines: tuple[int, int] | None = None
     license: str | None = None
+    sha256: str | None = None
     parents: tuple[str, ...] = ()
+    teacher: JsonObject | None = None
 
     def to_json(self) -> JsonObject:
         """The origin as stored: absent fields are left out."""
         row: JsonObject = {}
-        for key in ("file", "line", "repo", "commit", "path", "lines", "license", "maker", "maker_version", "parents"):
+        for key in ("file", "line", "sha256", "repo", "commit", "path", "lines", "license", "maker", "maker_version", "teacher", "parents"):
             value = getattr(self, key)
             if value is not None and value != ():
                 row[key] = list(value) if isinstance(value, tuple) else value

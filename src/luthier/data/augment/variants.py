@@ -23,6 +23,7 @@ from luthier.data.clean.records import Row
 from luthier.data.rows.digests import canonical, digest_of, id_of
 from luthier.data.rows.fields import BadRow, Fields
 from luthier.data.rows.grams import NEAR, said
+from luthier.data.rows.keys import answer_form
 from luthier.data.rows.rejects import DUPLICATE
 from luthier.data.rows.store import RowStore, changed_line
 from luthier.data.similar.between import near_any
@@ -34,7 +35,7 @@ from luthier.data.teacher.ledger import TeacherReport
 from luthier.data.teacher.variants import Wording, paraphrases
 
 # Goes up when other variants come of the same row.
-VERSION = 2
+VERSION = 3
 PARAPHRASE = "paraphrase"
 STEP = "augment"
 # A row whose request a teacher cannot reword is no failure of a variant.
@@ -61,6 +62,7 @@ class _Variant:
     parent: Example
     fields: Fields
     rules: tuple[str, ...]
+    teacher: JsonObject | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +105,10 @@ def variants_of(store: RowStore, sides: Sides, settings: DataSettings, around: A
         notes += report.notes
     heard = [said(each.fields.messages) for each in found]
     are_near = near_any([one.request or "" for one in heard], [one.request or "" for one in held_out], NEAR, around.folder)
-    answers = {canonical(one.answer) for one in held_out if one.answer is not None}
+    answers = {answer_form(canonical(one.answer)) for one in held_out if one.answer is not None}
     left = []
     for each, own, is_near in zip(found, heard, are_near, strict=True):
-        if (own.request is None or not is_near) and canonical(own.answer or "") not in answers:
+        if (own.request is None or not is_near) and answer_form(canonical(own.answer or "")) not in answers:
             left.append(each)
         else:
             _leave_out(each, "near_held_out", "its request is nearly that of a held-out row, or its answer is one's", around)
@@ -137,10 +139,11 @@ def _reworded(rows: Sequence[Example], name: str, around: Around, wording: Wordi
     """Other wordings of the requests by the teacher; what cannot be used stands in the report by its reason."""
     fields = [Fields(row.messages, row.tools, row.ends) for row in rows]
     replies = paraphrases(fields, name, around.endpoints[name], journal_in(around.cache), wording, report)
+    told: JsonObject = {"endpoint": name, "model": around.endpoints[name].model, "task": PARAPHRASE, "prompts": dict(report.prompts)}
     for row, variants in zip(rows, replies, strict=True):
         for variant in variants:
             if isinstance(variant, Fields):
-                yield _Variant(row, variant, (PARAPHRASE,))
+                yield _Variant(row, variant, (PARAPHRASE,), told)
             elif variant.reason != NOT_ASKED:
                 _leave_out(_Variant(row, Fields(row.messages, row.tools, row.ends), (PARAPHRASE,)), variant.reason, variant.detail, around)
 
@@ -171,4 +174,4 @@ def _add(added: Variants, variants: Sequence[_Variant], store: RowStore, cleaner
 
 def _origin(variant: _Variant) -> Origin:
     maker = "augment-" + "-".join(variant.rules)
-    return replace(variant.parent.origin, maker=maker, maker_version=VERSION, parents=(variant.parent.id,))
+    return replace(variant.parent.origin, maker=maker, maker_version=VERSION, parents=(variant.parent.id,), teacher=variant.teacher)

@@ -16,6 +16,7 @@ from luthier.core.records import INPUT_ROLE, Example, JsonObject, Origin, Reject
 from luthier.data.clean.cleaner import Cleaner
 from luthier.data.clean.contamination import Decontaminator
 from luthier.data.clean.records import Row
+from luthier.data.clean.secrets import SECRET
 from luthier.data.reading import formats
 from luthier.data.rows.digests import digest_of, id_of
 from luthier.data.rows.fields import BadRow, Fields, place
@@ -92,10 +93,14 @@ class Preparation:
         for line, row, outcome in zip(lines, rows, self._cleaner.clean(rows), strict=True):
             done.counts.update(outcome.counts)
             try:
+                if outcome.bad is not None and outcome.bad.reason == SECRET:
+                    # Half of a surrogate pair is what no scanner can read; it is told as what it is.
+                    digest_of(row.fields, row.template)
                 if outcome.bad is not None or outcome.row is None:
                     raise outcome.bad or BadRow("dropped", "a rule dropped the row")
                 heard = said(outcome.row.fields.messages)
-                self._store(outcome.row, line, heard, done, outcome.changes)
+                was = _id_before(row) if outcome.changes else ""
+                self._store(outcome.row, line, heard, done, outcome.changes, was)
                 texts.append("\n".join(text for text in (heard.request, heard.answer) if text is not None))
                 requests.append(heard.request or "")
             except BadRow as bad:
@@ -128,7 +133,7 @@ class Preparation:
             rows.append(row)
         return lines, rows
 
-    def _store(self, row: Row, line: int, heard: Said, done: Prepared, changes: Mapping[str, int]) -> None:
+    def _store(self, row: Row, line: int, heard: Said, done: Prepared, changes: Mapping[str, int], was: str = "") -> None:
         digest = digest_of(row.fields, row.template)
         group = NO_GROUP if self._settings.is_grouped else ""
         example = Example(id_of(digest), row.fields.messages, row.origin, row.fields.tools, group, row.template, ends=row.fields.ends)
@@ -141,7 +146,17 @@ class Preparation:
         done.keys.add(row_keys(heard, row.origin))
         if changes:
             done.changes.update(changes)
-            done.changed.append(changed_line(example.id, changes))
+            done.changed.append(changed_line(example.id, changes, was))
+
+
+def _id_before(row: Row) -> str:
+    """The id that a row of a teacher was made with, by which rows that were made of it name it; empty for other rows."""
+    if row.origin.teacher is None:
+        return ""
+    try:
+        return id_of(digest_of(row.fields, row.template))
+    except BadRow:
+        return ""
 
 
 def _rejected(row: Row, step: str, bad: BadRow, file: str, line: int) -> Reject:

@@ -55,8 +55,10 @@ def report_of(
         "groups": division.count,
         **more,
     }
-    if counts:
-        row["shell"] = {name.partition(":")[2]: number for name, number in sorted(counts.items())}
+    for what in ("shell", "contaminated"):
+        told = {name.partition(":")[2]: number for name, number in sorted(counts.items()) if name.startswith(f"{what}:")}
+        if told:
+            row[what] = told
     if division.largest is not None:
         row["largest_group"] = {**asdict(division.largest), "share": round(division.largest.share, 6), "ties": division.largest_ties}
     return row
@@ -72,7 +74,15 @@ def provenance_of(
     shell = report.get("shell", {})
     linted = shell.get("shellchecked", 0)
     # Where commands are not looked for, nobody knows how many dangerous ones there are.
-    judged = {"rows": shell.get("rows", 0), "dangerous_commands_left": shell.get("dangerous", 0)} if judges_shell else None
+    judged = (
+        {
+            "rows": shell.get("rows", 0),
+            "dangerous_commands_left": shell.get("dangerous", 0),
+            "not_settled": shell.get("not_settled", 0),
+        }
+        if judges_shell
+        else None
+    )
     return {
         "sources": [source.provenance() for source in sources],
         "python": platform.python_version(),

@@ -16,6 +16,8 @@ from luthier.data.rows.grams import Said, normalised
 from luthier.data.rows.masks import has_words, masked
 
 NO_KEY = 0
+# Answers under so many words are compared as they stand.
+FEWEST_WORDS = 3
 # The order in which `row_keys` gives a row's keys.
 REQUEST, ANSWER, FILE, MASKED_ANSWER, COMMIT = "request", "answer", "file", "masked_answer", "commit"
 # Makers whose rows are about the code of one file; of two rows of such a file one would tell the other.
@@ -52,10 +54,20 @@ def row_keys(said: Said, origin: Origin) -> tuple[int, int, int, int, int]:
         request = text_key(normalised(said.request) or said.request.strip())
     if said.answer is not None:
         plain = canonical(said.answer)
-        answer = text_key(plain)
+        answer = text_key(answer_form(plain))
         masks = masked(plain)
         mask = text_key(masks) if has_words(masks) else NO_KEY
     return request, answer, file_key(origin), mask, commit_key(origin)
+
+
+def answer_form(plain: str) -> str:
+    """The form in which canonical answers are equal: the normalised one from three words on, else the text itself.
+
+    Of `None` or `a - b` too little would be left: rows would be tied that answer differently. A form cannot be mistaken for a text of
+    fewer words, for it has three.
+    """
+    form = normalised(plain)
+    return form if form.count(" ") >= FEWEST_WORDS - 1 else plain
 
 
 def file_key(origin: Origin) -> int:

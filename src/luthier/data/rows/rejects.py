@@ -37,8 +37,8 @@ def without_secrets(reject: Reject) -> Reject:
     Looked for by shape and place alone, in this process: `rejected.jsonl` may have as many lines as there are rows.
     """
     file = _marked(reject.file) if reject.file is not None else None
-    if reject.file and reject.id.startswith(reject.file):
-        id_ = f"{file}{reject.id[len(reject.file) :]}"
+    if reject.file and file is not None and reject.file in reject.id:
+        id_ = reject.id.replace(reject.file, file)
     else:
         id_ = reject.id if _DIGEST.fullmatch(reject.id) else _marked(reject.id)
     detail, origin = _marked(reject.detail), reject.origin and _marked_origin(reject.origin)

@@ -60,9 +60,9 @@ class Prepared:
     changed: list[JsonObject] = field(default_factory=list)
 
 
-def changed_line(row_id: str, changes: Mapping[str, int]) -> JsonObject:
-    """What cleaning changed in one row, as `changed.jsonl` tells it."""
-    return {"id": row_id, "changes": dict(sorted(changes.items()))}
+def changed_line(row_id: str, changes: Mapping[str, int], was: str = "") -> JsonObject:
+    """What cleaning changed in one row, as `changed.jsonl` tells it; `was` is the id that the row had before, where others may name it."""
+    return {"id": row_id, "changes": dict(sorted(changes.items())), **({"was": was} if was and was != row_id else {})}
 
 
 class RowStore:

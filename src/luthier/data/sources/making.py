@@ -21,6 +21,7 @@ from luthier.core.runs import package_versions
 from luthier.core.stages import STAGES
 from luthier.data.rows.fields import place
 from luthier.data.sources.families import without_families
+from luthier.data.sources.masking import without_secrets
 from luthier.data.sources.versions import row_versions
 from luthier.data.synthesize.budget import thinned
 from luthier.data.synthesize.made import Made, Material, Unfit
@@ -29,7 +30,7 @@ from luthier.data.teacher.ledger import TeacherReport
 from luthier.data.teacher.teach import VERSION as TEACHER_VERSION
 from luthier.data.teacher.teach import teach
 from luthier.retrieval.index import build
-from luthier.retrieval.records import Chunk, Excluded, Reading
+from luthier.retrieval.records import Chunk, Excluded, Reading, SourceFile
 from luthier.retrieval.sources.cutting import chunks_of
 from luthier.retrieval.sources.reading import identify, read
 
@@ -76,7 +77,7 @@ def made_rows(
     if facts_path.is_file() and found.path.is_file() and found.rejects.is_file():
         return MadeRows(found.path, found.rejects, read_json(facts_path))
     remove_leftovers(facts_path.parent)
-    reading = read(entry, cache, progress, where)
+    reading = without_secrets(read(entry, cache, progress, where), progress)
     if reading.commit is not None and identity != f"commit:{reading.commit}":
         hint = "run the same command again"
         what = "the repository got another commit while it was read"
@@ -132,9 +133,10 @@ def material_of(entry: SourceEntry, reading: Reading, progress: Progress) -> tup
 
 
 def _write(entry: SourceEntry, reading: Reading, identity: str, found: MadeRows, progress: Progress, teachers: Teachers) -> JsonObject:
+    source = _Source(entry, reading, {file.path: file for file in reading.files})
     material, unreadable = material_of(entry, reading, progress)
     left_out = [*reading.excluded, *unreadable]
-    rejects = [Reject("", _SOURCE_STEP, item.reason, item.detail, item.path) for item in left_out]
+    rejects = [Reject("", _SOURCE_STEP, item.reason, item.detail, item.path, item.line) for item in left_out]
     notes = list(reading.notes)
     made_rows: list[tuple[MakerName, Made]] = []
     rows: list[tuple[str, Made]] = []
@@ -143,14 +145,14 @@ def _write(entry: SourceEntry, reading: Reading, identity: str, found: MadeRows,
         for made in MAKERS[maker].make(material):
             if isinstance(made, Unfit):
                 unfit[f"{maker}:{made.reason}"] += 1
-                rejects.append(_turned_down(maker, made))
+                rejects.append(_turned_down(source, maker, made))
             else:
                 made_rows.append((maker, made))
         progress(f"rows proposed, {maker} done", len(made_rows))
     for maker, one in without_families(made_rows):
         if isinstance(one, Unfit):
             unfit[f"{maker}:{one.reason}"] += 1
-            rejects.append(_turned_down(maker, one))
+            rejects.append(_turned_down(source, maker, one))
         else:
             rows.append((maker, one))
     kept = thinned(rows, {name: facts.per_file for name, facts in MAKERS.items()}, entry.max_rows_per_file, entry.max_rows)
@@ -162,12 +164,12 @@ def _write(entry: SourceEntry, reading: Reading, identity: str, found: MadeRows,
         for told in _taught(entry, material, teachers, taught, progress):
             if isinstance(told, Unfit):
                 unfit[f"{TEACHER}:{told.reason}"] += 1
-                rejects.append(_turned_down(TEACHER, told))
+                rejects.append(_turned_down(source, TEACHER, told))
             else:
                 chosen.append(told)
         notes += taught.notes
     progress(f"rows made of {material.name}, within its budget", len(chosen))
-    examples = [_example(entry, reading, maker, made) for maker, made in chosen]
+    examples = [_example(source, maker, made) for maker, made in chosen]
     _write_lines(found.path, examples)
     _write_lines(found.rejects, rejects)
     excluded = Counter(item.reason for item in left_out)
@@ -177,7 +179,7 @@ def _write(entry: SourceEntry, reading: Reading, identity: str, found: MadeRows,
         "kind": kind_of_source(entry),
         "repo": reading.repo,
         "commit": reading.commit,
-        "license": entry.license or reading.license,
+        "license": reading.license,
         "identity": identity,
         "files": len(reading.files),
         "languages": dict(sorted(languages.items())),
@@ -215,25 +217,46 @@ def _write_lines(path: Path, rows: Sequence[Example] | Sequence[Reject]) -> None
     write_with(path, lambda stream: stream.writelines(json_line(row.to_json()).encode("utf-8", "replace") for row in rows), _PRIVATE)
 
 
-def _turned_down(maker: str, unfit: Unfit) -> Reject:
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """An entry as it was read, with its files by path."""
+
+    entry: SourceEntry
+    reading: Reading
+    files: dict[str, SourceFile]
+
+
+def _turned_down(source: _Source, maker: str, unfit: Unfit) -> Reject:
     line = unfit.lines[0] if unfit.lines else None
-    return Reject(place(unfit.path, line), f"{_STEP}:{maker}", unfit.reason, unfit.detail, unfit.path, line)
+    origin = _origin(source, maker, unfit)
+    return Reject(place(unfit.path, line), f"{_STEP}:{maker}", unfit.reason, unfit.detail, unfit.path, line, origin)
 
 
-def _example(entry: SourceEntry, reading: Reading, maker: str, made: Made) -> Example:
+def _origin(source: _Source, maker: str, told: Made | Unfit) -> Origin:
+    entry, reading, file = source.entry, source.reading, source.files.get(told.path)
     version = MAKERS[maker].version if maker in MAKERS else TEACHER_VERSION
-    license_ = made.license or entry.license or reading.license
+    own = told if isinstance(told, Made) else None
+    license_ = own.license if own else file.license if file else None
     if entry.repo is not None:
-        commit = made.commit or reading.commit
-        origin = Origin(maker, version, repo=reading.repo, commit=commit, path=made.path, lines=made.lines, license=license_)
-    else:
-        origin = Origin(maker, version, file=made.path, lines=made.lines, license=license_)
+        commit = (own and own.commit) or reading.commit
+        # Files of one repository have licenses of their own: what is not known of a file is not known of its rows.
+        return Origin(maker, version, repo=reading.repo, commit=commit, path=told.path, lines=told.lines, license=license_)
+    license_ = license_ or (file.license if file else None) or entry.license or reading.license
+    written, digest = (file.written or file.path, file.sha256) if file is not None else (told.path, None)
+    return Origin(maker, version, file=written, lines=told.lines, license=license_, sha256=digest)
+
+
+def _example(source: _Source, maker: str, made: Made) -> Example:
+    origin = replace(_origin(source, maker, made), parents=made.parents, teacher=made.teacher)
     return Example("", made.messages, origin, made.tools)
 
 
 def rejects_of(made: MadeRows, where: str) -> Iterator[Reject]:
-    """What reading and the makers left out. What reading left out bears the name of the entry, `where`, which may stand elsewhere now."""
+    """What reading and the makers left out.
+
+    The id of what reading left out is its place behind the name of the entry, `where`, which may stand elsewhere now.
+    """
     with made.rejects.open(encoding="utf-8") as stream:
         for line in stream:
             reject = Reject.from_json(json.loads(line))
-            yield replace(reject, id=where) if reject.step == _SOURCE_STEP else reject
+            yield replace(reject, id=f"{where}:{place(reject.file, reject.line)}") if reject.step == _SOURCE_STEP else reject

@@ -9,12 +9,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from luthier.guard.secrets.assigned import Span
+from luthier.guard.secrets.assigned import Span, looks_drawn
 from luthier.guard.secrets.command_lines import stands_for_one
 
 # One of these stands in every text that matches.
-_NAME_PARTS = ("passw", "passp", "passc", "pwd", "pw:", "pw=")
-_NAME = r"(?:(?<![A-Za-z])|(?<=[a-z])(?=P))(?i:passw(?:or)?d|passphrase|passcode|pwd|pw)"
+_NAME_PARTS = (
+    *("passw", "passp", "passc", "pwd", "pw:", "pw=", "_pass", "kennwort", "contrase", "mot de passe", "senha", "wachtwoord"),
+    *("пароль", "パスワード", "密码", "密碼", "비밀번호"),
+)
+_NAME = (
+    r"(?P<name>(?:(?<![A-Za-z])|(?<=[a-z])(?=P))(?:(?i:passw(?:or)?d|passphrase|passcode|pwd|pw|passwort|kennwort|contrase(?:ñ|n)a"
+    r"|mot de passe|senha|wachtwoord|пароль|パスワード|密码|密碼|비밀번호)|(?<=[A-Z0-9]_)PASS(?![A-Za-z])))"
+)
 _SIGN = r"""[\"'`\]*]{0,3}[ \t]{0,8}(?::=|=>|[:=](?!=))(?:\*\*)?[ \t]{0,8}"""
 _SAID = (
     r"[ \t]{1,3}(?i:(?:(?:for|of)[ \t]{1,3}(?:(?:the|my|your|our|this|user)[ \t]{1,3})?[\w.@-]{1,30}[ \t]{1,3})?"
@@ -25,7 +31,26 @@ _PLACE = re.compile(
     rf"{_NAME}(?:{_SIGN}|{_SAID})"
     r"""(?P<quote>\\?["'`]|\*\*)?(?P<secret>[^\s"'`<>{}()\[\]|\\,;&*]{6,64})(?(quote)(?P=quote)|(?=[\s,;)&]|$))"""
 )
+# Within quotes a password may hold blanks and any sign.
+_QUOTED_PLACE = re.compile(rf"""{_NAME}(?:{_SIGN}|{_SAID})(?P<quote>["'`])(?P<secret>(?:\\.|(?!(?P=quote))[^\\\r\n]){{6,64}})(?P=quote)""")
+_TOLD_KEY = re.compile(
+    r"(?i)\b(?:(?:api|access|secret|private|auth|client)[ _-]?(?:key|token|secret)|token)[ \t]{1,3}(?:for[ \t]{1,3}[\w.-]{1,30}[ \t]{1,3})?"
+    r"(?:is|was)[ \t]{1,3}(?:now[ \t]{1,3})?[\"'`]?(?P<secret>[A-Za-z0-9_+/=.~-]{16,200})"
+)
+_PIN = re.compile(
+    r"(?:(?<![A-Za-z])(?:PIN|(?i:pin[ -](?:code|number)))(?:[ -](?:code|number))?)"
+    r"(?:[ \t]{0,3}[:=][ \t]{0,3}|[ \t]{1,3}(?:is|was)[ \t]{1,3})"
+    r"[\"'`]?(?P<secret>\d{4,8})(?![\w.-]\w)"
+)
+_NO_PIN = re.compile(r"0?1234\d*|(\d)\1+|4321")
 _MIXED = re.compile(r"(?=.*[A-Za-z])(?=.*\d)")
+# A word that mixes letters with digits or signs, as no word of a language does.
+_ODD_WORD = re.compile(r"[A-Za-z][\d@$!&#%+*^]+[A-Za-z]|[A-Za-z]\d+[!?&#$%]|\d[A-Za-z]+\d|\\[\"'][A-Za-z0-9]")
+_OF_A_MESSAGE = re.compile(
+    r"(?i)\b(?:the|an?|is|are|be|must|not|no|do|your|my|to|of|for|and|or|in|on|with|at|least|characters?|digits?|letters?|bits?|bytes?|required"
+    r"|invalid|wrong|new|old|current|enter|field|input|user|login|text|default|value|name)\b|%[a-z(]|\$\{|\{\w*\}|[=()<>{}]"
+)
+_DRAWN_WORDS = re.compile(r"[a-z]{3,12}(?:-(?:[a-z]{3,12}|\d{1,4})){3,8}")
 # Words with a digit that say how a password is kept, which protocol wants it, or where it stands; what follows them may be anything.
 _OF_ITS_KIND = re.compile(
     r"(?i)(?:"
@@ -52,8 +77,34 @@ def told(text: str) -> Iterator[Span]:
         return
     for match in _PLACE.finditer(text):
         value = match["secret"] if match["quote"] else match["secret"].rstrip(".:?")
-        if len(value) >= 6 and _MIXED.match(value) and not _means_another(value):
+        if len(value) < 6 or not _MIXED.match(value):
+            continue
+        if not _means_another(value) or (match["name"].lower() == "passphrase" and _DRAWN_WORDS.fullmatch(value)):
             yield match.start("secret"), match.start("secret") + len(value), "password"
+    for match in _QUOTED_PLACE.finditer(text):
+        value = match["secret"]
+        # One without a blank or an escaped quote was met above, and by `assigned`.
+        if (
+            (" " in value or "\\" in value)
+            and _ODD_WORD.search(value)
+            and value.count(" ") <= 2
+            and not _means_another(value)
+            and not (" " in value and _OF_A_MESSAGE.search(value))
+        ):
+            yield *match.span("secret"), "password"
+
+
+def told_keys(text: str) -> Iterator[Span]:
+    """The spans of keys and numbers that a sentence tells: `the api key is x`, `PIN: x`."""
+    if "PIN" in text or "pin" in text:
+        for match in _PIN.finditer(text):
+            if not _NO_PIN.fullmatch(match["secret"]):
+                yield *match.span("secret"), "password"
+    if " is " in text or " was " in text:
+        for match in _TOLD_KEY.finditer(text):
+            value = match["secret"].rstrip(".")
+            if _MIXED.match(value) and not _CODE.fullmatch(value) and looks_drawn(value, is_quoted=True, is_password=False):
+                yield match.start("secret"), match.start("secret") + len(value), "api-key"
 
 
 def _means_another(value: str) -> bool:

@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from luthier.core.text import is_unicode
 from luthier.guard.secrets.child import ChildScanner
-from luthier.guard.secrets.findings import FAILED_KINDS, UNDECODABLE, Finding, Scanner, merge, whole
+from luthier.guard.secrets.findings import FAILED_KINDS, GENERAL_KINDS, UNDECODABLE, Finding, Scanner, merge, whole
 from luthier.guard.secrets.kinds import KINDS
 from luthier.guard.secrets.native import KingfisherScanner
 from luthier.guard.secrets.patterns import PatternScanner
@@ -36,6 +36,11 @@ def mark(kind: str) -> str:
 
 
 _MARK = re.compile("|".join(mark(kind) for kind in sorted(KINDS)).encode())
+
+
+# Letters and digits go on a value, also behind a sign, but for the next parameter of a URL; in front may stand an option: `-pVALUE`.
+_RESTS = re.compile(rb"[A-Za-z0-9]|[&*$^%#!+~][A-Za-z0-9](?![\w.-]{0,40}=)")
+_BEGINS = re.compile(rb"(?:[^-\\]|[^\s\"'`-]-)[A-Za-z0-9]\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +117,11 @@ def _answers(scanner: Scanner, texts: Sequence[str], folds: Mapping[int, Folded]
     return found[: len(texts)]
 
 
+def holds_mark(text: str) -> bool:
+    """Whether a mark of a redaction stands in `text`."""
+    return "<" in text and _MARK.search(text.encode("utf-8", "replace")) is not None
+
+
 def _without_marks(text: str, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
     """The findings that hold more than marks of an earlier redaction and what stands between words."""
     if "<" not in text:
@@ -130,6 +140,17 @@ def _without_marks(text: str, findings: tuple[Finding, ...]) -> tuple[Finding, .
         if finding.kind in FAILED_KINDS or not has_mark or not _NO_WORD.fullmatch(rest):
             kept.append(finding)
     return tuple(kept)
+
+
+def has_remains(text: str, findings: Sequence[Finding]) -> bool:
+    """Whether right beside a finding of `text` that no issuer's shape bounds stands what may be the rest of the value."""
+    source = text.encode("utf-8")
+    return any(
+        _RESTS.match(source, finding.end) is not None
+        or _BEGINS.search(b" " + source[max(0, finding.start - 3) : finding.start]) is not None
+        for finding in findings
+        if finding.kind in GENERAL_KINDS
+    )
 
 
 def replaced(text: str, findings: Sequence[Finding]) -> str:
@@ -156,6 +177,10 @@ def redact_with(scanners: Sequence[Scanner], texts: Sequence[str]) -> list[Redac
     changed = [index for index, findings in enumerate(found) if findings]
     second = dict(zip(changed, scan_with(scanners, [results[index] for index in changed]), strict=True)) if changed else {}
     return [
-        Redacted(text, findings, not second.get(index) and not any(finding.kind in FAILED_KINDS for finding in findings))
-        for index, (text, findings) in enumerate(zip(results, found, strict=True))
+        Redacted(
+            text,
+            findings,
+            not second.get(index) and not any(finding.kind in FAILED_KINDS for finding in findings) and not has_remains(given, findings),
+        )
+        for index, (given, text, findings) in enumerate(zip(texts, results, found, strict=True))
     ]

@@ -6,7 +6,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from luthier.config.row_sections import SourceEntry
@@ -16,12 +16,13 @@ from luthier.retrieval.git.fetching import check_commit_name, commit_at, fetch, 
 from luthier.retrieval.git.program import Clock, Git, GitFailure, Progress
 from luthier.retrieval.git.standin import Standin, stand_in
 from luthier.retrieval.patterns import matches
-from luthier.retrieval.records import Excluded, Reading, SourceFile
+from luthier.retrieval.records import Commit, Excluded, Reading, SourceFile
 from luthier.retrieval.repository.attributes import Attributes, read_attributes
 from luthier.retrieval.repository.exclusions import BINARY_ENDINGS, BY_PATH, BY_TEXT, reason_by_path, reason_by_text
+from luthier.retrieval.repository.headers import UNKNOWN
 from luthier.retrieval.repository.history import read_commits
 from luthier.retrieval.repository.languages import is_test, language_of_first_line, language_of_path, language_of_text, languages
-from luthier.retrieval.repository.licenses import is_license_file, is_manifest, license_at, license_of_header, licenses_by_folder
+from luthier.retrieval.repository.licenses import is_license_file, is_manifest, license_of_header, licenses_by_folder, ruling_folder
 from luthier.retrieval.repository.objects import Entry, contents, entries, too_many_files
 
 # A tree may hold this many times `max_files` names, of which patterns and rules leave `max_files`.
@@ -131,6 +132,8 @@ def _read(entry: SourceEntry, place: Address, git: Git, commit: str, progress: P
     by_folder = licenses_by_folder(_only(sayings, is_license_file), _only(sayings, is_manifest))
     excluded: list[Excluded] = []
     chosen = _chosen(entry, listed, read_attributes(_only(sayings, _is_attributes)), excluded, git.clock)
+    if not chosen and any(item.reason == "missing" for item in excluded):
+        raise GitFailure("none of the files to read is there")
     if len(chosen) > entry.max_files:
         raise too_many_files(place.shown, entry.max_files)
     sizes = {item.object_id: item.size for item in listed}
@@ -153,7 +156,7 @@ def _read(entry: SourceEntry, place: Address, git: Git, commit: str, progress: P
         commit=commit,
         license=by_folder.get(".") or entry.license,
         files=tuple(files),
-        commits=commits,
+        commits=tuple(_with_licenses(commits, files, entry, by_folder)),
         excluded=tuple(sorted(excluded, key=lambda item: (item.path, item.reason))),
         notes=(*notes, *left_out),
     )
@@ -180,12 +183,14 @@ def _sayings(git: Git, listed: Sequence[Entry]) -> dict[str, str]:
         for item in listed
         if item.path is not None
         and not (item.is_link or item.is_submodule)
-        and item.size <= _MAX_SAYING_BYTES
         and (is_license_file(item.path) or is_manifest(item.path) or _is_attributes(item.path))
     ]
     wanted = sorted(wanted, key=lambda item: (item.shown.count("/"), item.shown))[:_MAX_SAYING_FILES]
-    texts = contents(git, [item.object_id for item in wanted])
-    return {item.path or "": content.decode("utf-8", "replace") for item, content in zip(wanted, texts, strict=True)}
+    small = [item for item in wanted if item.size <= _MAX_SAYING_BYTES and not item.is_missing]
+    texts = contents(git, [item.object_id for item in small])
+    # A license that is too long to be read, or is not there, holds too: it is one that is not known.
+    sayings = {item.path or "": "" for item in wanted if item.size > _MAX_SAYING_BYTES or item.is_missing}
+    return sayings | {item.path or "": content.decode("utf-8", "replace") for item, content in zip(small, texts, strict=True)}
 
 
 def _reason_of_path(entry: SourceEntry, path: str) -> Reason | None:
@@ -227,6 +232,8 @@ def _reason_of_entry(entry: SourceEntry, item: Entry, attributes: Attributes) ->
             reason = None
     if reason is not None:
         return reason
+    if item.is_missing:
+        return "missing", "its bytes are not in the repository: a partial clone lacks them"
     if item.size == 0:
         return "empty", "it has no bytes"
     return ("too_large", f"{item.size:,} bytes, more than `max_file_bytes`") if item.size > entry.max_file_bytes else None
@@ -270,8 +277,30 @@ def _file(entry: SourceEntry, kept: _Kept, content: bytes, by_folder: dict[str, 
         return Excluded(kept.path, "empty", "no text but white space")
     if (reason := reason_by_text(text, language)) is not None:
         return Excluded(kept.path, reason, BY_TEXT[reason])
-    license = license_of_header(text) or license_at(kept.path, by_folder) or entry.license
-    return SourceFile(kept.path, language, text, license, is_test(kept.path))
+    return SourceFile(kept.path, language, text, _license(entry, kept.path, text, by_folder), is_test(kept.path))
+
+
+def _license(entry: SourceEntry, path: str, text: str, by_folder: dict[str, str | None]) -> str | None:
+    """The license of a file; that of the run file only where nothing but the source's own root could tell another one."""
+    folder = ruling_folder(path, by_folder)
+    nearest = by_folder[folder] if folder is not None else None
+    if nearest is None and folder in (None, "."):
+        nearest = entry.license
+    found = license_of_header(text, nearest) or nearest
+    return None if found == UNKNOWN else found
+
+
+def _with_licenses(
+    commits: Sequence[Commit], files: Sequence[SourceFile], entry: SourceEntry, by_folder: dict[str, str | None]
+) -> Iterator[Commit]:
+    """The commits with the license of each file that they change."""
+    known = {file.path: file.license for file in files}
+    for commit in commits:
+        changes = [
+            replace(change, license=known[change.path] if change.path in known else _license(entry, change.path, "", by_folder))
+            for change in commit.changes
+        ]
+        yield replace(commit, changes=tuple(changes))
 
 
 def counted(reading: Reading) -> dict[str, int]:

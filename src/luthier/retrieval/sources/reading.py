@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,11 +16,12 @@ from luthier.retrieval.documents.sections import language_of
 from luthier.retrieval.named_files import find
 from luthier.retrieval.records import Reading
 from luthier.retrieval.repository import reading as repository
+from luthier.retrieval.repository.license_files import license_files
 from luthier.retrieval.schemas import reading as schemas
 from luthier.retrieval.tools import manuals
 
 # Goes up when other files, commits, commands or tools are read of the same source: exclusions, languages, formats; or other reasons told.
-VERSION = 3
+VERSION = 4
 # How readers, which do not know where their entry stands, name its keys.
 _KEY = "sources: "
 # A step in words, and how far it is.
@@ -61,10 +63,13 @@ def _identity(entry: SourceEntry, hashes: HashMemory) -> str:
         ]
         return f"sha256:{sha256_json(told)}"
     if entry.docs is not None:
-        files = find(entry, "docs", entry.docs, lambda path: language_of(path) is not None).files
+        found = find(entry, "docs", entry.docs, lambda path: language_of(path) is not None)
     else:
-        files = find(entry, "schemas", entry.schemas or (), lambda path: path.lower().endswith(schemas.ENDINGS)).files
-    return f"sha256:{sha256_json([[name, hashes.sha256(path)] for name, path in files.items()])}"
+        found = find(entry, "schemas", entry.schemas or (), lambda path: path.lower().endswith(schemas.ENDINGS))
+    told = [[name, hashes.sha256(path)] for name, path in found.files.items()]
+    # Which folder a license file is in decides for which files it holds; their names below it do not.
+    told += [[os.path.relpath(path, found.root), hashes.sha256(path)] for path in license_files(found)]
+    return f"sha256:{sha256_json(told)}"
 
 
 def read(entry: SourceEntry, cache: Path, progress: Progress, where: str = "sources") -> Reading:
@@ -77,10 +82,14 @@ def read(entry: SourceEntry, cache: Path, progress: Progress, where: str = "sour
         progress(step, done)
 
     with _of_entry(entry, where):
-        if entry.repo is not None:
-            return repository.read_repository(entry, cache, tell)
-        if entry.docs is not None:
-            return documents.read_documents(entry, tell)
-        if entry.tools is not None:
-            return manuals.read_tools(entry, tell)
-        return schemas.read_schemas(entry, tell)
+        return _read(entry, cache, tell)
+
+
+def _read(entry: SourceEntry, cache: Path, tell: Callable[[str, int, int | None], None]) -> Reading:
+    if entry.repo is not None:
+        return repository.read_repository(entry, cache, tell)
+    if entry.docs is not None:
+        return documents.read_documents(entry, tell)
+    if entry.tools is not None:
+        return manuals.read_tools(entry, tell)
+    return schemas.read_schemas(entry, tell)

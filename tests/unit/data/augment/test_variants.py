@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -138,3 +138,22 @@ def test_variants_are_cleaned() -> None:
     result = Stage(datasets=[ENTRY], clean={"shell": {"rows": "all"}}, split={"validation": 0.2}, augment={})
     assert variants(result)
     assert all(row.messages[-1].content.rstrip() not in ("rm -r -f /", "rm -f -r /") for row in result.rows())
+
+
+def test_an_answer_that_is_a_held_out_one_in_other_signs_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the check of the sides would end the run. The rule swaps the order of words' quotes and writes a held-out answer."""
+    plain = Stage("plain", datasets=[ENTRY], split={"validation": 0.2, "test": 0.2})
+    answer = plain.rows("test")[0].messages[-1].content
+    assert len(answer.split()) >= 3
+
+    def vary(fields: Fields, rules: object, copies: int, seed: int) -> Iterator[tuple[Fields, tuple[str, ...]]]:
+        request, said_before = fields.messages[0], fields.messages[-1]
+        yield (
+            Fields((replace(request, content=f"another {request.content}"), replace(said_before, content=f"“{answer.upper()}”!"))),
+            ("swap",),
+        )
+
+    monkeypatch.setattr(module, "vary", vary)
+    result = Stage(datasets=[ENTRY], split={"validation": 0.2, "test": 0.2}, augment={})
+    assert variants(result) == []
+    assert {row["reason"] for row in result.rejected if row["step"] == "augment"} == {"near_held_out"}

@@ -63,9 +63,10 @@ def test_made_rows_keep_their_origin_and_stand_at_its_place() -> None:
 
 
 def test_half_a_surrogate_loses_the_row_alone() -> None:
-    done = prepare([*pairs(1), {"prompt": "ask \ud800", "completion": "say"}, *pairs(1, 3)])  # type: ignore[list-item]
-    assert done.lines == [1, 3]
-    assert [(each.reason, each.id) for each in done.rejects] == [("invalid_unicode", "a.jsonl:2")]
+    rows = [*pairs(1), {"prompt": "ask \ud800", "completion": "say"}, *pairs(1, 3)]
+    for done in (prepare(rows), prepare(rows, clean=cleaning())):  # type: ignore[list-item]
+        assert done.lines == [1, 3]
+        assert [(each.step, each.reason) for each in done.rejects] == [("format", "invalid_unicode")]
 
 
 TOKEN = "gh" + "p_" + "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7cF0hJ6kL9"

@@ -20,7 +20,18 @@ def test_requests_are_tied_in_their_normal_form() -> None:
     assert row_keys(Said(None, None), PLAIN) == (0, 0, 0, 0, 0)
 
 
-def test_answers_are_tied_as_they_stand() -> None:
+def test_answers_are_tied_in_their_normal_form_from_three_words_on() -> None:
+    def key(answer: str) -> int:
+        return row_keys(Said(None, answer), PLAIN)[1]
+
+    assert key("It returns the sum.") == key(' it returns "the sum"\n') != key("It returns a sum.")
+    assert key("for x in rows:\n    add(x)") == key("for x in rows: add(x)")
+    short = ("None", "none", "None.", "`None`", "a + b", "a - b", "ab cd", "ab  cd", "!!", "??")
+    assert len({key(answer) for answer in short}) == len(short)
+    assert key(" None\n") == key("None")
+
+
+def test_masked_answers_are_tied_as_they_stand() -> None:
     same, spaced, cased = (row_keys(Said(None, answer), PLAIN) for answer in ("ls -l a.txt", " ls -l a.txt\n", "ls -L b.txt"))
     assert same[1] == spaced[1] != cased[1]
     assert row_keys(Said(None, "ls -l b.txt"), PLAIN)[3] == same[3] != cased[3]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -61,6 +62,15 @@ def make(**keys: Any) -> MadeRows:
 
 def rows_of(made: MadeRows) -> list[dict[str, Any]]:
     return [json.loads(line) for line in made.path.read_text().splitlines()]
+
+
+def test_rows_of_a_folder_whose_license_is_not_known_have_none(commit: str) -> None:
+    committed(Path("shop"), {**FILES, "src/LICENSE": "All rights reserved. Proprietary and confidential.\n"})
+    made = make()
+    rows = rows_of(made)
+    assert rows
+    assert {row["origin"].get("license") for row in rows} == {None}
+    assert made.facts["licenses"] == {"unknown": 3}
 
 
 def test_rows_bear_commit_path_lines_license_and_maker(commit: str) -> None:
@@ -150,7 +160,7 @@ def test_a_file_that_cannot_be_read_costs_itself_alone_and_is_told_by_the_entry_
     )
     assert made.facts["rows"]["section"] >= 1
     told = [(reject.id, reject.step, reject.file) for reject in rejects_of(made, "sources[3]") if reject.step == "source"]
-    assert told == [("sources[3]", "source", "b.pdf")]
+    assert told == [("sources[3]:b.pdf", "source", "b.pdf")]
 
 
 HOSTILE = {
@@ -300,6 +310,32 @@ def test_a_changed_document_makes_new_rows_under_the_same_entry() -> None:
     assert "8080" in first.path.read_text()
     assert "9090" in second.path.read_text()
     assert "8080" not in second.path.read_text()
+
+
+def test_origins_of_documents_tell_the_folder_the_hash_and_the_nearest_license() -> None:
+    mit = "SPDX-License-Identifier: MIT\n"
+    for folder, text in (("one", PAGE), ("two", PAGE.replace("shop", "mill"))):
+        Path(folder, "deep").mkdir(parents=True)
+        Path(folder, "deep", "a.md").write_text(text)
+    Path("one/LICENSE").write_text(mit)
+    Path("api.yaml").write_text(OPENAPI)
+    result = Stage(sources=[{"docs": ["one"]}, {"docs": ["two/deep/*.md"], "license": "CC0-1.0"}, {"schemas": ["api.yaml"]}])
+    told = {(row.origin.file, row.origin.license, row.origin.sha256) for row in result.rows()}
+    hashes = {name: hashlib.sha256(Path(name).read_bytes()).hexdigest() for name in ("one/deep/a.md", "two/deep/a.md", "api.yaml")}
+    assert told == {
+        ("one/deep/a.md", "MIT", hashes["one/deep/a.md"]),
+        ("two/deep/a.md", "CC0-1.0", hashes["two/deep/a.md"]),
+        ("api.yaml", None, hashes["api.yaml"]),
+    }
+    # Another license, and the rows bear it; nothing of the documents changed.
+    Path("one/LICENSE").write_text(mit.replace("MIT", "ISC"))
+    again = Stage("again", sources=[{"docs": ["one"]}])
+    assert {row.origin.license for row in again.rows()} == {"ISC"}
+
+
+def test_the_license_of_a_checkout_holds_for_its_folder_of_documents() -> None:
+    committed(Path("shop"), {"docs/a.md": PAGE, "LICENSE": "SPDX-License-Identifier: MIT\n"})
+    assert {row.origin.license for row in Stage(sources=[{"docs": ["shop/docs"]}]).rows()} == {"MIT"}
 
 
 def test_rows_over_a_budget_are_left_out_and_counted(commit: str) -> None:

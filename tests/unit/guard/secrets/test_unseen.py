@@ -16,8 +16,23 @@ from luthier.guard.secrets.native import KingfisherScanner
 from luthier.guard.secrets.patterns import PatternScanner
 from luthier.guard.secrets.scan import redact, scan_with
 from luthier.guard.secrets.unseen import folded
+from luthier.guard.verdict import judge
 
-UNSEEN = ["\u200b", "\u200c", "\u200d", "\u2060", "\ufeff", "\u00ad"]
+UNSEEN = [
+    "\u200b",
+    "\u200c",
+    "\u200d",
+    "\u2060",
+    "\ufeff",
+    "\u00ad",
+    "\u180e",
+    "\u034f",
+    "\u061c",
+    "\u202e",
+    "\u3164",
+    "\ufe0f",
+    "\U000e0041",
+]
 TOKEN = "ghp_" + "k9Xw2LmQ7vRt4YbN8cZs5HjD3fGp6Aq1Ee0U"
 
 
@@ -80,3 +95,25 @@ def test_a_text_without_any_is_not_folded() -> None:
         folded(text)
     # A gigabyte of ASCII: whether it is, Python knows without looking at it.
     assert time.process_time() - started < 0.5
+
+
+def wide(text: str) -> str:
+    """`text` in full-width letters."""
+    return "".join(chr(ord(character) + 0xFEE0) if "!" <= character <= "~" else character for character in text)
+
+
+def test_wide_letters_hide_nothing_and_what_is_found_is_redacted_whole() -> None:
+    (one, two, three) = redact(
+        [f"é {wide(TOKEN)}, so", wide("password") + "\uff1a " + wide("hunter" + "22") + " ist es", "\uff08ok\uff09"], "fast"
+    )
+    assert one.text == "é <GITHUB_TOKEN>, so"
+    assert two.text == wide("password") + "\uff1a <PASSWORD> ist es"
+    assert three.text == "\uff08ok\uff09"
+    mixed = f"\u200b{TOKEN[:9]}\u034f{wide(TOKEN[9:12])}\u200b{TOKEN[12:-1]}{wide(TOKEN[-1])}\u200b!"
+    (done,) = redact([mixed], "fast")
+    assert done.text == "\u200b<GITHUB_TOKEN>\u200b!"
+
+
+def test_the_guard_of_commands_sees_the_same_characters() -> None:
+    for unseen in UNSEEN:
+        assert judge(f"ls {unseen}-l").level == "dangerous"

@@ -10,6 +10,7 @@ from luthier.data.synthesize.messages import NoMessage, body_of, subject_of
 from luthier.data.synthesize.requests import VERBS, VERBS_OF_CHANGE
 from luthier.data.synthesize.wording import drawn, pick
 from luthier.retrieval.records import Commit, FileChange
+from luthier.retrieval.repository.spdx import together
 
 VERSION = 2
 # A file that many commits touch is spoken of in some of them, not in all.
@@ -67,6 +68,7 @@ def _rows(commit: Commit) -> Iterator[Made | Unfit]:
         yield Unfit(main, None, "message_elsewhere", f"{commit.sha[:12]}: too few words of `{subject}` stand in the changed lines")
         return
     body = body_of(commit)
+    license_ = together(change.license for change in changes)
     key = commit.sha
     if all(change.status == "added" for change in changes):
         yield Unfit(main, None, "new_files_alone", f"{commit.sha[:12]}: nobody could tell the text of new files from the message")
@@ -76,9 +78,9 @@ def _rows(commit: Commit) -> Iterator[Made | Unfit]:
         change = subject if not body or len(body) > _MAX_BODY or drawn(key, "body") % 3 == 0 else f"{subject}. {' '.join(body.split())}"
         change = change.rstrip(".")
         request = pick(_TO_DIFF, key, "to diff").format(change=change, paths=_paths(changes), before=_before(changes))
-        yield Made(asked(request, diff), main, None, None, commit.sha)
+        yield Made(asked(request, diff), main, None, license_, commit.sha)
     message = f"{subject}\n\n{body}" if body and len(body) <= _MAX_BODY else subject
-    yield Made(asked(pick(_TO_MESSAGE, key, "to message").format(diff=diff), message), main, None, None, commit.sha)
+    yield Made(asked(pick(_TO_MESSAGE, key, "to message").format(diff=diff), message), main, None, license_, commit.sha)
 
 
 def _main_path(commit: Commit) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 from luthier.data.synthesize.budget import within_budget
 from luthier.data.synthesize.made import Made, Material, Unfit, asked
@@ -26,6 +27,7 @@ from luthier.data.synthesize.wording import (
     worded,
 )
 from luthier.retrieval.records import Chunk
+from luthier.retrieval.repository.spdx import together
 
 VERSION = 3
 # Places move with every change, and their requests differ by a name alone: a few of a file teach how one is told.
@@ -139,7 +141,8 @@ def _several(structure: Structure, chunk: Chunk, places: list[Chunk], name: str)
     if len(places) > MOST_DEFINITIONS:
         return Unfit(chunk.path, chunk.lines, "ambiguous_name", f"`{name}` is defined in {len(places)} places")
     said = bullets(f"{stands(place)}: {ticked((place.signature or place.text).strip().split(chr(10))[0])}" for place in places)
-    return _made(structure, chunk, _parts(structure, chunk, name), paragraphs(f"{ticked(name)} is defined in {len(places)} places:", said))
+    row = _made(structure, chunk, _parts(structure, chunk, name), paragraphs(f"{ticked(name)} is defined in {len(places)} places:", said))
+    return replace(row, license=together(place.license for place in (chunk, *places)))
 
 
 def summary(chunk: Chunk) -> str:

@@ -14,6 +14,7 @@ from luthier.data.synthesize.reading.surroundings import Surroundings
 from luthier.data.synthesize.reading.worth import head_and_rest, split_words
 from luthier.data.synthesize.wording import dedented, drawn, fenced, paragraphs, ticked, worded
 from luthier.retrieval.records import Chunk
+from luthier.retrieval.repository.spdx import together
 
 VERSION = 3
 PER_FILE = 16
@@ -140,7 +141,8 @@ class _Testing:
             code=fenced(dedented(shown), chunk.language),
             head=paragraphs("\n\nIts declaration:", fenced(dedented(head), chunk.language)) if to_code else "",
         )
-        return Made(asked(request, fenced(dedented(given), chunk.language)), chunk.path, chunk.lines, chunk.license)
+        license_ = together((chunk.license, test.license))
+        return Made(asked(request, fenced(dedented(given), chunk.language)), chunk.path, chunk.lines, license_)
 
 
 def _is_test(test: Chunk) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from luthier.data.synthesize.budget import within_budget
 from luthier.data.synthesize.made import Made, Material, Unfit, asked
@@ -13,6 +14,7 @@ from luthier.data.synthesize.reading.structure import CODE_KINDS, Structure, Use
 from luthier.data.synthesize.reading.worth import fault
 from luthier.data.synthesize.wording import dedented, fenced, listed, paragraphs, ticked, worded
 from luthier.retrieval.records import Chunk
+from luthier.retrieval.repository.spdx import together
 
 VERSION = 3
 PER_FILE = 10
@@ -105,7 +107,8 @@ def _made(structure: Structure, chunk: Chunk, shown: list[tuple[Use, str, int]],
     left = len(uses) - len(shown)
     more = f"It is also used in {listed([ticked(path) for path in others[:3]])}." if others else ""
     more = f"{left} more uses stand in {ticked(shown[0][0].chunk.path)}." if not others and left > 1 else more
-    return _row(structure, chunk, _REQUESTS, paragraphs(*said, more))
+    license_ = together((chunk.license, *(use.chunk.license for use, _, _ in shown)))
+    return replace(_row(structure, chunk, _REQUESTS, paragraphs(*said, more)), license=license_)
 
 
 def _example(structure: Structure, chunk: Chunk) -> Made | None:

@@ -239,3 +239,12 @@ def test_a_heading_that_points_above_names_what_it_speaks_of() -> None:
 
 def test_what_a_test_compares_with_is_no_documentation() -> None:
     assert reason(PROSE, path="tests/golden/report.md") == "no_documentation"
+
+
+def test_a_question_needs_fewer_words_than_a_heading() -> None:
+    body = "Hold the knob for ten seconds until the light turns red, then let go of it and wait for the second tone to come."
+    [made] = rows(section("How do I reset it?", body))
+    assert isinstance(made, Made)
+    assert made.messages[1].content == body
+    assert reason(body, "Resetting the machine") == "too_short"
+    assert reason("Hold the knob for ten seconds.", "How do I reset it?") == "too_short"
