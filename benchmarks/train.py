@@ -21,10 +21,13 @@ from pathlib import Path
 
 import torch
 
-from luthier.config.schema import BaseSettings, LoraSettings, TokenSettings
+from luthier.config.keys.adapter import LoraSettings
+from luthier.config.keys.base import BaseSettings
+from luthier.config.keys.tokens import TokenSettings
 from luthier.core.files import remove
 from luthier.core.records import Example, Message, Origin, Plan
-from luthier.model.adapters import add_lora, load_adapter, save_adapter
+from luthier.model.adapters.files import load_adapter, save_adapter
+from luthier.model.adapters.make import add_lora
 from luthier.model.attention import use_rows
 from luthier.model.base import load_base
 from luthier.model.device import apply, physical_cores
@@ -132,7 +135,7 @@ def write_rows(options: argparse.Namespace, work: Path) -> tuple[Path, list[list
 def settings_of(base: Path) -> tuple[ModelLocation, BaseSettings, Plan]:
     """How this process loads the base."""
     plan = Plan(device="cuda" if torch.cuda.is_available() else "cpu", device_name="", dtype="float32", threads=physical_cores())
-    return ModelLocation(str(base), base, ""), BaseSettings(str(base), None, None, load_in_4bit=False, attention=None), plan
+    return ModelLocation(str(base), base, ""), BaseSettings(str(base), None, None, quantization="none", attention=None), plan
 
 
 def write_initial_adapter(base: Path, folder: Path) -> None:

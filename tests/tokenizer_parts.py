@@ -8,7 +8,7 @@ from typing import Any
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
-from luthier.config.schema import TokenSettings
+from luthier.config.keys.tokens import TokenSettings
 from luthier.core.records import Example, Message, Origin
 from luthier.model.template import ChatTemplate, named
 from luthier.model.tokenizer import TextTokenizer

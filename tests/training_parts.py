@@ -8,17 +8,24 @@ from pathlib import Path
 import numpy as np
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, Qwen2Config, Qwen2ForCausalLM
+from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedModel, Qwen2Config, Qwen2ForCausalLM
 
-from luthier.config.schema import BaseSettings, BatchSettings, LoraSettings, OptimizerSettings, ScheduleSettings, WatchSettings
+from luthier.config.keys.adapter import LoraSettings
+from luthier.config.keys.base import BaseSettings
+from luthier.config.keys.batches import BatchSettings
+from luthier.config.keys.optimizer import OptimizerSettings
+from luthier.config.keys.schedule import ScheduleSettings
+from luthier.config.keys.watching import WatchSettings
 from luthier.core.records import Plan
-from luthier.model.adapters import add_lora
+from luthier.model.adapters.make import add_lora
+from luthier.model.adapters.weights import trainable
 from luthier.model.attention import use_rows
 from luthier.model.token_file import TokenRow
 from luthier.train.batches import BatchPlan
 from luthier.train.loop import Loop, Rows, Settings
 from luthier.train.objective import SupervisedObjective
-from luthier.train.optim import Schedule, make_optimizer
+from luthier.train.optim import make_optimizer
+from luthier.train.schedule import Schedule
 from luthier.train.strategy import Single
 
 # Products as small as these lose more to a second thread than they win.
@@ -26,6 +33,28 @@ torch.set_num_threads(1)
 VOCABULARY = 320
 PLAN = Plan(device="cpu", device_name="test", dtype="float32", threads=1)
 LORA = LoraSettings(r=4, alpha=8, dropout=0.0, targets=(), all_linear=True)
+# One of each kind of adapter, with what it changes of the plain one.
+KINDS: dict[str, dict[str, object]] = {
+    "lora": {},
+    "rslora": {"rslora": True},
+    "dora": {"dora": True},
+    "patterns": {"rank_pattern": ((r"layers\.0\..*_proj", 2), ("down_proj", 8)), "alpha_pattern": (("q_proj", 3),)},
+    "pissa": {"start": "pissa"},
+    "pissa_rslora_patterns": {"start": "pissa", "rslora": True, "rank_pattern": (("q_proj", 2),), "alpha_pattern": (("down_proj", 3),)},
+    "pissa_dora": {"start": "pissa", "dora": True},
+    "olora": {"start": "olora"},
+    "whole": {"modules_to_save": ("embed_tokens", "lm_head", "norm")},
+    "whole_head": {"modules_to_save": ("lm_head",)},
+    "whole_embeddings": {"modules_to_save": ("embed_tokens",)},
+    "whole_tied": {"modules_to_save": ("embed_tokens",), "tied": True},
+}
+
+
+def kind(name: str, **changes: object) -> LoraSettings:
+    """The settings of one of `KINDS`."""
+    return replace(LORA, **{**KINDS[name], **changes})
+
+
 BATCHES = BatchSettings(
     sequence_len=64,
     micro_batch_size=2,
@@ -41,7 +70,7 @@ BATCHES = BatchSettings(
 OPTIMIZER = OptimizerSettings("adamw_torch", 1e-2, 0.9, 0.999, 1e-8, 0.0, 1.0)
 SCHEDULE = ScheduleSettings("cosine", None, None, 0.0)
 WATCH = WatchSettings(1, None, None, None, "no", None, None, 4)
-BASE = BaseSettings("tiny", None, None, load_in_4bit=False, attention=None)
+BASE = BaseSettings("tiny", None, None, quantization="none", attention=None)
 
 
 def qwen(attention: str = "sdpa", dtype: torch.dtype = torch.float32, **changes: object) -> PreTrainedModel:
@@ -93,9 +122,20 @@ def adapted(model: PreTrainedModel, settings: LoraSettings = LORA, seed: int = 1
 
 
 def stock(model: PreTrainedModel, settings: LoraSettings = LORA) -> PeftModel:
-    """The same adapter in peft's own layers."""
+    """The same adapter in peft's own layers, on every linear layer but the head."""
     config = LoraConfig(
-        r=settings.r, lora_alpha=settings.alpha, lora_dropout=settings.dropout, target_modules="all-linear", task_type="CAUSAL_LM"
+        r=settings.r,
+        lora_alpha=settings.alpha,
+        lora_dropout=settings.dropout,
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
+        use_dora=settings.dora,
+        use_rslora=settings.rslora,
+        init_lora_weights={"default": True, "random": False}.get(settings.start, settings.start),
+        rank_pattern=dict(settings.rank_pattern),
+        alpha_pattern=dict(settings.alpha_pattern),
+        modules_to_save=list(settings.modules_to_save) or None,
+        ensure_weight_tying=settings.tied,
     )
     return get_peft_model(model, config)
 
@@ -108,6 +148,23 @@ def shaken(model: PeftModel) -> PeftModel:
             if "lora_" in name:
                 value.copy_(torch.randn(value.shape, generator=generator) * 0.05)
     return model
+
+
+def moved(model: PeftModel) -> PeftModel:
+    """The model after a step of random size, the same for equal shapes and names: every trained value is a little off its first one."""
+    generator = torch.Generator().manual_seed(12)
+    with torch.no_grad():
+        for _, value in sorted(trainable(model)):
+            value.add_(torch.randn(value.shape, generator=generator) * 0.02)
+    return model
+
+
+def gpt2(**changes: object) -> PreTrainedModel:
+    """A GPT-2 of two layers with random weights: its linear layers are `Conv1D`, with weights `[I, O]`."""
+    shape = {"vocab_size": VOCABULARY, "n_embd": 48, "n_layer": 2, "n_head": 4, "n_positions": 256, "initializer_range": 0.2}
+    plain = {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0, "bos_token_id": 0, "eos_token_id": 2}
+    torch.manual_seed(6)
+    return GPT2LMHeadModel._from_config(GPT2Config(**{**shape, **plain, **changes}), attn_implementation="sdpa").requires_grad_(False)
 
 
 def rows(count: int, seed: int = 0, shortest: int = 3, longest: int = 40) -> list[TokenRow]:
@@ -127,14 +184,25 @@ def gradients(model: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 
 def make_loop(model: PeftModel, train: list[TokenRow], validation: list[TokenRow] | None = None, **changes: object) -> Loop:
-    """A loop over `train`; `changes` are fields of batch, optimizer, schedule or watch settings."""
-    batches, optimizer, schedule, watch = (_changed(part, changes) for part in (BATCHES, OPTIMIZER, SCHEDULE, WATCH))
+    """A loop over `train`; `changes` are fields of batch, optimizer, schedule or watch settings.
+
+    `name` and `arguments` are the optimizer's; a whole `schedule` may be given.
+    """
+    batches, optimizer, watch = (_changed(part, changes) for part in (BATCHES, OPTIMIZER, WATCH))
+    of_schedule = {name: value for name, value in changes.items() if name not in ("name", "arguments")}
+    schedule = changes.get("schedule") or _changed(SCHEDULE, of_schedule)
     strategy = Single()
     wrapped = strategy.wrap(model, make_optimizer(model, optimizer))
     plan = BatchPlan([len(row.ids) for row in train], batches)
     course = Schedule(schedule, plan.course.steps)
     return Loop(
-        wrapped, SupervisedObjective(model), strategy, course, plan, Rows(train, validation or []), Settings(batches, optimizer, watch)
+        wrapped,
+        SupervisedObjective(model, batches.embedding_noise),
+        strategy,
+        course,
+        plan,
+        Rows(train, validation or []),
+        Settings(batches, optimizer, watch),
     )
 
 

@@ -14,7 +14,7 @@ import click
 
 from luthier.cli import main as cli
 from luthier.config import names
-from luthier.config.fields import Section, stages_of
+from luthier.config.keys.fields import Section, stages_of
 from luthier.config.names import json_schema
 from luthier.config.row_sections import (
     AugmentSection,

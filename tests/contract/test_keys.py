@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from luthier.config import names
-from luthier.config.fields import Section, stages_of
+from luthier.config.keys.fields import Section, stages_of
 from luthier.config.schema import EndpointSection, RunConfig
 
 HERE = Path(__file__).parent

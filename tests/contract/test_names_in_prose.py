@@ -20,8 +20,8 @@ FOLDERS = {part for name in MODULES for part in name.split(".")[:-1]}
 KEYS = set((Path(__file__).parent / "keys.txt").read_text(encoding="utf-8").split())
 # Names of files and of what a run folder holds, which are no modules.
 ENDINGS = {"html", "jinja", "json", "jsonl", "md", "safetensors", "index"}
-# A file of another program, and one of an example.
-FOREIGN = {"prompt_strategies/user_defined.py", "src/client.py"}
+# Files of another program, and one of an example.
+FOREIGN = {"prompt_strategies/chat_template.py", "prompt_strategies/user_defined.py", "src/client.py"}
 PAGES = [ROOT / "docs" / "architecture.md", ROOT / "README.md"]
 PROSE = [*sorted((ROOT / "docs" / "decisions").glob("*.md")), *sorted((ROOT / "docs" / "how-to").glob("*.md")), *PAGES]
 

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from luthier.config.schema import BaseSettings, PrecisionSettings, RunConfig
+from luthier.config.keys.base import BaseSettings
+from luthier.config.keys.precision import PrecisionSettings
+from luthier.config.schema import RunConfig
 from luthier.core.events import EventLog
 from luthier.core.files import read_json
 from luthier.core.runs import RunFolder
 from luthier.model import device
-from luthier.model.adapters import add_lora
+from luthier.model.adapters.make import add_lora
 from luthier.model.attention import use_rows
 from luthier.model.base import load_base, set_training
 from luthier.model.locate import ModelLocation, locate
 from luthier.train import stage
 from luthier.train.loop import Store
 from luthier.train.objective import SupervisedObjective
+from luthier.train.optim import load_optimizer_state, make_optimizer, optimizer_state
 from training_driver import write_base, write_rows
-from training_parts import LORA, adapted, by_rows, gradients, make_loop, qwen, rows, shaken, write_nothing
+from training_parts import LORA, OPTIMIZER, adapted, by_rows, gradients, make_loop, qwen, rows, shaken, write_nothing
 
 pytestmark = pytest.mark.gpu
 
@@ -69,7 +74,7 @@ def test_rows_of_any_length_in_bfloat16_are_no_worse_than_single_rows(window):
 def test_nf4_trains(tmp_path):
     qwen().save_pretrained(tmp_path / "base")
     plan = device.make_plan(PrecisionSettings(bf16="auto", tf32="auto", gradient_checkpointing=False, deterministic=False), {})
-    settings = BaseSettings("tiny", None, None, load_in_4bit=True, attention=None)
+    settings = BaseSettings("tiny", None, None, quantization="nf4", attention=None)
     base = load_base(ModelLocation("tiny", tmp_path / "base", ""), settings, plan)
     use_rows(base)
     model = shaken(add_lora(base, LORA, 1))
@@ -79,6 +84,37 @@ def test_nf4_trains(tmp_path):
     loop.run(Store(tmp_path / "checkpoints", "key", write_nothing), EventLog(None, [seen.append]))
     losses = [event["loss"] for event in seen if event["event"] == "train.step"]
     assert losses[-1] < losses[0]
+
+
+def test_float16_learns_with_a_scaled_loss(tmp_path):
+    loops = [make_loop(adapted(cuda(torch.float16)), rows(24), epochs=3.0), make_loop(adapted(cuda()), rows(24), epochs=3.0)]
+    losses = []
+    for number, loop in enumerate(loops):
+        seen = []
+        loop.run(Store(tmp_path / str(number), "key", write_nothing), EventLog(None, [seen.append]))
+        losses.append([event["loss"] for event in seen if event["event"] == "train.step"])
+    assert losses[0] == pytest.approx(losses[1], rel=2e-2)
+
+
+@pytest.mark.parametrize("name", ["paged_adamw_32bit", "paged_adamw_8bit", "paged_lion_8bit", "adafactor", "muon"])
+def test_state_goes_out_and_back_and_paged_state_is_paged_again(name):
+    def walk(value, optimizer, first):
+        for step in range(first, first + 3):
+            value.grad = torch.sin(torch.arange(value.numel(), device="cuda").reshape(value.shape) * 0.1 + step)
+            optimizer.step()
+
+    model, other = (torch.nn.Linear(512, 512, bias=False, device="cuda") for _ in range(2))
+    settings = replace(OPTIMIZER, name=name)
+    optimizer, resumed = make_optimizer(model, settings), make_optimizer(other, settings)
+    walk(model.weight, optimizer, 0)
+    tensors, numbers = optimizer_state(optimizer, model)
+    other.load_state_dict(model.state_dict())
+    load_optimizer_state(resumed, other, tensors, numbers)
+    if name.startswith("paged"):
+        assert resumed.state[other.weight]["state1"].is_paged
+    walk(model.weight, optimizer, 3)
+    walk(other.weight, resumed, 3)
+    assert torch.equal(model.weight, other.weight)
 
 
 def test_the_stage_runs_twice_to_the_same_bytes(tmp_path):

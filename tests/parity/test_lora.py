@@ -9,9 +9,10 @@ import torch
 from peft import PeftModel
 from torch.nn import functional
 
-from luthier.config.schema import LoraSettings
-from luthier.model import adapters
-from luthier.model.adapters import add_lora, save_adapter
+from luthier.config.keys.adapter import LoraSettings
+from luthier.model.adapters.files import save_adapter
+from luthier.model.adapters.make import add_lora
+from luthier.model.adapters.products import AdaptedProduct, is_joined
 from luthier.model.base import checkpoint_layers, set_training
 from luthier.train.objective import LogitForm, SupervisedObjective, head_loss
 from training_parts import LORA, adapted, by_rows, gradients, llama, qwen, rows, shaken, stock
@@ -74,8 +75,8 @@ def test_adapted_product_in_float64(tokens, bias):
     torch.manual_seed(0)
     base = torch.nn.Linear(6, 5, bias=bias, dtype=torch.float64).requires_grad_(False)
     x, a, b = (torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in ((tokens, 6), (2, 6), (5, 2)))
-    assert adapters._is_joined(x, b) == (tokens == 64)
-    assert torch.autograd.gradcheck(lambda x, a, b: adapters._AdaptedProduct.apply(x, a, b, base, 0.7), (x, a, b))
+    assert is_joined(x, b) == (tokens == 64)
+    assert torch.autograd.gradcheck(lambda x, a, b: AdaptedProduct.apply(x, a, b, base, 0.7), (x, a, b))
 
 
 @pytest.mark.parametrize("form", [LogitForm(), LogitForm(softcap=2.0), LogitForm(softcap=1.5, scale=0.5)])

@@ -7,15 +7,16 @@ import torch
 from bitsandbytes.functional import dequantize_4bit
 from bitsandbytes.nn import Linear4bit
 
-from luthier.config.schema import BaseSettings, LoraSettings
-from luthier.model.adapters import add_lora
+from luthier.config.keys.adapter import LoraSettings
+from luthier.config.keys.base import BaseSettings
+from luthier.model.adapters.make import add_lora
 from luthier.model.attention import use_rows
 from luthier.model.base import load_base, parameter_counts, set_training
 from luthier.model.locate import ModelLocation
 from luthier.train.objective import SupervisedObjective
 from training_parts import BASE, LORA, PLAN, gradients, qwen, rows, shaken
 
-QUANTIZED = BaseSettings("tiny", None, None, load_in_4bit=True, attention=None)
+QUANTIZED = BaseSettings("tiny", None, None, quantization="nf4", attention=None)
 
 
 @pytest.fixture(scope="module")

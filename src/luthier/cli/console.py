@@ -100,9 +100,14 @@ def step_line(event: JsonObject) -> str:
     steps = str(event["steps"])
     return (
         f"train     step {event['step']:>{len(steps)}}/{steps}  epoch {event['epoch']:5.2f}  loss {event['loss']:7.4f}"
-        f"  lr {event['learning_rate']:.2e}  norm {event['grad_norm']:7.3f}  {event['tokens_per_second']:>8,.0f} tokens/s"
+        f"  lr {event['learning_rate']:.2e}  norm {_norm(event['grad_norm'])}  {event['tokens_per_second']:>8,.0f} tokens/s"
         f"  {duration(event['seconds_left']):>7} left"
     )
+
+
+def _norm(norm: float | None) -> str:
+    """The gradient's norm; none where the step was skipped, for its gradient overflowed float16."""
+    return "skipped" if norm is None else f"{norm:7.3f}"
 
 
 def duration(seconds: float) -> str:

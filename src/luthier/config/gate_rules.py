@@ -42,17 +42,17 @@ def check_gate(document: Document) -> Iterator[Problem]:
     for name, rule in gate.items() if isinstance(gate, dict) else ():
         path: KeyPath = ("evaluate", "gate", name)
         if not re.fullmatch(r".+\.[a-z][a-z0-9_]*", name):
-            yield _at(document, path, f"`{name}` names no metric of a suite", hint="write `SUITE.METRIC`, as in `commands.exact_match`")
+            yield document.problem(path, f"`{name}` names no metric of a suite", hint="write `SUITE.METRIC`, as in `commands.exact_match`")
         if not isinstance(rule, dict):
             continue
         bounds = {bound: rule[bound] for bound in GATE_BOUNDS if isinstance(rule.get(bound), int | float)}
         if not bounds and not any(rule.get(bound) for bound in GATE_BOUNDS):
-            yield _at(document, path, f"the gate of `{name}` has no bound", hint=f"write one of {', '.join(GATE_BOUNDS)}")
+            yield document.problem(path, f"the gate of `{name}` has no bound", hint=f"write one of {', '.join(GATE_BOUNDS)}")
         if metric_facts(name.rpartition(".")[2]).is_rate:
             for bound in [bound for bound, value in bounds.items() if not 0 <= value <= 1]:
-                yield _at(document, (*path, bound), f"`{bound}` of a rate lies between 0 and 1", found=rule[bound])
+                yield document.problem((*path, bound), f"`{bound}` of a rate lies between 0 and 1", found=rule[bound])
         if "min" in bounds and "max" in bounds and bounds["min"] > bounds["max"]:
-            yield _at(document, (*path, "min"), "`min` is larger than `max`: nothing could pass", found=f"{rule['min']}, {rule['max']}")
+            yield document.problem((*path, "min"), "`min` is larger than `max`: nothing could pass", found=f"{rule['min']}, {rule['max']}")
         yield from _gate_rivals(document, path, rule, section or {})
 
 
@@ -61,16 +61,12 @@ def _gate_rivals(document: Document, path: KeyPath, rule: Values, section: Value
     against = section["against"] if isinstance(section.get("against"), list) else list(EvaluateSection().against)
     compares = [bound for bound in ("min_gain", "max_loss") if rule.get(bound) is not None]
     if rule.get("over") is not None and not compares:
-        yield _at(document, (*path, "over"), "`over` acts only beside `min_gain` or `max_loss`", found=rule["over"])
+        yield document.problem((*path, "over"), "`over` acts only beside `min_gain` or `max_loss`", found=rule["over"])
     if compares and not against:
-        yield _at(document, (*path, compares[0]), f"`{compares[0]}` wants something to compare with", hint="name it in `against`")
+        yield document.problem((*path, compares[0]), f"`{compares[0]}` wants something to compare with", hint="name it in `against`")
     names = [str(entry.get("name") or "/") if isinstance(entry, dict) else str(entry) for entry in against]
     # The name of a run or of a file of predictions that is given none is its folder's or its file's.
     if compares and isinstance(rule.get("over"), str) and rule["over"] not in names and not any("/" in name for name in names):
         best = nearest(rule["over"], names)
         hint = f"did you mean `{best}`?" if best else f"known: {', '.join(names)}"
-        yield _at(document, (*path, "over"), "`over` names nothing of `evaluate.against`", found=rule["over"], hint=hint)
-
-
-def _at(document: Document, path: KeyPath, what: str, hint: str = "", found: Any = None) -> Problem:
-    return Problem(what, where=document.place(path).text(), found="" if found is None else str(found), hint=hint)
+        yield document.problem((*path, "over"), "`over` names nothing of `evaluate.against`", found=rule["over"], hint=hint)

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from luthier.config import explain, gate_rules, names, rules, yaml_file
+from luthier.config.adapter_folder import fill_keys
 from luthier.config.paths import file_problems, idle_revision
 from luthier.config.schema import RunConfig
 from luthier.config.yaml_file import Document, KeyPath, Place
@@ -20,7 +21,7 @@ from luthier.core.files import sha256_json
 
 MAX_EXTENDS = 32
 # What can be set for a model that belongs to no run.
-ASKING_KEYS = ("revision_of_model", "load_in_4bit", "attn_implementation", "bf16", "tf32", "deterministic")
+ASKING_KEYS = ("revision_of_model", "load_in_4bit", "load_in_8bit", "attn_implementation", "bf16", "fp16", "tf32", "deterministic")
 
 # What training alone reads, with values that stand in for it where nothing is trained.
 _FOR_TRAINING = {"adapter": "lora", "learning_rate": 1.0}
@@ -129,7 +130,7 @@ def _resolved(
 ) -> LoadedRun:
     set_values(document, overrides)
     _apply_names(document)
-    notes = document.notes + _imply(document)
+    notes = document.notes + fill_keys(document) + _imply(document)
     stand_ins = tuple(name for name in _FOR_TRAINING if for_data and document.value.get(name) is None)
     if stand_ins:
         document.value |= {name: _FOR_TRAINING[name] for name in stand_ins}
@@ -263,7 +264,7 @@ def _imply(document: Document) -> list[str]:
     """Fills in what the written keys imply; the notes say so."""
     notes: list[str] = []
     value = document.value
-    lora_written = [name for name in value if name.startswith("lora_") and value[name] is not None]
+    lora_written = [name for name in value if name.startswith(("lora_", "peft_")) and value[name] is not None]
     if not value.get("adapter") and lora_written:
         value["adapter"] = "lora"
         notes.append(f"`{lora_written[0]}` without `adapter` means `adapter: lora`")

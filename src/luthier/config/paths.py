@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from luthier.config.adapter_folder import CONFIG, read_config
 from luthier.config.names import dotted, nearest
 from luthier.config.yaml_file import Document, KeyPath
 from luthier.core.candidates import PARSER
@@ -31,6 +32,7 @@ def file_problems(document: Document) -> list[Problem]:
     problems = [_missing_model(document, ("base_model",), value.get("base_model"))]
     problems.append(_missing_model(document, ("tokenizer_config",), value.get("tokenizer_config")))
     problems += idle_revision(document)
+    problems += _adapter_problems(document)
     for name in ("datasets", "test_datasets"):
         entries = value.get(name)
         for index, entry in enumerate(entries if isinstance(entries, list) else []):
@@ -46,6 +48,15 @@ def file_problems(document: Document) -> list[Problem]:
     for index, entry in enumerate(against if isinstance(against, list) else []):
         problems += _against_problems(document, ("evaluate", "against", index), entry)
     return [problem for problem in problems if problem is not None]
+
+
+def _adapter_problems(document: Document) -> Iterator[Problem]:
+    """An adapter to go on with that is not there, or cannot be read."""
+    folder = document.value.get("lora_model_dir")
+    if isinstance(folder, str) and folder and read_config(folder) is None:
+        where = document.place(("lora_model_dir",)).text()
+        hint = f"a folder on this machine is meant, such as `RUN/adapter`, with {CONFIG} and adapter_model.safetensors"
+        yield Problem("there is no adapter to go on with here", where=where, found=folder[:200], hint=hint)
 
 
 def _source_problems(document: Document) -> Iterator[Problem]:

@@ -41,11 +41,7 @@ def check_rows(document: Document) -> Iterator[Problem]:
         if augment.get("teacher") is not None:
             yield from _teacher(document, ("augment",), augment, "teacher")
         elif augment.get("max_cost") is not None:
-            yield _problem(document, ("augment", "max_cost"), "`max_cost` acts only with `teacher`", "leave it out")
-
-
-def _problem(document: Document, path: KeyPath, what: str, hint: str = "", found: Any = None) -> Problem:
-    return Problem(what, where=document.place(path).text(), found="" if found is None else str(found)[:200], hint=hint)
+            yield document.problem(("augment", "max_cost"), "`max_cost` acts only with `teacher`", "leave it out")
 
 
 def _source(document: Document, path: KeyPath, entry: Values) -> Iterator[Problem]:
@@ -53,20 +49,18 @@ def _source(document: Document, path: KeyPath, entry: Values) -> Iterator[Proble
     known = ", ".join(f"`{kind}`" for kind in SOURCE_KINDS)
     if len(kinds) != 1:
         what = "an entry of `sources` names one of " + known
-        yield _problem(document, path, what, "give each source an entry of its own", ", ".join(kinds) or "none of them")
+        yield document.problem(path, what, "give each source an entry of its own", ", ".join(kinds) or "none of them")
         return
     kind = kinds[0]
     for name, acting in _ACTS_ON.items():
         if kind not in acting and not _asks_nothing(name, entry.get(name)):
             also = " and ".join(f"`{other}`" for other in acting)
-            yield _problem(document, (*path, name), f"`{name}` acts only on {also}", "leave it out", f"an entry of `{kind}`")
+            yield document.problem((*path, name), f"`{name}` acts only on {also}", "leave it out", f"an entry of `{kind}`")
     makers = entry.get("make")
     for number, maker in enumerate(makers if isinstance(makers, list) else []):
         if maker in MAKER_SOURCES and kind not in MAKER_SOURCES[maker]:
             fitting = ", ".join(f"`{name}`" for name, suited in MAKER_SOURCES.items() if kind in suited)
-            yield _problem(
-                document, (*path, "make", number), f"the maker `{maker}` makes nothing of `{kind}`", f"fitting: {fitting}", maker
-            )
+            yield document.problem((*path, "make", number), f"the maker `{maker}` makes nothing of `{kind}`", f"fitting: {fitting}", maker)
     teacher = entry.get("teacher")
     if isinstance(teacher, dict):
         yield from _teacher(document, (*path, "teacher"), teacher, "endpoint", "judge")
@@ -86,14 +80,12 @@ def _teacher(document: Document, path: KeyPath, section: Values, *names: str) ->
         if isinstance(chosen, str) and chosen not in endpoints:
             best = nearest(chosen, list(endpoints))
             known = f"known: {', '.join(endpoints)}" if endpoints else "write `endpoints: {NAME: {base_url: ..., model: ...}}`"
-            yield _problem(
-                document, (*path, name), "there is no endpoint of this name", f"did you mean `{best}`?" if best else known, chosen
-            )
+            yield document.problem((*path, name), "there is no endpoint of this name", f"did you mean `{best}`?" if best else known, chosen)
         elif isinstance(chosen, str) and section.get("max_cost") is not None:
             priced = endpoints[chosen]
             if isinstance(priced, dict) and priced.get("price") is None:
                 hint = f"write `price: {{input: ..., output: ...}}` for a million tokens into `endpoints.{chosen}`"
-                yield _problem(document, (*path, "max_cost"), f"`max_cost` wants the price of the endpoint `{chosen}`", hint)
+                yield document.problem((*path, "max_cost"), f"`max_cost` wants the price of the endpoint `{chosen}`", hint)
 
 
 def _cleaning(document: Document) -> Iterator[Problem]:
@@ -102,4 +94,4 @@ def _cleaning(document: Document) -> Iterator[Problem]:
         return
     if section.get("near_duplicates") is True:
         hint = "write the similarity from which on rows are near-duplicates, as `0.7`"
-        yield _problem(document, ("clean", "near_duplicates"), "`near_duplicates` is a number from 0 to 1, or false", hint, "true")
+        yield document.problem(("clean", "near_duplicates"), "`near_duplicates` is a number from 0 to 1, or false", hint, "true")

@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-from luthier.config.fields import Section
 from luthier.config.gate_rules import check_gate
+from luthier.config.keys.fields import Section
 from luthier.config.names import dotted, nearest, table
 from luthier.config.row_rules import check_rows
-from luthier.config.row_sections import DatasetEntry
+from luthier.config.row_sections import DEFAULT_ROLES, ROLES, DatasetEntry
 from luthier.config.schema import FALLBACK_PREFIX, ChatTemplateName
-from luthier.config.yaml_file import Document, KeyPath
+from luthier.config.training_rules import check_training
+from luthier.config.yaml_file import Document, KeyPath, items_of
 from luthier.core.candidates import OWN_CANDIDATES, PARSER, RESERVED
 from luthier.core.errors import Problem
 from luthier.core.issued import issued
@@ -45,6 +46,17 @@ _ACTS_WITH_TYPE: Mapping[str, tuple[str, ...]] = {
     "roles": _CHAT_TYPES,
     "chat_template": _CHAT_TYPES,
     "chat_template_jinja": _CHAT_TYPES,
+    "roles_to_train": ("chat_template",),
+    "train_on_eos": _CHAT_TYPES,
+    "train_on_eot": _CHAT_TYPES,
+    "message_field_training": _CHAT_TYPES,
+    "message_field_training_detail": _CHAT_TYPES,
+}
+# Values of these keys that say what happens anyway.
+_AS_ALWAYS: Mapping[str, tuple[Any, ...]] = {
+    "roles_to_train": (["assistant"], ["gpt"]),
+    "train_on_eos": (["turn"],),
+    "train_on_eot": (["turn"],),
 }
 
 # Words of a vocabulary, and the cleaning rule of this name: not credentials.
@@ -57,10 +69,10 @@ def take_later(document: Document) -> list[Problem]:
     problems = []
     for name in LATER_SECTIONS:
         if document.value.get(name):
-            problems.append(_problem(document, (name,), f"the section `{name}` is not in this version yet", hint="take it out of the file"))
+            problems.append(document.problem((name,), f"the section `{name}` is not in this version yet", hint="take it out of the file"))
         document.value.pop(name, None)
     if document.value.get("engine") == "axolotl":
-        problems.append(_problem(document, ("engine",), "`engine: axolotl` is not in this version yet", hint="leave `engine` out"))
+        problems.append(document.problem(("engine",), "`engine: axolotl` is not in this version yet", hint="leave `engine` out"))
         document.value.pop("engine")
     return problems
 
@@ -102,115 +114,6 @@ def check_rules(document: Document) -> list[Problem]:
     return [problem for rule in RULES for problem in rule(document)]
 
 
-def _problem(document: Document, path: KeyPath, what: str, hint: str = "", found: Any = None) -> Problem:
-    return Problem(what, where=document.place(path).text(), found="" if found is None else str(found), hint=hint)
-
-
-def _exclude_each_other(document: Document) -> Iterator[Problem]:
-    pairs = [
-        ("eval_steps", "evals_per_epoch"),
-        ("save_steps", "saves_per_epoch"),
-        ("warmup_steps", "warmup_ratio"),
-        ("batch_size", "gradient_accumulation_steps"),
-        ("val_set_size", "test_datasets"),
-        ("val_set_size", "split"),
-    ]
-    for first, second in pairs:
-        if document.value.get(first) and document.value.get(second):
-            yield _problem(
-                document,
-                (second,),
-                f"`{first}` and `{second}` exclude each other",
-                hint=f"`{first}` stands in {document.place((first,)).text()}; keep one of the two",
-            )
-
-
-def _strategies(document: Document) -> Iterator[Problem]:
-    for word in ("eval", "save"):
-        strategy, steps = document.value.get(f"{word}_strategy"), document.value.get(f"{word}_steps")
-        for name in (f"{word}_steps", f"{word}s_per_epoch"):
-            if document.value.get(name) and strategy not in (None, "steps"):
-                yield _problem(document, (name,), f"`{name}` acts only with `{word}_strategy: steps`", found=strategy)
-        if isinstance(steps, float) and steps > 1 and not steps.is_integer():
-            yield _problem(document, (f"{word}_steps",), f"`{word}_steps` is a share below 1 or a whole number of steps", found=steps)
-        if strategy == "steps" and not steps and not document.value.get(f"{word}s_per_epoch"):
-            yield _problem(
-                document, (f"{word}_strategy",), f"`{word}_strategy: steps` wants `{word}_steps`", hint=f"write `{word}_steps: 100`"
-            )
-
-
-def _held_out(document: Document) -> Iterator[Problem]:
-    split = document.value.get("split")
-    shares = split if isinstance(split, dict) else {}
-    held_out = document.value.get("val_set_size") or document.value.get("test_datasets") or shares.get("validation")
-    for name in ("eval_steps", "evals_per_epoch"):
-        if document.value.get(name) and not held_out:
-            yield _problem(
-                document,
-                (name,),
-                f"`{name}` is written, but no rows are held out",
-                hint="write `val_set_size: 0.05` or `split: {validation: 0.05}`",
-            )
-    if document.value.get("eval_strategy") in ("steps", "epoch") and not held_out:
-        yield _problem(
-            document, ("eval_strategy",), "`eval_strategy` is written, but no rows are held out", hint="write `val_set_size: 0.05`"
-        )
-    if document.value.get("save_strategy") == "best" and not held_out:
-        yield _problem(document, ("save_strategy",), "`save_strategy: best` wants held-out rows", hint="write `val_set_size: 0.05`")
-    numbers = [share for share in (shares.get("validation", 0), shares.get("test", 0)) if isinstance(share, int | float)]
-    if sum(numbers) >= 1:
-        yield _problem(
-            document, ("split",), "`split` leaves no rows to train on", found=f"shares sum to {sum(numbers):g}", hint="keep the sum below 1"
-        )
-    if shares.get("validation") and document.value.get("test_datasets"):
-        yield _problem(
-            document, ("split", "validation"), "`split.validation` and `test_datasets` exclude each other", hint="keep one of the two"
-        )
-
-
-def _batches(document: Document) -> Iterator[Problem]:
-    total, micro = document.value.get("batch_size"), document.value.get("micro_batch_size")
-    if total is not None and micro is None:
-        yield _problem(
-            document, ("batch_size",), "`batch_size` wants `micro_batch_size` beside it", hint="write sequences of a forward pass"
-        )
-    elif isinstance(total, int) and isinstance(micro, int) and micro > 0 and total % micro:
-        yield _problem(
-            document,
-            ("batch_size",),
-            "`batch_size` is no multiple of `micro_batch_size`",
-            found=f"{total} and {micro}",
-            hint="choose a multiple",
-        )
-
-
-def _adapter(document: Document) -> Iterator[Problem]:
-    adapter = document.value.get("adapter")
-    if adapter == "qlora" and document.value.get("load_in_4bit") is not True:
-        yield _problem(document, ("adapter",), "`adapter: qlora` wants `load_in_4bit: true`", hint="write it, or use `adapter: lora`")
-    if not adapter:
-        yield Problem(
-            "`adapter` is missing; training all weights is not in this version yet",
-            where=document.place(()).file,
-            hint="write `adapter: lora`",
-        )
-    for index, pattern in enumerate(_items(document.value.get("lora_target_modules"))):
-        try:
-            re.compile(str(pattern))
-        except re.error as error:
-            yield _problem(document, ("lora_target_modules", index), "this is no valid pattern", found=pattern, hint=str(error))
-
-
-def _schedule(document: Document) -> Iterator[Problem]:
-    if document.value.get("cosine_min_lr_ratio") and document.value.get("lr_scheduler", "cosine") != "cosine":
-        yield _problem(
-            document,
-            ("cosine_min_lr_ratio",),
-            "`cosine_min_lr_ratio` acts only with `lr_scheduler: cosine`",
-            found=document.value["lr_scheduler"],
-        )
-
-
 def _entries(document: Document) -> list[tuple[KeyPath, Values]]:
     """The data-set entries that are mappings, each with its path."""
     found: list[tuple[KeyPath, Values]] = []
@@ -226,21 +129,39 @@ def _entry_keys(document: Document) -> Iterator[Problem]:
         chosen = entry.get("type") or "chat_template"
         is_mapping = isinstance(chosen, dict)
         for name, types in _ACTS_WITH_TYPE.items():
-            if _asks_nothing(name, entry.get(name)) or (not is_mapping and chosen in types):
+            if (not is_mapping and chosen in types) or _says_nothing(name, entry.get(name)):
                 continue
             acting = " and ".join(f"`type: {known}`" for known in types)
             hint = "write it inside `type`" if is_mapping and name == "field_system" else "leave it out"
             found = "a mapping" if is_mapping else f"type: {chosen}"
-            yield _problem(document, (*path, name), f"`{name}` acts only with {acting}", hint=hint, found=found)
+            yield document.problem((*path, name), f"`{name}` acts only with {acting}", hint=hint, found=found)
 
 
-def _asks_nothing(name: str, value: Any) -> bool:
-    """Whether a key of an entry is not written, or written with its default, as the resolved file of every run has it."""
+def _says_nothing(name: str, value: Any) -> bool:
+    """Whether a key of an entry is not written, has its default, as the resolved file of every run has it, or says what happens anyway."""
     default = DatasetEntry.model_fields[name].get_default()
     if isinstance(default, Section):
         fields = default.model_dump(mode="json")
         return value is None or (isinstance(value, dict) and all(key in fields and fields[key] == inner for key, inner in value.items()))
-    return value in (None, default)
+    return value in (None, default) or (name in _AS_ALWAYS and list(items_of(value)) in _AS_ALWAYS[name])
+
+
+def _trained_roles(document: Document) -> Iterator[Problem]:
+    for path, entry in _entries(document):
+        roles = entry.get("roles_to_train")
+        if roles is None:
+            continue
+        here = (*path, "roles_to_train")
+        if document.value.get("train_on_inputs") is True and not _says_nothing("roles_to_train", roles):
+            hint = "leave one of the two out; turns that say `train: false` are not trained either way"
+            yield document.problem(here, "`train_on_inputs: true` trains every role, so that `roles_to_train` does nothing", hint, roles)
+        mapping = entry.get("roles")
+        written = {name: role for role, names in mapping.items() for name in items_of(names)} if isinstance(mapping, dict) else {}
+        for index, role in enumerate(items_of(roles)):
+            if written.get(role, DEFAULT_ROLES.get(role, role) if mapping is None else role) not in ROLES:
+                best = nearest(str(role), [*ROLES, *DEFAULT_ROLES])
+                hint = f"did you mean `{best}`?" if best else f"known: {', '.join(ROLES)}, and the names in `roles`"
+                yield document.problem((*here, index), "no turn has this role", hint, role)
 
 
 def _template(document: Document) -> Iterator[Problem]:
@@ -248,14 +169,13 @@ def _template(document: Document) -> Iterator[Problem]:
         chosen, text = holder.get("chat_template"), holder.get("chat_template_jinja")
         if path and isinstance(chosen, str) and chosen.startswith(FALLBACK_PREFIX):
             hint = "write it at the top level, where it holds for every entry that names no template"
-            yield _problem(
-                document, (*path, "chat_template"), f"`chat_template: {chosen}` in one entry is not in this version yet", hint=hint
+            yield document.problem(
+                (*path, "chat_template"), f"`chat_template: {chosen}` in one entry is not in this version yet", hint=hint
             )
         elif isinstance(chosen, str):
             name = chosen.removeprefix(FALLBACK_PREFIX)
             if name in table("values")["chat_template"]["later"]:
-                yield _problem(
-                    document,
+                yield document.problem(
                     (*path, "chat_template"),
                     f"the chat template `{name}` is not in this version yet",
                     hint="take the base's own with `chat_template: tokenizer_default`, or give its text in `chat_template_jinja`",
@@ -263,33 +183,27 @@ def _template(document: Document) -> Iterator[Problem]:
             elif name not in CHAT_TEMPLATES:
                 best = nearest(name, CHAT_TEMPLATES)
                 hint = f"did you mean `{best}`?" if best else f"known: {', '.join(CHAT_TEMPLATES)}"
-                yield _problem(document, (*path, "chat_template"), f"unknown chat template `{chosen}`", hint=hint)
+                yield document.problem((*path, "chat_template"), f"unknown chat template `{chosen}`", hint=hint)
         if chosen == "jinja" and not text:
-            yield _problem(document, (*path, "chat_template"), "`chat_template: jinja` wants `chat_template_jinja`")
+            yield document.problem((*path, "chat_template"), "`chat_template: jinja` wants `chat_template_jinja`")
         if text and chosen not in (None, "jinja"):
-            yield _problem(
-                document, (*path, "chat_template_jinja"), "`chat_template_jinja` acts only with `chat_template: jinja`", found=chosen
+            yield document.problem(
+                (*path, "chat_template_jinja"), "`chat_template_jinja` acts only with `chat_template: jinja`", found=chosen
             )
 
 
-def _items(value: Any) -> list[Any]:
-    """The items of a list, or one text as a list; a value of another kind has none, and its type is told by the schema."""
-    return value if isinstance(value, list) else [value] if isinstance(value, str) else []
-
-
 def _exports(document: Document) -> Iterator[Problem]:
-    targets = _items(document.value.get("export"))
+    targets = items_of(document.value.get("export"))
     for index, target in enumerate(targets):
         if target in targets[:index]:
-            yield _problem(document, ("export", index), f"`{target}` stands twice in `export`", hint="keep one")
+            yield document.problem(("export", index), f"`{target}` stands twice in `export`", hint="keep one")
         path = ("export", index)
         kind = str(target).split(":", maxsplit=1)[0]
         if kind in LATER_EXPORTS:
-            yield _problem(document, path, f"the export target `{target}` is not in this version yet", hint="`adapter` and `merged` are")
+            yield document.problem(path, f"the export target `{target}` is not in this version yet", hint="`adapter` and `merged` are")
         elif target not in EXPORT_TARGETS:
             best = nearest(str(target), EXPORT_TARGETS)
-            yield _problem(
-                document,
+            yield document.problem(
                 path,
                 f"unknown export target `{target}`",
                 hint=f"did you mean `{best}`?" if best else f"known: {', '.join(EXPORT_TARGETS)}",
@@ -299,12 +213,12 @@ def _exports(document: Document) -> Iterator[Problem]:
 def _suites(document: Document) -> Iterator[Problem]:
     section = document.value.get("evaluate")
     suites = section.get("suites") if isinstance(section, dict) else None
-    for index, suite in enumerate(_items(suites)):
+    for index, suite in enumerate(items_of(suites)):
         path = ("evaluate", "suites", index)
         if isinstance(suite, str) and suite not in BUILT_IN_SUITES and not suite.endswith((".yaml", ".yml")):
             best = nearest(suite, BUILT_IN_SUITES)
             hint = f"did you mean `{best}`?" if best else f"a suite is a YAML file or one of {', '.join(BUILT_IN_SUITES)}"
-            yield _problem(document, path, f"unknown suite `{suite}`", hint=hint)
+            yield document.problem(path, f"unknown suite `{suite}`", hint=hint)
 
 
 def _endpoints(document: Document) -> Iterator[Problem]:
@@ -312,11 +226,11 @@ def _endpoints(document: Document) -> Iterator[Problem]:
     for name in endpoints if isinstance(endpoints, dict) else {}:
         if name in RESERVED or CHECKPOINT.fullmatch(name) or not _ENDPOINT_NAME.fullmatch(name):
             hint = "letters, digits and . _ -, the first a letter or digit; not `base`, `run`, `tuned` or `checkpoint-N`"
-            yield _problem(document, ("endpoints", name), f"an endpoint cannot be called `{name}`", hint=hint)
+            yield document.problem(("endpoints", name), f"an endpoint cannot be called `{name}`", hint=hint)
     section = document.value.get("evaluate")
     judge = section.get("judge") if isinstance(section, dict) else None
     if isinstance(judge, str) and judge not in (endpoints or {}):
-        yield _problem(document, ("evaluate", "judge"), "`evaluate.judge` names no endpoint", _known_endpoints(judge, endpoints), judge)
+        yield document.problem(("evaluate", "judge"), "`evaluate.judge` names no endpoint", _known_endpoints(judge, endpoints), judge)
 
 
 def _known_endpoints(name: str, endpoints: Any) -> str:
@@ -331,24 +245,24 @@ def _against(document: Document) -> Iterator[Problem]:
     section = document.value.get("evaluate")
     against = section.get("against") if isinstance(section, dict) else None
     endpoints = document.value.get("endpoints") or {}
-    for index, entry in enumerate(_items(against)):
+    for index, entry in enumerate(items_of(against)):
         path = ("evaluate", "against", index)
-        if entry in _items(against)[:index]:
-            yield _problem(document, path, "the entry stands twice in `evaluate.against`", hint="keep one", found=entry)
+        if entry in items_of(against)[:index]:
+            yield document.problem(path, "the entry stands twice in `evaluate.against`", hint="keep one", found=entry)
         elif isinstance(entry, dict):
             if (entry.get("run") is None) == (entry.get("predictions") is None):
-                yield _problem(document, path, "an entry with keys takes `run: FOLDER` or `predictions: FILE`", hint="write one of the two")
+                yield document.problem(path, "an entry with keys takes `run: FOLDER` or `predictions: FILE`", hint="write one of the two")
             for name in _mapped_names([entry]):
                 if name.endswith(PARSER):
                     hint = f"give it another one with `name`; `NAME{PARSER}` as an entry of its own reads NAME with the parser"
-                    yield _problem(
-                        document, path, f"a name cannot end in `{PARSER}`, which stands for the Markdown parser", hint=hint, found=name
+                    yield document.problem(
+                        path, f"a name cannot end in `{PARSER}`, which stands for the Markdown parser", hint=hint, found=name
                     )
-        elif isinstance(entry, str) and not names_candidate(entry, [*endpoints, *_mapped_names(_items(against))]):
+        elif isinstance(entry, str) and not names_candidate(entry, [*endpoints, *_mapped_names(items_of(against))]):
             known = (*OWN_CANDIDATES, *endpoints)
             best = nearest(entry, known)
             hint = f"did you mean `{best}`?" if best else f"known: {', '.join(known)}, `checkpoint-N`, a run folder (`runs/NAME`)"
-            yield _problem(document, path, f"unknown entry `{entry}` of `evaluate.against`", hint=hint)
+            yield document.problem(path, f"unknown entry `{entry}` of `evaluate.against`", hint=hint)
 
 
 def _mapped_names(entries: list[Any]) -> Iterator[str]:
@@ -365,13 +279,8 @@ def names_candidate(entry: str, endpoints: Iterable[str]) -> bool:
 
 
 RULES: tuple[Rule, ...] = (
-    _exclude_each_other,
-    _strategies,
-    _held_out,
-    _batches,
-    _adapter,
-    _schedule,
     _entry_keys,
+    _trained_roles,
     _template,
     _exports,
     _suites,
@@ -379,4 +288,5 @@ RULES: tuple[Rule, ...] = (
     _against,
     check_gate,
     check_rows,
+    check_training,
 )

@@ -50,6 +50,15 @@ class Document:
             path = path[:-1]
         return self.places.get(path, Place(""))
 
+    def problem(self, path: KeyPath, what: str, hint: str = "", found: Any = None) -> Problem:
+        """A problem with the value at `path`, with its place; of what was found 200 characters are shown."""
+        return Problem(what, where=self.place(path).text(), found="" if found is None else str(found)[:200], hint=hint)
+
+
+def items_of(value: Any) -> list[Any]:
+    """The items of a list, or one text as a list; a value of another kind has none, and its type is told by the schema."""
+    return value if isinstance(value, list) else [value] if isinstance(value, str) else []
+
 
 class _Scalars(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """PyYAML's safe parser with the scalars of YAML 1.2: `2e-4` is a number, `no` a string."""

@@ -44,8 +44,29 @@ class ToolCall:
 
 
 @dataclass(frozen=True, slots=True)
+class Detail:
+    """A stretch of a turn's content, from character `begin` up to and with `end`, and whether it is trained."""
+
+    begin: int
+    end: int
+    train: bool
+
+    def to_json(self) -> JsonObject:
+        """The stretch in Axolotl's form, in which rows are stored."""
+        return {"begin_offset": self.begin, "end_offset": self.end, "train": self.train}
+
+    @staticmethod
+    def from_json(row: JsonObject) -> Detail:
+        """The stretch that `to_json` wrote."""
+        return Detail(row["begin_offset"], row["end_offset"], row["train"])
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    """One turn. `train` None leaves it to the run file whether the turn is trained; True and False decide it."""
+    """One turn. `train` None leaves it to the run file whether the turn is trained; True and False decide it.
+
+    Where there are `details`, only the stretches of a trained turn's content that they train are.
+    """
 
     role: str
     content: str
@@ -54,6 +75,7 @@ class Message:
     name: str | None = None
     reasoning: str | None = None
     train: bool | None = None
+    details: tuple[Detail, ...] = ()
 
     def to_json(self) -> JsonObject:
         """The message as stored: absent fields are left out."""
@@ -63,6 +85,8 @@ class Message:
         for key in ("tool_call_id", "name", "reasoning", "train"):
             if (value := getattr(self, key)) is not None:
                 row[key] = value
+        if self.details:
+            row["train_detail"] = [detail.to_json() for detail in self.details]
         return row
 
     @staticmethod
@@ -76,6 +100,7 @@ class Message:
             name=row.get("name"),
             reasoning=row.get("reasoning"),
             train=row.get("train"),
+            details=tuple(Detail.from_json(detail) for detail in row.get("train_detail", ())),
         )
 
 
@@ -145,11 +170,20 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
+class TurnEnds:
+    """Which tokens that end turns are trained, each `turn`, `all`, `last` or `none`: `eos` the end-of-text token, `eot` ends of turns."""
+
+    eos: str
+    eot: str
+
+
+@dataclass(frozen=True, slots=True)
 class Example:
     """One training or test row.
 
     `group` names the rows that must stay on one side of a split. `template` names the wording this row is rendered with
     (a key of `data/templates.json`); empty means the run's chat template. `answers` are further accepted answers of a test row.
+    `ends` None trains the end of every trained turn.
     """
 
     id: str
@@ -159,6 +193,7 @@ class Example:
     group: str = ""
     template: str = ""
     answers: tuple[str, ...] = ()
+    ends: TurnEnds | None = None
 
     def to_json(self) -> JsonObject:
         """The row as stored in `data/*.jsonl`: empty fields are left out."""
@@ -171,6 +206,8 @@ class Example:
                 row[key] = value
         if self.answers:
             row["answers"] = list(self.answers)
+        if self.ends is not None:
+            row |= {"train_on_eos": self.ends.eos, "train_on_eot": self.ends.eot}
         return row
 
     @staticmethod
@@ -184,6 +221,7 @@ class Example:
             group=row.get("group", ""),
             template=row.get("template", ""),
             answers=tuple(row.get("answers", ())),
+            ends=TurnEnds(row["train_on_eos"], row["train_on_eot"]) if "train_on_eos" in row else None,
         )
 
 
@@ -287,7 +325,7 @@ class Score:
 class Plan:
     """Facts about the machine that a run is held to, saved as `plan.json`; the run is set from it, whatever the environment says.
 
-    `device` is `cpu` or `cuda`; `dtype` is `float32` or `bfloat16`; `threads` is the intra-operation thread count.
+    `device` is `cpu` or `cuda`; `dtype` is `float32`, `bfloat16` or `float16`; `threads` is the intra-operation thread count.
     """
 
     device: str

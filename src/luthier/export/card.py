@@ -16,11 +16,13 @@ UNKNOWN = "unknown"
 _PACKAGES = ("luthier", "torch", "transformers", "peft", "bitsandbytes", "tokenizers")
 # Settings that matter to someone who judges or repeats the training, in the order of the table.
 _SETTINGS = (
-    "adapter", "load_in_4bit", "lora_r", "lora_alpha", "lora_dropout", "lora_target_modules", "lora_target_linear", "chat_template",
-    "train_on_inputs", "sequence_len", "excess_length_strategy", "sample_packing", "micro_batch_size", "gradient_accumulation_steps",
+    "adapter", "load_in_4bit", "load_in_8bit", "lora_r", "lora_alpha", "lora_dropout", "lora_target_modules", "lora_target_linear",
+    "chat_template", "train_on_inputs", "sequence_len", "excess_length_strategy", "sample_packing",
+    "micro_batch_size", "gradient_accumulation_steps",
     "num_epochs", "max_steps", "learning_rate", "lr_scheduler", "warmup_ratio", "warmup_steps", "optimizer", "weight_decay",
-    "max_grad_norm", "bf16", "gradient_checkpointing", "deterministic", "seed",
+    "loraplus_lr_ratio", "loraplus_lr_embedding", "max_grad_norm", "bf16", "fp16", "gradient_checkpointing", "deterministic", "seed",
 )  # fmt: skip
+_QUANTISED_TAGS = {"load_in_4bit": ("qlora", "4-bit"), "load_in_8bit": ("8-bit",)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,9 @@ def write_card(subject: Subject, folder: RunFolder, exported: JsonObject) -> str
     return "\n\n".join(section.strip("\n") for section in sections) + "\n"
 
 
+_QUANTISED_TAGS = {"load_in_4bit": ("qlora", "4-bit"), "load_in_8bit": ("8-bit",)}
+
+
 def base_license(folder: Path) -> str:
     """The license that the base's own card names in its front matter, or `unknown`."""
     card = folder / "README.md"
@@ -78,16 +83,14 @@ def base_license(folder: Path) -> str:
 def usage_code(subject: Subject, has_chat_template: bool, adapter: str = "adapter") -> str:
     """Plain transformers and peft that ask the tuned model; it runs as printed where `adapter` is the adapter's folder."""
     settings = subject.settings
-    quantised = bool(settings.get("load_in_4bit"))
+    quantised = _quantised(settings)
     names = ["AutoModelForCausalLM", "AutoTokenizer", *(["BitsAndBytesConfig"] if quantised else [])]
     base = 'files("luthier") / "assets" / "starter"' if subject.base_model == STARTER else json.dumps(subject.base_model)
     options = [base, f'dtype="{subject.plan.dtype}"']
     if subject.base_identity.startswith("commit:"):
         options.append(f'revision="{subject.base_identity.removeprefix("commit:")}"')
     if quantised:
-        options.append(
-            'quantization_config=BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True)'
-        )
+        options.append(f"quantization_config=BitsAndBytesConfig({quantised})")
     # The built-in base lies inside the package, so it takes one line more to name it.
     lines = ["from importlib.resources import files"] if subject.base_model == STARTER else []
     lines += ["from peft import PeftModel", f"from transformers import {', '.join(names)}"]
@@ -106,19 +109,39 @@ def usage_code(subject: Subject, has_chat_template: bool, adapter: str = "adapte
     return "\n".join([*lines, f"print(tokenizer.decode({answer}, skip_special_tokens=True))"])
 
 
+def _quantised(settings: Mapping[str, JsonValue]) -> str:
+    """The arguments of `BitsAndBytesConfig` that load the base as training did; empty where it is not quantised."""
+    if settings.get("load_in_4bit"):
+        return 'load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True'
+    return "load_in_8bit=True" if settings.get("load_in_8bit") else ""
+
+
 def _front_matter(subject: Subject) -> str:
     """The block that model hubs read. JSON strings are YAML strings, so nothing in a name can break it."""
     license_name = base_license(subject.base_folder)
     lines = ["---", f"base_model: {json.dumps(subject.base_model)}", "library_name: peft", "pipeline_tag: text-generation"]
     lines += [f"license: {json.dumps(license_name)}"] if license_name != UNKNOWN else []
-    tags = ["luthier", "lora", *(["qlora", "4-bit"] if subject.settings.get("load_in_4bit") else [])]
+    tags = ["luthier", "lora", *(tag for key, tags in _QUANTISED_TAGS.items() if subject.settings.get(key) for tag in tags)]
+    tags += [word for word, key in (("dora", "peft_use_dora"), ("rslora", "peft_use_rslora")) if subject.settings.get(key)]
     return "\n".join([*lines, "tags:", *(f"- {tag}" for tag in tags), "---"])
 
 
 def _introduction(subject: Subject) -> str:
-    kind = "QLoRA adapter (4-bit base)" if subject.settings.get("load_in_4bit") else "LoRA adapter"
+    settings = subject.settings
+    kind = "DoRA" if settings.get("peft_use_dora") else "LoRA"
+    if settings.get("load_in_4bit"):
+        kind = f"Q{kind} adapter (4-bit base)"
+    elif settings.get("load_in_8bit"):
+        kind = f"{kind} adapter (8-bit base)"
+    else:
+        kind = f"{kind} adapter"
+    rank = f"rank {settings.get('lora_r')}"
+    if str(settings.get("peft_init_lora_weights")).lower().startswith(("pissa", "olora")):
+        rank += f" (written as plain LoRA of twice the rank, as it started by `{settings['peft_init_lora_weights']}`)"
+    if whole := settings.get("lora_modules_to_save"):
+        rank += f", with {', '.join(whole)} trained whole,"
     return (
-        f"A {kind} of rank {subject.settings.get('lora_r')} for `{subject.base_model}`, trained, measured and exported by Luthier "
+        f"A {kind} of {rank} for `{subject.base_model}`, trained, measured and exported by Luthier "
         f"from one run file. Everything on this card was written by the run itself; what it does not know is called {UNKNOWN}."
     )
 
@@ -152,11 +175,11 @@ def _merge_sentence(merged: JsonObject) -> str:
         f"{merged['max_logit_difference']:.3g} (allowed {merged['tolerance']:.3g}), the mean {merged['mean']:.3g} "
         f"(allowed {merged['mean_tolerance']:.3g})."
     )
-    if other := merged.get("against_4bit"):
+    if other := merged.get("against_quantised"):
         text += (
-            " The adapter was trained on the 4-bit base and merged into the published weights. Against the 4-bit base with the adapter the "
-            f"logits differ by up to {other['max_logit_difference']:.3g}, {other['mean']:.3g} in the mean; the likeliest next token is the "
-            f"same at {100 * other['same_token']:.1f} % of the positions."
+            " The adapter was trained on the quantised base and merged into the published weights. Against the quantised base with "
+            f"the adapter the logits differ by up to {other['max_logit_difference']:.3g}, {other['mean']:.3g} in the mean; the "
+            f"likeliest next token is the same at {100 * other['same_token']:.1f} % of the positions."
         )
     return text
 

@@ -8,7 +8,7 @@ from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
 
-from luthier.config.schema import BaseSettings
+from luthier.config.keys.base import BaseSettings
 from luthier.core.errors import ModelError, Problem
 from luthier.core.records import Plan
 from luthier.model.device import torch_dtype
@@ -18,24 +18,20 @@ from luthier.model.locate import ModelLocation
 def load_base(location: ModelLocation, settings: BaseSettings, plan: Plan) -> PreTrainedModel:
     """The frozen base model on the plan's device, in the plan's number format, in evaluation mode.
 
-    With `load_in_4bit` every linear layer but the head is NF4 with double quantisation. Attention is `settings.attention`,
-    or SDPA; training then changes to attention by rows. A folder that holds no causal language model in safetensors is a
-    `ModelError`.
+    Quantised, every linear layer but the head is NF4 with double quantisation or LLM.int8; a tensor is quantised as it is read, so that the
+    peak stays under 1.5 times the quantised size. Attention is `settings.attention`, or what transformers chooses (SDPA, and eager for
+    families with capped scores); training then changes to attention by rows. A folder that holds no causal language model in
+    safetensors is a `ModelError`.
     """
     dtype = torch_dtype(plan)
-    quantization = None
-    if settings.load_in_4bit:
-        quantization = BitsAndBytesConfig(
-            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
-        )
     disable_progress_bar()
     try:
         model = AutoModelForCausalLM.from_pretrained(
             str(location.path),
             dtype=dtype,
-            quantization_config=quantization,
+            quantization_config=_quantization(settings, dtype),
             device_map={"": plan.device},
-            attn_implementation=settings.attention or "sdpa",
+            attn_implementation=settings.attention,
             use_safetensors=True,
             trust_remote_code=False,
             local_files_only=True,
@@ -54,6 +50,18 @@ def load_base(location: ModelLocation, settings: BaseSettings, plan: Plan) -> Pr
     model.config.use_cache = False
     set_training(model, False)
     return model
+
+
+def _quantization(settings: BaseSettings, dtype: torch.dtype) -> BitsAndBytesConfig | None:
+    match settings.quantization:
+        case "nf4":
+            return BitsAndBytesConfig(
+                load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
+            )
+        case "int8":
+            return BitsAndBytesConfig(load_in_8bit=True)
+        case _:
+            return None
 
 
 def set_training(model: torch.nn.Module, training: bool) -> None:

@@ -16,12 +16,13 @@ import torch
 from peft import PeftModel
 from transformers import DynamicCache, PreTrainedModel
 
-from luthier.config.schema import BaseSettings, TokenSettings
+from luthier.config.keys.base import BaseSettings
+from luthier.config.keys.tokens import TokenSettings
 from luthier.core.candidates import BASE, TUNED
 from luthier.core.errors import ModelError, Problem, UserError
 from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationEvent, GenerationRequest, Scored, TokenEvent, Tokenizer
 from luthier.core.records import TEXT_ROLE, JsonObject, Message, Plan, without_input_role
-from luthier.model.adapters import load_adapter
+from luthier.model.adapters.files import load_adapter
 from luthier.model.base import load_base
 from luthier.model.device import apply
 from luthier.model.locate import ModelLocation

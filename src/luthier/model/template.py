@@ -16,7 +16,8 @@ from jinja2.ext import Extension
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from luthier.config.schema import FALLBACK_PREFIX, TokenSettings
+from luthier.config.keys.tokens import TokenSettings
+from luthier.config.schema import FALLBACK_PREFIX
 from luthier.core.errors import LuthierError, ModelError, Problem
 from luthier.core.records import JsonObject, Message
 
@@ -122,6 +123,7 @@ def as_template_sees(message: Message) -> JsonObject:
     """A message with the field names that templates read: `reasoning` is `reasoning_content`, and `thinking` in a few, there."""
     row = message.to_json()
     row.pop("train", None)
+    row.pop("train_detail", None)
     if "reasoning" in row:
         row["reasoning_content"] = row["thinking"] = row["reasoning"]
     return row

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from luthier.config.schema import BaseSettings, TokenSettings
+from luthier.config.keys.base import BaseSettings
+from luthier.config.keys.tokens import TokenSettings
 from luthier.core.candidates import TUNED
 from luthier.core.errors import UserError
 from luthier.core.files import read_json
@@ -167,7 +168,7 @@ def engine_arguments(model: Path, config: JsonObject, adapter_folder: Path | Non
     }
     if (longest := longest_of(config)) is not None:
         arguments["max_model_len"] = longest
-    if settings.load_in_4bit:
+    if settings.quantization != "none":
         arguments["quantization"] = "bitsandbytes"
     if adapter_folder is not None:
         arguments |= {"enable_lora": True, "max_loras": 1, "max_lora_rank": _rank(read_json(adapter_folder / "adapter_config.json"))}

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from luthier.config.keys.base import QUANTIZED_BY
 from luthier.config.load import LoadedRun, load
 from luthier.config.schema import EndpointSection
 from luthier.core.candidates import TUNED
@@ -53,8 +54,12 @@ class Models:
     def harness_arguments(self, model: str) -> JsonObject:
         """What lm-eval opens `base` or `tuned` with: the base's files, the tuned model's tokenizer, and the adapter for `tuned`."""
         config, plan = self.loaded.config, self.plan()
-        if config.load_in_4bit:
-            raise NotYetError("lm-eval's tasks over a 4-bit base", where="load_in_4bit", hint="take suites of the kind `lm_eval` out")
+        if config.quantization != "none":
+            raise NotYetError(
+                "lm-eval's tasks over a quantised base",
+                where=QUANTIZED_BY[config.quantization],
+                hint="take suites of the kind `lm_eval` out",
+            )
         base = locate(config.base_model, config.revision_of_model, self.folder.hashes)
         adapter = str(self.folder.adapter.resolve())
         arguments: JsonObject = {"pretrained": str(base.path), "tokenizer": adapter, "dtype": plan.dtype}

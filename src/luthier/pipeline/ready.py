@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from luthier.config.keys.base import QUANTIZED_BY
 from luthier.config.load import LoadedRun
 from luthier.config.schema import AgainstEntry, EndpointSection, RunConfig
 from luthier.core import optional
@@ -38,9 +39,10 @@ def file_gaps(loaded: LoadedRun, needs: Needs) -> list[Problem]:
     if needs.judge and section.judge is None:
         what = f"the suite {_names(needs.judge)} has checks for a judge model, and `evaluate.judge` names none"
         problems.append(Problem(what, place, hint=_JUDGE_HINT))
-    if needs.harness and loaded.config.load_in_4bit:
-        what = "lm-eval's tasks over a 4-bit base are not in this version yet"
-        problems.append(Problem(what, place, hint=f"take {_names(needs.harness)} out, or set `load_in_4bit: false`"))
+    if needs.harness and loaded.config.quantization != "none":
+        key = QUANTIZED_BY[loaded.config.quantization]
+        what = "lm-eval's tasks over a quantised base are not in this version yet"
+        problems.append(Problem(what, place, hint=f"take {_names(needs.harness)} out, or set `{key}: false`"))
     for entry in section.against:
         if isinstance(entry, AgainstEntry) and entry.predictions and Path(entry.predictions).is_file():
             problems += _wrong_predictions(Path(entry.predictions))

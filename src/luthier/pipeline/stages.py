@@ -62,7 +62,7 @@ class StageSpec:
 
 # Fields of training that move the evaluation's key. An answer's own key has the plan in place of the number format, which the plan is made
 # from when a stage runs, and in place of the seed what was drawn with it.
-_EVALUATION_FIELDS = (*ASKING_FIELDS, "bf16", "tf32", "deterministic", "seed")
+_EVALUATION_FIELDS = (*ASKING_FIELDS, "bf16", "fp16", "tf32", "deterministic", "seed")
 
 
 def fields_of(loaded: LoadedRun, stage: str) -> JsonObject:
@@ -134,6 +134,10 @@ def _train_inputs(loaded: LoadedRun, folder: RunFolder) -> dict[str, str]:
     inputs = {"base": base_location(loaded, folder).identity}
     if loaded.config.tokenizer_config is not None:
         inputs["tokenizer"] = locate_tokenizer(loaded.config.tokenizer_config, folder.hashes).identity
+    if loaded.config.lora_model_dir is not None:
+        for name in ("adapter_config.json", "adapter_model.safetensors"):
+            path = Path(loaded.config.lora_model_dir) / name
+            inputs[f"lora_model_dir {name}"] = folder.hashes.sha256(path) if path.is_file() else "absent"
     for file in (folder.split("train"), folder.split("validation"), folder.templates):
         inputs[file.name] = folder.hashes.sha256(file) if file.is_file() else "absent"
     return inputs

@@ -189,9 +189,9 @@ def _merge_words(merged: JsonObject) -> str:
         f"held to the adapter's logits over {merged.get('rows')} rows: largest difference {merged['max_logit_difference']:.2g} "
         f"(allowed {merged.get('tolerance', float('nan')):.2g}), mean {merged.get('mean', float('nan')):.2g}"
     )
-    if other := merged.get("against_4bit"):
+    if other := merged.get("against_quantised"):
         text += (
-            f"; against the 4-bit base with the adapter {other['max_logit_difference']:.2g}, mean {other['mean']:.2g}, "
+            f"; against the quantised base with the adapter {other['max_logit_difference']:.2g}, mean {other['mean']:.2g}, "
             f"same likeliest token at {100 * other['same_token']:.1f} %"
         )
     return text

@@ -17,7 +17,9 @@ from luthier.core.files import read_json, read_jsonl, remove, sha256_file, write
 from luthier.core.records import Example, JsonObject, Plan
 from luthier.core.runs import RunFolder
 from luthier.model import device
-from luthier.model.adapters import add_lora, save_adapter, save_adapter_config
+from luthier.model.adapters.files import save_adapter, save_adapter_config
+from luthier.model.adapters.make import add_lora, go_on
+from luthier.model.adapters.whole import parted_weights
 from luthier.model.attention import use_rows
 from luthier.model.base import checkpoint_layers, load_base, parameter_counts
 from luthier.model.locate import ModelLocation
@@ -26,7 +28,8 @@ from luthier.model.tokens import OVER_LENGTH, EncodedRows, RowEncoder, encode_ro
 from luthier.train.batches import BatchPlan
 from luthier.train.loop import Loop, Progress, Rows, Settings, Store
 from luthier.train.objective import SupervisedObjective, trained_tokens
-from luthier.train.optim import Schedule, make_optimizer
+from luthier.train.optim import make_optimizer
+from luthier.train.schedule import Schedule
 from luthier.train.strategy import Single
 
 _SHOWN_REJECTS = 5
@@ -52,6 +55,9 @@ def run(config: RunConfig, folder: RunFolder, location: ModelLocation, plan: Pla
         events.warn(warning)
 
     model = _make_model(config, location, plan)
+    if parted := parted_weights(model):
+        warnings.append(parted)
+        events.warn(parted)
     loop, store = _make_loop(config, folder, model, Rows(train.rows, validation.rows), key)
     steps = loop.course.steps
     events.emit(
@@ -104,11 +110,12 @@ def _encode(folder: RunFolder, encoder: RowEncoder, name: str) -> EncodedRows:
 
 
 def _make_model(config: RunConfig, location: ModelLocation, plan: Plan) -> PeftModel:
-    """The base with its fresh adapter, set to attention by rows where the run file names none."""
+    """The base with its adapter, a fresh one or one to go on with, set to attention by rows where the run file names none."""
     base = load_base(location, config.base_settings(), plan)
     if config.attn_implementation is None:
         use_rows(base)
-    model = add_lora(base, config.lora_settings(), config.seed)
+    lora = config.lora_settings()
+    model = go_on(base, lora, Path(lora.go_on_with)) if lora.go_on_with else add_lora(base, lora, config.seed)
     if config.gradient_checkpointing:
         checkpoint_layers(base)
     torch.manual_seed(config.seed)  # Dropout draws from here on; loading and the adapter's first weights have no part in it.
@@ -116,7 +123,7 @@ def _make_model(config: RunConfig, location: ModelLocation, plan: Plan) -> PeftM
 
 
 def _make_loop(config: RunConfig, folder: RunFolder, model: PeftModel, rows: Rows, key: str) -> tuple[Loop, Store]:
-    objective = SupervisedObjective(model)
+    objective = SupervisedObjective(model, config.batch_settings().embedding_noise)
     objective.check(rows.train[0])
     strategy = Single()
     wrapped = strategy.wrap(model, make_optimizer(model, config.optimizer_settings()))
@@ -194,12 +201,11 @@ def _course_facts(progress: Progress, loop: Loop, train: EncodedRows) -> JsonObj
 
 def _model_facts(model: PeftModel, config: RunConfig, location: ModelLocation, plan: Plan) -> JsonObject:
     trained, total = parameter_counts(model)
-    quantization = "nf4" if config.load_in_4bit else "none"
     return {
         "peak_memory_bytes": device.peak_memory_bytes(plan),
         "trainable_parameters": trained,
         "total_parameters": total,
-        "base": {"name": config.base_model, "identity": location.identity, "quantization": quantization, "dtype": plan.dtype},
+        "base": {"name": config.base_model, "identity": location.identity, "quantization": config.quantization, "dtype": plan.dtype},
     }
 
 

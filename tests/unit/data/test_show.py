@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from luthier.config.schema import RunConfig, TokenSettings
+from luthier.config.keys.tokens import TokenSettings
+from luthier.config.schema import RunConfig
 from luthier.core.errors import DataError
 from luthier.core.events import EventLog
 from luthier.core.files import HashMemory

@@ -24,7 +24,8 @@ from luthier.core.records import Example, Message, Origin, Plan
 from luthier.core.runs import Manifest, RunFolder
 from luthier.export import stage
 from luthier.export.merge import MergeError, opened_otherwise
-from luthier.model.adapters import add_lora, save_adapter
+from luthier.model.adapters.files import save_adapter
+from luthier.model.adapters.make import add_lora
 from luthier.model.base import load_base
 from luthier.model.locate import ModelLocation, locate
 from luthier.model.token_file import save_rows

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from luthier.config.schema import PrecisionSettings
+from luthier.config.keys.precision import PrecisionSettings
 from luthier.core.errors import ModelError
 from luthier.core.records import Plan
 from luthier.model import device
@@ -29,6 +29,12 @@ def test_number_format_on_a_processor(cpu, monkeypatch, bf16, flags, dtype):
     assert (plan.device, plan.dtype, plan.versions) == ("cpu", dtype, {"torch": "1"})
     assert device.torch_dtype(plan) == getattr(torch, dtype)
     assert not plan.tf32
+
+
+def test_fp16_goes_before_what_the_device_does_well(cpu, monkeypatch):
+    monkeypatch.setattr(device, "_processor_flags", lambda: frozenset({"amx_bf16"}))
+    plan = device.make_plan(replace(AUTO, fp16=True), {})
+    assert device.torch_dtype(plan) is torch.float16
 
 
 def test_threads_are_physical_cores_within_mask_and_quota(monkeypatch):

@@ -15,7 +15,8 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import AutoModelForCausalLM, MistralConfig, MistralForCausalLM, PreTrainedModel, Qwen2Config, Qwen2ForCausalLM
 
-from luthier.config.schema import BaseSettings, TokenSettings
+from luthier.config.keys.base import BaseSettings
+from luthier.config.keys.tokens import TokenSettings
 from luthier.core.errors import ModelError
 from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationEvent, GenerationRequest, Generator, TokenEvent
 from luthier.core.records import INPUT_ROLE, Message, Plan
@@ -31,7 +32,7 @@ CHATML = (
 )
 LENGTH = 24
 PLAN = Plan(device="cpu", device_name="test", dtype="float32", threads=1)
-SETTINGS = BaseSettings("tiny", None, None, load_in_4bit=False, attention=None)
+SETTINGS = BaseSettings("tiny", None, None, quantization="none", attention=None)
 SIZES = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
 
 

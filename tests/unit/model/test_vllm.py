@@ -17,7 +17,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from luthier.config.schema import BaseSettings
+from luthier.config.keys.base import BaseSettings
 from luthier.core.errors import MissingExtraError, ModelError
 from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationRequest, Generator
 from luthier.core.records import Message, Plan
@@ -28,7 +28,7 @@ from luthier.model.vllm import engine_arguments, longest_of, open_vllm
 
 torch.set_num_threads(1)
 PLAN = Plan(device="cpu", device_name="test", dtype="float32", threads=1)
-SETTINGS = BaseSettings("starter", None, None, load_in_4bit=False, attention=None)
+SETTINGS = BaseSettings("starter", None, None, quantization="none", attention=None)
 STARTER = ModelLocation("starter", STARTER_FOLDER, "sha256:0")
 
 
@@ -136,7 +136,7 @@ def test_what_the_engine_is_made_with(adapter: Path) -> None:
     assert made["trust_remote_code"] is False
     assert (made["dtype"], made["seed"], made["enable_lora"], made["max_lora_rank"]) == ("float32", 0, True, 32)
     assert "quantization" not in made
-    settings = BaseSettings("x", None, None, load_in_4bit=True, attention=None)
+    settings = BaseSettings("x", None, None, quantization="nf4", attention=None)
     assert engine_arguments(STARTER_FOLDER, {}, None, settings, PLAN)["quantization"] == "bitsandbytes"
     assert "max_model_len" not in engine_arguments(STARTER_FOLDER, {}, None, settings, PLAN)
 

@@ -135,7 +135,7 @@ def test_a_suite_that_asks_for_a_judge_is_told_with_its_line(tmp_path: Path) -> 
 def test_lm_evals_tasks_over_a_4_bit_base_are_told(tmp_path: Path) -> None:
     path = suite_run(tmp_path, "name: mine\nkind: lm_eval\ntasks: [arc_easy]\n", "load_in_4bit: true\n")
     path.write_text(path.read_text().replace("adapter: lora", "adapter: qlora"))
-    with pytest.raises(ConfigError, match="4-bit base"):
+    with pytest.raises(ConfigError, match="a quantised base"):
         check(load_run(path))
 
 

@@ -354,7 +354,7 @@ def write_export(folder: RunFolder) -> None:
         "tolerance": 1.4e-3,
         "mean_tolerance": 1.4e-4,
         "same_token": 1.0,
-        "against_4bit": {"max_logit_difference": 0.81, "mean": 0.066, "same_token": 0.972},
+        "against_quantised": {"max_logit_difference": 0.81, "mean": 0.066, "same_token": 0.972},
     }
     adapter = {"path": "adapter", "sha256": "cd" * 32, "bytes": 2_100_000, "adapted_modules": 49, "rank": 16}
     write_json(folder.export / "summary.json", {"targets": {"adapter": adapter, "merged": merged}, "card": {"path": "README.md"}})

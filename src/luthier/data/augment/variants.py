@@ -94,7 +94,7 @@ def variants_of(store: RowStore, sides: Sides, settings: DataSettings, around: A
     found = [
         _Variant(row, fields, used)
         for row in rows
-        for fields, used in vary(Fields(row.messages, row.tools), _rules_for(row, section.rules), section.copies, settings.seed)
+        for fields, used in vary(Fields(row.messages, row.tools, row.ends), _rules_for(row, section.rules), section.copies, settings.seed)
     ]
     notes: list[str] = []
     report: TeacherReport | None = None
@@ -137,7 +137,7 @@ def _examples(store: RowStore, sides: Sides, side: int) -> Iterator[Example]:
 
 def _reworded(rows: Sequence[Example], name: str, around: Around, wording: Wording, report: TeacherReport) -> Iterator[_Variant]:
     """Other wordings of the requests by the teacher; what cannot be used stands in the report by its reason."""
-    fields = [Fields(row.messages, row.tools) for row in rows]
+    fields = [Fields(row.messages, row.tools, row.ends) for row in rows]
     replies = paraphrases(fields, name, around.endpoints[name], journal_in(around.cache), wording, report)
     told: JsonObject = {"endpoint": name, "model": around.endpoints[name].model, "task": PARAPHRASE, "prompts": dict(report.prompts)}
     for row, variants in zip(rows, replies, strict=True):
@@ -145,7 +145,7 @@ def _reworded(rows: Sequence[Example], name: str, around: Around, wording: Wordi
             if isinstance(variant, Fields):
                 yield _Variant(row, variant, (PARAPHRASE,), told)
             elif variant.reason != NOT_ASKED:
-                _leave_out(_Variant(row, Fields(row.messages, row.tools), (PARAPHRASE,)), variant.reason, variant.detail, around)
+                _leave_out(_Variant(row, Fields(row.messages, row.tools, row.ends), (PARAPHRASE,)), variant.reason, variant.detail, around)
 
 
 def _add(added: Variants, variants: Sequence[_Variant], store: RowStore, cleaner: Cleaner, around: Around) -> None:
@@ -165,7 +165,7 @@ def _add(added: Variants, variants: Sequence[_Variant], store: RowStore, cleaner
             _leave_out(each, bad.reason, bad.detail, around)
             continue
         known.add(digest)
-        row = Example(id_of(digest), fields.messages, outcome.row.origin, fields.tools, parent.group, parent.template)
+        row = Example(id_of(digest), fields.messages, outcome.row.origin, fields.tools, parent.group, parent.template, ends=fields.ends)
         added.lines.append(json_line(row.to_json()).encode("utf-8"))
         if outcome.changes:
             added.changes.update(outcome.changes)

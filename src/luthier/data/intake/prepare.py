@@ -120,7 +120,7 @@ class Preparation:
                     raise raw
                 if convert is None:
                     example = Example.from_json(raw)
-                    row = Row(Fields(example.messages, example.tools), example.origin, facts.template, is_made=True)
+                    row = Row(Fields(example.messages, example.tools, example.ends), example.origin, facts.template, is_made=True)
                 else:
                     row = Row(convert(raw), facts.origin(batch.file, line), facts.template)
                     done.bare += INPUT_ROLE not in [message.role for message in row.fields.messages]
@@ -136,7 +136,7 @@ class Preparation:
     def _store(self, row: Row, line: int, heard: Said, done: Prepared, changes: Mapping[str, int], was: str = "") -> None:
         digest = digest_of(row.fields, row.template)
         group = NO_GROUP if self._settings.is_grouped else ""
-        example = Example(id_of(digest), row.fields.messages, row.origin, row.fields.tools, group, row.template)
+        example = Example(id_of(digest), row.fields.messages, row.origin, row.fields.tools, group, row.template, ends=row.fields.ends)
         encoded = _line(example)
         done.lines.append(line)
         done.encoded.append(encoded)

@@ -20,6 +20,7 @@ from luthier.data.split.sides import SIDES
 SAMPLE_ROWS = 30
 _BATCH_ROWS = 10_000
 _CALL = pyarrow.struct([("name", pyarrow.string()), ("arguments", pyarrow.string())])
+_DETAIL = pyarrow.struct([("begin_offset", pyarrow.int64()), ("end_offset", pyarrow.int64()), ("train", pyarrow.bool_())])
 _MESSAGE = pyarrow.struct(
     [
         ("role", pyarrow.string()),
@@ -29,6 +30,7 @@ _MESSAGE = pyarrow.struct(
         ("name", pyarrow.string()),
         ("reasoning", pyarrow.string()),
         ("train", pyarrow.bool_()),
+        ("train_detail", pyarrow.list_(_DETAIL)),
     ]
 )
 # What has no fixed shape is JSON text: arguments of a call, tools, the origin.
@@ -40,6 +42,8 @@ SCHEMA = pyarrow.schema(
         ("origin", pyarrow.string()),
         ("group", pyarrow.string()),
         ("template", pyarrow.string()),
+        ("train_on_eos", pyarrow.string()),
+        ("train_on_eot", pyarrow.string()),
     ]
 )
 
@@ -71,6 +75,8 @@ def _columns(row: JsonObject) -> JsonObject:
         "origin": _json(row["origin"]),
         "group": row.get("group"),
         "template": row.get("template"),
+        "train_on_eos": row.get("train_on_eos"),
+        "train_on_eot": row.get("train_on_eot"),
     }
 
 

@@ -99,9 +99,11 @@ def _wave(rows: Sequence[Fields], writer: Correspondent, wording: Wording) -> li
 
 
 def _place(row: Fields) -> int | None:
-    """Where the row's one request stands; None where it has none or several."""
+    """Where the row's one request stands; None where it has none or several, or where stretches of it are named by their characters."""
     places = [place for place, message in enumerate(row.messages) if message.role == "user"]
-    return places[0] if len(places) == 1 and row.messages[places[0]].content.strip() else None
+    if len(places) != 1 or row.messages[places[0]].details:
+        return None
+    return places[0] if row.messages[places[0]].content.strip() else None
 
 
 def _ask(request: str, wording: Wording) -> Ask:

@@ -18,7 +18,7 @@ from luthier.core.runs import RunFolder
 GENERATION_VERSION = 1
 _WEIGHTS = ("adapter_model.safetensors", "adapter_config.json", "README.md")
 # Fields of training that change how a run's own models are asked, beside what the adapter, the base's record and the plan tell.
-ASKING_FIELDS = ("load_in_4bit", "attn_implementation", "default_system_message")
+ASKING_FIELDS = ("load_in_4bit", "load_in_8bit", "attn_implementation", "default_system_message")
 _PLAN_FACTS = ("device", "device_name", "dtype", "threads", "deterministic", "tf32", "versions")
 
 HarnessArguments = Callable[[str], JsonObject]

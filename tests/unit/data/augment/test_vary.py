@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from luthier.config.row_sections import AugmentRule
+from luthier.core.records import Detail, TurnEnds
 from luthier.data.augment.vary import RULES, vary
 from luthier.data.rows.fields import Fields
 from luthier.data.synthesize.made import asked
@@ -46,6 +49,13 @@ def test_a_rule_alone_changes_only_its_own(rule: AugmentRule) -> None:
     assert names == (rule,)
     assert (request == texts(ROW)[0]) == (rule == "flag_order")
     assert (answer == texts(ROW)[1]) == (rule == "synonyms")
+
+
+def test_what_is_trained_by_its_characters_is_not_varied_and_ends_stay() -> None:
+    detailed = replace(ROW.messages[0], details=(Detail(0, 3, True),))
+    assert vary(replace(ROW, messages=(detailed, *ROW.messages[1:])), ALL, 2, 0) == []
+    ends = TurnEnds("last", "last")
+    assert [row.ends for row, _ in vary(replace(ROW, ends=ends), ALL, 2, 0)] == [ends, ends]
 
 
 def test_where_no_rule_fits_there_is_no_variant() -> None:

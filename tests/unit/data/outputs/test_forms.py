@@ -13,6 +13,7 @@ from data_parts import Stage, pairs, write_rows
 
 CALL = {"id": "call-1", "type": "function", "function": {"name": "lookup", "arguments": {"name": "Zoë", "limit": 3, "deep": [{"a": None}]}}}
 TOOL = {"type": "function", "function": {"name": "lookup", "description": "Looks up", "parameters": {"type": "object", "properties": {}}}}
+ENTRY = {"path": "a.jsonl", "train_on_eos": "last", "message_field_training_detail": "parts"}
 
 
 @pytest.fixture
@@ -27,13 +28,13 @@ def made(name: str = "test") -> Stage:
         {"role": "user", "content": "Who is it?"},
         {"role": "assistant", "content": "", "tool_calls": [CALL]},
         {"role": "tool", "tool_call_id": "call-1", "content": "12"},
-        {"role": "assistant", "content": "Twelve."},
+        {"role": "assistant", "content": "Twelve.", "parts": [{"begin_offset": 0, "end_offset": 5, "train": True}]},
     ]
     plain = [
         {"messages": [{"role": "user", "content": row["prompt"]}, {"role": "assistant", "content": row["completion"]}]} for row in pairs(20)
     ]
     write_rows(Path("a.jsonl"), [{"messages": calling, "tools": [TOOL]}, *plain])
-    return Stage(name, datasets=[{"path": "a.jsonl"}], split={"validation": 0.2}, data_formats=["datasets", "parquet", "sample"])
+    return Stage(name, datasets=[ENTRY], split={"validation": 0.2}, data_formats=["datasets", "parquet", "sample"])
 
 
 def stored(row: dict[str, Any]) -> dict[str, Any]:
@@ -62,6 +63,13 @@ def test_parquet_and_arrow_hold_the_rows_of_each_side(result: Stage) -> None:
         with (folder / "datasets" / side / "data-00000-of-00001.arrow").open("rb") as stream:
             assert [stored(row) for row in ipc.open_stream(stream).read_all().to_pylist()] == rows
     assert any(message.get("tool_calls") for side in ("train", "validation") for row in lines(result, side) for message in row["messages"])
+
+
+def test_what_is_trained_is_kept(result: Stage) -> None:
+    rows = [row for side in ("train", "validation", "test") for row in lines(result, side)]
+    assert {(row["train_on_eos"], row["train_on_eot"]) for row in rows} == {("last", "last")}
+    detailed = [message for row in rows for message in row["messages"] if "train_detail" in message]
+    assert [message["train_detail"] for message in detailed] == [[{"begin_offset": 0, "end_offset": 5, "train": True}]]
 
 
 def test_datasets_opens_the_folder(result: Stage) -> None:

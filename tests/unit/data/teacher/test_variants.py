@@ -12,7 +12,7 @@ from fake_endpoint import Endpoint, serve
 from fake_teacher import default, teaching
 from luthier.config.schema import EndpointSection, PriceSection
 from luthier.core.errors import ConfigError
-from luthier.core.records import Message, ToolCall
+from luthier.core.records import Detail, Message, ToolCall
 from luthier.data.clean import secrets
 from luthier.data.rows.fields import BadRow, Fields
 from luthier.data.synthesize.made import asked
@@ -89,6 +89,7 @@ def test_rows_that_cannot_be_asked_about_are_not_sent(tmp_path: Path, monkeypatc
         row("Open http://jenkins:8080/job/7 in the browser"),
         Fields((Message("assistant", "Hello."),)),
         Fields((*asked("a b c", "x"), *asked("d e f", "y"))),
+        Fields((Message("user", "List all", details=(Detail(0, 3, True),)), Message("assistant", "ls"))),
         row("List all files"),
     ]
     with serve(teaching()) as server:
@@ -96,9 +97,9 @@ def test_rows_that_cannot_be_asked_about_are_not_sent(tmp_path: Path, monkeypatc
         assert len(server.bodies) == 1
         assert token not in json.dumps(server.bodies)
         assert "jenkins" not in json.dumps(server.bodies)
-    assert [len(made) for made in found] == [1] * 5
-    assert [made[0].reason for made in found[:4]] == ["teacher_not_asked"] * 4
-    assert isinstance(found[4][0], Fields)
+    assert [len(made) for made in found] == [1] * 6
+    assert [made[0].reason for made in found[:5]] == ["teacher_not_asked"] * 5
+    assert isinstance(found[5][0], Fields)
 
 
 def test_the_ceiling_leaves_the_last_rows(tmp_path: Path) -> None:

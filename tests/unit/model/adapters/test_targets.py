@@ -3,18 +3,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from luthier.config.schema import LoraSettings
+from luthier.config.keys.adapter import LoraSettings
 from luthier.core.errors import ModelError
-from luthier.model.adapters import (
-    LoraLinear,
-    adapter_weights,
-    add_lora,
-    load_adapter,
-    load_weights,
-    save_adapter,
-    target_modules,
-    trainable,
-)
+from luthier.model.adapters.files import load_adapter, save_adapter
+from luthier.model.adapters.layers import LoraLinear
+from luthier.model.adapters.make import add_lora
+from luthier.model.adapters.targets import target_modules
+from luthier.model.adapters.weights import adapter_weights, load_weights, trainable
 from training_parts import LORA, adapted, llama, qwen
 
 ALL = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}

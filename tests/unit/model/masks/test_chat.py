@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from luthier.core.records import TEXT_ROLE, Message, Reject, ToolCall
-from luthier.model.masks import is_trained, mark_chat
+from luthier.model.masks.chat import mark_chat
+from luthier.model.masks.ends import EndTokens
+from luthier.model.masks.pieces import is_trained
 from luthier.model.template import ChatTemplate
 from tokenizer_parts import SETTINGS, encoder_for, row, text_of, trained_texts
 
@@ -170,7 +172,7 @@ def test_spans_are_the_answers_whatever_they_say(turns):
         "{% for m in messages %}[{{ m.role }}]{{ m.content }}<|im_end|>{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}",
     )
     render = lambda part, prompt: template.render(part, add_generation_prompt=prompt, special_tokens={})  # noqa: E731
-    marked = mark_chat(messages, render, ("<|im_end|>",), train_on_inputs=False)
+    marked = mark_chat(messages, render, EndTokens(("<|im_end|>",), "</s>"), train_on_inputs=False)
     piece = marked.pieces[0]
     assert [piece.text[start:end] for start, end in piece.spans] == [f"{say}<|im_end|>" for _, say, train in turns if train is not False]
     assert not marked.last_turn_only

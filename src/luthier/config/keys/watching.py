@@ -1,0 +1,50 @@
+"""Keys of logging, evaluation and checkpoints while training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from luthier.config.keys.fields import Float, Int, Section, key
+
+
+@dataclass(frozen=True, slots=True)
+class WatchSettings:
+    """When training logs, evaluates and saves; None leaves it to the defaults of `train.stage`."""
+
+    logging_steps: int | None
+    eval_strategy: str | None
+    eval_steps: float | None
+    evals_per_epoch: int | None
+    save_strategy: str | None
+    save_steps: float | None
+    saves_per_epoch: int | None
+    save_total_limit: int
+
+
+class WatchKeys(Section):
+    """When training logs, evaluates and saves."""
+
+    logging_steps: Int | None = key(
+        None, "none", "Steps between two log lines; 0.5 % of the steps, at most 10, where it is not given.", ge=1
+    )
+    eval_strategy: Literal["no", "steps", "epoch"] | None = key(None, "train", "When the evaluation loss is measured.")
+    eval_steps: Float | None = key(None, "train", "Steps (or a share below 1) between two evaluations.", gt=0)
+    evals_per_epoch: Int | None = key(None, "train", "Evaluations in one epoch.", ge=0)
+    save_strategy: Literal["no", "steps", "epoch", "best"] | None = key(None, "none", "When checkpoints are written.")
+    save_steps: Float | None = key(None, "none", "Steps (or a share below 1) between two checkpoints.", gt=0)
+    saves_per_epoch: Int | None = key(None, "none", "Checkpoints in one epoch.", ge=0)
+    save_total_limit: Int = key(4, "none", "Checkpoints kept.", ge=1)
+
+    def watch_settings(self) -> WatchSettings:
+        """When training logs, evaluates and saves."""
+        return WatchSettings(
+            logging_steps=self.logging_steps,
+            eval_strategy=self.eval_strategy,
+            eval_steps=self.eval_steps,
+            evals_per_epoch=self.evals_per_epoch,
+            save_strategy=self.save_strategy,
+            save_steps=self.save_steps,
+            saves_per_epoch=self.saves_per_epoch,
+            save_total_limit=self.save_total_limit,
+        )

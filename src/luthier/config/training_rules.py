@@ -1,0 +1,197 @@
+"""Rules between the keys of training: what excludes what, what wants what."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from luthier.config.adapter_folder import contradictions
+from luthier.config.optimizer_rules import check_optimizer
+from luthier.config.yaml_file import Document, KeyPath, items_of
+from luthier.core.errors import Problem
+
+
+def check_training(document: Document) -> Iterator[Problem]:
+    """The problems that the rules of training find."""
+    for rule in _RULES:
+        yield from rule(document)
+
+
+def _exclude_each_other(document: Document) -> Iterator[Problem]:
+    pairs = [
+        ("eval_steps", "evals_per_epoch"),
+        ("save_steps", "saves_per_epoch"),
+        ("warmup_steps", "warmup_ratio"),
+        ("batch_size", "gradient_accumulation_steps"),
+        ("val_set_size", "test_datasets"),
+        ("val_set_size", "split"),
+    ]
+    for first, second in pairs:
+        if document.value.get(first) and document.value.get(second):
+            yield document.problem(
+                (second,),
+                f"`{first}` and `{second}` exclude each other",
+                hint=f"`{first}` stands in {document.place((first,)).text()}; keep one of the two",
+            )
+
+
+def _strategies(document: Document) -> Iterator[Problem]:
+    for word in ("eval", "save"):
+        strategy, steps = document.value.get(f"{word}_strategy"), document.value.get(f"{word}_steps")
+        for name in (f"{word}_steps", f"{word}s_per_epoch"):
+            if document.value.get(name) and strategy not in (None, "steps"):
+                yield document.problem((name,), f"`{name}` acts only with `{word}_strategy: steps`", found=strategy)
+        if isinstance(steps, float) and steps > 1 and not steps.is_integer():
+            yield document.problem((f"{word}_steps",), f"`{word}_steps` is a share below 1 or a whole number of steps", found=steps)
+        if strategy == "steps" and not steps and not document.value.get(f"{word}s_per_epoch"):
+            yield document.problem(
+                (f"{word}_strategy",), f"`{word}_strategy: steps` wants `{word}_steps`", hint=f"write `{word}_steps: 100`"
+            )
+
+
+def _held_out(document: Document) -> Iterator[Problem]:
+    split = document.value.get("split")
+    shares = split if isinstance(split, dict) else {}
+    held_out = document.value.get("val_set_size") or document.value.get("test_datasets") or shares.get("validation")
+    for name in ("eval_steps", "evals_per_epoch"):
+        if document.value.get(name) and not held_out:
+            yield document.problem(
+                (name,),
+                f"`{name}` is written, but no rows are held out",
+                hint="write `val_set_size: 0.05` or `split: {validation: 0.05}`",
+            )
+    if document.value.get("eval_strategy") in ("steps", "epoch") and not held_out:
+        yield document.problem(
+            ("eval_strategy",), "`eval_strategy` is written, but no rows are held out", hint="write `val_set_size: 0.05`"
+        )
+    if document.value.get("save_strategy") == "best" and not held_out:
+        yield document.problem(("save_strategy",), "`save_strategy: best` wants held-out rows", hint="write `val_set_size: 0.05`")
+    numbers = [share for share in (shares.get("validation", 0), shares.get("test", 0)) if isinstance(share, int | float)]
+    if sum(numbers) >= 1:
+        yield document.problem(
+            ("split",), "`split` leaves no rows to train on", found=f"shares sum to {sum(numbers):g}", hint="keep the sum below 1"
+        )
+    if shares.get("validation") and document.value.get("test_datasets"):
+        yield document.problem(
+            ("split", "validation"), "`split.validation` and `test_datasets` exclude each other", hint="keep one of the two"
+        )
+
+
+def _batches(document: Document) -> Iterator[Problem]:
+    total, micro = document.value.get("batch_size"), document.value.get("micro_batch_size")
+    if total is not None and micro is None:
+        yield document.problem(("batch_size",), "`batch_size` wants `micro_batch_size` beside it", hint="write sequences of a forward pass")
+    elif isinstance(total, int) and isinstance(micro, int) and micro > 0 and total % micro:
+        yield document.problem(
+            ("batch_size",),
+            "`batch_size` is no multiple of `micro_batch_size`",
+            found=f"{total} and {micro}",
+            hint="choose a multiple",
+        )
+    for other, why in (
+        ("sample_packing", "packs are filled from rows of any length"),
+        ("curriculum_sampling", "rows keep the file's order"),
+    ):
+        if document.value.get("group_by_length") is True and document.value.get(other) is True:
+            yield document.problem(
+                ("group_by_length",), f"`group_by_length` does nothing under `{other}: true`: {why}", hint="keep one of the two"
+            )
+
+
+def _precision(document: Document) -> Iterator[Problem]:
+    # `bf16: auto` asks for nothing definite, and stands in every resolved file.
+    if document.value.get("fp16") is True and document.value.get("bf16") is True:
+        yield document.problem(
+            ("fp16",), "`fp16` and `bf16` exclude each other", hint="write `bf16: false`, or leave `fp16` out where the GPU has bfloat16"
+        )
+
+
+def _adapter(document: Document) -> Iterator[Problem]:
+    adapter = document.value.get("adapter")
+    if adapter == "qlora" and document.value.get("load_in_4bit") is not True:
+        yield document.problem(("adapter",), "`adapter: qlora` wants `load_in_4bit: true`", hint="write it, or use `adapter: lora`")
+    if document.value.get("load_in_4bit") is True and document.value.get("load_in_8bit") is True:
+        yield document.problem(("load_in_8bit",), "`load_in_4bit` and `load_in_8bit` exclude each other", hint="keep one of the two")
+    if document.value.get("load_in_8bit") is True and document.value.get("peft_use_dora") is True:
+        what = "`peft_use_dora` does not run beside `load_in_8bit`"
+        yield document.problem(("peft_use_dora",), what, hint="load the base in 4 bits (`load_in_4bit: true`) or whole")
+    if not adapter:
+        yield Problem(
+            "`adapter` is missing; training all weights is not in this version yet",
+            where=document.place(()).file,
+            hint="write `adapter: lora`",
+        )
+    for index, pattern in enumerate(items_of(document.value.get("lora_target_modules"))):
+        yield from _invalid_pattern(document, ("lora_target_modules", index), pattern)
+    for name in ("lora_rank_pattern", "lora_alpha_pattern"):
+        patterns = document.value.get(name)
+        for pattern in patterns if isinstance(patterns, dict) else ():
+            yield from _invalid_pattern(document, (name, str(pattern)), pattern)
+    if document.value.get("peft_ensure_weight_tying") and not document.value.get("lora_modules_to_save"):
+        what = "`peft_ensure_weight_tying` acts only with `lora_modules_to_save`"
+        yield document.problem(("peft_ensure_weight_tying",), what, hint="name the embeddings there, or leave it out")
+
+
+def _invalid_pattern(document: Document, path: KeyPath, pattern: Any) -> Iterator[Problem]:
+    try:
+        re.compile(str(pattern))
+    except re.error as error:
+        yield document.problem(path, "this is no valid pattern", found=pattern, hint=str(error))
+
+
+# Starts that peft knows beside those that are trained here, and why not.
+_OTHER_STARTS = {
+    "loftq": "it wants the base quantised anew beside the adapter",
+    "eva": "it wants a pass over the rows before the first step",
+    "corda": "it wants a pass over the rows before the first step",
+    "lora_ga": "it wants gradients before the first step",
+    "orthogonal": "write `gaussian` or `true`",
+    "mica": "its adapter has a frozen half",
+}
+
+
+def _first_weights(document: Document) -> Iterator[Problem]:
+    start = document.value.get("peft_init_lora_weights")
+    path: KeyPath = ("peft_init_lora_weights",)
+    if not isinstance(start, str):
+        return
+    known = start.lower()
+    if not re.fullmatch(r"gaussian|olora|pissa|pissa_niter_[1-9]\d{0,3}", known):
+        reason = _OTHER_STARTS.get(known, "")
+        what = f"`peft_init_lora_weights: {start}` is not in this version" if reason else "these first weights are not known"
+        yield document.problem(
+            path, what, found=start, hint=reason or "known are true, false, `gaussian`, `pissa`, `pissa_niter_16` and `olora`"
+        )
+    elif known != "gaussian" and (quantised := [name for name in ("load_in_4bit", "load_in_8bit") if document.value.get(name)]):
+        yield document.problem(
+            path,
+            f"`peft_init_lora_weights: {start}` takes a part out of the base's weights, and a quantised base has none to take it from",
+            found=f"{start} with {quantised[0]}: true",
+            hint="write `peft_init_lora_weights: gaussian` or leave it out, or load the base whole",
+        )
+
+
+def _vllm(document: Document) -> Iterator[Problem]:
+    """vLLM serves LoRA with one scale for all modules, and neither DoRA nor whole modules."""
+    section = document.value.get("evaluate")
+    if not isinstance(section, dict) or section.get("engine") != "vllm":
+        return
+    for name in ("peft_use_dora", "lora_modules_to_save", "lora_rank_pattern", "lora_alpha_pattern"):
+        if document.value.get(name):
+            what = f"vLLM does not run an adapter with `{name}` as it was trained"
+            yield document.problem(("evaluate", "engine"), what, found="vllm", hint="leave `evaluate.engine` out")
+
+
+_RULES: tuple[Callable[[Document], Iterator[Problem]], ...] = (
+    _exclude_each_other,
+    _strategies,
+    _held_out,
+    _batches,
+    _precision,
+    _adapter,
+    _first_weights,
+    contradictions,
+    _vllm,
+    check_optimizer,
+)
