@@ -148,6 +148,23 @@ _ABOUT: tuple[str, ...] = (
     "Tell me about {heading} in {of}.",
     "What do the docs say about {heading} in {of}?",
 )
+# Where nothing says what the document is of.
+_ABOUT_ALONE: tuple[str, ...] = (
+    "Explain {heading}.",
+    "What should I know about {heading}?",
+    "Tell me about {heading}.",
+    "What do the docs say about {heading}?",
+)
+# What is installed is the product, and not the guide to it.
+_GUIDE = re.compile(
+    r"(?<=\w)\s+(?:(?:user|developer|reference|quick)\s+)?(?:guide|manual|documentation|docs|handbook|tutorial|readme)(?=$| \()", re.I
+)
+_OF_PRODUCTS = re.compile(
+    r"install(?:ation|ing)?(?: instructions| guide)?|set ?up|getting started|quick ?start|first steps|configuration|configuring|"
+    r"building|build|compiling|compilation|(?:system )?requirements|prerequisites|dependencies|(?:key |main )?features|highlights|"
+    r"usage|basic usage|limitations?|known issues|architecture|design|internals|performance",
+    re.IGNORECASE,
+)
 _ARTICLE = re.compile(r"^(?:The|An?) ")
 _EVENT_ASKED: tuple[str, ...] = (
     "When is {heading} of {of} emitted?",
@@ -162,6 +179,7 @@ _CODE_ASKED: tuple[str, ...] = (
     "How does {heading} of {of} work?",
     "What is {heading} in {of}?",
 )
+_MOST_NAME_WORDS = 3
 _HOW = ("How do I {action} in {of}?", "How can I {action} with {of}?", "{of}: how do I {action}?")
 _EXAMPLES = ("Show an example of {heading} in {of}.", "Give me a code example of {heading} in {of}.", "{of}: show an example of {heading}.")
 
@@ -192,10 +210,22 @@ def subject(above: Sequence[str], source: str, *, with_source: bool = True) -> s
     """What a section is about by the headings above it, nearest first: the first that says something, and the source's name."""
     for heading in above:
         plain = plain_heading(heading)
-        if plain and not is_generic(plain) and not NO_SUBJECT.fullmatch(plain) and not _NO_NAME.match(plain):
+        if (
+            plain
+            and not is_generic(plain)
+            and not NO_SUBJECT.fullmatch(plain)
+            and not _NO_NAME.match(plain)
+            and not _is_step(plain, source)
+        ):
             named = _as_name(plain)
-            return named if not with_source or source.lower() in named.lower() else f"{named} ({source})"
+            return named if not with_source or not source or source.lower() in named.lower() else f"{named} ({source})"
     return source
+
+
+def _is_step(heading: str, source: str) -> bool:
+    """Whether a heading tells of something that is done ("Pouring"): nothing else is in that, unless it is a part of a named thing."""
+    words = heading.split()
+    return len(words) == 1 and (words[0].lower() in _GERUNDS or (not source and words[0].endswith("ing")))
 
 
 def _as_name(heading: str) -> str:
@@ -219,27 +249,36 @@ def question(heading: str, above: Sequence[str], source: str, key: str) -> str |
     if not plain or NO_SUBJECT.fullmatch(plain) or not re.search(r"[^\W\d_]{2}", plain) or "{{" in f"{plain}{above[-1] if above else ''}":
         return None
     of = subject(above, source)
+    if not of and is_generic(plain):
+        return None  # Nothing says what is installed.
     for index, (pattern, forms) in enumerate(_GENERIC):
         if re.fullmatch(pattern, plain, re.IGNORECASE) and not (of == source and index < _OF_A_PART):
-            return pick(forms, key, "generic").format(of=of, heading=plain.lower())
+            product = _GUIDE.sub("", of) if _OF_PRODUCTS.fullmatch(plain) else of
+            return pick(forms, key, "generic").format(of=product, heading=plain.lower())
     if _HOW_TO.match(plain):
         return _asked_how(_HOW_TO.sub("", plain).rstrip("?"), of, key)
     if _TOLD.match(plain) and not plain.endswith("?"):
         # "What X does", "When to use X": a clause, no question.
-        return f"Explain {plain[0].lower()}{plain[1:]} ({of})."
+        return f"Explain {plain[0].lower()}{plain[1:]} ({of})." if of else f"Explain {plain[0].lower()}{plain[1:]}."
     if plain.endswith("?") or (_QUESTION.match(plain) and len(plain.split()) > 2):
-        bare = plain.rstrip("?")
-        if _POINTS_ABOVE.search(bare):
-            # "What is in it": only what stands above says in what.
-            return None if of == source else f"{of}: {bare[0].lower()}{bare[1:]}?"
-        return f"{bare}?" if source.lower() in plain.lower() else f"{bare} ({of})?"
-    if action := _action(plain):
-        return _asked_how(action, of, key)
-    return _asked_what(plain, of, key)
+        return _asked_itself(plain.rstrip("?"), of, source)
+    action = _action(plain)
+    return _asked_how(action, of, key) if action else _asked_what(plain, of, key)
+
+
+def _asked_itself(bare: str, of: str, source: str) -> str | None:
+    """The question that a heading is itself."""
+    if _POINTS_ABOVE.search(bare):
+        # "What is in it": only what stands above says in what.
+        return None if of == source else f"{of}: {bare[0].lower()}{bare[1:]}?"
+    return f"{bare}?" if not of or (source and source.lower() in bare.lower()) else f"{bare} ({of})?"
 
 
 def _asked_what(plain: str, of: str, key: str) -> str:
     """The question for a heading that names a thing: of code, or in words."""
+    if not of:
+        named = f'"{plain}"' if len(plain.split()) > _MOST_NAME_WORDS else _as_name(plain)
+        return pick(_ABOUT_ALONE, key, "what").format(heading=named)
     if kind := _KIND.match(plain):
         forms = _EVENT_ASKED if kind["kind"].lower() == "event" else _KIND_ASKED
     elif is_code(plain):
@@ -247,7 +286,7 @@ def _asked_what(plain: str, of: str, key: str) -> str:
         forms = _CODE_ASKED if "(" in plain or plain.startswith("-") else _NAME_ASKED
     else:
         forms = _ABOUT
-    is_long = forms is _ABOUT and len(plain.split()) > 3
+    is_long = forms is _ABOUT and len(plain.split()) > _MOST_NAME_WORDS
     asked = pick(forms, key, "what").format(heading=f'"{plain}"' if is_long else _as_name(plain), of=of)
     return asked[0].upper() + asked[1:] if asked.startswith("the ") else asked
 
@@ -258,12 +297,15 @@ def example_question(heading: str, above: Sequence[str], source: str, key: str) 
     if not plain or NO_SUBJECT.fullmatch(plain):
         return None
     of = subject(above, source)
-    if is_generic(plain) or plain.endswith("?") or _QUESTION.match(plain):
+    is_bare = is_generic(plain) or plain.endswith("?") or bool(_QUESTION.match(plain))
+    if is_bare:
         plain = subject(above, source, with_source=False).strip("`")
         of = source
         if plain == source:
             return None
-    elif _action(plain) and not plain.split()[0].lower().endswith("ing"):
+    if not of:
+        return f"Show an example of {_as_name(plain)}."
+    if not is_bare and _action(plain) and not plain.split()[0].lower().endswith("ing"):
         return f"Show with code how to {_action(plain)} in {of}."
     name = _as_name(plain)
     wanted = pick(_EXAMPLES, key, "example").format(heading=name, of=of)
@@ -271,6 +313,8 @@ def example_question(heading: str, above: Sequence[str], source: str, key: str) 
 
 
 def _asked_how(action: str, of: str, key: str) -> str:
+    if not of:
+        return f"How do I {action}?"
     forms = [form for form in _HOW if not (" with " in form and " with " in action)]
     return pick(forms, key, "how").format(action=action, of=of)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from luthier.data.synthesize.made import Made, Material, Unfit, asked
-from luthier.data.synthesize.prose import Block, Unsuited, blocks, is_list_or_table
+from luthier.data.synthesize.prose import Block, Unsuited, blocks, is_list_or_table, without_pointers
 from luthier.data.synthesize.wording import pick
 from luthier.retrieval.records import Chunk
 
@@ -63,7 +63,8 @@ def _finished(written: str, body: list[str]) -> Iterator[Entry]:
         paragraphs = [_paragraph(block) for block in blocks(textwrap.dedent("\n".join(body)))]
         while paragraphs and _SEE.match(paragraphs[-1]):
             paragraphs.pop()
-        yield Entry(" ".join(written.split()), names, "\n\n".join(part for part in paragraphs if part))
+        told = [part for part in map(without_pointers, paragraphs) if part]
+        yield Entry(" ".join(written.split()), names, "\n\n".join(told or paragraphs))
 
 
 def _paragraph(block: Block) -> str:
@@ -129,7 +130,7 @@ def _row(chunk: Chunk, tool: str, entry: Entry, own: Sequence[str]) -> Made | Un
     if count > _MAX_WORDS:
         return Unfit(chunk.path, chunk.lines, "too_long", f"the text of {entry.names[0]} has {count} words")
     text = entry.text.rstrip()
-    if "\n" not in text and text[-1].isalnum():
+    if "\n" not in text and text and text[-1].isalnum():
         # GNU's manuals write them as phrases.
         text += "."
     if not text.endswith((".", "!", ")", "`", "'", '"', "~~~")):

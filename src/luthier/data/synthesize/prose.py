@@ -45,6 +45,20 @@ _POINTING = re.compile(
     r"look|cover|discuss)\b",
     re.IGNORECASE,
 )
+# "(see discussion on this mode below)", "; see SIZE format below", and sentences that do nothing else.
+_POINTING_ASIDE = re.compile(
+    r"\s*\((?:see|cf\.?)\b(?=[^()]*(?:\b(?:below|above|sections?|discussion|note|chapter)\b|\[\d+\]))[^()]*(?:\([^()]*\)[^()]*)*\)"
+    r"|[;,]\s+(?:please\s+)?see\b(?=[^.;\n]*(?:\b(?:below|above|sections?|discussion)\b|\[\d+\]))(?:[^.;()]|\.(?=\w))*(?=[.;]|$)",
+    re.IGNORECASE,
+)
+_POINTING_ELSEWHERE = re.compile(
+    r"\bsee\s+(?:the\s+)?(?:\S+\s+){0,8}?(?:below|above|sections?)\b|"
+    r"\b(?:described|explained|listed|mentioned|discussed) (?:below|above)\b",
+    re.IGNORECASE,
+)
+_POINTING_ALONE = re.compile(r"^(?:(?:NOTE|CAUTION|WARNING):?\s+)?(?:please\s+)?see\b", re.IGNORECASE)
+# A manual's mark of a footnote: "partial clone[1]".
+_FOOTNOTE = re.compile(r"(?<=[a-z)])\[\d{1,2}\]")
 _WEAK_START = re.compile(
     r"^(?:\d+\.\s*\n|however|but|also|then|next|moreover|furthermore|additionally|similarly|likewise|instead|otherwise|and|or|so|thus|"
     r"therefore|finally|again|another|as (?:above|before)|in addition|these|those|such|both)\b",
@@ -174,6 +188,15 @@ def answer(body: str, min_words: int = MIN_WORDS) -> str:
     return text
 
 
+def without_pointers(text: str) -> str:
+    """A paragraph of prose without the asides, clauses and whole sentences that point to another place of its document."""
+    plain = _POINTING_ASIDE.sub("", text)
+    if not is_list_or_table(plain) and "\n " not in plain:
+        kept = [one for one in _SENTENCES.split(plain) if not (_POINTING_ALONE.match(one.strip()) or _POINTING_ELSEWHERE.search(one))]
+        plain = " ".join(kept) if kept else ""
+    return _FOOTNOTE.sub("", plain)
+
+
 def _without_history(given: list[Block]) -> list[Block]:
     """The blocks without a table of the versions in which something changed, and the word above it."""
     tables = {at for at, block in enumerate(given) if not block.is_fence and _HISTORY.match(block.text)}
@@ -192,12 +215,14 @@ def _cleaned(block: Block) -> Block | None:
     for pattern in (_LINKED_IMAGE, _IMAGE, _TAG):
         text = pattern.sub("", text)
     text = _TARGET.sub("", _ROLE.sub(r"`\1`", _LINK.sub(r"\1", text)))
-    text = _BARE_TARGET.sub("", text)
+    text = _FOOTNOTE.sub("", _POINTING_ASIDE.sub("", _BARE_TARGET.sub("", text)))
     if not re.search(r"\w", text):
         return None
     lines = text.split("\n")
     if any(_ITEM.match(line) or _TABLE.match(line) or line.startswith((" ", ">")) for line in lines):
-        lines = [line for line in lines if not (_ITEM.match(line) and _POINTING.search(_ITEM.sub("", line)))]
+        if not any(re.match(r"\s*\d+[.)]\s", line) for line in lines):
+            # Numbered items are spoken of by their numbers: a list that begins with the second is broken.
+            lines = [line for line in lines if not (_ITEM.match(line) and _POINTING.search(_ITEM.sub("", line)))]
         return Block("\n".join(line.rstrip() for line in lines)) if any(re.search(r"\w", line) for line in lines) else None
     sentences = [sentence for sentence in _SENTENCES.split(text.strip()) if not _POINTING.search(sentence.strip())]
     return Block(" ".join(sentences)) if sentences else None
@@ -206,11 +231,24 @@ def _cleaned(block: Block) -> Block | None:
 def _without_loose_ends(kept: list[Block]) -> list[Block]:
     """The blocks without the sentences at the end that announce what is not there."""
     left = list(kept)
-    while left and not left[-1].is_fence and left[-1].text.rstrip().endswith(":") and not _ITEM.match(left[-1].text):
-        sentences = _SENTENCES.split(left.pop().text.strip())[:-1]
-        if sentences:
-            left.append(Block(" ".join(sentences)))
+    while left and not left[-1].is_fence and left[-1].text.rstrip().endswith(":"):
+        whole = without_lead(left.pop().text)
+        if whole:
+            left.append(Block(whole))
     return left
+
+
+def without_lead(text: str) -> str:
+    """A text without its last sentence, which leads to something that does not follow; empty where that is all there is.
+
+    In a list only the item that leads on loses its last sentence.
+    """
+    head, newline, last = text.rstrip().rpartition("\n")
+    if not is_list_or_table(text):
+        head, newline, last = "", "", " ".join(text.split())
+    sentences = _SENTENCES.split(last.rstrip())[:-1]
+    kept = " ".join(sentences)
+    return (head + newline + kept if kept else head).rstrip()
 
 
 def _within(kept: list[Block]) -> list[Block]:

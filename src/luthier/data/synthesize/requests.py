@@ -25,7 +25,8 @@ _REMARK = re.compile(
 # "To add a proxy, use": what manuals say before an example.
 _TO_IN_FRONT = re.compile(r"^(?:in order to|to|or to|you can|or)\s+(?=[a-z])", re.IGNORECASE)
 _USE_BEHIND = re.compile(
-    r"[\s,]*(?:\b(?:use|do|run|type|try|say|issue|you can|you could|you may)(?: this| the following| something like)?(?: command)?)$",
+    r"[\s,]*(?:\b(?:use|do|run|type|try|say|issue|with|by|using|via|like|as|you can|you could|you may)"
+    r"(?: this| the following| something like)?(?: command)?)$",
     re.IGNORECASE,
 )
 _SENTENCE_END = re.compile(r"(?<=[\w`)])\.\s+(?=[A-Z(`])")

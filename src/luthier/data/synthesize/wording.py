@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from hashlib import blake2b
 from typing import TypeVar
 
@@ -60,13 +60,20 @@ def bullets(items: Iterable[str]) -> str:
     return "\n".join(f"- {item}" for item in items)
 
 
-def sentence(text: str) -> str:
-    """`text` with a capital letter first, unless that is code, and a full stop last, unless it ends another way."""
+# What follows a name that a sentence is about: "ld compares two strings", "s is not empty".
+_SAID_OF_A_NAME = re.compile(r"\S+\s+(?:will|can|may|must|should|could|are|[a-z]+s)\b")
+
+
+def sentence(text: str, names: Container[str] = ()) -> str:
+    """`text` with a capital letter first, unless that is code, and a full stop last, unless it ends another way.
+
+    `names` are identifiers: a sentence that is about one of them keeps its small letter.
+    """
     plain = text.strip()
     if not plain:
         return ""
     head = plain.split(None, 1)[0]
-    if head.isalpha() and head.islower():
+    if head.isalpha() and head.islower() and not (head in names and _SAID_OF_A_NAME.match(plain)):
         plain = plain[0].upper() + plain[1:]
     return plain if plain[-1] in ".!?:" or plain.endswith("```") else f"{plain}."
 

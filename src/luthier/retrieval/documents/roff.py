@@ -237,7 +237,7 @@ class _Page:
             self._open_tagged()
             self._words.append(shown.strip() + "\n")
         else:
-            self._words.append(" ".join(shown.split()) + ("" if line.endswith("\\c") else " "))
+            self._words.append(" ".join(shown.split()) + ("" if line.endswith("\\c") and not shown.endswith(" ") else " "))
 
     def _break(self) -> None:
         if self._code is None and self._words:

@@ -30,6 +30,7 @@ _ESCAPE = re.compile(
       | [fFgkmMVYn](?:\(..|\[[^\]\n]*\]|[+-]?.)           # Fonts, colours, registers.
       | s(?:[+-]?(?:\(\d\d|\[[^\]\n]*\]|'[^'\n]*'|[1-3]\d|\d))
       | N'(?P<code>\d{1,7})'
+      | h'(?P<right>\+?0*[1-9]\d*[nm]?)'                  # A step to the right: what follows stands apart.
       | [hvwxXlLDbBoSHRAZ](?:'[^'\n]*')                   # Motions, widths, drawings, devices.
       | z(?=.) | (?P<plain>.) | $
     )""",
@@ -53,6 +54,8 @@ def plain(line: str, strings: dict[str, str] | None = None) -> str:
         name = found["two"] or found["name"] or found["quoted"]
         if name is not None:
             return _character(name)
+        if found["right"] is not None:
+            return " "
         if found["code"] is not None:
             return chr(int(found["code"])) if 32 <= int(found["code"]) < 0xD800 else ""
         return _PLAIN.get(found["plain"], found["plain"]) if found["plain"] is not None else ""

@@ -284,6 +284,15 @@ def test_manual_pages() -> None:
     ]
 
 
+def test_numbers_of_a_manuals_list_stand_apart_from_its_text() -> None:
+    # As DocBook's style sheets write them.
+    number = (
+        ".RS 4\n.ie n \\{\\\n\\h'-04' 1.\\h'+01'\\c\n.\\}\n.el \\{\\\n.sp -1\n.IP \"  1.\" 4.2\n.\\}\nIt is preceded by a header.\n.RE\n"
+    )
+    (found,) = cut(f".TH CUT 1\n.SH FORMAT\nA diff looks so:\n.sp\n{number}", "roff")
+    assert "1. It is preceded by a header." in found.body
+
+
 MDOC = """.Dd May 1, 2024
 .Dt CUT 1
 .Os

@@ -15,7 +15,7 @@ from luthier.guard.option_table import known_name
 from luthier.guard.shell import parse
 from luthier.retrieval.records import CommandHelp
 
-VERSION = 3
+VERSION = 4
 # A page of tldr has eight tasks at most; a manual's options come on top.
 PER_FILE = 60
 
@@ -23,6 +23,12 @@ _MIN_TASK_WORDS = 2
 # How a sentence of a manual begins that speaks of what went before.
 _NO_TASK = re.compile(
     r"(?:you|this|that|it|we|if|these|those|the above|here|as|and|but|now|another|same|see|note|when|since|i)\b", re.IGNORECASE
+)
+# "Give the -m flag to the command": what is typed, and not what it is for.
+_TELLS_FLAGS = re.compile(
+    r"(?:give|pass|use|specify|supply|add|append|set|combine)\b.*(?:(?<![\w-])--?[a-z][\w-]*|\b(?:flags?|options?|switch)\b)"
+    r"|.*\bto (?:the|this) command\b",
+    re.IGNORECASE,
 )
 _SELF_SPOKEN = re.compile(r"--?(?:help|version)\b|-[hVv?]$|\bhelp$|\bversion$|^(?:man|tldr|info)\b")
 _SAYS_HELP = re.compile(
@@ -71,6 +77,8 @@ def _unfit(entry: CommandHelp, task: str) -> tuple[str, str] | None:
         return "vague_task", f"`{entry.task}` says too little"
     if re.match(r"works like\b", task, re.IGNORECASE) or re.search(r"<[a-z][\w-]*>", task):
         return "vague_task", f"`{entry.task}` tells of the command, and of no task"
+    if entry.path.rsplit(".", 1)[-1][:1].isdigit() and _TELLS_FLAGS.match(task):
+        return "vague_task", f"`{entry.task}` tells what is typed, and of no task"
     command = entry.command.strip()
     if "\n" in command:
         return "many_lines", "the command has more than one line"

@@ -17,11 +17,11 @@ from luthier.data.synthesize.reading.signatures import split_top
 from luthier.data.synthesize.reading.statements import is_comment, is_trivial, statements
 from luthier.data.synthesize.reading.structure import CODE_KINDS, Structure, spoken
 from luthier.data.synthesize.reading.surroundings import Surroundings
-from luthier.data.synthesize.reading.worth import code_without_doc, fault, head_and_rest
+from luthier.data.synthesize.reading.worth import code_without_doc, fault, head_and_rest, names_in
 from luthier.data.synthesize.wording import dedented, drawn, fenced, first_sentence, paragraphs, sentence, ticked, worded
 from luthier.retrieval.records import Chunk
 
-VERSION = 3
+VERSION = 4
 PER_FILE = 12
 # Of the getters, setters and methods whose declaration follows from their name: a few show the form, more would only repeat it.
 _MOST_PLAIN = 2
@@ -136,7 +136,7 @@ def _half(material: Material, chunk: Chunk, surroundings: Surroundings) -> Made 
 def head_with_doc(chunk: Chunk) -> str:
     """The declaration with its doc where that stands in the language."""
     head, rest = head_and_rest(chunk)
-    if not chunk.doc.strip() or fault(read_doc(chunk.doc), chunk.doc, chunk.signature):
+    if not chunk.doc.strip() or fault(read_doc(chunk.doc), chunk, chunk.signature):
         return head
     comment = commented(chunk.doc, chunk.language)
     if chunk.language != "python":
@@ -170,7 +170,7 @@ def _binding(material: Material, chunk: Chunk, binding: Binding) -> Made | Unfit
     if not code or is_comment(code.split("\n")[0]):
         return Unfit(chunk.path, chunk.lines, "unclear_declaration", "the declaration cannot be told from its comment")
     read = read_doc(chunk.doc)
-    bad = fault(read, chunk.doc, chunk.signature)
+    bad = fault(read, chunk, chunk.signature)
     doc = "" if bad and bad[0] in ("headline", "aside", "commented_code", "unfinished_doc") else first_sentence(read.prose)
     notes = [note for note in traits(binding) if not note.startswith("It is deprecated")]
     request = worded(
@@ -183,5 +183,5 @@ def _binding(material: Material, chunk: Chunk, binding: Binding) -> Made | Unfit
         place=ticked(chunk.path),
         source=ticked(material.name),
     ).strip()
-    request = paragraphs(request, f"What it is for: {sentence(doc)}" if doc and "```" not in doc else "")
+    request = paragraphs(request, f"What it is for: {sentence(doc, names_in(chunk.signature))}" if doc and "```" not in doc else "")
     return Made(asked(request, fenced(dedented(code), chunk.language)), chunk.path, chunk.lines, chunk.license)

@@ -12,7 +12,7 @@ from luthier.data.synthesize.reading.worth import code_without_doc, fault, told_
 from luthier.data.synthesize.wording import dedented, fenced, ticked, worded
 from luthier.retrieval.records import Chunk
 
-VERSION = 3
+VERSION = 4
 PER_FILE = 10
 _MOST_CODE_LINES = 60
 _MOST_DOC_LINES = 40
@@ -40,9 +40,11 @@ def make(material: Material) -> Iterator[Made | Unfit]:
 def _row(material: Material, chunk: Chunk) -> Made | Unfit | None:
     if not chunk.doc.strip() or chunk.is_test or chunk.kind not in ("function", "method", "class", "type", "module", "constant"):
         return None
+    if chunk.kind == "constant" and chunk.language == "python":
+        return Unfit(chunk.path, chunk.lines, "no_docstring", "a comment above a value is no docstring")
     code = code_without_doc(chunk)
     doc = read_doc(chunk.doc)
-    bad = fault(doc, chunk.doc, code)
+    bad = fault(doc, chunk, code)
     if bad:
         return Unfit(chunk.path, chunk.lines, *bad)
     if told_once(chunk, doc) == "explain":

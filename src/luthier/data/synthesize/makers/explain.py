@@ -7,19 +7,19 @@ is no doc, it is what a ReScript binding stands for in JavaScript, or how a Reac
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from luthier.data.synthesize.budget import within_budget
 from luthier.data.synthesize.made import Made, Material, Unfit, asked
-from luthier.data.synthesize.reading.bindings import Binding, is_plain, read_binding, stands_for, traits, typed, written_as
+from luthier.data.synthesize.reading.bindings import Binding, is_plain, read_binding, same_javascript, stands_for, traits, typed, written_as
 from luthier.data.synthesize.reading.components import Component, read_component, said_of
 from luthier.data.synthesize.reading.docs import Doc, read_doc
 from luthier.data.synthesize.reading.structure import Structure, spoken
-from luthier.data.synthesize.reading.worth import code_without_doc, fault, told_once
+from luthier.data.synthesize.reading.worth import code_without_doc, fault, names_in, told_once
 from luthier.data.synthesize.wording import bullets, dedented, fenced, listed, paragraphs, sentence, stands, ticked, worded
 from luthier.retrieval.records import Chunk
 
-VERSION = 3
+VERSION = 4
 PER_FILE = 16
 # Longer code is no longer read at a glance, and a doc of a line or two does not explain it.
 _MOST_LINES = 80
@@ -75,37 +75,39 @@ def _row(structure: Structure, chunk: Chunk) -> Made | Unfit | None:
 
 def _from_doc(structure: Structure, chunk: Chunk) -> Made | Unfit | None:
     doc, code = read_doc(chunk.doc), code_without_doc(chunk)
-    bad = fault(doc, chunk.doc, code)
+    bad = fault(doc, chunk, code)
     if bad:
         return Unfit(chunk.path, chunk.lines, *bad)
     if told_once(chunk, doc) == "document":
         return None
+    names = names_in(code)
     if code.count("\n") >= _MOST_LINES:
         if chunk.kind in ("class", "module", "type") and chunk.signature.strip():
             code = chunk.signature  # The parts of a class are rows of their own.
         else:
             return Unfit(chunk.path, chunk.lines, "long_code", f"{code.count(chr(10)) + 1} lines, {_MOST_LINES} are allowed")
-    answer = paragraphs(sentence_end(doc.prose), *told(doc), _binding_note(chunk), neighbours(structure, chunk))
+    answer = paragraphs(sentence_end(doc.prose, names), *told(doc, names), _binding_note(chunk), neighbours(structure, chunk))
     return _made(structure, chunk, _REQUESTS, code, answer)
 
 
-def sentence_end(prose: str) -> str:
-    """Prose whose last paragraph ends as a sentence does."""
+def sentence_end(prose: str, names: Container[str] = ()) -> str:
+    """Prose whose last paragraph ends as a sentence does; `names` are identifiers, which keep their small letters."""
     head, blank, last = prose.rpartition("\n\n")
-    return head + blank + (last if last.lstrip().startswith(("```", "-", "*")) else sentence(last))
+    return head + blank + (last if last.lstrip().startswith(("```", "-", "*")) else sentence(last, names))
 
 
-def told(doc: Doc) -> list[str]:
-    """What a doc says of parameters, result and errors, as Markdown."""
+def told(doc: Doc, names: Container[str] = ()) -> list[str]:
+    """What a doc says of parameters, result and errors, as Markdown; `names` are identifiers, which keep their small letters."""
     said = list[str]()
     if doc.parameters:
-        said.append("Parameters:\n\n" + bullets(f"{ticked(name)}: {sentence(text)}" for name, text in doc.parameters))
+        said.append("Parameters:\n\n" + bullets(f"{ticked(name)}: {sentence(text, names)}" for name, text in doc.parameters))
     if doc.returns:
-        said.append(f"Returns: {sentence(doc.returns)}")
+        said.append(f"Returns: {sentence(doc.returns, names)}")
     if doc.errors:
-        said.append("Errors:\n\n" + bullets(f"{ticked(name)}: {sentence(text)}" if text else ticked(name) for name, text in doc.errors))
+        errors = (f"{ticked(name)}: {sentence(text, names)}" if text else ticked(name) for name, text in doc.errors)
+        said.append("Errors:\n\n" + bullets(errors))
     if doc.deprecated:
-        said.append(f"It is deprecated: {sentence(doc.deprecated)}")
+        said.append(f"It is deprecated: {sentence(doc.deprecated, names)}")
     return said
 
 
@@ -147,7 +149,7 @@ def _rivals(structure: Structure, chunk: Chunk, binding: Binding) -> str:
     found = [
         (other, read_binding(other)) for other in structure.files().get(chunk.path, []) if other is not chunk and other.scope == chunk.scope
     ]
-    same = [(other, one) for other, one in found if one and one.path == binding.path and one.module == binding.module]
+    same = [(other, one) for other, one in found if one and same_javascript(one, binding)]
     if not same or binding.is_compilers:
         return ""
     said = [f"{ticked(other.name)}, of type {ticked(one.type)}" for other, one in same[:3]]

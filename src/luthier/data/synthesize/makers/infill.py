@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 from luthier.data.synthesize.budget import within_budget
@@ -14,7 +15,7 @@ from luthier.data.synthesize.reading.worth import head_and_rest
 from luthier.data.synthesize.wording import drawn, fenced, ticked, worded
 from luthier.retrieval.records import Chunk
 
-VERSION = 2
+VERSION = 3
 PER_FILE = 10
 # Bindings are few: some of them show how a module is bound, and more would only repeat it.
 PER_FILE_OF_BINDINGS = 4
@@ -22,7 +23,7 @@ MOST_HOLE_LINES = 8
 _LEAST_LINES, _MOST_LINES = 6, 80
 # The hole is at most this share of the code: what stands around it must tell what is missing.
 _MOST_SHARE = 0.4
-_LEAST_HOLE_CHARACTERS = 12
+_LEAST_HOLE_CHARACTERS = 20
 _MOST_SHOWN_BINDINGS = 8
 _LEAST_KNOWN = 0.66
 _LEAST_NAMES = 3
@@ -48,24 +49,59 @@ _BINDING_REQUESTS = (
 
 
 def make(material: Material) -> Iterator[Made | Unfit]:
-    """One hole for each function of `material` that is long enough, and for each binding that stands among others."""
-    for chunks in Structure(material).files().values():
-        found = list(within_budget((row for chunk in chunks if (row := _function_row(material, chunk))), PER_FILE))
+    """One hole for each function of `material` that is long enough, and for each binding that stands among others.
+
+    What could be asked for in two places of the source is asked for in none: a reader learns no more from it each time.
+    """
+    files = list(Structure(material).files().values())
+    answers: Counter[str] = Counter()
+    holes: dict[int, list[tuple[int, int]]] = {}
+    for chunks in files:
+        for chunk in chunks:
+            if _has_holes(chunk):
+                lines, head = _lines(chunk)
+                holes[id(chunk)] = _holes(lines, head)
+                answers.update({_joined(lines[first:end]) for first, end in holes[id(chunk)]})
+            elif not chunk.is_test and read_binding(chunk):
+                answers[_joined(declaration(chunk).split("\n"))] += 1
+    for chunks in files:
+        found = list(
+            within_budget((_function_row(material, chunk, holes[id(chunk)], answers) for chunk in chunks if id(chunk) in holes), PER_FILE)
+        )
         yield from found
         left = PER_FILE - sum(isinstance(row, Made) for row in found)
         bindings = [(chunk, binding) for chunk in chunks if not chunk.is_test and (binding := read_binding(chunk))]
-        yield from within_budget((_binding_row(material, bindings, at) for at in range(len(bindings))), min(left, PER_FILE_OF_BINDINGS))
+        rows = (_binding_row(material, bindings, at, answers) for at in range(len(bindings)))
+        yield from within_budget(rows, min(left, PER_FILE_OF_BINDINGS))
 
 
-def _function_row(material: Material, chunk: Chunk) -> Made | Unfit | None:
-    if chunk.is_test or chunk.kind not in CODE_KINDS or not chunk.body.strip() or read_binding(chunk):
-        return None
+def _has_holes(chunk: Chunk) -> bool:
+    return not chunk.is_test and chunk.kind in CODE_KINDS and bool(chunk.body.strip()) and not read_binding(chunk)
+
+
+def _lines(chunk: Chunk) -> tuple[list[str], int]:
+    """The lines of a function without its doc, and how many of them are its head."""
     top, rest = head_and_rest(chunk)
-    lines = f"{top}\n{rest}".split("\n")
+    return f"{top}\n{rest}".split("\n"), top.count("\n") + 1
+
+
+def _holes(lines: list[str], head: int) -> list[tuple[int, int]]:
+    if not _LEAST_LINES <= len(lines) <= _MOST_LINES:
+        return []
+    return [span for span in statements(lines) if _is_fit(lines, span, head)]
+
+
+def _joined(lines: list[str]) -> str:
+    return " ".join(line.strip() for line in lines if line.strip())
+
+
+def _function_row(material: Material, chunk: Chunk, fit: list[tuple[int, int]], answers: Counter[str]) -> Made | Unfit:
+    lines, _ = _lines(chunk)
     if not _LEAST_LINES <= len(lines) <= _MOST_LINES:
         return Unfit(chunk.path, chunk.lines, "unfit_length", f"{len(lines)} lines, {_LEAST_LINES} to {_MOST_LINES} are asked")
-    head = top.count("\n") + 1
-    holes = [span for span in statements(lines) if _is_fit(lines, span, head)]
+    holes = [(first, end) for first, end in fit if answers[_joined(lines[first:end])] == 1]
+    if fit and not holes:
+        return Unfit(chunk.path, chunk.lines, "common_answer", "what could be left out stands in another function of the source too")
     if not holes:
         return Unfit(
             chunk.path,
@@ -110,8 +146,12 @@ def _is_thin(hole: list[str], text: str) -> bool:
     return len(hole) == 1 and ("(" not in plain or len(set(re.findall(r"[A-Za-z_]\w*", plain)) - _WORDS) < _LEAST_NAMES)
 
 
-def _binding_row(material: Material, bindings: list[tuple[Chunk, Binding]], at: int) -> Made | Unfit:
+def _binding_row(material: Material, bindings: list[tuple[Chunk, Binding]], at: int, answers: Counter[str]) -> Made | Unfit:
     chunk, binding = bindings[at]
+    if answers[_joined(declaration(chunk).split("\n"))] > 1:
+        return Unfit(
+            chunk.path, chunk.lines, "common_answer", f"`{chunk.name}` is declared word for word in another place of the source too"
+        )
     what = stands_for(binding)
     near = [other for other, _ in bindings[max(0, at - _MOST_SHOWN_BINDINGS // 2) : at + _MOST_SHOWN_BINDINGS // 2 + 1]]
     near = [other for other in near if other.scope == chunk.scope]

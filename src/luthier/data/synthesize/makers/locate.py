@@ -12,7 +12,7 @@ from luthier.data.synthesize.made import Made, Material, Unfit, asked
 from luthier.data.synthesize.reading.bindings import is_plain, read_binding
 from luthier.data.synthesize.reading.docs import read_doc
 from luthier.data.synthesize.reading.structure import MOST_DEFINITIONS, Structure, module_of, spoken
-from luthier.data.synthesize.reading.worth import content_words, declared, fault, signature_of
+from luthier.data.synthesize.reading.worth import content_words, declared, fault, names_in, signature_of
 from luthier.data.synthesize.wording import (
     bullets,
     dedented,
@@ -29,7 +29,7 @@ from luthier.data.synthesize.wording import (
 from luthier.retrieval.records import Chunk
 from luthier.retrieval.repository.spdx import together
 
-VERSION = 3
+VERSION = 4
 # Places move with every change, and their requests differ by a name alone: a few of a file teach how one is told.
 PER_FILE = 3
 _LEAST_NAME = 3
@@ -81,10 +81,11 @@ def _row(structure: Structure, chunk: Chunk, meanings: Counter[str]) -> Made | U
     if bad := _fault(chunk):
         return Unfit(chunk.path, chunk.lines, *bad)
     told = _meaning(chunk)
-    if meanings[told] == 1 and drawn("by meaning", chunk.path, chunk.text) % 3:
-        return _one(structure, chunk, told)
     places = structure.defined(chunk.name)
     same = [place for place in places if spoken(place) == spoken(chunk)] or [chunk]
+    # Files that are built for different systems define the same name: one of them is half an answer.
+    if len(same) == 1 and meanings[told] == 1 and drawn("by meaning", chunk.path, chunk.text) % 3:
+        return _one(structure, chunk, told)
     if len(same) > 1:
         return _several(structure, chunk, same, spoken(chunk)) if chunk is same[0] else None
     if len(places) > 1 and spoken(chunk) == chunk.name:
@@ -120,9 +121,9 @@ def _one(structure: Structure, chunk: Chunk, told: str) -> Made | Unfit:
     signature = dedented(chunk.text if chunk.text.count("\n") < 2 and not chunk.doc else signature_of(chunk))
     if chunk.kind == "type":
         signature = declared(chunk)
-    if chunk.kind == "constant":
+    elif chunk.kind == "constant":
         signature = re.sub(r"\s*=$", "", signature)
-    if signature.count("\n") >= _MOST_SIGNATURE_LINES:
+    if chunk.kind != "type" and signature.count("\n") >= _MOST_SIGNATURE_LINES:
         signature = signature.split("\n", 1)[0]
     parts = _parts(structure, chunk, spoken(chunk))
     head = worded(_FOUND if told else _ANSWERS, chunk, path=ticked(chunk.path), lines=lines_of(chunk.lines), **parts)
@@ -148,12 +149,12 @@ def _several(structure: Structure, chunk: Chunk, places: list[Chunk], name: str)
 def summary(chunk: Chunk) -> str:
     """The first sentence of a doc that says more than the declaration; else empty."""
     doc = read_doc(chunk.doc)
-    if not doc.prose or fault(doc, chunk.doc, chunk.signature or chunk.name):
+    if not doc.prose or fault(doc, chunk, chunk.signature or chunk.name):
         return ""
     # A sentence that leads to a list says nothing without it.
     lead = re.split(r"\n\s*(?:[-*+]|\d+[.)])\s", doc.prose.split("\n\n", 1)[0], maxsplit=1)[0]
     said = first_sentence(lead)
-    return "" if said.endswith(":") else sentence(said)
+    return "" if said.endswith(":") else sentence(said, names_in(chunk.signature or chunk.name))
 
 
 def _parts(structure: Structure, chunk: Chunk, name: str) -> dict[str, str]:

@@ -11,9 +11,10 @@ from luthier.core.records import JsonObject, Message, ToolCall
 from luthier.data.synthesize.made import Made, Material, Unfit
 from luthier.data.synthesize.makers.explain import sentence_end, told
 from luthier.data.synthesize.reading.docs import Doc, read_doc
+from luthier.data.synthesize.reading.signatures import read_signature
 from luthier.data.synthesize.reading.structure import CODE_KINDS
-from luthier.data.synthesize.reading.worth import declared, fault
-from luthier.data.synthesize.wording import bullets, drawn, fenced, paragraphs, pick, sentence, ticked
+from luthier.data.synthesize.reading.worth import declared, fault, names_in
+from luthier.data.synthesize.wording import bullets, drawn, fenced, listed, paragraphs, pick, sentence, ticked
 from luthier.retrieval.records import Chunk
 
 TOOL = "lookup_docs"
@@ -23,14 +24,68 @@ _LEAST_SAID = 3
 _MOST_OF_FILE = 4
 _GO_PACKAGE = re.compile(r"^package\s+(\w+)", re.MULTILINE)
 _UNFINISHED = re.compile(r"\b(?:TODO|FIXME|XXX)\b")
-_WHOLE = ("Show me the docs of {name}.", "Look up {name}.", "How is {name} documented?", "What do the docs say about {name}?")
-_PURPOSE = ("What is {name} for?", "Can you look up what {name} is for?", "What is the purpose of {name}?")
-_DOES = ("What does {name} do?", "Can you look up what {name} does?", *_PURPOSE)
-_PARAMETERS = ("Which arguments does {name} take?", "What do I pass to {name}?", "What are the parameters of {name} for?")
-_RETURNS = ("What does {name} return?", "What do I get back from {name}?")
-_ERRORS = ("Which errors can {name} raise?", "When does {name} fail?")
-_EXAMPLE = ("Show me an example of {name}.", "How is {name} called? An example, please.")
-_SIGNATURE = ("How is {name} declared?", "What is the signature of {name}?")
+_WHOLE = (
+    "What do I need to know before I use {name}?",
+    "How is {name} declared, and what do its docs say?",
+    "Give me a summary of the docs of {name}.",
+    "I found {name} in some code. Explain it, with its declaration.",
+    "What is {name}? Please check the docs.",
+    "Tell me about {name}.",
+)
+_PURPOSE = (
+    "What is {name} for?",
+    "When would I use {name}?",
+    "What is the purpose of {name}?",
+    "Can you check what {name} is for?",
+    "Why is there {name}?",
+)
+_DOES = ("What does {name} do?", "Can you look up what {name} does?", "What happens when I call {name}?", *_PURPOSE)
+_PARAMETERS = (
+    "Which arguments does {name} take?",
+    "What do I pass to {name}?",
+    "What are the parameters of {name} for?",
+    "I want to call {name}. What does it expect?",
+    "Explain the arguments of {name}.",
+)
+_TAKES = (
+    "Which arguments does {name} take?",
+    "What do I pass to {name}, and of which types?",
+    "I want to call {name}. What does it expect?",
+    "Which types do the arguments of {name} have?",
+    "What goes into a call of {name}, and what comes back?",
+)
+_RETURNS = (
+    "What does {name} return?",
+    "What do I get back from {name}?",
+    "What is the result of {name}?",
+    "What can I do with the result of {name}? Tell me what it is.",
+    "What comes back from a call of {name}?",
+)
+_ERRORS = (
+    "Which errors can {name} raise?",
+    "When does {name} fail?",
+    "Which exceptions do I have to handle around {name}?",
+    "What can go wrong in {name}?",
+    "Does {name} raise anything?",
+)
+_EXAMPLE = (
+    "Show me an example of {name}.",
+    "How is {name} called? An example, please.",
+    "What does a call of {name} look like?",
+    "Is there an example for {name} in its docs?",
+    "How do I use {name}? Show me code.",
+)
+_SIGNATURE = (
+    "How is {name} declared?",
+    "What is the signature of {name}?",
+    "What does the declaration of {name} look like?",
+    "Show me the declaration of {name}.",
+    "I forgot the signature of {name}. What is it?",
+)
+# A paragraph of fewer words than this says too little by itself.
+_LEAST_LEAD_WORDS = 8
+_MOST_NAMED = 6
+_MOST_WHOLE_WORDS = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +149,7 @@ def _fault(chunk: Chunk, doc: Doc) -> tuple[str, str] | None:
         return "unfinished", f"the docs of `{chunk.full_name}` break off"
     if not chunk.signature.strip():
         return "no_signature", f"`{chunk.full_name}` has no declaration to show"
-    return fault(doc, chunk.doc, declared(chunk))
+    return fault(doc, chunk, declared(chunk))
 
 
 class _Names:
@@ -141,23 +196,53 @@ def _row(chunk: Chunk, doc: Doc, name: str, source: str) -> Made:
 def _answers(chunk: Chunk, doc: Doc, name: str, fence: str) -> list[_Asked]:
     """What can be asked of a name and answered from its docs alone, each with the part of them that answers it."""
     code = ticked(name)
-    prose = sentence_end(doc.prose)
+    names = names_in(declared(chunk))
+    prose = _about(chunk, code, sentence_end(doc.prose, names))
     is_called = chunk.kind in CODE_KINDS
     examples = [example if "```" in example else fenced(example, chunk.language) for example in doc.examples]
-    found = [
-        _Asked(_WHOLE, paragraphs(f"{code} is declared as", fence, prose, *told(doc), *(["An example:", *examples] if examples else []))),
-        _Asked(_DOES if is_called else _PURPOSE, prose if chunk.name in prose.split("\n", 1)[0] else f"{code}: {prose}"),
-    ]
+    call = _call(chunk)
+    shape = f"It {call}." if call else ""
+    whole = paragraphs(prose, *told(doc, names), "Its declaration:", fence, *(["An example:", *examples] if examples else []))
+    lead = prose.split("\n\n", 1)[0]
+    brief = lead if len(lead.split()) >= _LEAST_LEAD_WORDS and not lead.endswith(":") else prose
+    found = [_Asked(_DOES if is_called else _PURPOSE, paragraphs(brief, shape))]
+    if len(prose.split()) <= _MOST_WHOLE_WORDS:
+        found.append(_Asked(_WHOLE, whole))  # More of it would only be the result again.
     if doc.parameters and all(len(text.split()) >= _LEAST_SAID for _, text in doc.parameters):
-        said = bullets(f"{ticked(one)}: {sentence(text)}" for one, text in doc.parameters)
+        said = bullets(f"{ticked(one)}: {sentence(text, names)}" for one, text in doc.parameters)
         found.append(_Asked(_PARAMETERS, paragraphs(f"{code} takes:", said)))
+    elif call:
+        found.append(_Asked(_TAKES, paragraphs(f"{code} {call}.", lead if not lead.endswith(":") else "")))
     if is_called and len(doc.returns.split()) >= _LEAST_SAID:
-        found.append(_Asked(_RETURNS, f"{code} returns: {sentence(doc.returns)}"))
+        found.append(_Asked(_RETURNS, f"{code} returns: {sentence(doc.returns, names)}"))
     errors = [(one, text) for one, text in doc.errors if text]
     if is_called and errors:
-        found.append(_Asked(_ERRORS, paragraphs(f"{code} raises:", bullets(f"{ticked(one)}: {sentence(text)}" for one, text in errors))))
+        said = bullets(f"{ticked(one)}: {sentence(text, names)}" for one, text in errors)
+        found.append(_Asked(_ERRORS, paragraphs(f"{code} raises:", said)))
     if examples and chunk.name in examples[0]:
-        found.append(_Asked(_EXAMPLE, examples[0]))
+        found.append(_Asked(_EXAMPLE, paragraphs(f"The docs of {code} give this example:", examples[0])))
     if is_called and chunk.signature.count(",") >= 2:
         found.append(_Asked(_SIGNATURE, paragraphs(f"{code} is declared as", fence)))
     return found
+
+
+def _about(chunk: Chunk, code: str, prose: str) -> str:
+    """What a doc says, with the name that was asked for, `code`, in place of the bare name that it begins with, else before it."""
+    bare = re.match(rf"`?{re.escape(chunk.name)}(?:\(\))?`?(?=\s+[a-z])", prose)
+    if bare:
+        return f"{code}{prose[bare.end() :]}"
+    return prose if chunk.name in prose.split("\n", 1)[0] else f"{code}: {prose}"
+
+
+def _call(chunk: Chunk) -> str:
+    """What a function takes and gives back by its declaration, as a predicate; empty where that tells no types."""
+    signature = read_signature(chunk) if chunk.kind in CODE_KINDS else None
+    if signature is None or len(signature.parameters) > _MOST_NAMED:
+        return ""
+    if any(not (one.name and one.type) for one in signature.parameters) or not (signature.parameters or signature.returns):
+        return ""
+    takes = listed([f"{ticked(one.name)} ({ticked(one.type)})" for one in signature.parameters])
+    gives = f"returns {ticked(signature.returns)}" if signature.returns else ""
+    if not takes:
+        return f"takes no argument and {gives}"
+    return f"takes {takes} and {gives}" if gives else f"takes {takes}"

@@ -19,11 +19,11 @@ from luthier.data.synthesize.reading.members import Member, read_members
 from luthier.data.synthesize.reading.scopes import scopes_of_several_files, subclasses
 from luthier.data.synthesize.reading.signatures import Parameter, read_signature
 from luthier.data.synthesize.reading.structure import CODE_KINDS, Structure, module_of, spoken, within_module
-from luthier.data.synthesize.reading.worth import new_words
+from luthier.data.synthesize.reading.worth import names_in, new_words
 from luthier.data.synthesize.wording import bullets, listed, paragraphs, pick, sentence, stands, ticked, worded
 from luthier.retrieval.records import Chunk
 
-VERSION = 3
+VERSION = 4
 PER_FILE = 18
 _MOST_LISTED = 25
 _LEAST_OFFERED = 3
@@ -153,7 +153,7 @@ class _Asking:
         if len(told) * 2 < len(doc.parameters) or not told:
             return Unfit(chunk.path, chunk.lines, "thin_parameters", "the doc names parameters and says nothing of them")
         declared = {one.name.lstrip("*."): one for one in (read_signature(chunk) or _NOTHING).parameters}
-        said = bullets(f"{_named(name, declared.get(name.lstrip('*.')))}: {sentence(text)}" for name, text in doc.parameters)
+        said = bullets(f"{_named(name, declared.get(name.lstrip('*.')))}: {sentence(text, declared)}" for name, text in doc.parameters)
         count = len(doc.parameters)
         head = f"{ticked(spoken(chunk))} ({stands(chunk)}) {'documents one parameter' if count == 1 else f'documents {count} parameters'}:"
         return self._made(chunk, _PARAMETERS, paragraphs(head, said))
@@ -166,14 +166,14 @@ class _Asking:
             return Unfit(chunk.path, chunk.lines, "thin_result", "the doc names a result and says nothing of it")
         signature = read_signature(chunk)
         kind = f"{ticked(spoken(chunk))} is declared to return {ticked(signature.returns)}." if signature and signature.returns else ""
-        said = f"By its doc in {stands(chunk)}, {ticked(chunk.name)} returns: {sentence(doc.returns)}"
+        said = f"By its doc in {stands(chunk)}, {ticked(chunk.name)} returns: {sentence(doc.returns, names_in(chunk.signature))}"
         return self._made(chunk, _RETURNS, paragraphs(said, kind))
 
     def _errors(self, chunk: Chunk) -> Made | None:
         if chunk.kind not in CODE_KINDS:
             return None
         told = [(name, text) for name, text in (read_doc(chunk.doc).errors if chunk.doc else ()) if text]
-        said = [f"{ticked(name)}: {sentence(text)}" for name, text in told]
+        said = [f"{ticked(name)}: {sentence(text, names_in(chunk.signature))}" for name, text in told]
         raised = [one for one in _raised(chunk) if one[0] not in dict(told)]
         said += [f"{ticked(name)}, with the message {ticked(message)} (line {line})" for name, message, line in raised]
         if not said:

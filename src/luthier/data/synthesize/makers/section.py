@@ -15,7 +15,7 @@ from luthier.data.synthesize.option_entries import MANUAL, is_of_options, manual
 from luthier.data.synthesize.prose import MIN_WORDS, Block, Unsuited, answer, blocks, is_list_or_table, items, last_sentence
 from luthier.retrieval.records import Chunk
 
-VERSION = 3
+VERSION = 4
 # A long reference page has hundreds of sections; so many of one page still leave room for the others.
 PER_FILE = 60
 
@@ -25,7 +25,10 @@ _NO_DOCUMENT = re.compile(
     re.IGNORECASE,
 )
 _NO_PAGES = frozenset(("golden", "goldens", "fixtures", "testdata", "snapshots", "__snapshots__"))
-_NO_NAMES = frozenset(("doc", "docs", "documents", "documentation", "share", "man"))
+_NO_NAMES = frozenset(("doc", "docs", "documents", "documentation", "share", "man", "tools", "manual", "guide", "site", "pages", "content"))
+_HELP_TEXT = re.compile(r"\s*usage:", re.IGNORECASE)
+_OPTION_LINE = re.compile(r"^\s+-{1,2}[\w?][^\n]*$", re.MULTILINE)
+_MOST_OPTION_LINES = 3
 _EXAMPLE_LINES = range(2, 61)
 _MIN_LEAD_WORDS = 4
 _MIN_WORDS_OF_PROSE = 25
@@ -59,9 +62,11 @@ def make(material: Material) -> Iterator[Made | Unfit]:
 
 
 def _source(name: str, path: str) -> str:
-    """How rows call what the document is of: a folder called `doc` says nothing, the folder of the document in it does."""
+    """How rows call what the document is of: a folder called `doc` says nothing, the folder of the document in it does, or nothing."""
     folder = path.split("/", maxsplit=1)[0] if "/" in path else ""
-    return folder if folder and name.lower() in _NO_NAMES else name
+    if name.lower() not in _NO_NAMES:
+        return name
+    return folder if folder.lower() not in _NO_NAMES else ""
 
 
 def _rows(chunk: Chunk, source: str, headings: set[str]) -> Iterator[Made | Unfit]:
@@ -73,6 +78,9 @@ def _rows(chunk: Chunk, source: str, headings: set[str]) -> Iterator[Made | Unfi
         return
     if is_of_options(chunk):
         # Too long for one answer; `commands` asks for each option.
+        return
+    if _HELP_TEXT.match(chunk.body) and len(_OPTION_LINE.findall(chunk.body)) > _MOST_OPTION_LINES:
+        yield Unfit(chunk.path, chunk.lines, "help_text", "what a tool prints about its options is no section of a document")
         return
     above = [heading for heading in reversed(chunk.scope.split(" > ")) if heading]
     key = f"{chunk.path}\n{chunk.full_name}"

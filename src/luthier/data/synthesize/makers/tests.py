@@ -11,12 +11,12 @@ from luthier.data.synthesize.made import Made, Material, Unfit, asked
 from luthier.data.synthesize.makers.complete import body_fault, head_with_doc
 from luthier.data.synthesize.reading.structure import CODE_KINDS, Structure, spoken
 from luthier.data.synthesize.reading.surroundings import Surroundings
-from luthier.data.synthesize.reading.worth import head_and_rest, split_words
+from luthier.data.synthesize.reading.worth import head_and_rest, split_words, stem
 from luthier.data.synthesize.wording import dedented, drawn, fenced, paragraphs, ticked, worded
 from luthier.retrieval.records import Chunk
 from luthier.retrieval.repository.spdx import together
 
-VERSION = 3
+VERSION = 4
 PER_FILE = 16
 _MOST_LINES = 60
 _LEAST_LINES = 2
@@ -92,7 +92,9 @@ class _Testing:
             yield Unfit(chunk.path, chunk.lines, "no_fit_test", f"{len(tests)} tests call it, none is short, asserts and proves it alone")
             return
         ranked = sorted(fit, key=lambda test: (-_nearness(test, chunk), len(test.text), test.path, test.lines))
-        if not _nearness(ranked[0], chunk) or (_nearness(ranked[0], chunk) == 1 and not self._is_alone(ranked[0], chunk)):
+        ranked = [test for test in ranked if _nearness(test, chunk) != 1 or self._is_alone(test, chunk)]
+        if not ranked or not _nearness(ranked[0], chunk):
+            ranked = ranked or fit
             detail = f"no test that calls it names it, or its file and little else: `{ranked[0].full_name}` does not"
             yield Unfit(chunk.path, chunk.lines, "test_of_another", detail)
             return
@@ -111,9 +113,16 @@ class _Testing:
         return found
 
     def _is_alone(self, test: Chunk, chunk: Chunk) -> bool:
-        """Whether a test that does not name `chunk` proves it all the same: it calls hardly more, and none that it names."""
+        """Whether a test that does not name `chunk` proves it all the same: it asserts what that gives, and calls and names hardly more.
+
+        A call that only prepares what is asserted later proves nothing, and neither does one beside a name nearer to the test's own.
+        """
         others = [one for one in self.structure.callees(test) if not one.is_test and one is not chunk]
-        return len(others) < _MOST_BESIDE and all(_nearness(test, one) < 3 for one in others)
+        if len(others) >= _MOST_BESIDE or any(_nearness(test, one) == 3 for one in others) or not _asserts_of(test, chunk.name):
+            return False
+        called = (one for call in test.calls for one in self.structure.defined(re.split(r"[.:]+", call)[-1]) if not one.is_test)
+        own = _shared(test, chunk)
+        return own > 0 and all(_shared(test, one) < own for one in called if one.name != chunk.name)
 
     def _row(self, chunk: Chunk, test: Chunk, *, is_first: bool) -> Made:
         is_shown = chunk.text.count("\n") < _MOST_LINES
@@ -151,6 +160,31 @@ def _is_test(test: Chunk) -> bool:
         return False
     is_named = test.kind == "block" or _TEST_NAMES.get(test.language, _TEST_NAME).match(test.name)
     return bool(is_named) and len(test.calls) <= _MOST_TESTED
+
+
+def _asserts_of(test: Chunk, name: str) -> bool:
+    """Whether a test asserts something of what `name` gives: in the line of the call, or by a variable that this sets."""
+    lines = test.text.split("\n")
+    calls = [line for line in lines if re.search(rf"\b{re.escape(name)}\s*\(", line)]
+    known = {variable for line in calls for variable in _set_by(line)}
+    asserting = [at for at, line in enumerate(lines) if _ASSERTS.search(line)]
+    if any(_ASSERTS.search(line) or re.match(r"\s*(?:\}\s*else\s+)?(?:if|for|while|with)\b", line) for line in calls):
+        return True
+    # An assertion may stand under the condition that it is about: `if got != want {` and then `t.Errorf`.
+    about = " ".join(" ".join(lines[max(0, at - 2) : at + 3]) for at in asserting)
+    return any(re.search(rf"\b{re.escape(variable)}\b", about) for variable in known)
+
+
+def _set_by(line: str) -> list[str]:
+    """The variables that a line sets: those before its first `=` or `:=`."""
+    found = re.match(r"\s*(?:(?:let|var|const|auto|final)\s+)?(?P<left>[\w$, *().\[\]]+?)\s*:?=(?!=)", line)
+    return [word for word in re.findall(r"[A-Za-z_]\w*", found["left"]) if word != "_"] if found else []
+
+
+def _shared(test: Chunk, chunk: Chunk) -> int:
+    """How many words of a definition's name the test's own name holds, whatever their endings."""
+    named = {stem(word) for word in split_words(test.name) if word not in _NO_SUBJECT}
+    return len(named & {stem(word) for word in split_words(chunk.name)})
 
 
 def _nearness(test: Chunk, chunk: Chunk) -> int:

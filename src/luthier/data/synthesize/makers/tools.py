@@ -10,11 +10,11 @@ from luthier.core.records import JsonObject, Message, ToolCall
 from luthier.data.synthesize.arguments import NoValue, drawn_arguments, parameters, problems
 from luthier.data.synthesize.made import Made, Material, Unfit
 from luthier.data.synthesize.makers.lookups import rows_of_docs
-from luthier.data.synthesize.tool_words import PREPOSITIONS, content_words, request, task_of, words_of
+from luthier.data.synthesize.tool_words import PREPOSITIONS, content_words, measure_of, request, task_of, words_of
 from luthier.data.synthesize.wording import drawn, listed, pick
 from luthier.retrieval.records import ToolDefinition
 
-VERSION = 4
+VERSION = 5
 # A file of definitions has dozens of operations, with up to five rows each.
 PER_FILE = 200
 
@@ -63,7 +63,7 @@ def _rows(tool: ToolDefinition, siblings: Sequence[ToolDefinition]) -> Iterator[
         yield Unfit(tool.path, tool.lines, "argument_without_example", f"`{tool.name}`: nothing tells a value for {error}")
     for index, arguments in enumerate(calls):
         key = f"{tool.path}\n{tool.name}\n{index}"
-        asked_for = request(task, arguments, key)
+        asked_for = request(task, arguments, key, parameters(tool.definition).get("properties"))
         call = ToolCall(tool.name, arguments)
         turns = (Message("user", asked_for), Message("assistant", "", (call,)))
         yield Made(turns, tool.path, tool.lines, tools=_offered(tool, others, key))
@@ -120,11 +120,14 @@ def _missing(tool: ToolDefinition, task: str, calls: Sequence[JsonObject], other
         kept = required[drawn(key, "kept") % len(required)]
         given = {kept: calls[0][kept]} if kept in calls[0] else {}
     wanted = [name for name in required if name not in given]
-    names = [f"the {_without_article(_noun(name, properties[name], task))}" for name in wanted]
+    measures = [measure_of(name, properties[name]) for name in wanted]
+    nouns = [_without_article(_noun(name, properties[name], task)) for name in wanted]
+    names = [f"the {f'number of {measure}' if measure else noun}" for noun, measure in zip(nouns, measures, strict=True)]
     told = [_description(name, properties[name]) for name in wanted]
     told = ["" if noun.endswith(text.lower()) else text for noun, text in zip((one.lower() for one in names), told, strict=True)]
     details = [f"{noun.removeprefix('the ')}: {text}" for noun, text in zip(names, told, strict=True) if text]
     is_one = len(wanted) == 1 and not names[0].endswith("s") and not re.match(r"the [a-z]+[^s\W]s (?:to|of|for|in)\b", names[0])
+    is_one = is_one or (len(wanted) == 1 and bool(measures[0]))
     question = "What is it?" if is_one else "What are they?"
     if told and len(wanted) == 1 and told[0]:
         question += f" ({told[0]})"
@@ -132,7 +135,7 @@ def _missing(tool: ToolDefinition, task: str, calls: Sequence[JsonObject], other
         question += " (" + "; ".join(details) + ")"
     lower = task[0].lower() + task[1:]
     answer = pick(_ASK, key, "ask").format(names=listed(names), question=question, lower=lower)
-    turns = (Message("user", request(task, given, key)), Message("assistant", answer))
+    turns = (Message("user", request(task, given, key, properties)), Message("assistant", answer))
     yield Made(turns, tool.path, tool.lines, tools=_offered(tool, others, key))
 
 
@@ -176,5 +179,5 @@ def _without(tool: ToolDefinition, task: str, calls: Sequence[JsonObject], sibli
     taken = far[: _MIN_OTHERS + drawn(key, "count") % (_MOST_OTHERS - _MIN_OTHERS + 1)]
     tasks = [(text := task_of(other))[0].lower() + text[1:] for other in taken]
     answer = pick(_NONE, key, "none").format(others="; ".join(tasks), lower_others=listed(tasks))
-    turns = (Message("user", request(task, calls[0], key)), Message("assistant", answer))
+    turns = (Message("user", request(task, calls[0], key, parameters(tool.definition).get("properties"))), Message("assistant", answer))
     yield Made(turns, tool.path, tool.lines, tools=tuple(other.definition for other in taken))

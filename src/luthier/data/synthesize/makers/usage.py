@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from luthier.data.synthesize.budget import within_budget
 from luthier.data.synthesize.made import Made, Material, Unfit, asked
+from luthier.data.synthesize.prose import without_lead
 from luthier.data.synthesize.reading.docs import read_doc
 from luthier.data.synthesize.reading.statements import balance, enclosing, is_trivial
 from luthier.data.synthesize.reading.structure import CODE_KINDS, Structure, Use, spoken
@@ -16,7 +17,7 @@ from luthier.data.synthesize.wording import dedented, fenced, listed, paragraphs
 from luthier.retrieval.records import Chunk
 from luthier.retrieval.repository.spdx import together
 
-VERSION = 3
+VERSION = 4
 PER_FILE = 10
 MOST_SITES = 2
 _MOST_SITE_LINES = 10
@@ -120,7 +121,9 @@ def _example(structure: Structure, chunk: Chunk) -> Made | None:
     if len(text) < _LEAST_EXAMPLE_CHARACTERS:
         return None
     shown = text if "```" in text else fenced(text, chunk.language)
-    prose = "" if fault(doc, chunk.doc, chunk.signature) else doc.prose.split("\n\n", 1)[0]
+    prose = "" if fault(doc, chunk, chunk.signature) else doc.prose.split("\n\n", 1)[0]
+    if prose.endswith(":"):
+        prose = without_lead(prose)  # What it leads to is the example above, or stands in the doc alone.
     if prose.startswith("`") and prose.endswith("`") and prose.count("`") == 2:
         prose = ""  # A call as a heading says what the example shows.
     return _row(structure, chunk, _EXAMPLES, paragraphs(shown, prose))

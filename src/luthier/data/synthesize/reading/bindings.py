@@ -2,7 +2,8 @@
 
 The attributes are read by the language's manual, section Interop: `@val` a global, `@module` an import, `@send` a method of the first
 argument, `@get` and `@set` a property of it, `@get_index` and `@set_index` an entry, `@new` a constructor, `@scope` the object on the way,
-`@variadic` a last array spread out, `@return(nullable)` null and undefined as `None`; a name with `%` is the compiler's own.
+`@variadic` a last array spread out, `@return(nullable)` null and undefined as `None`, `@return(null_to_opt)` and
+`@return(undefined_to_opt)` the one of them; a name with `%` is the compiler's own.
 """
 
 from __future__ import annotations
@@ -102,6 +103,14 @@ def _attributes(head: str) -> list[tuple[str, str]]:
     return found
 
 
+# What each directive of `@return` makes a `None` of.
+_NONE_OF = {
+    "nullable": "a null or undefined result",
+    "null_undefined_to_opt": "a null or undefined result",
+    "null_to_opt": "a null result",
+    "undefined_to_opt": "an undefined result",
+}
+_ROLES = ("val", "send", "get", "set", "get_index", "set_index", "new", "obj")
 _PROPERTIES = {
     "get": "the property {name} of its argument, which it reads",
     "set": "the property {name} of its first argument, which it sets to its second",
@@ -136,6 +145,18 @@ def stands_for(binding: Binding) -> str:
     else:
         what = ""
     return what
+
+
+def fixed_arguments(binding: Binding) -> list[str]:
+    """The values that the binding passes itself, as they are written: `"open"` of `@as("open") _`."""
+    return [value.strip() for value in re.findall(r"@as\(((?:[^()`]|`[^`]*`)*)\)\s*_(?=\s*[,)])", binding.type)]
+
+
+def same_javascript(one: Binding, other: Binding) -> bool:
+    """Whether two bindings become the same JavaScript: same name and import, reached the same way, with the same fixed arguments."""
+    return (one.path, one.module, fixed_arguments(one)) == (other.path, other.module, fixed_arguments(other)) and all(
+        one.has(role) == other.has(role) for role in _ROLES
+    )
 
 
 def is_plain(binding: Binding) -> bool:
@@ -181,10 +202,10 @@ def traits(binding: Binding) -> list[str]:
     said = list[str]()
     if binding.has("variadic"):
         said.append("`@variadic` spreads its last argument, an array, into separate JavaScript arguments.")
-    if binding.argument("return").strip().startswith(("nullable", "null_to_opt", "undefined_to_opt", "null_undefined_to_opt")):
-        said.append("`@return(nullable)` turns a null or undefined result into `None`.")
-    fixed = [ticked(value.strip()) for value in re.findall(r"@as\(((?:[^()`]|`[^`]*`)*)\)\s*_(?=\s*[,)])", binding.type)]
-    if fixed:
+    directive = binding.argument("return").strip()
+    if directive in _NONE_OF:
+        said.append(f"`@return({directive})` turns {_NONE_OF[directive]} into `None`.")
+    if fixed := [ticked(value) for value in fixed_arguments(binding)]:
         noun, verb = ("arguments", "are") if len(fixed) > 1 else ("argument", "is")
         said.append(f"The fixed {noun} {listed(fixed)} {verb} passed by the binding, not by the caller.")
     # Of an argument that is a function itself the caller gives none of the arguments.

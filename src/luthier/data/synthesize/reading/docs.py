@@ -10,6 +10,8 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from luthier.data.synthesize.prose import without_lead
+
 
 @dataclass(frozen=True, slots=True)
 class Doc:
@@ -130,7 +132,9 @@ def _without_loose_ends(told: list[str]) -> list[str]:
         after = told[at + 1] if at + 1 < len(told) else ""
         if not one.endswith(":") or after.startswith("```") or _ITEM.match(after):
             kept.append(one)
-        elif not at:
+        elif whole := without_lead(one):
+            kept.append(whole)
+        elif not at and not _LEAD_ALONE.fullmatch(one):
             kept.append(f"{one[:-1].rstrip()}.")
     return kept
 
@@ -292,6 +296,11 @@ def _blocks(text: str, parts: _Parts) -> Iterator[str]:
         yield "\n".join([*block, "```"])
 
 
+# "For example:", "Usage example:": words that say nothing but that something follows.
+_LEAD_ALONE = re.compile(
+    r"(?:(?:for|an?|the|some|typical|simple|basic|sample)\s+)*(?:usage|use|examples?|e\.g\.|syntax|note)(?:\s+(?:usage|examples?))?\s*:",
+    re.I,
+)
 _ITEM = re.compile(r"^\s*(?:[-*+]|\d+[.)]|\[ ?-?\w{1,3}\] ?=?)\s+")
 # A call, an assignment or a bracket that opens or closes a block: what Go's examples, one step in, are known by.
 _CODE = re.compile(r"\w[\w.]*\(.*\)|[;{}]\s*$|^\s*[\w.,\s]+:?=\s")

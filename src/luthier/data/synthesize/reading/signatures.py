@@ -81,25 +81,39 @@ def _unquoted(text: str, start: int) -> Iterator[tuple[int, str]]:
 
 def split_top(text: str, mark: str) -> list[str]:
     """The pieces of `text` between `mark`s that stand in no bracket, angle bracket or quote; empty pieces are left out."""
-    pieces, depth, begin = list[str](), 0, 0
-    for at, letter in _unquoted(text, 0):
-        # Within the mark itself.
-        if at < begin:
-            continue
-        if letter in _OPEN or (letter == "<" and at and (text[at - 1].isalnum())):
-            depth += 1
-        elif letter in _CLOSE or (letter == ">" and depth and text[at - 1] not in "=-"):
-            depth -= 1
-        elif depth == 0 and text.startswith(mark, at):
+    pieces, begin = list[str](), 0
+    for at, _ in _at_top(text):
+        # `at < begin`: within the mark itself.
+        if at >= begin and text.startswith(mark, at):
             pieces.append(text[begin:at])
             begin = at + len(mark)
     pieces.append(text[begin:])
     return [piece.strip() for piece in pieces if piece.strip()]
 
 
+def _at_top(text: str) -> Iterator[tuple[int, str]]:
+    """The letters of `text` that stand in no bracket, angle bracket or quote, with their places.
+
+    Only the `>` of an angle bracket closes one: that of `=>` is an arrow's, that of `[> kind<'w>]` opens the bounds of a variant.
+    """
+    open_ones = list[str]()
+    for at, letter in _unquoted(text, 0):
+        if letter in _OPEN:
+            open_ones.append(_OPEN[letter])
+        elif letter == "<" and at and text[at - 1].isalnum():
+            open_ones.append(">")
+        elif letter in _CLOSE:
+            while open_ones and open_ones.pop() == ">":
+                pass  # An angle bracket that nothing closed was a sign of order.
+        elif letter == ">" and open_ones and open_ones[-1] == ">" and text[at - 1] not in "=-":
+            open_ones.pop()
+        elif not open_ones:
+            yield at, letter
+
+
 def _is_type_variable(text: str, at: int) -> bool:
     """Whether the `'` at `at` begins a type variable (`'a`) or a lifetime and not a quoted letter."""
-    return text[at] == "'" and bool(re.match(r"'[a-z_]\w*(?!')", text[at : at + 24])) and text[at + 2 : at + 3] != "'"
+    return text[at] == "'" and bool(re.match(r"'[a-z_]\w*+(?!')", text[at : at + 24])) and text[at + 2 : at + 3] != "'"
 
 
 def _without_comments(text: str, language: str) -> str:
@@ -133,17 +147,8 @@ def _parameter(text: str, language: str) -> Parameter | None:
 
 def split_default(text: str) -> tuple[str, str]:
     """What stands before and after the `=` of a default."""
-    depth, quote = 0, ""
-    for at, letter in enumerate(text):
-        if quote:
-            quote = "" if letter == quote else quote
-        elif letter in "\"'`" and not _is_type_variable(text, at):
-            quote = letter
-        elif letter in _OPEN or letter == "<":
-            depth += 1
-        elif letter in _CLOSE or (letter == ">" and text[at - 1] != "="):
-            depth -= 1
-        elif letter == "=" and depth == 0 and text[at + 1 : at + 2] not in ("=", ">") and text[at - 1] not in "=!<>:":
+    for at, letter in _at_top(text):
+        if letter == "=" and text[at + 1 : at + 2] not in ("=", ">") and text[at - 1] not in "=!<:" and not text[:at].endswith("=>"):
             return text[:at].strip(), _plain(text[at + 1 :])
     return text.strip(), ""
 

@@ -57,6 +57,17 @@ _HEADLINE = re.compile(
     r"operators|utilities)\b(?!\s*\w*\s*(?:is|are|was|were)\b)[^.]{0,90}\.?\s*$",
     re.IGNORECASE,
 )
+# "These classes are currently not used": said of several definitions, and not of the one below.
+_OF_SEVERAL = re.compile(r"^\W*(?:these|those|(?:all )?(?:the )?following|all of (?:these|the))\b", re.IGNORECASE)
+_PLURAL_FIRST = re.compile(r"^\W*(?:constants|variables|values|names|imports|flags|classes|aliases|defaults)\b", re.IGNORECASE)
+# "Fill in specifically-sized types", above a value: what the lines below do, and nothing of the value.
+_STEP = re.compile(
+    r"^\W*(?:fill|build|compute|set up|setup|define|declare|initiali[sz]e|import|register|try|create|make|generate|populate|load|prepare|"
+    r"check|get|add|remove|start|find|export|expose|provide|ensure)\b(?!\w|['-])",
+    re.IGNORECASE,
+)
+# "requestAnimationFrame: accessed directly via Webapi", above another definition.
+_OF_ANOTHER = re.compile(r"^\W*(?P<name>[A-Za-z_]\w*)\W{0,2}:\s")
 _VERB_FIRST = re.compile(
     r"^\W*(?:\w+s\s+(?:the|a|an|all|each|any)\b|(?:return|get|set|list|add|create|check|make|find|call|run|load|show)s?\b)", re.I
 )
@@ -96,6 +107,11 @@ def new_words(prose: str, code: str) -> tuple[list[str], float]:
     return fresh, len(fresh) / len(words) if words else 0.0
 
 
+def names_in(code: str) -> frozenset[str]:
+    """The identifiers that stand in code."""
+    return frozenset(re.findall(r"[A-Za-z_]\w*", code))
+
+
 def code_without_doc(chunk: Chunk) -> str:
     """Signature and body of a chunk as they stand, without the doc comment between or before them."""
     head, rest = head_and_rest(chunk)
@@ -109,7 +125,13 @@ def declared(chunk: Chunk) -> str:
     whole = code_without_doc(chunk)
     if chunk.kind in ("type", "constant") and whole.strip() and whole.count("\n") < MOST_DECLARED_LINES:
         return dedented(whole)
-    return re.sub(r"\s*[={]$", "", dedented(signature_of(chunk)))
+    signature = dedented(signature_of(chunk))
+    if chunk.kind == "type" and re.search(r"=\s*[\[{(]?$", signature) and whole.strip():
+        # Without what it is made of, `type t` would declare an abstract type.
+        lines = dedented(whole).split("\n")
+        kept = MOST_DECLARED_LINES - 2
+        return "\n".join([*lines[:kept], f"  // ... {len(lines) - kept} more lines"])
+    return re.sub(r"\s*[={]$", "", signature)
 
 
 def signature_of(chunk: Chunk) -> str:
@@ -140,11 +162,12 @@ def _shifted(code: str, depth: int) -> str:
     return "\n".join(line[min(depth, len(line) - len(line.lstrip(" \t"))) :] for line in code.split("\n"))
 
 
-def fault(doc: Doc, raw: str, code: str) -> tuple[str, str] | None:
-    """Why a doc comment says too little about `code` for a row: a reason code and a detail; None where it is good.
+def fault(doc: Doc, chunk: Chunk, code: str) -> tuple[str, str] | None:
+    """Why the doc comment of a chunk says too little about `code` for a row: a reason code and a detail; None where it is good.
 
-    `raw` is the comment as it stands, `doc` what was read of it.
+    `doc` is what was read of the comment.
     """
+    raw = chunk.doc
     first = raw.strip().split("\n", 1)[0]
     fresh, share = new_words(doc.prose, code)
     said = len(doc.prose)
@@ -156,6 +179,17 @@ def fault(doc: Doc, raw: str, code: str) -> tuple[str, str] | None:
         (is_commented_code(raw), "commented_code", "most lines of the comment are code"),
         (said < LEAST_CHARACTERS, "short_doc", f"{said} characters of prose, {LEAST_CHARACTERS} are asked"),
         (said > MOST_CHARACTERS, "long_doc", f"{said} characters of prose, {MOST_CHARACTERS} are allowed"),
+        (_is_of_another(chunk, doc, code), "of_another", "the comment speaks of another name"),
+        (
+            _is_of_several(chunk, doc),
+            "headline",
+            "the comment speaks of several definitions",
+        ),
+        (
+            chunk.kind == "constant" and bool(_STEP.match(doc.prose)),
+            "remark",
+            "the comment tells what the lines below do, and nothing of the value",
+        ),
         (
             bool(_HEADLINE.match(doc.prose))
             and bool(_ONE_DEFINITION.search(code.strip().split("\n", 1)[0]))
@@ -173,6 +207,21 @@ def fault(doc: Doc, raw: str, code: str) -> tuple[str, str] | None:
         ),
     )
     return next(((reason, detail) for is_broken, reason, detail in rules if is_broken), None)
+
+
+def _is_of_another(chunk: Chunk, doc: Doc, code: str) -> bool:
+    """Whether a comment begins with a name of code that its definition does not hold, as one on a binding that was left out does."""
+    found = _OF_ANOTHER.match(doc.prose)
+    name = found["name"] if found else ""
+    is_code = "_" in name.strip("_") or bool(re.search(r"[a-z][A-Z]", name))
+    return is_code and not re.search(rf"\b{re.escape(name)}\b", f"{code} {chunk.full_name}")
+
+
+def _is_of_several(chunk: Chunk, doc: Doc) -> bool:
+    """Whether a comment speaks of several definitions, of which its own is only the first."""
+    if chunk.kind not in ("constant", "class", "type", "function"):
+        return False
+    return bool(_OF_SEVERAL.match(doc.prose)) or (chunk.kind == "constant" and bool(_PLURAL_FIRST.match(doc.prose)))
 
 
 def told_once(chunk: Chunk, doc: Doc) -> str:

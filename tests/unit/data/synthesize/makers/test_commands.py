@@ -9,6 +9,7 @@ import pytest
 from luthier.data.synthesize.made import Made, Material, Unfit
 from luthier.data.synthesize.makers.commands import make
 from luthier.data.synthesize.option_entries import entries
+from luthier.data.synthesize.requests import cleaned_task
 from luthier.guard.shell import parse
 from luthier.retrieval.records import Chunk, CommandHelp
 from maker_parts import NO_CHUNKS
@@ -163,3 +164,34 @@ def test_an_option_is_asked_for_by_a_name_that_one_place_tells_of() -> None:
     assert "--style" not in asked[0]
     assert "--stash" in asked[1]
     assert [one.reason for one in found if isinstance(one, Unfit)] == ["told_twice", "pointer_only"]
+
+
+@pytest.mark.parametrize("task", ["You can give the -m flag to the command, which would try a merge", "Use the --force option"])
+def test_a_manuals_sentence_on_what_is_typed_is_no_task(task: str) -> None:
+    helps = (CommandHelp("git", task, "git switch -m mytopic", "man1/git-switch.1", 3),)
+    (found,) = make(replace(EMPTY, commands=helps))
+    assert isinstance(found, Unfit)
+    assert found.reason == "vague_task"
+
+
+def test_a_task_that_leads_to_its_command_loses_its_last_word() -> None:
+    assert (
+        row("git", "Set the filemode to true with", "git config core.filemode true")[0].rstrip(".?").endswith(("true", "with git", "git"))
+    )
+    assert cleaned_task("you can set the filemode to true with") == "Set the filemode to true"
+
+
+def test_pointers_are_taken_out_of_an_options_text() -> None:
+    text = (
+        "--block-size=SIZE\n  With -l, scale sizes by SIZE when they are printed; see SIZE format below.\n\n"
+        "--reference=DIR\n  Take the objects from the folder where it has them.\n\n  NOTE: see the NOTE for the --shared option.\n\n"
+        "--promisor\n  Before the index is committed, write a promisor file too. See partial clone[1] for more information.\n\n"
+        "--fork-point\n  Find the point at which a branch forked from another (see discussion on this mode below).\n"
+    )
+    told = {entry.names[0]: entry.text for entry in entries(text)}
+    assert told == {
+        "--block-size": "With -l, scale sizes by SIZE when they are printed.",
+        "--reference": "Take the objects from the folder where it has them.",
+        "--promisor": "Before the index is committed, write a promisor file too.",
+        "--fork-point": "Find the point at which a branch forked from another.",
+    }

@@ -40,3 +40,14 @@ def test_quotes_and_backslashes_keep_a_docstring_whole() -> None:
 def test_a_doc_that_restates_the_name_is_turned_down() -> None:
     code = 'def get_open_orders(shop):\n    """Gets the open orders of the given shop, the open ones."""\n    return shop.orders\n'
     assert reasons(make, {"src/orders.py": code}) == ["restates_code"]
+
+
+def test_a_comment_that_begins_with_another_name_is_not_the_definitions_own() -> None:
+    doc = "/** requestFrame: reached through the window, which draws the page again. */\n"
+    code = '@send external requestIdle: (t, int => unit) => int = "requestIdle"\n'
+    assert reasons(make, {"src/Window.res": doc + code}) == ["of_another"]
+
+
+def test_a_comment_above_a_value_of_python_is_no_docstring() -> None:
+    code = "# How many crates the crane of the harbour lifts at once, tare left out.\nCRATES = 4\n"
+    assert reasons(make, {"src/a.py": code}) == ["no_docstring"]

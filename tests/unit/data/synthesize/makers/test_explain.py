@@ -93,3 +93,23 @@ def test_a_class_that_is_all_doc_is_shown_as_code() -> None:
     code = 'class OverBudget(Exception):\n    """The basket weighs more than the shop is willing to deliver at once."""\n'
     ((request, _),) = rows(make, {"src/a.py": code})
     assert "class OverBudget(Exception):\n    ...\n" in request
+
+
+@pytest.mark.parametrize(
+    ("comment", "reason"),
+    [
+        ("Constants for months referenced later in the calendar of the harbour.", "headline"),
+        ("These classes are currently not used but might come in handy.", "headline"),
+        ("Fill in specifically-sized types where the machine has them.", "remark"),
+    ],
+)
+def test_a_comment_that_says_nothing_of_its_value_is_turned_down(comment: str, reason: str) -> None:
+    assert reasons(make, {"src/a.py": f"# {comment}\nJANUARY = 1\n"}) == [reason]
+
+
+def test_a_name_keeps_its_small_letter_at_the_start_of_a_sentence() -> None:
+    code = (
+        "// ld compares two strings and gives back the distance between them by Levenshtein.\nfunc ld(s, t string) int {\n\treturn 0\n}\n"
+    )
+    ((_, answer),) = rows(make, {"src/a.go": f"package a\n\n{code}"})
+    assert answer.startswith("ld compares two strings")

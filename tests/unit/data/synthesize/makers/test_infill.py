@@ -66,3 +66,21 @@ def test_a_type_that_no_neighbour_shows_is_told() -> None:
         rows(make, {f"src/Ship{one}.res": f'type t\n{bindings}@get external flag: t => Banner.cloth = "flag"\n'}) for one in "abcdef"
     ]
     assert any("of type `t => Banner.cloth`" in request for found in several for request, _ in found)
+
+
+def test_what_two_functions_could_be_asked_for_is_asked_of_none() -> None:
+    common = "    total = weigh_all(crates, scales)\n"
+    head = "def {name}(crates, scales):\n    first = crates[0]\n    last = crates[-1]\n"
+    one = f"{head}{common}    check(total, first, last)\n    return total\n"
+    files = {f"src/{name}.py": one.format(name=name) for name in ("load", "lift")}
+    assert all("weigh_all" not in answer for _, answer in rows(make, files))
+    alone = rows(make, {"src/load.py": one.format(name="load")})
+    assert alone
+
+
+def test_an_answer_of_a_few_letters_is_no_task() -> None:
+    head = "def f(used, arg, key):\n    n = 0\n    for one in arg:\n        n += 1\n"
+    code = f"{head}    used.add(arg, key)\n    if n:\n        n = 2\n    return n\n"
+    assert rows(make, {"src/a.py": code}) == []
+    longer = code.replace("used.add(arg, key)", "used.add_all_of(arg, key)")
+    assert rows(make, {"src/a.py": longer})

@@ -62,3 +62,20 @@ def test_a_type_is_shown_with_what_it_is_and_a_lead_to_a_list_is_left_out() -> N
     listed = 'def carry(crate):\n    """It goes through these doors:\n    - a red one\n    - a blue one\n    """\n    return crate\n'
     (answer,) = (answer for _, answer in rows(make, {"src/a.py": listed}))
     assert "doors" not in answer
+
+
+def test_a_long_type_shows_what_it_is() -> None:
+    text = "type system = [\n" + "".join(f"  | #kind{number}\n" for number in range(40)) + "]\n"
+    (answer,) = [answer for _, answer in rows(make, {"src/Common.res": text})]
+    assert "type system = [\n  | #kind0\n" in answer
+    assert "more lines" in answer
+    assert "#kind39" not in answer
+
+
+def test_a_name_that_two_files_define_for_two_systems_is_told_with_both() -> None:
+    code = "// Hook weighs the crates of the harbour before the crane lifts any.\nfunc Hook(load int) int {\n\treturn load\n}\n"
+    for seed in range(8):
+        files = {f"hook{seed}_win.go": f"package a\n\n{code}", f"hook{seed}_linux.go": f"package a\n\n{code.replace('any', 'one')}"}
+        for _, answer in rows(make, files):
+            assert f"hook{seed}_win.go" in answer
+            assert f"hook{seed}_linux.go" in answer

@@ -248,3 +248,34 @@ def test_a_question_needs_fewer_words_than_a_heading() -> None:
     assert made.messages[1].content == body
     assert reason(body, "Resetting the machine") == "too_short"
     assert reason("Hold the knob for ten seconds.", "How do I reset it?") == "too_short"
+
+
+def test_the_name_of_a_folder_is_no_product() -> None:
+    chunks = (
+        section("Installing", PROSE, scope="Kettle guide", path="a.md"),
+        section("Cleaning the pot", PROSE, scope="Pouring", path="b.md"),
+        section("Installing", PROSE, scope="", path="c.md"),
+    )
+    made = list(make(Material("docs", (), chunks, NO_CHUNKS)))
+    asked = [one.messages[0].content for one in made if isinstance(one, Made)]
+    assert len(asked) == 2
+    assert all("docs)" not in one and "in docs" not in one and "Pouring" not in one for one in asked)
+    assert "Kettle" in asked[0]
+    assert "guide" not in asked[0]
+
+
+def test_what_a_tool_prints_of_its_options_is_no_section() -> None:
+    body = "Usage: tar [OPTION...] [FILE]...\n\n" + "".join(f"  -{letter}, --{letter}{letter}  {PROSE[:40]}\n" for letter in "abcdef")
+    (found,) = rows(section("tar", body))
+    assert isinstance(found, Unfit)
+    assert found.reason == "help_text"
+
+
+def test_a_lead_at_the_end_of_a_lists_last_item_is_cut() -> None:
+    body = f"- {PROSE}\n- Streams are one kind. They are combined by one set of functions. For example:"
+    assert answer(body).endswith("They are combined by one set of functions.")
+
+
+def test_numbered_items_stay_together() -> None:
+    body = f"{PROSE}\n\n1. Apply the change, as described above.\n2. Summarise what is left to do."
+    assert "1. Apply the change" in answer(body)

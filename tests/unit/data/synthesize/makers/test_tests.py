@@ -102,3 +102,22 @@ def test_one_word_in_a_long_name_of_a_test_is_no_sign() -> None:
     proof = "from sea import handler\n\n\ndef test_walk_error_handler():\n    assert handler(3) == 3\n"
     assert reasons(make, {"src/sea.py": code, "tests/test_till.py": proof}) == ["test_of_another"]
     assert rows(make, {"src/sea.py": code, "tests/test_till.py": proof.replace("walk_error_handler", "handler_of_loads")})
+
+
+def test_a_call_that_only_prepares_what_is_asserted_proves_nothing() -> None:
+    code = 'package cart\n\nfunc helpVariable(name string) string {\n\treturn name + "_HELP"\n}\n'
+    head = "package cart\n\nfunc TestConfigHelp(t *testing.T) {\n"
+    setup = head + '\tos.Setenv(helpVariable("a"), "1")\n\tif run() != "x" {\n\t\tt.Errorf("bad")\n\t}\n}\n'
+    proof = head + '\tgot := helpVariable("a")\n\tif got != "a_HELP" {\n\t\tt.Errorf("bad")\n\t}\n}\n'
+    assert reasons(make, {"help.go": code, "help_test.go": setup}) == ["test_of_another"]
+    assert len(rows(make, {"help.go": code, "help_test.go": proof})) == 1
+
+
+def test_a_test_that_bears_the_name_of_another_call_is_one_of_that() -> None:
+    code = "package cart\n\nfunc GenFish(n int) int {\n\treturn n\n}\n"
+    other = 'package cart\n\nfunc activeHelpVariable(name string) string {\n\treturn name + "_HELP"\n}\n'
+    proof = (
+        'package cart\n\nfunc TestFishNoActiveHelp(t *testing.T) {\n\tif GenFish(2) != 2 {\n\t\tt.Errorf(activeHelpVariable("a"))\n\t}\n}\n'
+    )
+    files = {"fish.go": code, "help.go": other, "fish_test.go": proof}
+    assert all("func GenFish" not in f"{request}{answer}" for request, answer in rows(make, files))

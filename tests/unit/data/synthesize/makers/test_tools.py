@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import jsonschema
@@ -52,7 +53,7 @@ def calls(rows: list[Made]) -> list[tuple[Made, ToolCall]]:
 def test_golden() -> None:
     rows = calls(made(*TOOLS))
     (first, *_) = [(row.messages[0].content, call.arguments) for row, call in rows if call.name == "createPet"]
-    assert first == ("I want to create a pet: name Rex and tag dog.", {"name": "Rex", "tag": "dog"})
+    assert first == ("I want to create a pet. The name is Rex and the tag is dog.", {"name": "Rex", "tag": "dog"})
 
 
 def test_arguments_fit_the_schema_and_stand_in_the_request() -> None:
@@ -141,7 +142,10 @@ def test_a_name_is_looked_up_and_answered_from_the_result() -> None:
     assert call.tool_calls == (ToolCall("lookup_docs", {"name": "cobra.Command.Execute"}),)
     assert (result.role, result.name) == ("tool", "lookup_docs")
     assert result.content == f"func (c *Command) Execute() error\n\n{DOC}"
-    assert DOC in answer.content
+    # The name that was asked for stands in place of the bare one.
+    assert DOC.removeprefix("Execute ") in answer.content
+    assert "`cobra.Command.Execute` " in answer.content
+    assert answer.content not in result.content
     assert [one["function"]["name"] for one in row.tools] == ["lookup_docs"]
 
 
@@ -237,3 +241,39 @@ def test_what_is_no_word_is_asked_for_by_its_description() -> None:
 def test_a_year_is_one() -> None:
     year = tool("add", "Add a book", {"year": {"type": "integer"}}, "year")
     assert all(int(str(call.arguments["year"])) > 1990 for _, call in calls(made(year)))
+
+
+def test_a_number_is_said_with_what_it_is_counted_in() -> None:
+    timer = tool("start", "Start a timer that rings after some minutes", {"minutes": {"type": "integer", "minimum": 1}}, "minutes")
+    heat = tool(
+        "heat", "Set how hot the kettle gets", {"celsius": {"type": "number", "minimum": 40, "description": "Degrees Celsius"}}, "celsius"
+    )
+    found = made(timer, heat)
+    asked_for = {row.messages[1].tool_calls[0].name: row.messages[0].content for row in found if row.messages[1].tool_calls}
+    assert re.search(r"rings after \d+ minutes", asked_for["start"])
+    assert re.search(r"\d+ degrees Celsius", asked_for["heat"])
+    questions = [row.messages[1].content for row in found if not row.messages[1].tool_calls]
+    assert any("the number of degrees Celsius" in one and "What is it?" in one for one in questions)
+    assert all("What are they" not in one for one in questions)
+
+
+def test_a_value_is_not_said_of_the_clause_that_ends_a_task() -> None:
+    order = tool("drop", "Delete an order that was not shipped", {"orderId": {"type": "integer", "minimum": 1}}, "orderId")
+    for number in range(12):
+        for row, _ in calls(made(replace(order, path=f"api{number}.yaml"))):
+            assert "shipped with" not in row.messages[0].content
+
+
+def test_the_answer_to_a_look_up_says_what_a_call_takes_and_gives() -> None:
+    one = replace(
+        chunk(),
+        name="Mark",
+        signature="func Mark(name string, depth int) error",
+        doc="Mark puts a mark on the crate that the crane lifts next.",
+    )
+    for number in range(8):
+        (row,) = lookups(replace(one, path=f"a{number}.go"))
+        assert isinstance(row, Made)
+        result, answer = row.messages[2].content, row.messages[3].content
+        assert answer not in result
+        assert "`name` (`string`)" in answer or "```go" in answer

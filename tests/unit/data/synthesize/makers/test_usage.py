@@ -70,3 +70,10 @@ def test_uses_that_are_not_shown_are_counted() -> None:
     )
     (answer,) = (answer for request, answer in rows(make, {"src/a.py": code}) if "weigh" in request)
     assert answer.endswith("4 more uses stand in `src/a.py`.")
+
+
+def test_a_sentence_that_leads_to_the_example_is_left_out_behind_it() -> None:
+    doc = '    """Weighs a crate on the scales of the harbour. Usage example:\n\n    >>> weigh(crate, tare=4)\n    12\n    """\n'
+    ((_, answer),) = rows(make, {"src/a.py": f"def weigh(crate):\n{doc}    return crate.load + crate.tare\n"})
+    assert not answer.rstrip().endswith(":")
+    assert "Usage example" not in answer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from luthier.data.synthesize.reading.bindings import is_plain, read_binding, stands_for, traits, written_as
+from luthier.data.synthesize.reading.bindings import Binding, is_plain, read_binding, same_javascript, stands_for, traits, written_as
 from maker_parts import chunk_of
 
 
@@ -50,3 +50,29 @@ def test_optional_arguments_of_a_callback_are_not_the_callers() -> None:
     binding = read_binding(chunk_of(code, "make", "src/Stream.res"))
     assert binding is not None
     assert traits(binding) == ["`~size` and `~write` are optional."]
+
+
+@pytest.mark.parametrize(
+    ("directive", "what"),
+    [("nullable", "null or undefined"), ("null_to_opt", "null"), ("undefined_to_opt", "undefined")],
+)
+def test_what_becomes_none_is_told_as_the_attribute_says(directive: str, what: str) -> None:
+    binding = read_binding(chunk_of(f'@send @return({directive}) external f: t => option<int> = "f"\n', "f", "src/A.res"))
+    assert binding
+    (said,) = traits(binding)
+    assert said.startswith(f"`@return({directive})` turns ")
+    assert f" {what} result into `None`." in said
+
+
+def test_another_fixed_argument_or_another_role_is_other_javascript() -> None:
+    def read(code: str) -> Binding:
+        found = read_binding(chunk_of(code + "\n", "f", "src/A.res"))
+        assert found
+        return found
+
+    on_open = read('@send external f: (t, @as("open") _, unit => unit) => t = "on"')
+    on_ready = read('@send external f: (t, @as("ready") _, unit => unit) => t = "on"')
+    other_type = read('@send external f: (t, @as("open") _, int => unit) => t = "on"')
+    assert not same_javascript(on_open, on_ready)
+    assert same_javascript(on_open, other_type)
+    assert not same_javascript(read('@get external f: t => int = "size"'), read('@set external f: (t, int) => unit = "size"'))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from luthier.data.synthesize.reading.signatures import read_signature
+from luthier.data.synthesize.reading.signatures import read_signature, split_default, split_top
 from luthier.retrieval.records import Chunk
 
 
@@ -48,3 +48,14 @@ def test_parameters_and_result(language: str, signature: str, parameters: list[s
         for one in found.parameters
     ]
     assert (said, found.returns) == (parameters, returns)
+
+
+def test_bounds_of_a_variant_close_no_angle_bracket() -> None:
+    kind = "(subtype<'w, [> kind<'w>]> as 'stream, @uncurry (unit => unit)) => 'stream"
+    assert split_top(kind, "=>") == ["(subtype<'w, [> kind<'w>]> as 'stream, @uncurry (unit => unit))", "'stream"]
+    assert split_top(kind[1 : kind.rindex(")")], ",") == ["subtype<'w, [> kind<'w>]> as 'stream", "@uncurry (unit => unit)"]
+    assert split_default("~kinds: list<[> kind<'w>]>=?") == ("~kinds: list<[> kind<'w>]>", "?")
+
+
+def test_a_type_variable_that_ends_in_a_quote_opens_none() -> None:
+    assert split_top("(t as 'stream', unit) => 'stream", "=>") == ["(t as 'stream', unit)", "'stream"]
