@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -20,6 +21,7 @@ from luthier.evaluate.judging.needs import needs_of
 from luthier.evaluate.kinds.registry import OWN_ROWS
 from luthier.evaluate.suites.suite_files import SuiteFile, read_suites
 from luthier.pipeline.ready import file_gaps, machine_gaps, machine_losses
+from luthier.pipeline.whole import whole_training
 
 # Two letters of a short name: `MITT`, `Apach-2.0`.
 _NEAR_LICENSE = 0.8
@@ -28,7 +30,8 @@ _DIGITS = re.compile(r"\d+")
 
 def load_run(path: Path | str, overrides: Overrides = ()) -> LoadedRun:
     """The resolved run file; where it is wrong, what is wrong with its suites is told with the rest, and not after it is mended."""
-    return load(path, overrides, _suite_files_of)
+    loaded = load(path, overrides, _suite_files_of)
+    return replace(loaded, notes=(*loaded.notes, *whole_training(loaded.config)))
 
 
 def check(loaded: LoadedRun) -> list[str]:

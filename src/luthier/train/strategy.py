@@ -6,9 +6,11 @@ from typing import Protocol
 
 import torch
 from peft import PeftModel
+from transformers import PreTrainedModel
 
 from luthier.core.records import JsonObject
-from luthier.model.adapters.weights import adapter_weights, load_weights, trainable
+from luthier.model.adapters.weights import trainable
+from luthier.model.weights.trained import load_trained, trained_weights
 from luthier.train.optim import load_optimizer_state, optimizer_state, set_learning_rate
 
 
@@ -18,7 +20,7 @@ class Strategy(Protocol):
     rank: int
     processes: int
 
-    def wrap(self, model: PeftModel, optimizer: torch.optim.Optimizer) -> torch.nn.Module:
+    def wrap(self, model: PreTrainedModel | PeftModel, optimizer: torch.optim.Optimizer) -> torch.nn.Module:
         """The model as the objective runs it; the strategy keeps it and its optimizer."""
         ...
 
@@ -39,10 +41,10 @@ class Strategy(Protocol):
         ...
 
     def state(self) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor], JsonObject]:
-        """The whole adapter, and the optimizer's tensors and numbers, on the CPU."""
+        """Every trained weight, and the optimizer's tensors and numbers, on the CPU."""
         ...
 
-    def load(self, adapter: dict[str, torch.Tensor], tensors: dict[str, torch.Tensor], numbers: JsonObject) -> None:
+    def load(self, weights: dict[str, torch.Tensor], tensors: dict[str, torch.Tensor], numbers: JsonObject) -> None:
         """Takes back what `state` gave."""
         ...
 
@@ -54,12 +56,12 @@ class Single:
     processes = 1
 
     def __init__(self) -> None:
-        self._model: PeftModel
+        self._model: PreTrainedModel | PeftModel
         self._optimizer: torch.optim.Optimizer
         self._parameters: list[torch.nn.Parameter] = []
         self._norm: torch.Tensor | None = None
 
-    def wrap(self, model: PeftModel, optimizer: torch.optim.Optimizer) -> torch.nn.Module:
+    def wrap(self, model: PreTrainedModel | PeftModel, optimizer: torch.optim.Optimizer) -> torch.nn.Module:
         """The model itself."""
         self._model, self._optimizer = model, optimizer
         self._parameters = [value for _, value in trainable(model)]
@@ -88,10 +90,10 @@ class Single:
         self._norm = None
 
     def state(self) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor], JsonObject]:
-        """The adapter's weights, the optimizer's tensors and its numbers."""
-        return adapter_weights(self._model), *optimizer_state(self._optimizer, self._model)
+        """The trained weights, the optimizer's tensors and its numbers."""
+        return trained_weights(self._model), *optimizer_state(self._optimizer, self._model)
 
-    def load(self, adapter: dict[str, torch.Tensor], tensors: dict[str, torch.Tensor], numbers: JsonObject) -> None:
+    def load(self, weights: dict[str, torch.Tensor], tensors: dict[str, torch.Tensor], numbers: JsonObject) -> None:
         """Puts weights and optimizer back."""
-        load_weights(self._model, adapter)
+        load_trained(self._model, weights)
         load_optimizer_state(self._optimizer, self._model, tensors, numbers)
