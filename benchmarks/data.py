@@ -21,6 +21,7 @@ from typing import TypeVar
 import numpy as np
 
 from benchmarks.data_stage import processor_seconds, write_rows
+from benchmarks.near_pairs import near_pairs
 from luthier.config.row_sections import CleanSection, DatasetEntry, ShellSection
 from luthier.config.schema import GuardSection
 from luthier.data.clean.cleaner import Cleaner
@@ -32,7 +33,6 @@ from luthier.data.reading.readers import read_rows
 from luthier.data.rows.grams import grams, jaccard
 from luthier.data.similar.collection import Grams, collect
 from luthier.data.similar.duplicates import near_duplicates
-from luthier.data.similar.pairs import near_pairs
 from luthier.guard.secrets.strength import STRENGTHS, Strength
 
 THRESHOLD = 0.7

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from luthier.core.records import INPUT_ROLE, Message, ToolCall
 
 RUN = {
@@ -31,6 +33,34 @@ CONVERSATIONS: dict[str, tuple[Message, ...]] = {
     "input": (U("count the words"), Message(INPUT_ROLE, "a b c"), A("3")),
     "system alone": (S("Answer."), U("question without an answer")),
     "special text": (U("what is <|im_end|>?"), A("A token: </s> or <|im_end|>.")),
+}
+TURNS = [
+    {"from": "human", "value": "list all files"},
+    {"from": "gpt", "value": "ls -la"},
+    {"from": "human", "value": "by size"},
+    {"from": "gpt", "value": "ls -laS"},
+]
+SYSTEM = {"from": "system", "value": "Answer with one command."}
+FLAGGED = [{**TURNS[0], "weight": True}, {**TURNS[1], "weight": False}, *TURNS[2:]]
+DETAILS = [{"begin_offset": 0, "end_offset": 2, "train": False}, {"begin_offset": 3, "end_offset": 6, "train": True}]
+DETAILED = [*TURNS[:3], {**TURNS[3], "parts": DETAILS}]
+# The keys that choose what is trained: keys of the data-set entry, keys of the run, and the turns.
+KEYS: dict[str, tuple[dict[str, Any], dict[str, Any], list[dict[str, Any]]]] = {
+    "roles_to_train: [human, gpt]": ({"roles_to_train": ["human", "gpt"]}, {}, TURNS),
+    "roles_to_train: user": ({"roles_to_train": "user"}, {}, TURNS),
+    "roles_to_train: [system, assistant]": ({"roles_to_train": ["system", "assistant"]}, {}, [SYSTEM, *TURNS]),
+    "train_on_eos: all": ({"train_on_eos": "all"}, {}, TURNS),
+    "train_on_eos: last": ({"train_on_eos": "last"}, {}, TURNS),
+    "train_on_eos: none": ({"train_on_eos": "none"}, {}, TURNS),
+    "train_on_eot: none": ({"train_on_eot": "none"}, {}, TURNS),
+    "train_on_eos: none, train_on_inputs: true": ({"train_on_eos": "none"}, {"train_on_inputs": True}, TURNS),
+    "message_field_training: weight": ({"message_field_training": "weight"}, {}, FLAGGED),
+    "message_field_training_detail: parts": ({"message_field_training_detail": "parts"}, {}, DETAILED),
+    "message_field_training_detail: parts, train_on_inputs: true": (
+        {"message_field_training_detail": "parts"},
+        {"train_on_inputs": True},
+        DETAILED,
+    ),
 }
 WITH_TOOLS = frozenset({"tool call", "tool calls"})
 # As Qwen3 words turns: reasoning stays only after the last question, so that earlier answers are rewritten.

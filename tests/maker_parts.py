@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from luthier.data.synthesize.made import Made, Maker, Material, Unfit
 from luthier.retrieval.chunks.cut import cut
+from luthier.retrieval.index import build
 from luthier.retrieval.records import Chunk, SourceFile
-from luthier.retrieval.search import build
 
 CART = '''class Cart:
     """A basket of goods that a visitor fills before paying."""
@@ -64,6 +64,8 @@ let make = () => {
 }
 """
 
+# The index of a source without chunks.
+NO_CHUNKS = build(())
 _LANGUAGES = {"py": "python", "res": "rescript", "resi": "rescript", "go": "go", "ts": "typescript"}
 
 

@@ -13,7 +13,8 @@ from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausa
 from luthier.config.keys.adapter import LoraSettings
 from luthier.config.keys.base import BaseSettings
 from luthier.config.keys.batches import BatchSettings
-from luthier.config.keys.optimizer import OptimizerSettings, ScheduleSettings
+from luthier.config.keys.optimizer import OptimizerSettings
+from luthier.config.keys.schedule import ScheduleSettings
 from luthier.config.keys.watching import WatchSettings
 from luthier.core.records import Plan
 from luthier.model.adapters.make import add_lora
@@ -23,7 +24,8 @@ from luthier.model.token_file import TokenRow
 from luthier.train.batches import BatchPlan
 from luthier.train.loop import Loop, Rows, Settings
 from luthier.train.objective import SupervisedObjective
-from luthier.train.optim import Schedule, make_optimizer
+from luthier.train.optim import make_optimizer
+from luthier.train.schedule import Schedule
 from luthier.train.strategy import Single
 
 # Products as small as these lose more to a second thread than they win.
@@ -182,14 +184,25 @@ def gradients(model: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 
 def make_loop(model: PeftModel, train: list[TokenRow], validation: list[TokenRow] | None = None, **changes: object) -> Loop:
-    """A loop over `train`; `changes` are fields of batch, optimizer, schedule or watch settings."""
-    batches, optimizer, schedule, watch = (_changed(part, changes) for part in (BATCHES, OPTIMIZER, SCHEDULE, WATCH))
+    """A loop over `train`; `changes` are fields of batch, optimizer, schedule or watch settings.
+
+    `name` and `arguments` are the optimizer's; a whole `schedule` may be given.
+    """
+    batches, optimizer, watch = (_changed(part, changes) for part in (BATCHES, OPTIMIZER, WATCH))
+    of_schedule = {name: value for name, value in changes.items() if name not in ("name", "arguments")}
+    schedule = changes.get("schedule") or _changed(SCHEDULE, of_schedule)
     strategy = Single()
     wrapped = strategy.wrap(model, make_optimizer(model, optimizer))
     plan = BatchPlan([len(row.ids) for row in train], batches)
     course = Schedule(schedule, plan.course.steps)
     return Loop(
-        wrapped, SupervisedObjective(model), strategy, course, plan, Rows(train, validation or []), Settings(batches, optimizer, watch)
+        wrapped,
+        SupervisedObjective(model, batches.embedding_noise),
+        strategy,
+        course,
+        plan,
+        Rows(train, validation or []),
+        Settings(batches, optimizer, watch),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import io
 import re
 import tokenize
@@ -19,9 +20,10 @@ FOLDERS = {part for name in MODULES for part in name.split(".")[:-1]}
 KEYS = set((Path(__file__).parent / "keys.txt").read_text(encoding="utf-8").split())
 # Names of files and of what a run folder holds, which are no modules.
 ENDINGS = {"html", "jinja", "json", "jsonl", "md", "safetensors", "index"}
-# A file of another program, and one of an example.
-FOREIGN = {"prompt_strategies/user_defined.py", "src/client.py"}
-PROSE = [*sorted((ROOT / "docs" / "decisions").glob("*.md")), *sorted((ROOT / "docs" / "how-to").glob("*.md")), ROOT / "README.md"]
+# Files of another program, and one of an example.
+FOREIGN = {"prompt_strategies/chat_template.py", "prompt_strategies/user_defined.py", "src/client.py"}
+PAGES = [ROOT / "docs" / "architecture.md", ROOT / "README.md"]
+PROSE = [*sorted((ROOT / "docs" / "decisions").glob("*.md")), *sorted((ROOT / "docs" / "how-to").glob("*.md")), *PAGES]
 
 _DOTTED = re.compile(r"`([a-z_]\w*(?:\.\w+)+)`|\b(luthier(?:\.\w+)+)")
 _PATH = re.compile(r"(?<![\w./~-])((?:[\w.-]+/)+[\w-]+\.(?:py|toml)|tests/(?:[\w-]+/)*[\w-]+\.\w+)\b")
@@ -48,13 +50,21 @@ def prose_of(path: Path) -> Iterator[str]:
         yield from (token.string for token in tokenize.generate_tokens(stream.readline) if token.type == tokenize.COMMENT)
 
 
-def defines(module: str, name: str) -> bool:
-    """Whether a module has a function, a class or a constant of that name."""
+@cache
+def defined_in(module: str) -> frozenset[str]:
+    """The functions, classes and constants of a module."""
+    found: set[str] = set()
     for node in tree_of(MODULES[module]).body:
         targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
-        if getattr(node, "name", None) == name or any(isinstance(target, ast.Name) and target.id == name for target in targets):
-            return True
-    return False
+        found |= {target.id for target in targets if isinstance(target, ast.Name)}
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            found.add(node.name)
+    return frozenset(found)
+
+
+@cache
+def defined_anywhere() -> frozenset[str]:
+    return frozenset[str]().union(*map(defined_in, MODULES))
 
 
 def is_there(name: str) -> bool:
@@ -62,14 +72,21 @@ def is_there(name: str) -> bool:
     if name in KEYS or name in written_texts() or name.rsplit(".", maxsplit=1)[-1] in ENDINGS:
         return True
     owner, _, last = name.rpartition(".")
-    ends = [module for module in MODULES if f".{module}".endswith(f".{name}")]
-    return bool(ends) or any(f".{module.removesuffix('.__init__')}".endswith(f".{owner}") and defines(module, last) for module in MODULES)
+    if any(f".{module}".endswith(f".{name}") for module in MODULES):
+        return True
+    return any(f".{module.removesuffix('.__init__')}".endswith(f".{owner}") and last in defined_in(module) for module in MODULES)
 
 
 def lost_names(text: str) -> list[str]:
-    """Dotted names that begin with a folder of the source and lead nowhere."""
+    """Dotted names that begin with a folder of the source, or end with a name that some module of it defines, and lead nowhere."""
     names = [match[1] or match[2] for match in _DOTTED.finditer(text)]
-    return [name for name in names if name.split(".")[0] in FOLDERS and not is_there(name)]
+    return [name for name in names if is_meant(name) and not is_there(name)]
+
+
+def is_meant(name: str) -> bool:
+    """Whether a dotted name speaks of the source: by its folder, or by what it ends with (`list.remove` is Python's)."""
+    first, last = name.split(".", 1)[0], name.rsplit(".", 1)[-1]
+    return first in FOLDERS or (last in defined_anywhere() and not hasattr(builtins, first))
 
 
 @cache
@@ -103,6 +120,8 @@ def test_the_check_sees_what_is_lost() -> None:
         "guard.shell.abnormal",
         "luthier.core.lost",
     ]
+    # A module that moved is found by what it defines, though no folder has its name any more.
+    assert lost_names("`dedup.numbered`, `digests.numbered`, `rows.digests.ROW_BYTES`, `list.remove`, `origin.file`") == ["dedup.numbered"]
     assert lost_paths("`risk/values.py`, `values/symbols.py`, tests/contract/keys.txt, `tests/lost.txt`") == [
         "risk/values.py",
         "tests/lost.txt",

@@ -20,7 +20,8 @@ from luthier.core.files import read_json, write_json
 from luthier.core.runs import RunFolder
 from luthier.core.stages import STAGES
 from luthier.data import stage
-from luthier.data.versions import row_versions
+from luthier.data.augment import variants
+from luthier.data.sources.versions import row_versions
 
 HERE = Path(__file__).parent / "made_rows"
 EXPECTED = HERE / "expected"
@@ -77,7 +78,7 @@ def run(folder: Path) -> Path:
 
 
 def versions() -> dict[str, int]:
-    return {**row_versions(), "stage": STAGES["data"].version}
+    return {**row_versions(), "variants": variants.VERSION, "stage": STAGES["data"].version}
 
 
 @pytest.fixture(scope="module")

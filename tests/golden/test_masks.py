@@ -7,20 +7,25 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from conversations import CONVERSATIONS, REASONS, RUN, WITH_TOOLS
-from luthier.core.records import Reject
+from conversations import CONVERSATIONS, KEYS, REASONS, RUN, WITH_TOOLS
+from luthier.config.row_sections import DatasetEntry
+from luthier.core.records import Example, Reject
 from luthier.core.stages import STAGES
+from luthier.data.reading.formats import converter
 from luthier.model.template import ChatTemplate
 from luthier.model.tokens import RowEncoder
-from tokenizer_parts import ENDS, encoder_for, row, text_of
+from tokenizer_parts import ENDS, SETTINGS, encoder_for, row, text_of
 
 FILE = Path(__file__).parent / "masks.txt"
 # Raise it together with the version of training in `core.stages` when a mask below changes.
-EXPECTED_VERSION = 2
+EXPECTED_VERSION = 3
+# Templates under which the keys that choose what is trained are shown.
+KEY_TEMPLATES = ("alpaca", "chatml", "gemma", "llama3", "mistral_v1", "qwen_25")
 HEAD = """Trained text stands between ⟦ and ⟧; ⏎ is a line break. Each block is one conversation under one template.
 """
 
@@ -31,8 +36,7 @@ def encoders(folder: Path) -> dict[str, RowEncoder]:
     return {**built_in, "reasons (strips earlier reasoning)": reasons}
 
 
-def shown(encoder: RowEncoder, name: str) -> str:
-    example = row(*CONVERSATIONS[name], tools=(RUN,) if name in WITH_TOOLS else ())
+def shown(encoder: RowEncoder, example: Example) -> str:
     found = encoder.encode(example)
     if isinstance(found, Reject):
         return f"refused: {found.reason}: {found.detail}"
@@ -50,7 +54,15 @@ def shown(encoder: RowEncoder, name: str) -> str:
 def book(folder: Path) -> str:
     blocks = [HEAD]
     for template, encoder in encoders(folder).items():
-        blocks += [f"==== {template} / {name}\n{shown(encoder, name)}\n" for name in CONVERSATIONS]
+        for name, messages in CONVERSATIONS.items():
+            example = row(*messages, tools=(RUN,) if name in WITH_TOOLS else ())
+            blocks.append(f"==== {template} / {name}\n{shown(encoder, example)}\n")
+    for template in KEY_TEMPLATES:
+        for name, (entry, run, turns) in KEYS.items():
+            settings = replace(SETTINGS, **run)
+            encoder = encoder_for(folder / "keys", template, settings, adds_bos=template in ("alpaca", "llama3"))
+            fields = converter(DatasetEntry(path="rows.jsonl", **entry))({"conversations": turns})
+            blocks.append(f"==== {template} / {name}\n{shown(encoder, row(*fields.messages, ends=fields.ends))}\n")
     return "\n".join(blocks)
 
 

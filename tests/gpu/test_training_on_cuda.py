@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -20,8 +22,9 @@ from luthier.model.weights.trained import unfreeze
 from luthier.train import stage
 from luthier.train.loop import Store
 from luthier.train.objective import SupervisedObjective
+from luthier.train.optim import load_optimizer_state, make_optimizer, optimizer_state
 from training_driver import write_base, write_rows
-from training_parts import LORA, adapted, by_rows, gradients, make_loop, qwen, rows, shaken, write_nothing
+from training_parts import LORA, OPTIMIZER, adapted, by_rows, gradients, make_loop, qwen, rows, shaken, write_nothing
 
 pytestmark = pytest.mark.gpu
 
@@ -84,6 +87,37 @@ def test_nf4_trains(tmp_path):
     assert losses[-1] < losses[0]
 
 
+def test_float16_learns_with_a_scaled_loss(tmp_path):
+    loops = [make_loop(adapted(cuda(torch.float16)), rows(24), epochs=3.0), make_loop(adapted(cuda()), rows(24), epochs=3.0)]
+    losses = []
+    for number, loop in enumerate(loops):
+        seen = []
+        loop.run(Store(tmp_path / str(number), "key", write_nothing), EventLog(None, [seen.append]))
+        losses.append([event["loss"] for event in seen if event["event"] == "train.step"])
+    assert losses[0] == pytest.approx(losses[1], rel=2e-2)
+
+
+@pytest.mark.parametrize("name", ["paged_adamw_32bit", "paged_adamw_8bit", "paged_lion_8bit", "adafactor", "muon"])
+def test_state_goes_out_and_back_and_paged_state_is_paged_again(name):
+    def walk(value, optimizer, first):
+        for step in range(first, first + 3):
+            value.grad = torch.sin(torch.arange(value.numel(), device="cuda").reshape(value.shape) * 0.1 + step)
+            optimizer.step()
+
+    model, other = (torch.nn.Linear(512, 512, bias=False, device="cuda") for _ in range(2))
+    settings = replace(OPTIMIZER, name=name)
+    optimizer, resumed = make_optimizer(model, settings), make_optimizer(other, settings)
+    walk(model.weight, optimizer, 0)
+    tensors, numbers = optimizer_state(optimizer, model)
+    other.load_state_dict(model.state_dict())
+    load_optimizer_state(resumed, other, tensors, numbers)
+    if name.startswith("paged"):
+        assert resumed.state[other.weight]["state1"].is_paged
+    walk(model.weight, optimizer, 3)
+    walk(other.weight, resumed, 3)
+    assert torch.equal(model.weight, other.weight)
+
+
 def test_the_stage_runs_twice_to_the_same_bytes(tmp_path):
     write_base(tmp_path / "base")
     hashes = []
@@ -106,7 +140,7 @@ def test_all_weights_in_bfloat16_take_rows_of_any_length():
     data = rows(12)
     model = cuda()
     unfreeze(model, ())
-    objective = SupervisedObjective(model, torch.bfloat16)
+    objective = SupervisedObjective(model, compute=torch.bfloat16)
     objective.check(data[0])
     batch = objective.batch(data)
     assert batch.rows.boundaries is not None

@@ -17,8 +17,7 @@ import pytest
 
 from data_parts import Stage, pairs, write_rows
 from git_repositories import committed
-from luthier.data import gather
-from luthier.data.intake import crew
+from luthier.data.intake import crew, gather
 from maker_parts import APP, BUTTON, CART
 
 ENTRY = {"path": "a.jsonl", "type": "prompt_completion"}

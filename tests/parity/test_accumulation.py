@@ -19,9 +19,14 @@ def train(tmp_path, name, **changes):
     return [event for event in seen if event["event"] == "train.step"], adapter_weights(model)
 
 
-def test_accumulated_is_one_batch(tmp_path):
-    whole = train(tmp_path, "whole", micro_batch_size=8, accumulation_steps=1)
-    parts = train(tmp_path, "parts", micro_batch_size=2, accumulation_steps=4)
+@pytest.mark.parametrize(
+    ("size", "changes"),
+    [(2, {}), (1, {}), (1, {"pads": True}), (1, {"groups_by_length": True})],
+    ids=["2 x 4", "1 x 8", "filled", "grouped"],
+)
+def test_accumulated_is_one_batch(tmp_path, size, changes):
+    whole = train(tmp_path, "whole", micro_batch_size=8, accumulation_steps=1, **changes)
+    parts = train(tmp_path, "parts", micro_batch_size=size, accumulation_steps=8 // size, **changes)
     for one, other in zip(whole[0], parts[0], strict=True):
         assert one["loss"] == pytest.approx(other["loss"], rel=1e-6)
         assert one["grad_norm"] == pytest.approx(other["grad_norm"], rel=1e-5)

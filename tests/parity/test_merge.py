@@ -11,6 +11,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
+from luthier.config.keys.adapter import LoraSettings
 from luthier.config.keys.base import BaseSettings, Quantization
 from luthier.core.records import Plan
 from luthier.export.merge import (
@@ -25,7 +26,10 @@ from luthier.export.merge import (
     tolerance_for,
     write_merged,
 )
+from luthier.model.adapters.files import save_adapter
+from luthier.model.adapters.make import add_lora
 from luthier.model.locate import ModelLocation
+from training_parts import KINDS, gpt2, kind, moved
 
 ROWS = [[5, 17, 99, 3, 250, 8], [1, 2, 3], list(range(40, 90))]
 TAIL = Tail((7, 9), 0)
@@ -40,6 +44,12 @@ def _base(folder: Path, tied: bool) -> ModelLocation:
     )  # fmt: skip
     Qwen2ForCausalLM(config).to(torch.bfloat16).save_pretrained(folder)
     return ModelLocation("tiny", folder, "sha256:0")
+
+
+def _trained(base: ModelLocation, folder: Path, settings: LoraSettings) -> Path:
+    """An adapter as training writes it, off its first weights."""
+    save_adapter(moved(add_lora(_load(base.path), settings, 1)), folder, "tiny")
+    return folder
 
 
 def _adapter(base: ModelLocation, folder: Path) -> Path:
@@ -80,20 +90,21 @@ def test_merged_float32_logits_are_the_adapters(tmp_path: Path, tied: bool) -> N
     assert result["adapter_effect"]["mean"] > 100 * result["mean"], "an adapter that changes nothing proves nothing"
 
 
-def test_merged_bfloat16_is_within_its_stated_tolerance_and_below_the_adapters_effect(tmp_path: Path) -> None:
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_a_merge_in_two_bytes_is_within_its_stated_tolerance_and_below_the_adapters_effect(tmp_path: Path, dtype: str) -> None:
     base = _base(tmp_path / "base", tied=True)
     adapter = _adapter(base, tmp_path / "adapter")
-    plan = Plan(device="cpu", device_name="", dtype="bfloat16", threads=1)
+    plan = Plan(device="cpu", device_name="", dtype=dtype, threads=1)
 
     result = merge(base, adapter, tmp_path / "merged", _settings(), plan, ROWS, TAIL)
 
-    assert result["dtype"] == "bfloat16"
+    assert result["dtype"] == dtype
     assert result["check_dtype"] == "float32"
     assert 0 < result["mean"] < result["mean_tolerance"] / 2
     assert result["max_logit_difference"] < result["tolerance"] / 2
     assert result["adapter_effect"]["mean"] > 4 * result["mean"]
     assert _load(tmp_path / "merged").dtype == torch.float32
-    assert json.loads((tmp_path / "merged" / "config.json").read_text())["dtype"] == "bfloat16"
+    assert json.loads((tmp_path / "merged" / "config.json").read_text())["dtype"] == dtype
 
 
 def test_a_4bit_base_is_merged_into_the_published_weights_and_the_difference_is_recorded(tmp_path: Path) -> None:
@@ -117,7 +128,7 @@ def test_a_model_without_the_adapter_or_with_twice_its_strength_is_refused(tmp_p
     (adapter / "adapter_config.json").write_text(json.dumps(settings | {"lora_alpha": 16}))
     doubled = logits_of(PeftModel.from_pretrained(_load(base.path), adapter), ROWS)
 
-    for dtype in ("float32", "bfloat16"):
+    for dtype in ("float32", "bfloat16", "float16"):
         tolerance = tolerance_for(dtype, "float32", expected)
         hold(compare(expected, expected), tolerance, dtype)
         for wrong in (doubled, logits_of(_load(base.path), ROWS)):
@@ -193,3 +204,43 @@ def test_one_weight_that_was_left_out_is_refused(tmp_path: Path, dtype: str) -> 
     save_file(weights, file, metadata={"format": "pt"})
     with pytest.raises(MergeError, match=rf"1 of {len(wanted)} adapted weights .*{left_out}"):
         hold_weights(tmp_path / "merged", wanted)
+
+
+@pytest.mark.filterwarnings("ignore:[\\s\\S]*(tie_word_embeddings|no longer tied)")
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("name", KINDS)
+def test_each_kind_of_adapter_is_merged_as_it_answers(tmp_path: Path, name: str, tied: bool) -> None:
+    if name == "whole_tied" and not tied:
+        pytest.skip("nothing is tied")
+    base = _base(tmp_path / "base", tied)
+    adapter = _trained(base, tmp_path / "adapter", kind(name))
+    expected = logits_of(PeftModel.from_pretrained(_load(base.path), adapter), ROWS)
+
+    result = merge(base, adapter, tmp_path / "merged", _settings(), FLOAT32, ROWS, TAIL)
+
+    assert compare(logits_of(_load(tmp_path / "merged"), ROWS), expected).maximum < result["tolerance"]
+    assert result["adapter_effect"]["mean"] > 100 * result["mean"]
+    # A head that stays tied is not written a second time.
+    assert result["equal_weights"] == result["adapted_weights"] - (name == "whole_tied")
+    parted = tied and name in ("whole", "whole_head", "whole_embeddings")
+    assert json.loads((tmp_path / "merged" / "config.json").read_text())["tie_word_embeddings"] is (tied and not parted)
+
+
+@pytest.mark.parametrize("name", ["dora", "rslora", "whole"])
+def test_each_kind_is_merged_into_bfloat16_and_beside_a_4bit_base(tmp_path: Path, name: str) -> None:
+    base = _base(tmp_path / "base", tied=False)
+    adapter = _trained(base, tmp_path / "adapter", kind(name))
+    result = merge(base, adapter, tmp_path / "merged", _settings("nf4"), FLOAT32, ROWS, TAIL)
+    assert result["dtype"] == "bfloat16"
+    assert result["equal_weights"] == result["adapted_weights"] > 0
+    assert result["against_quantised"]["mean"] > result["mean"]
+
+
+@pytest.mark.parametrize("name", ["lora", "dora", "pissa"])
+def test_turned_weights_of_gpt2_are_merged(tmp_path: Path, name: str) -> None:
+    gpt2().save_pretrained(tmp_path / "base")
+    base = ModelLocation("tiny", tmp_path / "base", "sha256:0")
+    adapter = _trained(base, tmp_path / "adapter", kind(name))
+    result = merge(base, adapter, tmp_path / "merged", _settings(), FLOAT32, ROWS, TAIL)
+    assert result["equal_weights"] == result["adapted_weights"] == 8
+    assert result["adapter_effect"]["mean"] > 100 * result["mean"]

@@ -9,7 +9,7 @@ from torch.nn import functional
 from luthier.model.base import checkpoint_layers, set_training
 from luthier.model.weights.trained import unfreeze
 from luthier.train.objective import SupervisedObjective
-from luthier.train.optim import Schedule
+from luthier.train.schedule import Schedule
 from training_parts import BATCHES, SCHEDULE, by_rows, gpt2, gradients, llama, make_loop, qwen, rows
 
 STEPS = 20
@@ -28,7 +28,7 @@ def plain_loss(model, data):
 
 
 def own_gradients(model, data, compute=None):
-    objective = SupervisedObjective(model, compute)
+    objective = SupervisedObjective(model, compute=compute)
     set_training(model, True)
     loss = objective.loss_sum(objective.batch(data))
     loss.backward()

@@ -100,9 +100,14 @@ def step_line(event: JsonObject) -> str:
     steps = str(event["steps"])
     return (
         f"train     step {event['step']:>{len(steps)}}/{steps}  epoch {event['epoch']:5.2f}  loss {event['loss']:7.4f}"
-        f"  lr {event['learning_rate']:.2e}  norm {event['grad_norm']:7.3f}  {event['tokens_per_second']:>8,.0f} tokens/s"
+        f"  lr {event['learning_rate']:.2e}  norm {_norm(event['grad_norm'])}  {event['tokens_per_second']:>8,.0f} tokens/s"
         f"  {duration(event['seconds_left']):>7} left"
     )
+
+
+def _norm(norm: float | None) -> str:
+    """The gradient's norm; none where the step was skipped, for its gradient overflowed float16."""
+    return "skipped" if norm is None else f"{norm:7.3f}"
 
 
 def duration(seconds: float) -> str:
@@ -133,14 +138,17 @@ def _line_of(event: JsonObject) -> str | None:
 
 
 def outcome_lines(folder: Path, outcomes: Sequence[StageOutcome]) -> list[str]:
-    """The summary at the end: each stage's outcome, the figures, and the paths worth opening."""
+    """The summary at the end: stages that were not done anew, the figures, and the paths worth opening.
+
+    A stage that was done is left out: `Progress` told of it as it ended.
+    """
     lines = []
     if all(item.outcome == "kept" for item in outcomes):
         lines.append(f"nothing to do: {', '.join(item.stage for item in outcomes)} are complete")
     else:
-        for item in outcomes:
-            told = f"done in {duration(item.seconds)}" if item.outcome == "done" else f"taken from {item.source}" if item.source else "kept"
-            lines.append(f"{item.stage:<9} {told}")
+        lines += [
+            f"{item.stage:<9} {f'taken from {item.source}' if item.source else 'kept'}" for item in outcomes if item.outcome != "done"
+        ]
     run = RunFolder(folder)
     lines += row_lines(run) + score_lines(run)
     lines.append(f"run       {folder}")

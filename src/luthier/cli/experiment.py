@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from luthier.config.load import LoadedRun
 
 
-def _load(run_file: str, overrides: tuple[str, ...]) -> LoadedRun:
+def _load(run_file: str, overrides: tuple[str, ...], for_data: bool = False) -> LoadedRun:
     from luthier.pipeline.check import load_run
 
-    return load_run(run_file, overrides)
+    return load_run(run_file, overrides, for_data)
 
 
 def run_until(stage: str, run_file: str, overrides: tuple[str, ...], as_json: bool, junit: str | None = None, **beside: Any) -> None:
@@ -34,7 +34,7 @@ def run_until(stage: str, run_file: str, overrides: tuple[str, ...], as_json: bo
 
     if junit is not None:
         gate.refuse_unwritable(Path(junit))
-    loaded = _load(run_file, overrides)
+    loaded = _load(run_file, overrides, for_data=stage == "data")
     if predictions := beside.get("predictions"):
         refuse_unusable(loaded, predictions)
     try:
@@ -138,7 +138,7 @@ def data(run_file: str, overrides: tuple[str, ...], as_json: bool, show: int | N
         from luthier.core.runs import RunFolder
         from luthier.data.show import show as show_rows
 
-        loaded = _load(run_file, overrides)
+        loaded = _load(run_file, overrides, for_data=True)
         show_rows(loaded.config, RunFolder(loaded.folder), show, ids=ids)
 
 
@@ -146,7 +146,7 @@ def _tell_life(run_file: str, overrides: tuple[str, ...], as_json: bool, why: st
     from luthier.core.runs import RunFolder
     from luthier.data.life import lives, text_of
 
-    folder = RunFolder(_load(run_file, overrides).folder)
+    folder = RunFolder(_load(run_file, overrides, for_data=True).folder)
     if not folder.split("train").is_file():
         run_until("data", run_file, overrides, as_json=False)
     found = lives(folder, why)

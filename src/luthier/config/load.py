@@ -21,12 +21,18 @@ from luthier.core.files import sha256_json
 
 MAX_EXTENDS = 32
 # What can be set for a model that belongs to no run.
-ASKING_KEYS = ("revision_of_model", "load_in_4bit", "load_in_8bit", "attn_implementation", "bf16", "tf32", "deterministic")
+ASKING_KEYS = ("revision_of_model", "load_in_4bit", "load_in_8bit", "attn_implementation", "bf16", "fp16", "tf32", "deterministic")
+
+# What training alone reads, with values that stand in for it where nothing is trained.
+_FOR_TRAINING = {"learning_rate": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedRun:
-    """A run file, resolved: the configuration, what loading noted, the file's own text, and where each value was written."""
+    """A run file, resolved: the configuration, what loading noted, the file's own text, and where each value was written.
+
+    `stand_ins` are keys that training needs and the file does not have; what stands in the configuration for them is read by nothing.
+    """
 
     config: RunConfig
     path: Path
@@ -35,6 +41,7 @@ class LoadedRun:
     warnings: tuple[str, ...]
     document: Document
     existing_folder: Path | None = None
+    stand_ins: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -42,7 +49,8 @@ class LoadedRun:
         if self.existing_folder is not None:
             return self.existing_folder.name
         stem = re.sub(r"[^A-Za-z0-9._-]+", "-", self.config.run_name or self.path.stem)
-        return f"{stem}-{sha256_json(self.config.result_fields())[:8]}"
+        fields = {name: value for name, value in self.config.result_fields().items() if name not in self.stand_ins}
+        return f"{stem}-{sha256_json(fields)[:8]}"
 
     @property
     def folder(self) -> Path:
@@ -51,7 +59,7 @@ class LoadedRun:
 
     def resolved_text(self) -> str:
         """The resolved run file as YAML; without the adapter's keys where there is none, for they would do nothing."""
-        resolved = self.config.model_dump(mode="json", exclude_none=True)
+        resolved = self.config.model_dump(mode="json", exclude_none=True, exclude=set(self.stand_ins))
         idle = () if self.config.adapter else _ADAPTER_PREFIXES
         return yaml_file.dump({name: value for name, value in resolved.items() if not name.startswith(idle)})
 
@@ -62,10 +70,12 @@ Inspector = Callable[[Document], list[Problem]]
 Overrides = Sequence[str] | Mapping[str, Any]
 
 
-def load(path: Path | str, overrides: Overrides = (), inspect: Inspector | None = None) -> LoadedRun:
+def load(path: Path | str, overrides: Overrides = (), inspect: Inspector | None = None, for_data: bool = False) -> LoadedRun:
     """The resolved run file `path` with `overrides` applied; every problem at once as one `ConfigError`.
 
     Where there are problems, `inspect` finds more in the files that the document names, so that they are told together.
+
+    With `for_data` the file may lack what training alone needs, `adapter` and `learning_rate`.
 
     A run folder stands for the resolved run file in it; it takes no overrides, for they would make it another run.
     """
@@ -84,7 +94,7 @@ def load(path: Path | str, overrides: Overrides = (), inspect: Inspector | None 
             )
         )
     text = yaml_file.read_text(path)
-    return _resolved(_read_merged(path, text, ()), path, text, overrides, folder, inspect=inspect or _nothing)
+    return _resolved(_read_merged(path, text, ()), path, text, overrides, folder, inspect=inspect or _nothing, for_data=for_data)
 
 
 def load_text(text: str, path: Path, overrides: Overrides = ()) -> LoadedRun:
@@ -103,7 +113,8 @@ def load_model(model: str, overrides: Overrides = ()) -> LoadedRun:
     if problems := list(idle_revision(document)):
         raise ConfigError(problems)
     # Wanted by the schema, and read by nothing that asks.
-    document.value |= {"adapter": "lora", "learning_rate": 1.0}
+    # An adapter, for a base may be quantised beside one alone.
+    document.value |= {"adapter": "lora", **_FOR_TRAINING}
     return _resolved(document, Path(model), "", (), None)
 
 
@@ -119,10 +130,15 @@ def _resolved(
     folder: Path | None,
     is_written: bool = True,
     inspect: Inspector = _nothing,
+    for_data: bool = False,
 ) -> LoadedRun:
     set_values(document, overrides)
     _apply_names(document)
     notes = document.notes + fill_keys(document) + _imply(document)
+    stand_ins = tuple(name for name in _FOR_TRAINING if for_data and document.value.get(name) is None)
+    if stand_ins:
+        document.value |= {name: _FOR_TRAINING[name] for name in stand_ins}
+        notes.append(f"without {' and '.join(f'`{name}`' for name in stand_ins)} the file is good for data; training will want it too")
     problems = document.problems + rules.take_later(document) + _read_templates(document)
     gate_rules.flatten_gate(document)
     if folder is None:
@@ -133,7 +149,7 @@ def _resolved(
         # What is missing on the disk is told with the rest, and not after it.
         problems += [*file_problems(document), *inspect(document)] if is_written else []
         raise ConfigError(explain.in_order(problems))
-    return LoadedRun(config, path, text, tuple(notes), tuple(_warnings(config)), document, folder)
+    return LoadedRun(config, path, text, tuple(notes), tuple(_warnings(config)), document, folder, stand_ins)
 
 
 def _read_merged(path: Path, text: str, seen: tuple[Path, ...]) -> Document:

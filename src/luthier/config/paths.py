@@ -14,6 +14,7 @@ from luthier.core.candidates import PARSER
 from luthier.core.errors import Problem
 
 STARTER = "starter"
+_FOLDER, _EITHER = "a folder", "a file or folder"
 _HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[\w.-]+$")
 _URL = re.compile(r"^(?:[A-Za-z][A-Za-z0-9+.-]*://|ext::|[\w.-]+@[\w.-]+:)")
 _PATTERN = re.compile(r"[*?\[]")
@@ -67,14 +68,14 @@ def _source_problems(document: Document) -> Iterator[Problem]:
         path: KeyPath = ("sources", index)
         repo = entry.get("repo")
         if isinstance(repo, str) and not is_url(repo) and not _is_there(repo, Path.is_dir):
-            yield _missing(document, (*path, "repo"), repo)
+            yield _missing(document, (*path, "repo"), repo, _FOLDER)
         for name in ("docs", "schemas"):
             for number, file in _listed(entry.get(name)):
                 if not _is_there(file, Path.exists) and not _PATTERN.search(file):
-                    yield _missing(document, (*path, name, number), file)
+                    yield _missing(document, (*path, name, number), file, _EITHER)
         tldr = entry.get("tldr")
         if isinstance(tldr, str) and not _is_there(tldr, Path.is_dir):
-            yield _missing(document, (*path, "tldr"), tldr)
+            yield _missing(document, (*path, "tldr"), tldr, _FOLDER)
     clean, split = document.value.get("clean"), document.value.get("split")
     for number, file in _listed(clean.get("decontaminate") if isinstance(clean, dict) else None):
         if not _is_there(file, Path.is_file):
@@ -128,7 +129,7 @@ def _entry_problems(document: Document, path: KeyPath, entry: dict[str, Any]) ->
     source = entry["path"]
     if not _is_there(source, Path.exists):
         if not is_hub_id(source):
-            yield _missing(document, (*path, "path"), source)
+            yield _missing(document, (*path, "path"), source, _EITHER)
         return
     if not Path(source).is_file() and not Path(source).is_dir():
         yield Problem("the path is neither a file nor a folder", where=document.place((*path, "path")).text(), found=source)
@@ -153,13 +154,13 @@ def _missing_model(document: Document, path: KeyPath, name: Any) -> Problem | No
     looks_like_path = name.startswith((".", "/", "~")) or name.count("/") > 1
     if not looks_like_path and nearest(name, [STARTER]) is None:
         return None  # A hub id without an owner, as the oldest models have.
-    problem = _missing(document, path, name)
+    problem = _missing(document, path, name, _FOLDER)
     return problem if looks_like_path else Problem(problem.what, problem.where, problem.found, hint=f"did you mean `{STARTER}`?")
 
 
-def _missing(document: Document, path: KeyPath, name: str) -> Problem:
+def _missing(document: Document, path: KeyPath, name: str, what: str = "a file") -> Problem:
     file = Path(name)
     others = [other.name for other in file.parent.iterdir() if other.name != file.name] if _is_there(str(file.parent), Path.is_dir) else []
     best = nearest(file.name, others)
     hint = f"did you mean `{file.parent / best}`?" if best else f"paths start at the working directory, {Path.cwd()}"
-    return Problem(f"`{dotted(path)}` names a file that is not there", where=document.place(path).text(), found=name[:200], hint=hint)
+    return Problem(f"`{dotted(path)}` names {what} that is not there", where=document.place(path).text(), found=name[:200], hint=hint)

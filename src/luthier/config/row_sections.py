@@ -10,6 +10,11 @@ from pydantic import Discriminator, Field, Tag
 
 from luthier.config.keys.fields import MOST, Float, Int, Names, Section, key, kind_of
 
+# The roles of turns, and Axolotl's own mapping of names to them, which a written `roles` replaces; what is not mapped passes as it is.
+ROLES = ("system", "user", "assistant", "tool")
+DEFAULT_ROLES: Mapping[str, str] = {"human": "user", "gpt": "assistant"}
+# Which of the tokens that end turns are trained: that of every trained turn, of every turn, the last one, or none.
+EndRule = Literal["turn", "all", "last", "none"]
 DatasetType = Literal["alpaca", "chat_template", "completion", "input_output", "prompt_completion"]
 
 
@@ -51,6 +56,15 @@ class DatasetEntry(Section):
     field_tools: str = key("tools", "data", "Column that holds the tool definitions.")
     message_property_mappings: MessageFields = key(MessageFields(), "data", "Names of the fields of a message.")
     roles: dict[str, Names] | None = key(None, "data", "Names of roles in the rows: `{assistant: [gpt, model]}`.")
+    roles_to_train: Names | None = key(None, "data", "Roles whose turns are trained; `assistant` where it is not given.")
+    train_on_eos: EndRule | None = key(None, "data", "Which end-of-text tokens are trained; `turn` where it is not given.")
+    train_on_eot: EndRule | None = key(None, "data", "Which end-of-turn tokens are trained; as `train_on_eos` where it is not given.")
+    message_field_training: str | None = key(
+        None, "data", "Field of a message that says whether it is trained; `train` where it is not given.", min_length=1
+    )
+    message_field_training_detail: str | None = key(
+        None, "data", "Field of a message that says which stretches of its text are trained.", min_length=1
+    )
     chat_template: str | None = key(None, "data", "The chat template of these rows, where it differs from the run's.")
     chat_template_jinja: str | None = key(None, "data", "The chat template itself, for `chat_template: jinja`.")
     license: str | None = key(None, "data", "SPDX expression of the license of the rows, where the hub does not tell it.", min_length=1)
@@ -152,7 +166,9 @@ class ShellSection(Section):
     rows: Literal["auto", "all"] = key("auto", "data", "Which rows: those whose answer can be told to be shell, or all.")
     parse: bool = key(True, "data", "Reject commands that bash cannot parse.")
     shellcheck: bool = key(True, "data", "Reject commands with a finding of shellcheck at level error.")
-    risk: Literal["reject", "keep"] = key("reject", "data", "What is done about commands that the guard's policy rejects.")
+    risk: Literal["reject", "keep"] = key(
+        "reject", "data", "What is done about commands that the guard's policy rejects; those it calls `unknown` stay and are counted."
+    )
 
 
 class CleanSection(Section):

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any, get_args
 
 from luthier.config.gate_rules import check_gate
+from luthier.config.keys.fields import Section
 from luthier.config.names import dotted, nearest, table
 from luthier.config.row_rules import check_rows
+from luthier.config.row_sections import DEFAULT_ROLES, ROLES, DatasetEntry
 from luthier.config.schema import FALLBACK_PREFIX, ChatTemplateName
 from luthier.config.training_rules import check_training
 from luthier.config.yaml_file import Document, KeyPath, items_of
@@ -44,6 +46,17 @@ _ACTS_WITH_TYPE: Mapping[str, tuple[str, ...]] = {
     "roles": _CHAT_TYPES,
     "chat_template": _CHAT_TYPES,
     "chat_template_jinja": _CHAT_TYPES,
+    "roles_to_train": ("chat_template",),
+    "train_on_eos": _CHAT_TYPES,
+    "train_on_eot": _CHAT_TYPES,
+    "message_field_training": _CHAT_TYPES,
+    "message_field_training_detail": _CHAT_TYPES,
+}
+# Values of these keys that say what happens anyway.
+_AS_ALWAYS: Mapping[str, tuple[Any, ...]] = {
+    "roles_to_train": (["assistant"], ["gpt"]),
+    "train_on_eos": (["turn"],),
+    "train_on_eot": (["turn"],),
 }
 
 # Words of a vocabulary, and the cleaning rule of this name: not credentials.
@@ -116,12 +129,39 @@ def _entry_keys(document: Document) -> Iterator[Problem]:
         chosen = entry.get("type") or "chat_template"
         is_mapping = isinstance(chosen, dict)
         for name, types in _ACTS_WITH_TYPE.items():
-            if entry.get(name) is None or (not is_mapping and chosen in types):
+            if (not is_mapping and chosen in types) or _says_nothing(name, entry.get(name)):
                 continue
             acting = " and ".join(f"`type: {known}`" for known in types)
             hint = "write it inside `type`" if is_mapping and name == "field_system" else "leave it out"
             found = "a mapping" if is_mapping else f"type: {chosen}"
             yield document.problem((*path, name), f"`{name}` acts only with {acting}", hint=hint, found=found)
+
+
+def _says_nothing(name: str, value: Any) -> bool:
+    """Whether a key of an entry is not written, has its default, as the resolved file of every run has it, or says what happens anyway."""
+    default = DatasetEntry.model_fields[name].get_default()
+    if isinstance(default, Section):
+        fields = default.model_dump(mode="json")
+        return value is None or (isinstance(value, dict) and all(key in fields and fields[key] == inner for key, inner in value.items()))
+    return value in (None, default) or (name in _AS_ALWAYS and list(items_of(value)) in _AS_ALWAYS[name])
+
+
+def _trained_roles(document: Document) -> Iterator[Problem]:
+    for path, entry in _entries(document):
+        roles = entry.get("roles_to_train")
+        if roles is None:
+            continue
+        here = (*path, "roles_to_train")
+        if document.value.get("train_on_inputs") is True and not _says_nothing("roles_to_train", roles):
+            hint = "leave one of the two out; turns that say `train: false` are not trained either way"
+            yield document.problem(here, "`train_on_inputs: true` trains every role, so that `roles_to_train` does nothing", hint, roles)
+        mapping = entry.get("roles")
+        written = {name: role for role, names in mapping.items() for name in items_of(names)} if isinstance(mapping, dict) else {}
+        for index, role in enumerate(items_of(roles)):
+            if written.get(role, DEFAULT_ROLES.get(role, role) if mapping is None else role) not in ROLES:
+                best = nearest(str(role), [*ROLES, *DEFAULT_ROLES])
+                hint = f"did you mean `{best}`?" if best else f"known: {', '.join(ROLES)}, and the names in `roles`"
+                yield document.problem((*here, index), "no turn has this role", hint, role)
 
 
 def _template(document: Document) -> Iterator[Problem]:
@@ -245,6 +285,7 @@ def names_candidate(entry: str, endpoints: Iterable[str]) -> bool:
 
 RULES: tuple[Rule, ...] = (
     _entry_keys,
+    _trained_roles,
     _template,
     _exports,
     _suites,

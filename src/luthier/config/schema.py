@@ -13,8 +13,8 @@ from luthier.config.keys.adapter import AdapterKeys
 from luthier.config.keys.base import BaseKeys
 from luthier.config.keys.batches import BatchKeys
 from luthier.config.keys.fields import MOST, Float, Int, Names, Section, Stage, key, kind_of, one_or_many, stages_of
-from luthier.config.keys.optimizer import OptimizerKeys
 from luthier.config.keys.precision import PrecisionKeys
+from luthier.config.keys.schedule import ScheduleKeys
 from luthier.config.keys.tokens import TokenKeys
 from luthier.config.keys.watching import WatchKeys
 from luthier.config.row_sections import AugmentSection, CleanSection, DatasetEntry, DataSettings, RowFormat, SourceEntry, SplitSection
@@ -131,7 +131,7 @@ class GuardSection(Section):
 
 
 # The later base's keys come first in the order of the keys.
-class RunConfig(WatchKeys, PrecisionKeys, OptimizerKeys, BatchKeys, TokenKeys, AdapterKeys, BaseKeys):
+class RunConfig(WatchKeys, PrecisionKeys, ScheduleKeys, BatchKeys, TokenKeys, AdapterKeys, BaseKeys):
     """A resolved run file."""
 
     # Data

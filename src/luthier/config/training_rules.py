@@ -8,6 +8,7 @@ from typing import Any
 
 from luthier.config.adapter_folder import contradictions
 from luthier.config.name_pattern import NamePattern
+from luthier.config.optimizer_rules import check_optimizer
 from luthier.config.yaml_file import Document, KeyPath, items_of
 from luthier.core.errors import Problem
 
@@ -88,6 +89,22 @@ def _batches(document: Document) -> Iterator[Problem]:
             "`batch_size` is no multiple of `micro_batch_size`",
             found=f"{total} and {micro}",
             hint="choose a multiple",
+        )
+    for other, why in (
+        ("sample_packing", "packs are filled from rows of any length"),
+        ("curriculum_sampling", "rows keep the file's order"),
+    ):
+        if document.value.get("group_by_length") is True and document.value.get(other) is True:
+            yield document.problem(
+                ("group_by_length",), f"`group_by_length` does nothing under `{other}: true`: {why}", hint="keep one of the two"
+            )
+
+
+def _precision(document: Document) -> Iterator[Problem]:
+    # `bf16: auto` asks for nothing definite, and stands in every resolved file.
+    if document.value.get("fp16") is True and document.value.get("bf16") is True:
+        yield document.problem(
+            ("fp16",), "`fp16` and `bf16` exclude each other", hint="write `bf16: false`, or leave `fp16` out where the GPU has bfloat16"
         )
 
 
@@ -172,11 +189,11 @@ def _first_weights(document: Document) -> Iterator[Problem]:
         yield document.problem(
             path, what, found=start, hint=reason or "known are true, false, `gaussian`, `pissa`, `pissa_niter_16` and `olora`"
         )
-    elif known != "gaussian" and document.value.get("load_in_4bit"):
+    elif known != "gaussian" and (quantised := [name for name in ("load_in_4bit", "load_in_8bit") if document.value.get(name)]):
         yield document.problem(
             path,
             f"`peft_init_lora_weights: {start}` takes a part out of the base's weights, and a quantised base has none to take it from",
-            found=f"{start} with load_in_4bit: true",
+            found=f"{start} with {quantised[0]}: true",
             hint="write `peft_init_lora_weights: gaussian` or leave it out, or load the base whole",
         )
 
@@ -192,24 +209,16 @@ def _vllm(document: Document) -> Iterator[Problem]:
             yield document.problem(("evaluate", "engine"), what, found="vllm", hint="leave `evaluate.engine` out")
 
 
-def _schedule(document: Document) -> Iterator[Problem]:
-    if document.value.get("cosine_min_lr_ratio") and document.value.get("lr_scheduler", "cosine") != "cosine":
-        yield document.problem(
-            ("cosine_min_lr_ratio",),
-            "`cosine_min_lr_ratio` acts only with `lr_scheduler: cosine`",
-            found=document.value["lr_scheduler"],
-        )
-
-
 _RULES: tuple[Callable[[Document], Iterator[Problem]], ...] = (
     _exclude_each_other,
     _strategies,
     _held_out,
     _batches,
+    _precision,
     _adapter,
     _unfrozen,
     _first_weights,
     contradictions,
     _vllm,
-    _schedule,
+    check_optimizer,
 )

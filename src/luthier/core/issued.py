@@ -13,6 +13,10 @@ TABLE = Path(__file__).with_name("issued.toml")
 # Looked for before any anchor, for few texts have one: every shape is at least this long, or has one of these words in it.
 _LONG_RUN = re.compile(r"[\w+/=.~%-]{15}")
 _SPACED_SHAPES = ("PRIVATE KEY", "OpenVPN Static key")
+# Below this it costs more to look for lines than to look through all of them.
+_LONG_TEXT = 2_000
+# What takes an end of line in an expression.
+_OVER_LINES = re.compile(r"\\s|\[\^|\\n|PRIVATE KEY")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +60,27 @@ def issued(text: str) -> Iterator[Issued]:
         return
     for number in dict.fromkeys([number for anchor, number in _anchored() if anchor in text]):
         shape = shapes()[number]
+        lines = _lines(text, shape.anchors)
         for written in shape.expressions:
             expression = _compiled(written)
             group = "secret" if "secret" in expression.groupindex else 0
-            for match in expression.finditer(text):
-                yield Issued(shape.kind, *match.span(group))
+            for first, last in lines if _OVER_LINES.search(written) is None else ((0, len(text)),):
+                for match in expression.finditer(text, first, last):
+                    yield Issued(shape.kind, *match.span(group))
+
+
+def _lines(text: str, anchors: tuple[str, ...]) -> list[tuple[int, int]]:
+    """Where a shape of one line can stand: of a long text the lines with an anchor and a long run, for most have none."""
+    if len(text) < _LONG_TEXT or "." in anchors:
+        return [(0, len(text))]
+    lines: set[tuple[int, int]] = set()
+    for anchor in anchors:
+        at = text.find(anchor)
+        while at >= 0:
+            end = text.find("\n", at)
+            end = end if end >= 0 else len(text)
+            start = text.rfind("\n", 0, at) + 1
+            if _LONG_RUN.search(text, start, end) is not None:
+                lines.add((start, end))
+            at = text.find(anchor, end)
+    return sorted(lines)

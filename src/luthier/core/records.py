@@ -44,8 +44,29 @@ class ToolCall:
 
 
 @dataclass(frozen=True, slots=True)
+class Detail:
+    """A stretch of a turn's content, from character `begin` up to and with `end`, and whether it is trained."""
+
+    begin: int
+    end: int
+    train: bool
+
+    def to_json(self) -> JsonObject:
+        """The stretch in Axolotl's form, in which rows are stored."""
+        return {"begin_offset": self.begin, "end_offset": self.end, "train": self.train}
+
+    @staticmethod
+    def from_json(row: JsonObject) -> Detail:
+        """The stretch that `to_json` wrote."""
+        return Detail(row["begin_offset"], row["end_offset"], row["train"])
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    """One turn. `train` None leaves it to the run file whether the turn is trained; True and False decide it."""
+    """One turn. `train` None leaves it to the run file whether the turn is trained; True and False decide it.
+
+    Where there are `details`, only the stretches of a trained turn's content that they train are.
+    """
 
     role: str
     content: str
@@ -54,6 +75,7 @@ class Message:
     name: str | None = None
     reasoning: str | None = None
     train: bool | None = None
+    details: tuple[Detail, ...] = ()
 
     def to_json(self) -> JsonObject:
         """The message as stored: absent fields are left out."""
@@ -63,6 +85,8 @@ class Message:
         for key in ("tool_call_id", "name", "reasoning", "train"):
             if (value := getattr(self, key)) is not None:
                 row[key] = value
+        if self.details:
+            row["train_detail"] = [detail.to_json() for detail in self.details]
         return row
 
     @staticmethod
@@ -76,6 +100,7 @@ class Message:
             name=row.get("name"),
             reasoning=row.get("reasoning"),
             train=row.get("train"),
+            details=tuple(Detail.from_json(detail) for detail in row.get("train_detail", ())),
         )
 
 
@@ -105,7 +130,11 @@ def without_input_role(messages: Sequence[Message]) -> tuple[Message, ...]:
 class Origin:
     """Where a row comes from. `maker` is the format or row maker that made it; exactly one of `file` and `repo` is set.
 
-    `line` counts from 1 in `file`; `lines` is a first and last line in `path` of `repo`; `parents` are ids of rows it was made from.
+    `file` is a path as the run file names it, `sha256` the hash of that file where it is a document or a schema. `line` counts from 1 in
+    `file`, rows where it has no lines of its own for them (Parquet, a list of JSON with several on a line); `lines` is a first and last
+    line in `path` of `repo`, or in `file`; `parents` are ids of rows it was made from. `teacher` tells of a row that a remote model wrote
+    `{endpoint, model, task, prompts}`, the last by task and version, and where it was judged `{judge, judge_model, mark, threshold}`;
+    `cost` is that of the replies it needed, where the endpoints have a price.
     """
 
     maker: str
@@ -117,12 +146,14 @@ class Origin:
     path: str | None = None
     lines: tuple[int, int] | None = None
     license: str | None = None
+    sha256: str | None = None
     parents: tuple[str, ...] = ()
+    teacher: JsonObject | None = None
 
     def to_json(self) -> JsonObject:
         """The origin as stored: absent fields are left out."""
         row: JsonObject = {}
-        for key in ("file", "line", "repo", "commit", "path", "lines", "license", "maker", "maker_version", "parents"):
+        for key in ("file", "line", "sha256", "repo", "commit", "path", "lines", "license", "maker", "maker_version", "teacher", "parents"):
             value = getattr(self, key)
             if value is not None and value != ():
                 row[key] = list(value) if isinstance(value, tuple) else value
@@ -139,11 +170,20 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
+class TurnEnds:
+    """Which tokens that end turns are trained, each `turn`, `all`, `last` or `none`: `eos` the end-of-text token, `eot` ends of turns."""
+
+    eos: str
+    eot: str
+
+
+@dataclass(frozen=True, slots=True)
 class Example:
     """One training or test row.
 
     `group` names the rows that must stay on one side of a split. `template` names the wording this row is rendered with
     (a key of `data/templates.json`); empty means the run's chat template. `answers` are further accepted answers of a test row.
+    `ends` None trains the end of every trained turn.
     """
 
     id: str
@@ -153,6 +193,7 @@ class Example:
     group: str = ""
     template: str = ""
     answers: tuple[str, ...] = ()
+    ends: TurnEnds | None = None
 
     def to_json(self) -> JsonObject:
         """The row as stored in `data/*.jsonl`: empty fields are left out."""
@@ -165,6 +206,8 @@ class Example:
                 row[key] = value
         if self.answers:
             row["answers"] = list(self.answers)
+        if self.ends is not None:
+            row |= {"train_on_eos": self.ends.eos, "train_on_eot": self.ends.eot}
         return row
 
     @staticmethod
@@ -178,6 +221,7 @@ class Example:
             group=row.get("group", ""),
             template=row.get("template", ""),
             answers=tuple(row.get("answers", ())),
+            ends=TurnEnds(row["train_on_eos"], row["train_on_eot"]) if "train_on_eos" in row else None,
         )
 
 
@@ -185,7 +229,8 @@ class Example:
 class Reject:
     """A row that a step dropped: which step, a reason code (`lower_snake_case`), and a detail that a person can act on.
 
-    `file` and `line` say where the row stands; `detail` never holds the row's content where the reason is a secret.
+    `file` and `line` say where the row stands, `origin` where a row that was one already comes from; `detail` never holds the row's content
+    where the reason is a secret.
     """
 
     id: str
@@ -194,6 +239,7 @@ class Reject:
     detail: str
     file: str | None = None
     line: int | None = None
+    origin: Origin | None = None
 
     def to_json(self) -> JsonObject:
         """The reject as stored in `data/rejected.jsonl`."""
@@ -202,7 +248,14 @@ class Reject:
             row["file"] = self.file
         if self.line is not None:
             row["line"] = self.line
+        if self.origin is not None:
+            row["origin"] = self.origin.to_json()
         return row
+
+    @staticmethod
+    def from_json(row: JsonObject) -> Reject:
+        """The reject that `to_json` wrote."""
+        return Reject(**{**row, "origin": Origin.from_json(row["origin"])} if "origin" in row else row)
 
 
 _SELDOM = ("left_out", "details", "sample", "key")
@@ -272,7 +325,7 @@ class Score:
 class Plan:
     """Facts about the machine that a run is held to, saved as `plan.json`; the run is set from it, whatever the environment says.
 
-    `device` is `cpu` or `cuda`; `dtype` is `float32` or `bfloat16`; `threads` is the intra-operation thread count.
+    `device` is `cpu` or `cuda`; `dtype` is `float32`, `bfloat16` or `float16`; `threads` is the intra-operation thread count.
     """
 
     device: str

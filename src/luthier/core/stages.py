@@ -47,13 +47,13 @@ _ROWS = (
 )
 
 STAGES: dict[str, StageFacts] = {
-    "data": StageFacts(3, _ROWS, ("data",)),
-    "train": StageFacts(2, _TORCH, ("train", "adapter", "model")),
+    "data": StageFacts(9, _ROWS, ("data",)),
+    "train": StageFacts(3, _TORCH, ("train", "adapter", "model")),
     "evaluate": StageFacts(7, (*_TORCH, "numpy"), ("evaluate",)),
-    "export": StageFacts(2, _TORCH, ("export/merged", "export/summary.json")),
+    "export": StageFacts(3, _TORCH, ("export/merged", "export/summary.json")),
     # Apart from the export, so that a new suite or name writes a new card and never merges again.
-    "card": StageFacts(1, ("tokenizers", "jinja2"), ("export/README.md",)),
-    "report": StageFacts(8, ("jinja2",), ("report.html", "report.md", "report")),
+    "card": StageFacts(2, ("tokenizers", "jinja2"), ("export/README.md",)),
+    "report": StageFacts(10, ("jinja2",), ("report.html", "report.md", "report")),
 }
 
 # What stands in a stage's folder and is no part of its result: it comes later, and from elsewhere.

@@ -15,7 +15,7 @@ from luthier.core.records import Example, Message, Origin, Reject
 from luthier.core.runs import RunFolder
 from luthier.data.rows.fields import place
 from luthier.model.locate import locate
-from luthier.model.masks import Marked
+from luthier.model.masks.pieces import Marked
 from luthier.model.token_file import TokenRow
 from luthier.model.tokens import RowEncoder, encoder_of
 

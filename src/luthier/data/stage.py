@@ -1,8 +1,8 @@
 """The data stage: reads and makes rows, cleans them, leaves out what repeats, divides the rest, checks, and writes the folder `data/`.
 
-The flow is the order of `run`. Each step is a module or a room of its own: `gather` (entries to batches), `synthesize` (sources to rows),
-`intake` (batches to stored rows, cleaned), `reduce` (equal and nearly equal rows), `division` over `split` (sides), `augmented` (variants),
-`split.check`, `outputs`.
+The flow is the order of `run`. Each step is a room of its own: `sources` (entries of `sources` to rows, over `synthesize` and `teacher`),
+`intake` (entries to batches, batches to stored rows, over `reading` and `clean`), `similar` (equal and nearly equal rows), `split` (sides,
+and their check), `augment` (variants), `outputs`. What a row is, and where rows wait, stands in `rows`.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from luthier.core.events import EventLog
 from luthier.core.files import remove, write_json, write_with
 from luthier.core.records import Example, JsonObject
 from luthier.core.runs import RunFolder
-from luthier.data.augmented import Around, Variants, variants_of
-from luthier.data.division import Sides, divided, note_overlap
-from luthier.data.gather import Source, batches, dataset, made, note_default_wording, unusable
+from luthier.data.augment.variants import Around, Variants, variants_of
 from luthier.data.intake.crew import prepared, processors
+from luthier.data.intake.gather import Source, batches, dataset, made, note_default_wording, unusable
 from luthier.data.intake.prepare import Settings, decontaminator_of
-from luthier.data.intake.store import RowStore
-from luthier.data.making import MadeRows, Teachers, made_rows, rejects_of
-from luthier.data.outputs import write_formats
-from luthier.data.provenance import Steps, provenance_of, report_of
+from luthier.data.outputs.forms import write_formats
+from luthier.data.outputs.provenance import Steps, provenance_of, report_of
 from luthier.data.reading.wording import Wordings
-from luthier.data.reduce import drop_equal, drop_near
 from luthier.data.rows.rejects import RejectLog
 from luthier.data.rows.spool import JsonSpool
+from luthier.data.rows.store import Prepared, RowStore
 from luthier.data.similar.collection import Grams
+from luthier.data.similar.removal import drop_equal, drop_near
+from luthier.data.sources.making import MadeRows, Teachers, made_rows, rejects_of
 from luthier.data.split.check import check_files
+from luthier.data.split.division import Sides, divided, note_overlap
 from luthier.data.split.sides import SIDES, TEST, TRAIN, VALIDATION
 from luthier.data.teacher.journal import journal_in
 
@@ -60,6 +60,13 @@ class _Work:
         self.changes: Counter[str] = Counter()
         self.counts: Counter[str] = Counter()
         self.changed = stack.enter_context(closing(JsonSpool(folder.data)))
+
+    def note_cleaning(self, cleaned: Prepared | Variants) -> None:
+        """Takes over what cleaning changed and counted in some rows."""
+        self.changes.update(cleaned.changes)
+        self.counts.update(cleaned.counts)
+        for changed in cleaned.changed:
+            self.changed.add(changed)
 
     def say(self, step: str, done: int) -> None:
         """Tells how far a step is."""
@@ -98,7 +105,7 @@ def _made_sources(work: _Work) -> list[Source]:
     found = []
     for index, entry in enumerate(work.settings.sources):
         where = f"sources[{index}]"
-        rows: MadeRows = made_rows(entry, work.folder.cache, work.folder.hashes, work.say, teachers)
+        rows: MadeRows = made_rows(entry, work.folder.cache, work.folder.hashes, work.say, teachers, where)
         for reject in rejects_of(rows, where):
             work.rejects.pass_on(reject)
         found.append(made(entry, where, rows))
@@ -133,10 +140,7 @@ def _take_in(work: _Work, training: list[Source], testing: list[Source], suite_i
                 work.requests.add_hashes(*batch.request_grams)
         for reject in batch.rejects:
             work.rejects.add(reject)
-        work.changes.update(batch.changes)
-        work.counts.update(batch.counts)
-        for changed in batch.changed:
-            work.changed.add(changed)
+        work.note_cleaning(batch)
         if read // _PROGRESS_ROWS != (read + batch.read) // _PROGRESS_ROWS:
             work.say("rows", read + batch.read)
         read += batch.read
@@ -172,8 +176,9 @@ def _varied(work: _Work, sides: Sides, suite_items: Sequence[Example]) -> Varian
         return Variants()
     held_out = [Example.from_json(json.loads(line)) for line in work.held_out.lines(bytes(len(work.held_out)), TRAIN)]
     decontaminator = decontaminator_of(work.settings.clean, suite_items)
-    around = Around(work.guard, work.endpoints, work.folder.cache, held_out, decontaminator, work.rejects.pass_on)
+    around = Around(work.guard, work.endpoints, work.folder.cache, work.folder.data, held_out, decontaminator, work.rejects.pass_on)
     variants = variants_of(work.rows, sides, work.settings, around)
+    work.note_cleaning(variants)
     rows = len(work.rows.kept())
     work.steps.add("augment", rows, rows + len(variants.lines))
     return variants

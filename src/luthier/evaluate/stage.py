@@ -276,7 +276,7 @@ class _SuiteRun:
 
     def _measured(self, suite: Suite, candidate: Candidate) -> lm_eval_run.Measured:
         """The candidate's judged generations, and the suite with its rows where they come with them."""
-        if (arguments := self._asker.harness_arguments(candidate)) is not None and suite.kind in HARNESS:
+        if suite.kind in HARNESS and (arguments := self._asker.harness_arguments(candidate)) is not None:
             folder = self._home / suite.name / "lm_eval"
             waiting = partial(self._left_out.waiting, suite.name, candidate.name)
             return lm_eval_run.measured(suite, candidate, arguments, folder, self._asker.identity(candidate), waiting)

@@ -107,7 +107,7 @@ def _check_settings(settings: JsonObject, path: Path) -> None:
 
 
 def _check_pairs(tensors: Mapping[str, TensorEntry], settings: JsonObject, path: Path) -> int:
-    """The number of adapted modules. Each has A [rank, in] and B [out, rank]."""
+    """The number of adapted modules. Each has A [rank, in] and B [out, rank], and with DoRA a vector [out]."""
     downs = {name: entry for name, entry in tensors.items() if ".lora_A." in name}
     ups = {name: entry for name, entry in tensors.items() if ".lora_B." in name}
     if not downs or {name.replace(".lora_A.", ".lora_B.") for name in downs} != set(ups):
@@ -117,4 +117,8 @@ def _check_pairs(tensors: Mapping[str, TensorEntry], settings: JsonObject, path:
         uniform = not settings.get("rank_pattern")
         if down.shape[0] != up.shape[1] or (uniform and down.shape[0] != settings["r"]):
             raise IntegrityError(f"{path}: `{name}` has rank {down.shape[0]}, its pair {up.shape[1]}, the configuration {settings['r']}")
+    sizes = {name for name in tensors if name.endswith(".lora_magnitude_vector")}
+    wanted = {name.replace(".lora_A.weight", ".lora_magnitude_vector") for name in downs} if settings.get("use_dora") else set()
+    if sizes != wanted:
+        raise IntegrityError(f"{path}: {len(wanted)} vectors of DoRA expected, {len(sizes & wanted)} of them there")
     return len(downs)

@@ -20,7 +20,7 @@ _SETTINGS = (
     "lora_target_linear", "chat_template", "train_on_inputs", "sequence_len", "excess_length_strategy", "sample_packing",
     "micro_batch_size", "gradient_accumulation_steps",
     "num_epochs", "max_steps", "learning_rate", "lr_scheduler", "warmup_ratio", "warmup_steps", "optimizer", "weight_decay",
-    "max_grad_norm", "bf16", "gradient_checkpointing", "deterministic", "seed",
+    "loraplus_lr_ratio", "loraplus_lr_embedding", "max_grad_norm", "bf16", "fp16", "gradient_checkpointing", "deterministic", "seed",
 )  # fmt: skip
 _QUANTISED_TAGS = {"load_in_4bit": ("qlora", "4-bit"), "load_in_8bit": ("8-bit",)}
 
@@ -137,25 +137,31 @@ def _front_matter(subject: Subject) -> str:
     lines = ["---", f"base_model: {json.dumps(subject.base_model)}"]
     lines += [f"library_name: {'transformers' if _is_whole(subject) else 'peft'}", "pipeline_tag: text-generation"]
     lines += [f"license: {json.dumps(license_name)}"] if license_name != UNKNOWN else []
-    tags = [
-        "luthier",
-        "full" if _is_whole(subject) else "lora",
-        *(tag for key, tags in _QUANTISED_TAGS.items() if subject.settings.get(key) for tag in tags),
-    ]
+    tags = ["luthier", "full" if _is_whole(subject) else "lora"]
+    tags += [tag for key, found in _QUANTISED_TAGS.items() if subject.settings.get(key) for tag in found]
+    tags += [word for word, key in (("dora", "peft_use_dora"), ("rslora", "peft_use_rslora")) if subject.settings.get(key)]
     return "\n".join([*lines, "tags:", *(f"- {tag}" for tag in tags), "---"])
 
 
 def _introduction(subject: Subject) -> str:
-    kind = "LoRA adapter"
-    if subject.settings.get("load_in_4bit"):
-        kind = "QLoRA adapter (4-bit base)"
-    elif subject.settings.get("load_in_8bit"):
-        kind = "LoRA adapter (8-bit base)"
-    kind = f"{kind} of rank {subject.settings.get('lora_r')} for"
+    settings = subject.settings
+    kind = "DoRA" if settings.get("peft_use_dora") else "LoRA"
+    if settings.get("load_in_4bit"):
+        kind = f"Q{kind} adapter (4-bit base)"
+    elif settings.get("load_in_8bit"):
+        kind = f"{kind} adapter (8-bit base)"
+    else:
+        kind = f"{kind} adapter"
+    rank = f"rank {settings.get('lora_r')}"
+    if str(settings.get("peft_init_lora_weights")).lower().startswith(("pissa", "olora")):
+        rank += f" (written as plain LoRA of twice the rank, as it started by `{settings['peft_init_lora_weights']}`)"
+    if whole := settings.get("lora_modules_to_save"):
+        rank += f", with {', '.join(whole)} trained whole,"
+    made = f"{kind} of {rank} for"
     if _is_whole(subject):
-        kind = f"{'part' if subject.settings.get('unfrozen_parameters') else 'full'} fine-tuning of"
+        made = f"{'part' if settings.get('unfrozen_parameters') else 'full'} fine-tuning of"
     return (
-        f"A {kind} `{subject.base_model}`, trained, measured and exported by Luthier "
+        f"A {made} `{subject.base_model}`, trained, measured and exported by Luthier "
         f"from one run file. Everything on this card was written by the run itself; what it does not know is called {UNKNOWN}."
     )
 

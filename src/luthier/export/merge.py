@@ -7,6 +7,7 @@ difference that this makes is measured and recorded, never hidden.
 from __future__ import annotations
 
 import gc
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import torch
 from peft import PeftModel
 from peft.tuners.lora import LoraLayer
+from peft.utils import ModulesToSaveWrapper
 from safetensors import SafetensorError, safe_open
 from transformers import AutoTokenizer, PreTrainedModel
 
@@ -130,18 +132,37 @@ def merge(
 
 
 def merged_digests(model: PeftModel, dtype: torch.dtype) -> dict[str, str]:
-    """Name and SHA-256 of every adapted weight as base plus adapter make it, computed in the model's number format and stored in `dtype`.
+    """Name and SHA-256 of every adapted weight as base plus adapter make it, computed in the model's number format and stored in `dtype`,
+    and of every weight that was trained whole.
 
     Logits in bfloat16 would not show that one module was left out: its part is of the size of rounding. The bytes show it.
     """
     found = {}
     for name, layer in model.get_base_model().named_modules():
         if isinstance(layer, LoraLayer):
-            weight = layer.get_base_layer().weight.data.clone()
-            for adapter in layer.active_adapters:
-                weight += layer.get_delta_weight(adapter).to(weight.dtype)
-            found[f"{name}.weight"] = _digest(weight.to(dtype))
+            found[f"{name}.weight"] = _digest(_adapted_weight(layer).to(dtype))
+        elif isinstance(layer, ModulesToSaveWrapper):
+            for part, value in layer.modules_to_save[layer.active_adapters[0]].named_parameters():
+                found[f"{name}.{part}"] = _digest(value.to(dtype))
     return found
+
+
+def _adapted_weight(layer: LoraLayer) -> torch.Tensor:
+    """The layer's weight with its adapters in it; with DoRA each output's row has the size `m` that was trained.
+
+    DoRA (arXiv 2402.09353), formula 5: `m (W + s B A) / |W + s B A|`. `Conv1D` keeps its outputs in columns.
+    """
+    weight = layer.get_base_layer().weight.data.clone()
+    for adapter in layer.active_adapters:
+        delta = layer.get_delta_weight(adapter)
+        if not layer.use_dora.get(adapter, False):
+            weight += delta.to(weight.dtype)
+            continue
+        dtype, joined, outputs = weight.dtype, weight + delta, 0 if layer.fan_in_fan_out else 1
+        size = torch.linalg.norm(joined, dim=outputs).to(joined.dtype)
+        share = layer.lora_magnitude_vector[adapter].weight.data / size
+        weight = (share.unsqueeze(outputs) * joined).to(dtype)
+    return weight
 
 
 def hold_weights(target: Path, wanted: dict[str, str]) -> int:
@@ -176,7 +197,10 @@ def write_merged(model: PeftModel, target: Path, dtype: torch.dtype, tail: Tail,
     non-finite is a `MergeError`.
     """
     try:
-        merged: PreTrainedModel = model.merge_and_unload(safe_merge=True)
+        with warnings.catch_warnings():
+            # Trained whole, one of the two parts from the other; training has said so, and the configuration then says it too.
+            warnings.filterwarnings("ignore", message="Input and output embeddings are no longer tied")
+            merged: PreTrainedModel = model.merge_and_unload(safe_merge=True)
     except ValueError as error:
         raise MergeError(f"the adapter cannot be merged: {error}") from error
     try:
@@ -215,20 +239,26 @@ def tolerance_for(dtype: str, check_dtype: str, expected: Sequence[torch.Tensor]
     add this up. bfloat16 keeps 8 bits: a merged weight is off by up to 2^-9 of itself, so every layer adds about 0.1 % noise
     that no order of work can avoid; the limits are shares of the logits' spread (their standard deviation). Measured on Qwen2 shapes
     with random weights, 3 to 28 layers: 0.4 to 0.8 % of the spread in the mean and 2 to 5 % at most, in bfloat16 arithmetic 1 to 2 %
-    and 6 to 15 %. The limits leave room for the outliers of trained models; what was measured is stored beside them.
+    and 6 to 15 %. The limits leave room for the outliers of trained models; what was measured is stored beside them. float16 keeps
+    two bits more, so its noise and its limits are a quarter of these.
     """
     if dtype == "float32":
         largest = max(1.0, *(row.abs().max().item() for row in expected))
         return Tolerance(
             1e-4 * largest, 1e-5 * largest, "float32: the same sums in another order; 1e-4 of the largest logit, at least 1e-4"
         )
+    finer, power = (4, -11) if dtype == "float16" else (1, -9)
     spread = torch.cat([row.flatten() for row in expected]).std().item()
     if check_dtype == "float32":
         return Tolerance(
-            spread / 2, spread / 16, "bfloat16 weights: each is rounded by up to 2^-9; half the logits' spread, a sixteenth in the mean"
+            spread / (2 * finer),
+            spread / (16 * finer),
+            f"{dtype} weights: each is rounded by up to 2^{power}; 1 / {2 * finer} of the logits' spread, 1 / {16 * finer} in the mean",
         )
     return Tolerance(
-        spread, spread / 8, "bfloat16 weights and arithmetic (too little memory for float32): the logits' spread, an eighth in the mean"
+        spread / finer,
+        spread / (8 * finer),
+        f"{dtype} weights and arithmetic (too little memory for float32): 1 / {finer} of the logits' spread, 1 / {8 * finer} in the mean",
     )
 
 

@@ -106,10 +106,10 @@ def _merged(work: _Work, tail: Tail) -> JsonObject:
         return {"path": "merged", **copied}
     result = merge(work.location, work.folder.adapter, target, work.config.base_settings(), work.plan, rows, tail)
     _copy_tokenizer(work.folder.adapter, target)
-    if result["dtype"] == "bfloat16" and result["mean"] > result["adapter_effect"]["mean"] / 2:
+    if result["dtype"] != "float32" and result["mean"] > result["adapter_effect"]["mean"] / 2:
         work.events.warn(
-            f"the adapter changes the logits by {result['adapter_effect']['mean']:.3g} in the mean, rounding merged weights to bfloat16 "
-            f"changes them by {result['mean']:.3g}: use the adapter itself, or train longer"
+            f"the adapter changes the logits by {result['adapter_effect']['mean']:.3g} in the mean, rounding merged weights to "
+            f"{result['dtype']} changes them by {result['mean']:.3g}: use the adapter itself, or train longer"
         )
     equal = f"{result['equal_weights']} of {result['adapted_weights']} adapted weights are base plus adapter byte for byte"
     work.events.note(f"merged model: {equal}; logits checked over {result['rows']} rows, in {monotonic_seconds() - started:.1f} s")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from luthier.guard.characters import UNSEEN
 from luthier.guard.risk.context import Settings
 from luthier.guard.risk.environment import Environment
 from luthier.guard.risk.facts import Argument
@@ -18,10 +19,7 @@ from luthier.guard.syntax.parser import parse
 # A command of more characters than this is not read at all: no person could.
 MOST_CHARACTERS = 1 << 20
 
-# Characters that nobody sees, or that turn the order of what is seen: Unicode's default-ignorable and bidirectional controls.
-_HIDDEN = re.compile(
-    "[\u00ad\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff]"
-)
+_HIDDEN = re.compile(f"[{UNSEEN}]")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ue000-\ue01f\ud800-\udfff]")
 # Text that may be of another shell where this one's grammar does not fit.
 _POWERSHELL = re.compile(r"(?:^|[|;({\s])(?:[A-Z][a-z]+-[A-Z][a-z]\w+|icacls|takeown|iex|iwr)\b", re.MULTILINE)

@@ -17,7 +17,7 @@ from luthier.config.keys.precision import PrecisionSettings
 from luthier.core.errors import ModelError, Problem
 from luthier.core.records import Plan
 
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 # Without these a processor emulates bfloat16: measured on an AVX2 machine, products of 2,048 x 256 by 256 x 704 ran four times
 # slower than in float32.
 _FAST_BF16 = ("avx512_bf16", "amx_bf16")
@@ -27,7 +27,7 @@ def make_plan(precision: PrecisionSettings, versions: Mapping[str, str]) -> Plan
     """The machine facts that a run is held to.
 
     `bf16: auto` becomes bfloat16 on a CUDA device that has it, and on a processor with AVX-512 bf16 or AMX; true and false
-    are obeyed. A CUDA device without bfloat16 that is asked for it is a `ModelError`.
+    are obeyed. `fp16: true` becomes float16 on any device. A CUDA device without bfloat16 that is asked for it is a `ModelError`.
     """
     flags = _processor_flags()
     cuda = torch.cuda.is_available()
@@ -40,7 +40,7 @@ def make_plan(precision: PrecisionSettings, versions: Mapping[str, str]) -> Plan
     return Plan(
         device="cuda" if cuda else "cpu",
         device_name=torch.cuda.get_device_name(0) if cuda else _processor_name(),
-        dtype="bfloat16" if wants_bf16 else "float32",
+        dtype="float16" if precision.fp16 else "bfloat16" if wants_bf16 else "float32",
         threads=physical_cores(),
         instruction_set=_instruction_set(flags, cuda),
         memory_bytes=torch.cuda.get_device_properties(0).total_memory if cuda else _memory_bytes(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 _FLOAT32_BYTES = 4
-_WIDTH_BYTES = {"float32": 4, "bfloat16": 2}
+_WIDTH_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 # Bytes of an optimizer's memory for each trained weight: AdamW's two moments in float32, or in 8 bits.
 _MOMENT_BYTES = {"adamw_torch": 8, "adamw_torch_fused": 8, "adamw_torch_8bit": 2, "adamw_bnb_8bit": 2, "adamw_8bit": 2}
 

@@ -123,6 +123,7 @@ def as_template_sees(message: Message) -> JsonObject:
     """A message with the field names that templates read: `reasoning` is `reasoning_content`, and `thinking` in a few, there."""
     row = message.to_json()
     row.pop("train", None)
+    row.pop("train_detail", None)
     if "reasoning" in row:
         row["reasoning_content"] = row["thinking"] = row["reasoning"]
     return row

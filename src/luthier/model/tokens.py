@@ -7,20 +7,22 @@ import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from luthier.config.keys.tokens import TokenSettings
-from luthier.core.errors import DataError, Problem
+from luthier.core.errors import DataError, ModelError, Problem
 from luthier.core.files import read_json, read_jsonl
 from luthier.core.records import Example, JsonObject, Message, Reject
 from luthier.core.runs import RunFolder
-from luthier.model import masks
 from luthier.model.locate import ModelLocation, locate_tokenizer
-from luthier.model.masks import ASSISTANT, Marked, Piece
+from luthier.model.masks.apart import mark_apart
+from luthier.model.masks.chat import mark_chat
+from luthier.model.masks.ends import EndTokens
+from luthier.model.masks.pieces import ASSISTANT, Marked, Piece, Render, is_text, mark_text, touches
 from luthier.model.template import NO_TEMPLATE, ChatTemplate, TemplateRefusal, choose
 from luthier.model.token_file import TokenRow
 from luthier.model.tokenizer import TextTokenizer
@@ -63,6 +65,8 @@ class RowEncoder:
         self.template = self._fitted(template)
         self._own = self._fitted(own or template)
         self._templates = {name: self._fitted(ChatTemplate(name, text)) for name, text in templates.items()}
+        self._ends = self._end_tokens()
+        self._closing: dict[str, tuple[str, ...]] = {}
         turn_end = self._turn_end()
         tokenizer.keep_padding_apart(turn_end)
         self.stop_ids: tuple[int, ...] = tuple(dict.fromkeys([tokenizer.eos_id, *tokenizer.generation_eos_ids, *turn_end]))
@@ -105,7 +109,7 @@ class RowEncoder:
             return self._templates[name]
         return self._own if self._own != NO_TEMPLATE else choose(self.settings, None)
 
-    def _render(self, template: ChatTemplate, tools: Sequence[JsonObject]) -> masks.Render:
+    def _render(self, template: ChatTemplate, tools: Sequence[JsonObject]) -> Render:
         def render(messages: Sequence[Message], add_generation_prompt: bool) -> str:
             if not messages and not add_generation_prompt:
                 return ""
@@ -134,8 +138,8 @@ class RowEncoder:
 
     def mark(self, example: Example) -> Marked | Reject:
         """The row's text and its trained parts, or why it has none."""
-        if masks.is_text(example):
-            return masks.mark_text(example, self.settings.train_on_inputs)
+        if is_text(example):
+            return mark_text(example, self.settings.train_on_inputs)
         template = self.template_of(example.template)
         messages = self._completed(example.messages, template)
         render = self._render(template, example.tools)
@@ -143,13 +147,14 @@ class RowEncoder:
             if template.is_apart:
                 if example.tools or any(message.tool_calls for message in messages):
                     return _reject(example, "template_refused", f"the wording `{template.name}` has none for tools and tool calls")
-                marked = masks.mark_apart(messages, render, self.tokenizer.eos_token, self.settings.train_on_inputs)
+                marked = mark_apart(messages, render, self._ends, self.settings.train_on_inputs, example.ends)
             else:
-                marked = masks.mark_chat(messages, render, self.tokenizer.special_texts, self.settings.train_on_inputs)
+                tokens = replace(self._ends, after_answers=self._after_answers(template))
+                marked = mark_chat(messages, render, tokens, self.settings.train_on_inputs, example.ends)
         except TemplateRefusal as error:
             return _reject(example, "template_refused", str(error))
         if marked is None:
-            detail = f"the template `{template.name}` rewrites the turn before the answer; name another"
+            detail = f"the template `{template.name}` rewrites the turn before the answer, or one of which parts are trained; name another"
             return _reject(example, "template_not_prefix_stable", detail)
         # A template that passes over tool calls would train empty answers.
         calls = [call.name for message in messages for call in message.tool_calls]
@@ -208,6 +213,33 @@ class RowEncoder:
         row = TokenRow(example.id, np.array(ids, dtype=np.int32), np.array(trained, dtype=np.bool_))
         return _sliced(row, self.settings.sequence_len) if example.origin.maker == "completion" else [row]
 
+    def _end_tokens(self) -> EndTokens:
+        """What ends turns, with the tokens of `eot_tokens`; `ModelError` where one of those is no single token of this tokenizer."""
+        eot = self.settings.eot_tokens
+        for token in eot or ():
+            if token not in self.tokenizer.special_texts and len(self.tokenizer.encode(token)) != 1:
+                raise ModelError(
+                    Problem(
+                        "this is no token of the base's tokenizer",
+                        where="eot_tokens",
+                        found=token,
+                        hint="name tokens that its template writes at the end of a turn, or leave `eot_tokens` out",
+                    )
+                )
+        return EndTokens((*self.tokenizer.special_texts, *(eot or ())), self.tokenizer.eos_token, eot=eot)
+
+    def _after_answers(self, template: ChatTemplate) -> tuple[str, ...]:
+        """The special token that the template writes after an answer, where it writes one."""
+        if template.name not in self._closing:
+            probe = (Message("user", "a"), Message(ASSISTANT, "b"))
+            try:
+                text = self._render(template, ())(probe, False).rstrip()
+            except TemplateRefusal:
+                text = ""
+            end = self._ends.at_end(text, is_answer=True)
+            self._closing[template.name] = (end,) if end else ()
+        return self._closing[template.name]
+
     def _turn_end(self) -> tuple[int, ...]:
         """The special token that the template writes after an assistant turn, where it writes one."""
         probe = (Message("user", "a"), Message(ASSISTANT, "b"))
@@ -219,10 +251,18 @@ class RowEncoder:
 
 
 def _trained_tokens(piece: Piece, offsets: Sequence[tuple[int, int]]) -> list[bool]:
-    """For each token whether it starts inside a trained span; a token on the border belongs to what it starts in."""
+    """For each token whether it starts inside a trained span, or goes with a trained content."""
     borders = [border for span in piece.spans for border in span]
     # The spans are in order and apart: an odd number of borders at or before a token means that it starts inside one.
-    return [bisect_right(borders, start) % 2 == 1 for start, _ in offsets]
+    trained = [bisect_right(borders, start) % 2 == 1 for start, _ in offsets]
+    if not piece.contents:
+        return trained
+    starts = [*(start for start, _ in offsets[1:]), len(piece.text)]
+    # A token reaches to the next, whatever white space its own offsets leave out; those that share a character, no further than it.
+    whole = [
+        (start, max(following, end) if following <= start else following) for (start, end), following in zip(offsets, starts, strict=True)
+    ]
+    return [own or any(touches(token, content) for content in piece.contents) for own, token in zip(trained, whole, strict=True)]
 
 
 def _sliced(row: TokenRow, sequence_len: int) -> list[TokenRow]:

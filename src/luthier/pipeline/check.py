@@ -28,10 +28,13 @@ _NEAR_LICENSE = 0.8
 _DIGITS = re.compile(r"\d+")
 
 
-def load_run(path: Path | str, overrides: Overrides = ()) -> LoadedRun:
-    """The resolved run file; where it is wrong, what is wrong with its suites is told with the rest, and not after it is mended."""
-    loaded = load(path, overrides, _suite_files_of)
-    return replace(loaded, notes=(*loaded.notes, *whole_training(loaded.config)))
+def load_run(path: Path | str, overrides: Overrides = (), for_data: bool = False) -> LoadedRun:
+    """The resolved run file; where it is wrong, what is wrong with its suites is told with the rest, and not after it is mended.
+
+    With `for_data` it may lack what training alone needs.
+    """
+    loaded = load(path, overrides, _suite_files_of, for_data)
+    return loaded if for_data else replace(loaded, notes=(*loaded.notes, *whole_training(loaded.config)))
 
 
 def check(loaded: LoadedRun) -> list[str]:

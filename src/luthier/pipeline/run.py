@@ -53,7 +53,16 @@ def run_stages(loaded: LoadedRun, until: str, listeners: tuple[Listener, ...] = 
             folder.hashes.save()
             if spec.name == until:
                 break
+        _write_page(folder, events, until)
         return outcomes
+
+
+def _write_page(folder: RunFolder, events: EventLog, until: str) -> None:
+    """Writes the report of what is there where no stage does: data alone has figures to show, and an earlier page may not tell of less."""
+    if folder.manifest().stages.get("report") is None and (until == "data" or folder.report_html.is_file()):
+        from luthier.report import page
+
+        page.run(folder, events)
 
 
 def _refuse_unrunnable(loaded: LoadedRun) -> None:

@@ -15,7 +15,7 @@ from luthier.core.files import read_json, sha256_json
 from luthier.core.records import JsonObject, Plan
 from luthier.core.runs import RunFolder, stage_key
 from luthier.core.stages import STAGES, StageFacts
-from luthier.data.reading.sources import identify
+from luthier.data.reading.data_sets import identify
 from luthier.evaluate.asking.against import rival_inputs, rivals
 from luthier.evaluate.asking.answers import failed_requests
 from luthier.evaluate.asking.sources import ASKING_FIELDS
@@ -62,7 +62,7 @@ class StageSpec:
 
 # Fields of training that move the evaluation's key. An answer's own key has the plan in place of the number format, which the plan is made
 # from when a stage runs, and in place of the seed what was drawn with it.
-_EVALUATION_FIELDS = (*ASKING_FIELDS, "bf16", "tf32", "deterministic", "seed")
+_EVALUATION_FIELDS = (*ASKING_FIELDS, "bf16", "fp16", "tf32", "deterministic", "seed")
 
 
 def fields_of(loaded: LoadedRun, stage: str) -> JsonObject:
@@ -103,11 +103,12 @@ def _data_inputs(loaded: LoadedRun, folder: RunFolder) -> dict[str, str]:
         from luthier.retrieval.sources.reading import identify as identify_source
 
         for index, source in enumerate(loaded.config.sources):
-            inputs[f"sources[{index}]"] = identify_source(source, folder.hashes)
+            inputs[f"sources[{index}]"] = identify_source(source, folder.hashes, where=f"sources[{index}]")
     if loaded.config.sources or loaded.config.augment is not None:
-        from luthier.data.versions import row_versions
+        from luthier.data.augment.variants import VERSION as VARIANTS_VERSION
+        from luthier.data.sources.versions import row_versions
 
-        inputs["versions"] = sha256_json(row_versions())
+        inputs["versions"] = sha256_json({**row_versions(), "variants": VARIANTS_VERSION})
     for name, endpoint in loaded.config.teachers().items():
         inputs[f"endpoint {name}"] = endpoint.identity
     return inputs | _cleaning_inputs(loaded, folder)
@@ -122,7 +123,7 @@ def _cleaning_inputs(loaded: LoadedRun, folder: RunFolder) -> dict[str, str]:
         for file in (*config.clean.decontaminate, *config.guard.rule_files()):
             inputs[f"clean {file}"] = folder.hashes.sha256(Path(file))
     if config.split is not None and config.split.keep is not None:
-        from luthier.data.earlier import earlier_files
+        from luthier.data.split.earlier import earlier_files
 
         for path in earlier_files(Path(config.split.keep)):
             inputs[f"split.keep {path.name}"] = folder.hashes.sha256(path)

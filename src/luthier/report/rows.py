@@ -102,6 +102,7 @@ def data_facts(facts: RunFacts) -> DataFacts | None:
             *([("Added as variants", count(data["augmented"]))] if data.get("augmented") else []),
             ("Groups kept on one side", count(data.get("groups"))),
             *_largest(data.get("largest_group")),
+            *_one_word(data.get("contaminated")),
             *([("Weak pairs on two sides", count(data["weak_pairs_across"]))] if data.get("weak_pairs_across") is not None else []),
         ),
         sources=tuple(_source(source, facts.licenses) for source in data.get("sources", ())),
@@ -169,6 +170,11 @@ def _taken(step: JsonObject) -> str:
     return "" if not difference else f"−{count(difference)}" if difference > 0 else f"+{count(-difference)}"
 
 
+def _one_word(contaminated: JsonObject | None) -> list[tuple[str, str]]:
+    kept = (contaminated or {}).get("one_word_answers_kept")
+    return [("Rows kept with an item's answer of one word", count(kept))] if kept else []
+
+
 def _largest(largest: JsonObject | None) -> list[tuple[str, str]]:
     if not largest:
         return []
@@ -183,6 +189,7 @@ def _shell(shell: JsonObject) -> tuple[tuple[str, str], ...]:
         ("Rows that answer with a command", count(shell["rows"])),
         ("Passed by shellcheck", f"{count(shell.get('shellcheck_passed', 0))} ({share(shell.get('shellcheck_passed', 0), linted)})"),
         ("Dangerous commands left", count(shell.get("dangerous", 0))),
+        ("Commands that the guard cannot settle", count(shell.get("not_settled", 0))),
     )
 
 

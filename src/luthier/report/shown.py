@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from luthier.core.visible import visible
 from luthier.guard.secrets.patterns import PatternScanner
-from luthier.guard.secrets.scan import redact_with
+from luthier.guard.secrets.scan import redact_with, scan_with
 
 # Bounds in characters. What is cut is said with its length; `generations.jsonl` has it whole.
 LONGEST_REQUEST = 1_200
@@ -35,14 +35,14 @@ def shown_all(texts: Sequence[str], most: int) -> list[str]:
     # What lies far beyond the cut is not shown and need not be judged.
     sound = [text[: most + _MARGIN].encode("utf-8", "backslashreplace").decode("utf-8") for text in texts]
     left = [max(0, len(text) - most - _MARGIN) for text in texts]
-    redacted = redact_with([_SCANNER], sound)
+    redacted = redact_with(_SCANNERS, sound)
     kept = [one.text if one.is_clean or not one.findings else "<REDACTED>" for one in redacted]
     return [_bounded(visible(text), most, more) for text, more in zip(kept, left, strict=True)]
 
 
 def holds_secret(text: str) -> bool:
     """Whether something in the text passes for a secret."""
-    return bool(_SCANNER.scan([text.encode("utf-8", "backslashreplace").decode("utf-8")])[0])
+    return bool(scan_with(_SCANNERS, [text.encode("utf-8", "backslashreplace").decode("utf-8")])[0])
 
 
 def _bounded(text: str, most: int, more: int) -> str:
@@ -50,5 +50,5 @@ def _bounded(text: str, most: int, more: int) -> str:
     return f"{text[:most].rstrip()} … ({over} more characters)" if over else text
 
 
-_SCANNER = PatternScanner()
+_SCANNERS = (PatternScanner(),)
 _MARGIN = 4_000

@@ -1,23 +1,171 @@
-"""Finding chunks: by words, by the symbol that they define, and by the symbols that they use."""
+"""The index of the chunks of one source: SQLite's FTS5 over words, and tables of what defines and what calls a name."""
 
 from __future__ import annotations
 
-from typing import Protocol
+import json
+import os
+import re
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import fields
+from pathlib import Path
 
+from luthier.core.errors import DataError, Problem
+from luthier.core.files import sync_folder
 from luthier.retrieval.records import Chunk
 
+# Raised when the tables change: an index of another version is not read.
+VERSION = 1
+# Columns of the word table and what a hit in each weighs: a name says more than a word somewhere in the body.
+_WEIGHTS = {"name": 8.0, "scope": 2.0, "doc": 3.0, "code": 1.0}
+# Words of a query that are looked for; a whole document as a query would cost as much as reading all chunks.
+_QUERY_WORDS = 64
+_WORD_CHARACTERS = 64
+_WORD = re.compile(r"\w+")
+_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_a-zA-Z]+")
+_AGAIN = "Delete it and run `luthier data` again."
+_FIELDS = tuple(field.name for field in fields(Chunk))
+_COLUMNS = ("path", "first_line", "last_line", "full_name", *(name for name in _FIELDS if name not in ("path", "lines")))
+_SCHEMA = f"""
+CREATE TABLE chunks (id INTEGER PRIMARY KEY, {", ".join(_COLUMNS)});
+CREATE TABLE defined (name TEXT, chunk INTEGER, PRIMARY KEY (name, chunk)) WITHOUT ROWID;
+CREATE TABLE called (name TEXT, chunk INTEGER, PRIMARY KEY (name, chunk)) WITHOUT ROWID;
+CREATE VIRTUAL TABLE words USING fts5({", ".join(_WEIGHTS)}, content='', tokenize='unicode61');
+PRAGMA user_version = {VERSION};
+"""
 
-class Index(Protocol):
+
+class Index:
     """What can be asked of the chunks of one source. Every answer is in a fixed order: equal chunks give equal answers."""
 
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    @classmethod
+    def at(cls, path: Path) -> Index:
+        """The index that `build` wrote to `path`, for reading alone; `DataError` where there is none that can be read."""
+        if not path.is_file():
+            raise DataError(
+                Problem("There is no index here.", where=str(path), hint="Run `luthier data`: it writes the index of its sources.")
+            )
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False)
+        try:
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+        except sqlite3.DatabaseError as error:
+            connection.close()
+            raise DataError(Problem("This is no index.", where=str(path), found=str(error), hint=_AGAIN)) from error
+        if version != VERSION:
+            connection.close()
+            raise DataError(
+                Problem("The index is of another version.", where=str(path), found=str(version), expected=str(VERSION), hint=_AGAIN)
+            )
+        return cls(connection)
+
+    def close(self) -> None:
+        """Gives the memory or the file back."""
+        self._connection.close()
+
+    def __len__(self) -> int:
+        return int(self._connection.execute("SELECT count(*) FROM chunks").fetchone()[0])
+
     def search(self, text: str, limit: int) -> list[Chunk]:
-        """The `limit` chunks that fit the words of `text` best, best first."""
-        ...
+        """The `limit` chunks that fit the words of `text` best by BM25, best first; ties in the order of path and line.
+
+        `text` is words alone: no sign in it acts as a search operator.
+        """
+        asked = list(dict.fromkeys(words(text)))[:_QUERY_WORDS]
+        if not asked or limit < 1:
+            return []
+        query = " OR ".join(f'"{word}"' for word in asked)
+        weights = ", ".join(map(str, _WEIGHTS.values()))
+        return self._chunks(
+            f"JOIN (SELECT rowid, bm25(words, {weights}) AS score FROM words WHERE words MATCH ? ORDER BY score, rowid LIMIT ?) AS found"
+            " ON found.rowid = chunks.id ORDER BY found.score, chunks.id",
+            (query, limit),
+        )
 
     def defined(self, name: str) -> list[Chunk]:
         """The chunks that define the bare or full `name`, in the order of path and line."""
-        ...
+        return self._chunks("JOIN defined ON defined.chunk = chunks.id WHERE defined.name = ? ORDER BY chunks.id", (name,))
 
     def uses(self, name: str) -> list[Chunk]:
         """The chunks that call the bare `name`, in the order of path and line; not the ones that define it."""
-        ...
+        return self._chunks(
+            "JOIN called ON called.chunk = chunks.id WHERE called.name = ? AND chunks.name IS NOT ? ORDER BY chunks.id", (name, name)
+        )
+
+    def _chunks(self, rest: str, values: tuple[str | int, ...]) -> list[Chunk]:
+        columns = ", ".join(f"chunks.{name}" for name in _COLUMNS)
+        return [
+            _chunk(dict(zip(_COLUMNS, row, strict=True)))
+            for row in self._connection.execute(f"SELECT {columns} FROM chunks {rest}", values)
+        ]
+
+
+def build(chunks: Iterable[Chunk], path: Path | None = None) -> Index:
+    """The index of `chunks`, whose order does not matter; in memory, or in a file at `path` that is there whole or not at all."""
+    ordered = sorted(chunks, key=lambda chunk: (chunk.path, chunk.lines, chunk.full_name, chunk.kind, chunk.text))
+    if path is None:
+        connection = sqlite3.connect(":memory:", check_same_thread=False)
+        _fill(connection, ordered)
+        return Index(connection)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)
+    try:
+        connection = sqlite3.connect(temporary)
+        try:
+            _fill(connection, ordered)
+        finally:
+            connection.close()
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_folder(path.parent)
+    return Index.at(path)
+
+
+def words(text: str) -> Iterator[str]:
+    """The words of a text or of code in lower case: each name whole, then its parts where `camelCase` or `snake_case` joins several."""
+    for match in _WORD.finditer(text):
+        name = match.group()
+        if len(name) > _WORD_CHARACTERS:
+            continue
+        yield name.lower().strip("_") or "_"
+        parts = _PART.findall(name)
+        if len(parts) > 1:
+            yield from (part.lower() for part in parts)
+
+
+def _fill(connection: sqlite3.Connection, ordered: list[Chunk]) -> None:
+    connection.executescript(_SCHEMA)
+    slots = ", ".join("?" * (len(_COLUMNS) + 1))
+    with connection:
+        for number, chunk in enumerate(ordered, start=1):
+            connection.execute(f"INSERT INTO chunks VALUES ({slots})", (number, *_row(chunk)))
+            code = f"{chunk.signature}\n{chunk.body}" if chunk.signature or chunk.body else chunk.text
+            texts = (chunk.name, chunk.scope, chunk.doc, code)
+            connection.execute("INSERT INTO words (rowid, name, scope, doc, code) VALUES (?, ?, ?, ?, ?)", (number, *map(_said, texts)))
+            connection.executemany("INSERT INTO defined VALUES (?, ?)", [(name, number) for name in sorted({chunk.name, chunk.full_name})])
+            connection.executemany("INSERT INTO called VALUES (?, ?)", [(name, number) for name in sorted(set(chunk.calls))])
+        connection.execute("INSERT INTO words (words) VALUES ('optimize')")
+
+
+def _said(text: str) -> str:
+    return " ".join(words(text))
+
+
+def _row(chunk: Chunk) -> tuple[str | int | None, ...]:
+    values: dict[str, str | int | None] = {name: getattr(chunk, name) for name in _FIELDS if name not in ("lines", "calls")}
+    values.update(
+        first_line=chunk.lines[0], last_line=chunk.lines[1], full_name=chunk.full_name, calls=json.dumps(chunk.calls, ensure_ascii=False)
+    )
+    return tuple(values[name] for name in _COLUMNS)
+
+
+def _chunk(row: dict[str, object]) -> Chunk:
+    values = {name: row[name] for name in _FIELDS if name in row}
+    values["lines"] = (row["first_line"], row["last_line"])
+    values["calls"] = tuple(json.loads(str(row["calls"])))
+    values["is_test"], values["is_public"] = bool(row["is_test"]), bool(row["is_public"])
+    return Chunk(**values)  # type: ignore[arg-type]

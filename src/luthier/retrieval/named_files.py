@@ -25,9 +25,14 @@ _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff",
 
 @dataclass(slots=True)
 class Found:
-    """The files that an entry names, by the path that rows show (posix, below what the names have in common), and what was left out."""
+    """The files that an entry names, by the path that rows show (posix, below what the names have in common), and what was left out.
+
+    `written` is each path as the run file names it; `root` is the folder that the files' paths begin in.
+    """
 
     files: dict[str, Path] = field(default_factory=dict)
+    written: dict[str, str] = field(default_factory=dict)
+    root: Path = Path()
     excluded: list[Excluded] = field(default_factory=list)
 
 
@@ -38,10 +43,10 @@ def find(entry: SourceEntry, key: str, names: tuple[str, ...], is_wanted: Callab
     writes with a dot itself. `DataError` where a name leads nowhere, or where there are
     more than `max_files`.
     """
-    starts = [path for name in names for path in _named(key, name)]
-    root = _root(starts)
-    found = Found()
-    for start in starts:
+    named = [pair for number, name in enumerate(names) for pair in _named(f"{key}[{number}]", name)]
+    root = _root([start for _, start in named])
+    found = Found(root=root)
+    for written, start in named:
         for path, *barred in _walk(start) if start.is_dir() else iter([(start, "", "")]):
             shown = path.relative_to(root).as_posix()
             reason, detail = barred if barred[0] else _unwanted(entry, shown, path == start or is_wanted(shown))
@@ -49,6 +54,7 @@ def find(entry: SourceEntry, key: str, names: tuple[str, ...], is_wanted: Callab
                 found.excluded.append(Excluded(shown, reason, detail))
             else:
                 found.files[shown] = path
+                found.written.setdefault(shown, (written / path.relative_to(start)).as_posix())
             if len(found.files) > entry.max_files:
                 what = f"more than {entry.max_files:,} files to read"
                 hint = "name fewer, narrow them with `include`, or raise `max_files`"
@@ -63,12 +69,12 @@ def _unwanted(entry: SourceEntry, shown: str, is_wanted: bool) -> tuple[str, str
     return ("", "") if is_wanted else ("no_document", "its ending is none that is read")
 
 
-def _named(key: str, name: str) -> list[Path]:
-    """The files or folders that one name stands for; a pattern's in the order of their names."""
+def _named(key: str, name: str) -> list[tuple[Path, Path]]:
+    """The files or folders that one name, the value of `key`, stands for, as written and absolute, a pattern's by name."""
     path = Path(name).expanduser()
     try:
         if path.exists():
-            return [path.absolute()]
+            return [(Path(name), path.absolute())]
         base = next((parent for parent in path.parents if not _WILD.search(str(parent))), Path())
         pattern = path.relative_to(base)
         fitting = sorted(base.glob(str(pattern))) if _WILD.search(name) and base.is_dir() else []
@@ -76,10 +82,9 @@ def _named(key: str, name: str) -> list[Path]:
     except (OSError, ValueError):
         found = []
     if found:
-        return [other.absolute() for other in found]
-    if _WILD.search(name):
-        raise DataError(Problem(f"`{key}` holds a pattern that no file fits", where=f"sources: {key}", found=name[:200], hint=_near(path)))
-    raise DataError(Problem(f"`{key}` names a file that is not there", where=f"sources: {key}", found=name[:200], hint=_near(path)))
+        return [(other, other.absolute()) for other in found]
+    what = "no file fits the pattern" if _WILD.search(name) else "there is no such file or folder"
+    raise DataError(Problem(what, where=f"sources: {key}", found=name[:200], hint=_near(path)))
 
 
 def _is_meant(path: Path, base: Path, pattern: Path) -> bool:
@@ -121,7 +126,7 @@ def _walk(folder: Path) -> Iterator[tuple[Path, str, str]]:
         for entry in entries:
             path = Path(entry.path)
             if entry.name.startswith("."):
-                yield path, "hidden", ""
+                yield path, "hidden", "its name begins with a dot"
             elif entry.is_symlink():
                 yield path, "link", "links in a folder are not followed"
             elif entry.is_dir(follow_symlinks=False):

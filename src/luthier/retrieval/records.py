@@ -11,7 +11,9 @@ from luthier.core.records import JsonObject
 class SourceFile:
     """One text file of a source. `path` is posix and relative to the source's root; `language` is a name of `languages.toml`.
 
-    `license` is an SPDX expression: of the file's own header where it has one, else of the source; None where neither says.
+    `license` is an SPDX expression: of the file's own header where it has one, else of the nearest license file above it, else of the
+    source; None where the first of them that there is says nothing that is known. Of documents and schemas `written` is the path as the
+    run file names it and `sha256` the hash of the file's bytes.
     """
 
     path: str
@@ -19,6 +21,8 @@ class SourceFile:
     text: str
     license: str | None = None
     is_test: bool = False
+    written: str = ""
+    sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,11 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class FileChange:
-    """What a commit did to one file. `status` is `added modified deleted renamed`; `diff` is its unified diff without the head lines."""
+    """What a commit did to one file. `status` is `added modified deleted renamed`; `diff` is its unified diff without the head lines.
+
+    `license` is that of the file as it stands at the commit that is read, or would. `sides` are the whole file before and after where
+    `diff` may show a part of a private key, else nothing.
+    """
 
     path: str
     status: str
@@ -66,6 +74,8 @@ class FileChange:
     language: str
     added_lines: int
     removed_lines: int
+    license: str | None = None
+    sides: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +118,15 @@ class ToolDefinition:
 
 @dataclass(frozen=True, slots=True)
 class Excluded:
-    """A file that was not read, and why: a reason code (`binary generated vendored minified too_large excluded link invalid_utf8 ...`)."""
+    """A file that was not read, and why: a reason code (`binary generated vendored minified too_large excluded link invalid_utf8 ...`).
+
+    `line` is set where a part of the file is meant, a definition that begins there.
+    """
 
     path: str
     reason: str
     detail: str = ""
+    line: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ from luthier.config.keys.batches import BatchSettings
 MicroBatch = list[int]
 Step = list[MicroBatch]
 
+# Rows of like length are drawn from so many steps' worth of rows, and from a quarter of an epoch at most: transformers' numbers.
+_MEGA_STEPS, _MEGA_PARTS = 50, 4
 # A row may go back into the last bins that are still open, not into all of them: linear time, and rows stay near where they were drawn.
 _OPEN_BINS = 64
 
@@ -86,11 +88,13 @@ class BatchPlan:
 def plan_epoch(lengths: Sequence[int], settings: BatchSettings, epoch: int, processes: int = 1) -> list[Step]:
     """The steps of one epoch. A step holds `accumulation_steps * processes` micro batches; process p takes every p-th of them.
 
-    Rows are drawn at random from (seed, epoch), or keep their order where `shuffle` is off. Packed, a bin of at most
-    `sequence_len` tokens takes the place of a row.
+    Rows are drawn at random from (seed, epoch), or keep their order where `shuffle` is off; `groups_by_length` then brings rows of
+    like length together. Packed, a bin of at most `sequence_len` tokens takes the place of a row.
     """
     order = np.random.default_rng([settings.seed, epoch]).permutation(len(lengths)) if settings.shuffle else np.arange(len(lengths))
     drawn = [int(row) for row in order]
+    if settings.groups_by_length:
+        drawn = by_length(drawn, lengths, settings.micro_batch_size * settings.accumulation_steps * processes)
     sequences = pack(drawn, lengths, settings.sequence_len) if settings.packing else [[row] for row in drawn]
     micro_batches = [
         [row for sequence in sequences[start : start + settings.micro_batch_size] for row in sequence]
@@ -98,6 +102,20 @@ def plan_epoch(lengths: Sequence[int], settings: BatchSettings, epoch: int, proc
     ]
     size = settings.accumulation_steps * processes
     return [micro_batches[start : start + size] for start in range(0, len(micro_batches), size)]
+
+
+def by_length(order: Sequence[int], lengths: Sequence[int], step_rows: int) -> list[int]:
+    """Rows in drawn order with those of like length together: each run of rows of 50 steps is sorted, longest first.
+
+    Short sets are sorted in four runs or more, as far as there are four steps. The longest row of all comes first, so that memory that
+    does not suffice shows at once. So `get_length_grouped_indices` of transformers does it.
+    """
+    size = step_rows * max(1, min(len(order) // (step_rows * _MEGA_PARTS), _MEGA_STEPS))
+    runs = [sorted(order[start : start + size], key=lambda row: -lengths[row]) for start in range(0, len(order), size)]
+    longest = max(runs, key=lambda run: lengths[run[0]], default=[])
+    if longest:
+        runs[0][0], longest[0] = longest[0], runs[0][0]
+    return [row for run in runs for row in run]
 
 
 def pack(order: Sequence[int], lengths: Sequence[int], bin_tokens: int) -> list[list[int]]:

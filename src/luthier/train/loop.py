@@ -26,7 +26,7 @@ from luthier.model.token_file import TokenRow
 from luthier.train.batches import BatchPlan, Rhythm, Step, evaluation_batches
 from luthier.train.checkpoint import Checkpoint, load_newest, prune, save_checkpoint
 from luthier.train.objective import Objective
-from luthier.train.optim import Schedule
+from luthier.train.schedule import Schedule
 from luthier.train.strategy import Strategy
 
 _SHOWN_ROWS = 8
@@ -143,7 +143,7 @@ class Loop:
         trained = int(self._strategy.total(sum(self._objective.count(micro) for micro in mine)))
         loss_sum = 0.0
         for micro in mine:
-            batch = self._objective.batch(micro)
+            batch = self._objective.batch(micro, self._settings.batches.least_tokens)
             micro_sum = self._objective.loss_sum(batch)
             value = micro_sum.item()
             if not math.isfinite(value):
@@ -153,10 +153,13 @@ class Loop:
             self.progress.tokens += batch.tokens
         loss_sum = self._strategy.total(loss_sum)
         grad_norm = self._strategy.grad_norm()
-        if not math.isfinite(grad_norm):
+        overflow = self._strategy.overflow()
+        if not math.isfinite(grad_norm) and overflow is None:
             raise self._not_finite("gradient norm", grad_norm, done + 1, [row.id for micro in mine for row in micro])
         rate = self._settings.optimizer.learning_rate * self._schedule.factor(done)
-        self._strategy.step(self._settings.optimizer.max_grad_norm, rate)
+        self._strategy.step(self._settings.optimizer.max_grad_norm, rate, self._schedule.momentum(done))
+        if overflow is not None:
+            events.note(f"step {done + 1} is skipped: its gradient overflowed float16 at a loss scale of {overflow:g}, which is halved")
         self._note_step(done + 1, loss_sum, trained, monotonic_seconds() - started)
         if (done + 1) % self._log_every == 0 or done == 0 or done + 1 == self.course.steps:
             self._log_step(rate, grad_norm, events)
@@ -181,7 +184,7 @@ class Loop:
             epoch=round(self.course.epoch_at(seen.step), 4),
             loss=seen.window_loss_sum / seen.window_trained_tokens,
             learning_rate=rate,
-            grad_norm=grad_norm,
+            grad_norm=grad_norm if math.isfinite(grad_norm) else None,  # JSON has no infinity.
             tokens=seen.tokens,
             trained_tokens=seen.trained_tokens,
             tokens_per_second=round(seen.tokens / seen.seconds, 1),
@@ -199,7 +202,8 @@ class Loop:
         with torch.no_grad():
             for micro in self._eval_batches:
                 rows = [self._rows.validation[number] for number in micro]
-                loss_sum += self._objective.loss_sum(self._objective.batch(rows)).item()
+                batch = self._objective.batch(rows, self._settings.batches.least_eval_tokens)
+                loss_sum += self._objective.loss_sum(batch).item()
                 trained += self._objective.count(rows)
         loss, best = loss_sum / trained, self.progress.best_eval_loss
         if not math.isfinite(loss):
@@ -274,6 +278,8 @@ class Loop:
                 cause = f"an earlier step made the adapter not finite ({first}): lower learning_rate"
             elif self.progress.step and any(broken.values()):
                 cause = f"an earlier step made the trained weights not finite ({first}): lower learning_rate"
+        elif any(weight.dtype is torch.float16 for _, weight in weights):
+            cause = "float16 ends at 65,504, and the base was not made for it: leave fp16 out (bf16: auto), or lower learning_rate"
         elif self.progress.first_loss is None:
             cause = "at the first step it is mostly a number format that the base was not made for (try bf16: false), or a damaged row"
         else:

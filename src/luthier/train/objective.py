@@ -22,18 +22,21 @@ from luthier.core.errors import ModelError, Problem
 from luthier.model.adapters.whole import compute_dtype
 from luthier.model.attention import ROWS, RowLayout, layout_of
 from luthier.model.token_file import TokenRow
+from luthier.train.noise import EmbeddingNoise
 
 # Logits of a chunk take 4 V bytes a token: 64 MB hold 110 tokens of a vocabulary of 151,936 or 2,048 of one of 8,192.
 _CHUNK_BYTES = 64 << 20
 _SMALLEST_CHUNK = 256
 _CHECKED_TOKENS = 48
+_FILLING_ROW = 128
 
 
 @dataclass(frozen=True, slots=True)
 class SupervisedBatch:
     """Rows side by side in one flat sequence, shortest first.
 
-    `ids` and `positions` are [1, T]; `sources` [M] are the places whose next token is trained and `targets` [M] those tokens.
+    `ids` and `positions` are [1, T]; `sources` [M] are the places whose next token is trained and `targets` [M] those tokens. Of the T
+    tokens `padding` at the end belong to no row; `lengths` are those of the rows.
     """
 
     ids: torch.Tensor
@@ -42,11 +45,13 @@ class SupervisedBatch:
     targets: torch.Tensor
     rows: RowLayout
     row_ids: tuple[str, ...]
+    lengths: tuple[int, ...]
+    padding: int = 0
 
     @property
     def tokens(self) -> int:
-        """Tokens of all rows; there is no padding."""
-        return self.ids.shape[1]
+        """Tokens of all rows, without padding."""
+        return self.ids.shape[1] - self.padding
 
     @property
     def trained_tokens(self) -> int:
@@ -59,7 +64,7 @@ class Batch(Protocol):
 
     @property
     def tokens(self) -> int:
-        """Tokens that pass through the model."""
+        """Tokens of its rows that pass through the model, without padding."""
         ...
 
     @property
@@ -78,8 +83,8 @@ class Objective(Protocol[Made]):
         """What the sum of the rows' losses is divided by: their tokens that carry loss."""
         ...
 
-    def batch(self, rows: Sequence[TokenRow]) -> Made:
-        """The rows as tensors on the model's device."""
+    def batch(self, rows: Sequence[TokenRow], least_tokens: int = 0) -> Made:
+        """The rows as tensors on the model's device, filled up to `least_tokens` with tokens that change nothing."""
         ...
 
     def loss_sum(self, batch: Made) -> torch.Tensor:
@@ -99,8 +104,11 @@ class SupervisedObjective:
     chunk at a time, so that the logits are never whole.
     """
 
-    def __init__(self, model: PeftModel | PreTrainedModel, compute: torch.dtype | None = None) -> None:
-        """`compute` is the number format of products where weights are held in a wider one to be trained; None: the base's own."""
+    def __init__(self, model: PeftModel | PreTrainedModel, embedding_noise: float = 0.0, compute: torch.dtype | None = None) -> None:
+        """`embedding_noise` is NEFTune's alpha: noise on the embeddings while the model is in training mode.
+
+        `compute` is the number format of products where weights are held in a wider one to be trained; None: the base's own.
+        """
         base: PreTrainedModel = model.get_base_model() if isinstance(model, PeftModel) else model
         self._base = base
         self._decoder: torch.nn.Module = base.get_decoder()
@@ -114,32 +122,40 @@ class SupervisedObjective:
         self._device = next(base.parameters()).device
         self._dtype = compute or compute_dtype(base)
         self._turns_weights = compute is not None and any(value.dtype != compute for value in base.parameters())
+        self._noise = EmbeddingNoise(base.get_input_embeddings(), embedding_noise) if embedding_noise else None
 
     def count(self, rows: Sequence[TokenRow]) -> int:
         """The rows' trained tokens."""
         return sum(trained_tokens(row) for row in rows)
 
-    def batch(self, rows: Sequence[TokenRow]) -> SupervisedBatch:
-        """The rows as tensors, shortest first, so that attention meets rows of equal length side by side."""
+    def batch(self, rows: Sequence[TokenRow], least_tokens: int = 0) -> SupervisedBatch:
+        """The rows as tensors, shortest first, so that attention meets rows of equal length side by side.
+
+        What fills the batch up to `least_tokens` lies behind them in rows of its own, which no row sees and which carry no loss.
+        """
         ordered = sorted(rows, key=lambda row: (len(row.ids), row.id))
         lengths = [len(row.ids) for row in ordered]
+        filling = _filling(least_tokens - sum(lengths))
         trained = np.concatenate([np.append(row.trained[1:], False) for row in ordered])
-        ids = torch.from_numpy(np.concatenate([row.ids for row in ordered]).astype(np.int64))
+        ids = torch.from_numpy(np.concatenate([*(row.ids for row in ordered), np.zeros(sum(filling), dtype=np.int32)]).astype(np.int64))
         sources = torch.from_numpy(np.flatnonzero(trained))
-        positions = torch.from_numpy(np.concatenate([np.arange(length) for length in lengths]))
+        positions = torch.from_numpy(np.concatenate([np.arange(length) for length in (*lengths, *filling)]))
         return SupervisedBatch(
             ids=ids.unsqueeze(0).to(self._device),
             positions=positions.unsqueeze(0).to(self._device),
             sources=sources.to(self._device),
             targets=ids[sources + 1].to(self._device),
-            rows=layout_of(lengths, self._device, self._dtype),
+            rows=layout_of([*lengths, *filling], self._device, self._dtype),
             row_ids=tuple(row.id for row in ordered),
+            lengths=tuple(lengths),
+            padding=sum(filling),
         )
 
     def loss_sum(self, batch: SupervisedBatch) -> torch.Tensor:
         """The float32 sum of cross entropy in nats over the batch's trained tokens."""
         with self._precision():
-            hidden = self._hidden(batch)[0].index_select(0, batch.sources)
+            with self._noise.over(batch.lengths) if self._noise is not None else nullcontext():
+                hidden = self._hidden(batch)[0].index_select(0, batch.sources)
             return head_loss(hidden, self._head, batch.targets, self._form)
 
     def check(self, row: TokenRow) -> None:
@@ -173,6 +189,12 @@ class SupervisedObjective:
     def _row_terms(self, batch: SupervisedBatch) -> dict[str, Any]:
         """Attention by rows takes the layout; SDPA and eager make a block mask from positions that start anew."""
         return {"rows": batch.rows} if self._by_rows else {}
+
+
+def _filling(tokens: int) -> list[int]:
+    """The lengths of rows that hold `tokens` tokens of padding: short ones, for attention costs their squares."""
+    short, whole = max(0, tokens) % _FILLING_ROW, max(0, tokens) // _FILLING_ROW
+    return [*([short] if short else []), *([_FILLING_ROW] * whole)]
 
 
 @dataclass(frozen=True, slots=True)

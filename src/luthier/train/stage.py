@@ -35,7 +35,8 @@ from luthier.model.weights.trained import RowGuard, checkpoint_file, unfreeze, w
 from luthier.train.batches import BatchPlan
 from luthier.train.loop import Loop, Progress, Rows, Settings, Store
 from luthier.train.objective import SupervisedObjective, trained_tokens
-from luthier.train.optim import Schedule, make_optimizer
+from luthier.train.optim import make_optimizer
+from luthier.train.schedule import Schedule
 from luthier.train.strategy import Single
 
 _SHOWN_REJECTS = 5
@@ -148,9 +149,10 @@ def _make_loop(
     key: str,
     plan: Plan,
 ) -> tuple[Loop, Store]:
-    objective = SupervisedObjective(model, None if isinstance(model, PeftModel) else device.torch_dtype(plan))
+    dtype = device.torch_dtype(plan)
+    objective = SupervisedObjective(model, config.batch_settings().embedding_noise, None if isinstance(model, PeftModel) else dtype)
     objective.check(rows.train[0])
-    strategy = Single()
+    strategy = Single(scaled=dtype is torch.float16)
     optimizer = make_optimizer(model, config.optimizer_settings())
     for guard in guards:
         guard.watch(optimizer)

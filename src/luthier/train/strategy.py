@@ -13,6 +13,9 @@ from luthier.model.adapters.weights import trainable
 from luthier.model.weights.trained import load_trained, trained_weights
 from luthier.train.optim import load_optimizer_state, optimizer_state, set_learning_rate
 
+# The loss's scale among the optimizer's numbers, whose names end in `/entry`.
+_SCALING = "loss_scaling"
+
 
 class Strategy(Protocol):
     """What the loop needs of one process or of many."""
@@ -36,8 +39,12 @@ class Strategy(Protocol):
         """The global norm of the gradient that the next step will use."""
         ...
 
-    def step(self, max_norm: float, learning_rate: float) -> None:
-        """Clips to `max_norm` (0 is no clipping), steps the optimizer, and clears the gradient."""
+    def overflow(self) -> float | None:
+        """The loss's scale where it made the gradient not finite: the next step is skipped, and the scale halved. Else None."""
+        ...
+
+    def step(self, max_norm: float, learning_rate: float, momentum: float | None = None) -> None:
+        """Clips to `max_norm` (0 is no clipping), steps the optimizer, and clears the gradient; a schedule may give a momentum."""
         ...
 
     def state(self) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor], JsonObject]:
@@ -55,15 +62,20 @@ class Single:
     rank = 0
     processes = 1
 
-    def __init__(self) -> None:
+    def __init__(self, scaled: bool = False) -> None:
+        """`scaled`: products are in float16, though no weight may be."""
+        self._scaled = scaled
+        self._scaler: torch.amp.GradScaler | None = None
         self._model: PreTrainedModel | PeftModel
         self._optimizer: torch.optim.Optimizer
         self._parameters: list[torch.nn.Parameter] = []
         self._norm: torch.Tensor | None = None
 
     def wrap(self, model: PreTrainedModel | PeftModel, optimizer: torch.optim.Optimizer) -> torch.nn.Module:
-        """The model itself."""
+        """The model itself. One that computes in float16 has its loss scaled, by 65,536 at first as in PyTorch."""
         self._model, self._optimizer = model, optimizer
+        is_half = self._scaled or any(value.dtype is torch.float16 for value in model.parameters())
+        self._scaler = torch.amp.GradScaler(next(model.parameters()).device.type) if is_half else None
         self._parameters = [value for _, value in trainable(model)]
         return model
 
@@ -73,27 +85,43 @@ class Single:
 
     def backward(self, loss: torch.Tensor) -> None:
         """Adds the gradient of `loss`."""
-        loss.backward()
+        (loss if self._scaler is None else self._scaler.scale(loss)).backward()
 
     def grad_norm(self) -> float:
-        """The Euclidean norm over all gradients."""
+        """The Euclidean norm over all gradients, once they are divided by the loss's scale."""
+        if self._scaler is not None:
+            self._scaler.unscale_(self._optimizer)
         self._norm = torch.nn.utils.get_total_norm([value.grad for value in self._parameters if value.grad is not None])
         return self._norm.item()
 
-    def step(self, max_norm: float, learning_rate: float) -> None:
-        """Clips by the norm that `grad_norm` measured, steps, and frees the gradients."""
-        if max_norm and self._norm is not None:
-            torch.nn.utils.clip_grads_with_norm_(self._parameters, max_norm, self._norm)
-        set_learning_rate(self._optimizer, learning_rate)
-        self._optimizer.step()
+    def overflow(self) -> float | None:
+        """The loss's scale where the gradient is not finite; at a scale of 1 it is the gradient's own fault."""
+        scale = 1.0 if self._scaler is None else self._scaler.get_scale()
+        return scale if scale > 1 and self._norm is not None and not torch.isfinite(self._norm) else None
+
+    def step(self, max_norm: float, learning_rate: float, momentum: float | None = None) -> None:
+        """Clips by the norm that `grad_norm` measured, steps, and frees the gradients; after an overflow only the scale changes."""
+        if self.overflow() is None:
+            if max_norm and self._norm is not None:
+                torch.nn.utils.clip_grads_with_norm_(self._parameters, max_norm, self._norm)
+            set_learning_rate(self._optimizer, learning_rate, momentum)
+            self._optimizer.step()
+        if self._scaler is not None:
+            self._scaler.update()
         self._optimizer.zero_grad(set_to_none=True)
         self._norm = None
 
     def state(self) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor], JsonObject]:
-        """The trained weights, the optimizer's tensors and its numbers."""
-        return trained_weights(self._model), *optimizer_state(self._optimizer, self._model)
+        """The trained weights, the optimizer's tensors, and its numbers with the loss's scale."""
+        tensors, numbers = optimizer_state(self._optimizer, self._model)
+        if self._scaler is not None:
+            numbers[_SCALING] = dict(self._scaler.state_dict())
+        return trained_weights(self._model), tensors, numbers
 
     def load(self, weights: dict[str, torch.Tensor], tensors: dict[str, torch.Tensor], numbers: JsonObject) -> None:
         """Puts weights and optimizer back."""
         load_trained(self._model, weights)
-        load_optimizer_state(self._optimizer, self._model, tensors, numbers)
+        if self._scaler is not None:
+            self._scaler.load_state_dict(numbers[_SCALING])
+        own = {name: number for name, number in numbers.items() if name != _SCALING}
+        load_optimizer_state(self._optimizer, self._model, tensors, own)

@@ -94,3 +94,15 @@ def test_where_no_junit_file_can_be_is_told_before_anything_runs(run_file: Path,
     done = CliRunner().invoke(group, ["run", str(run_file), "--junit", str(run_file.parent / name)])
     assert isinstance(done.exception, UserError)
     assert (done.exception.exit_code, done.exception.problems[0].where, ran) == (2, "--junit", [])
+
+
+def test_the_end_of_a_stage_is_told_once(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"messages": [{"role": "user", "content": "ask"}, {"role": "assistant", "content": "say"}]}\n')
+    (tmp_path / "run.yaml").write_text(RUN.format(tmp_path))
+    first = CliRunner().invoke(group, ["data", str(tmp_path / "run.yaml")])
+    assert first.exception is None
+    assert len(re.findall("data +done in", first.stdout + first.stderr)) == 1
+    assert "data " not in first.stdout
+    assert first.stdout.startswith("rows ")
+    again = CliRunner().invoke(group, ["data", str(tmp_path / "run.yaml")])
+    assert again.stdout.startswith("nothing to do: data are complete")

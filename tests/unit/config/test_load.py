@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from luthier.config.load import LoadedRun, load
 from luthier.core.errors import ConfigError, Problem
@@ -163,7 +164,7 @@ WRONG = [
     ("sample_packing: maybe\n", 5, "true or false", ""),
     ("num_epochs: .inf\n", 5, "finite", ""),
     ("optimizer: adamw_8bti\n", 5, "none of the known", "adamw_8bit"),
-    ("optimizer: lion_8bit\n", 5, "not in this version yet", ""),
+    ("optimizer: lomo\n", 5, "not in this version yet", ""),
     ("lr_scheduler: cosin\n", 5, "none of the known", "cosine"),
     ("chat_template: chatlm\n", 5, "unknown chat template", "chatml"),
     ("export: [adaptor]\n", 5, "unknown export target", "adapter"),
@@ -196,6 +197,7 @@ WRONG = [
     ('split: {validation: "0.7", test: "0.7"}\n', 5, "leaves no rows", ""),
     ("chat_template_jinja: no/such.jinja\n", 5, "cannot be read", "path of a file"),
     ("seed: !!int abc\n", 5, "no value of the type", ""),
+    ("fp16: true\nbf16: true\n", 5, "exclude each other", "bf16: false"),
     ("bf16: maybe\n", 5, "true, false or auto", ""),
     ("gradient_checkpointing: offload\n", 5, "not in this version yet", ""),
     ("sample_pakcing:\n", 5, "unknown key", "sample_packing"),
@@ -238,6 +240,42 @@ def test_a_mistake_is_answered_with_place_and_remedy(tmp_path: Path, text: str, 
     assert fitting, "\n".join(problem.text() for problem in found)
     assert fitting[0].where.endswith(f"run.yaml:{line}"), fitting[0].where
     assert hint in fitting[0].hint, fitting[0].hint
+
+
+DATA_ONLY = "base_model: starter\ndatasets: [{path: rows.jsonl, type: alpaca}]\n"
+
+
+def test_a_file_for_data_alone_wants_nothing_of_training(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(DATA_ONLY)
+    loaded = load(path, for_data=True)
+    assert loaded.stand_ins == ("learning_rate",)
+    assert "without `learning_rate` the file is good for data; training will want it too" in loaded.notes
+    # Nothing that is kept bears what stands in: training would take it for the user's.
+    kept = yaml.safe_load(loaded.resolved_text())
+    assert not {"adapter", "learning_rate"} & set(kept)
+    with pytest.raises(ConfigError) as raised:
+        load(path)
+    assert {problem.what for problem in raised.value.problems} >= {"the key `learning_rate` is missing"}
+    path.write_text(DATA_ONLY + "adapter: lora\nlearning_rate: 1.0\n")
+    whole = load(path, for_data=True)
+    assert whole.stand_ins == ()
+    assert whole.name != loaded.name
+    path.write_text(DATA_ONLY + "learning_rate: -1\n")
+    with pytest.raises(ConfigError, match="learning_rate"):
+        load(path, for_data=True)
+
+
+@pytest.mark.parametrize("kind", ["alpaca", "completion", "prompt_completion", "chat_template"])
+@pytest.mark.parametrize("for_data", [True, False])
+def test_a_run_folder_is_loaded_again_whatever_the_type_of_its_rows(tmp_path: Path, kind: str, for_data: bool) -> None:
+    """Its resolved file has every key of an entry, those of other types too."""
+    text = DATA_ONLY.replace("alpaca", kind) + ("" if for_data else "adapter: lora\nlearning_rate: 1e-3\n")
+    (tmp_path / "run.yaml").write_text(text)
+    folder = tmp_path / "runs" / "one"
+    folder.mkdir(parents=True)
+    (folder / "resolved.yaml").write_text(load(tmp_path / "run.yaml", for_data=for_data).resolved_text())
+    assert load(folder, for_data=for_data).config.datasets[0].type == kind
 
 
 def test_all_problems_of_a_file_come_at_once(tmp_path: Path) -> None:

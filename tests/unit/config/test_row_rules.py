@@ -31,6 +31,39 @@ WRONG = {
     "idle ceiling": ("augment: {max_cost: 1}", "acts only with `teacher`", ""),
     "unknown augment teacher": ("augment: {teacher: nobody}", "no endpoint of this name", "nobody"),
     "near duplicates without a number": ("clean: {near_duplicates: true}", "near_duplicates", ""),
+    "role that no turn has": (
+        "datasets: [{path: rows.jsonl, roles_to_train: [assistent]}]",
+        "no turn has this role",
+        "did you mean `assistant`?",
+    ),
+    "role that is not mapped": (
+        "datasets: [{path: rows.jsonl, roles: {assistant: [model]}, roles_to_train: [gpt]}]",
+        "no turn has this role",
+        "gpt",
+    ),
+    "roles under every role": (
+        "datasets: [{path: rows.jsonl, roles_to_train: [user]}]\ntrain_on_inputs: true",
+        "so that `roles_to_train` does nothing",
+        "leave one of the two out",
+    ),
+    "idle roles": (
+        "datasets: [{path: rows.jsonl, type: alpaca, roles_to_train: [user]}]",
+        "acts only with `type: chat_template`",
+        "alpaca",
+    ),
+    "idle ends": (
+        "test_datasets: [{path: rows.jsonl, type: completion, train_on_eos: all}]",
+        "`train_on_eos` acts only with",
+        "completion",
+    ),
+    "unknown ends": ("datasets: [{path: rows.jsonl, train_on_eos: some}]", "some", "last"),
+    "idle details": (
+        "datasets: [{path: rows.jsonl, type: {field_output: x}, message_field_training_detail: parts}]",
+        "`message_field_training_detail` acts only with",
+        "a mapping",
+    ),
+    "groups of packs": ("group_by_length: true\nsample_packing: true", "`group_by_length` does nothing", "keep one of the two"),
+    "groups in order": ("group_by_length: true\ncurriculum_sampling: true", "`group_by_length` does nothing", "curriculum_sampling"),
     "unknown rule": ("clean: {secrts: redact}", "secrts", "secrets"),
 }
 
@@ -54,6 +87,11 @@ RIGHT = (
     "augment: {teacher: priced, max_cost: 1}",
     "clean: {near_duplicates: 0.7, shell: {}, off: [refusal]}",
     "clean: {near_duplicates: false}",
+    "datasets: [{path: rows.jsonl, type: alpaca, roles_to_train: [gpt], train_on_eos: turn}]\ntrain_on_inputs: true",
+    "datasets: [{path: rows.jsonl, roles_to_train: human, train_on_eos: last, train_on_eot: none, message_field_training: weight}]",
+    "datasets: [{path: rows.jsonl, roles_to_train: [], message_field_training_detail: parts}]\neot_tokens: [<|im_end|>]",
+    "datasets: [{path: rows.jsonl, roles: {assistant: [model]}, roles_to_train: [model]}]",
+    "noisy_embedding_alpha: 5\npad_to_sequence_len: true\ngroup_by_length: true",
 )
 
 
@@ -76,6 +114,13 @@ def test_files_that_are_not_there_are_named(tmp_path: Path, monkeypatch: pytest.
     problems = file_problems(load(tmp_path / "run.yaml").document)
     assert [problem.found for problem in problems] == ["projct", "nowhere", "api.yaml", "pages", "asked.jsonl", "runs/old"]
     assert problems[0].hint == "did you mean `project`?"
+    assert [problem.what.partition(" names ")[2] for problem in problems[:5]] == [
+        "a folder that is not there",
+        "a file or folder that is not there",
+        "a file or folder that is not there",
+        "a folder that is not there",
+        "a file that is not there",
+    ]
 
 
 @pytest.mark.parametrize(

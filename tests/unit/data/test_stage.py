@@ -15,7 +15,8 @@ from luthier.core.events import EventLog
 from luthier.core.files import read_json, read_jsonl
 from luthier.core.records import Example, JsonObject, Message, Origin
 from luthier.core.runs import RunFolder
-from luthier.data import gather, stage
+from luthier.data import stage
+from luthier.data.intake import gather
 from luthier.retrieval.hub import HubSnapshot
 
 Rows = list[dict[str, Any]]

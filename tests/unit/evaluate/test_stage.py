@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,12 @@ from evaluation_parts import REQUESTS, Parrot, config, hashes, make_folder, rows
 from luthier.cli.console import score_lines
 from luthier.config.schema import GateRule, GuardSection
 from luthier.core.errors import IntegrityError
+from luthier.core.events import EventLog
 from luthier.core.files import read_json, read_jsonl, write_json, write_jsonl
 from luthier.core.protocols import ErrorEvent, GenerationEvent, GenerationRequest
 from luthier.core.records import Generation
+from luthier.evaluate import stage
+from luthier.evaluate.asking.sources import Others
 from luthier.evaluate.figures.gate import judge_gate
 from luthier.evaluate.figures.scores import suite_scores
 from luthier.evaluate.figures.statistics import bootstrap_mean, mcnemar, wilson
@@ -54,6 +58,19 @@ def test_every_candidate_is_asked_judged_and_compared(tmp_path: Path) -> None:
     assert {event["candidate"] for event in progress} == {"base", "base+shots", "tuned"}
     assert progress[-1]["done"] == progress[-1]["total"] == REQUESTS
     assert sorted(path.name for path in folder.evaluate.iterdir()) == ["commands", "summary.json"]
+
+
+def test_the_harness_is_asked_for_its_own_suites_alone(tmp_path: Path) -> None:
+    """A quantised base has no arguments for lm-eval, and wants none where no suite is lm-eval's."""
+    folder = make_folder(tmp_path)
+    stage.run(
+        config(("commands",)),
+        folder,
+        lambda: nullcontext(Parrot()),
+        EventLog(None),
+        others=Others(harness=lambda model: pytest.fail("asked")),
+    )
+    assert read_json(folder.evaluate / "summary.json")["suites"][0]["rows"] == REQUESTS
 
 
 def test_shots_are_training_rows_before_the_request(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from luthier.core.errors import IntegrityError
 from luthier.core.files import sha256_file
@@ -94,4 +94,14 @@ def test_what_peft_could_not_use_is_refused(
 def test_ranks_may_differ_where_the_configuration_says_so(tmp_path: Path) -> None:
     folder = _write(tmp_path / "a", {A: torch.zeros(8, 16), B: torch.zeros(32, 8)}, rank_pattern={"q_proj": 8})
 
+    assert check_adapter(folder)["adapted_modules"] == 1
+
+
+def test_dora_without_its_vectors_is_refused(tmp_path: Path) -> None:
+    folder = _write(tmp_path / "adapter", use_dora=True)
+    with pytest.raises(IntegrityError, match="1 vectors of DoRA expected, 0 of them there"):
+        check_adapter(folder)
+    weights = load_file(folder / "adapter_model.safetensors")
+    name = next(name for name in weights if ".lora_A." in name).replace(".lora_A.weight", ".lora_magnitude_vector")
+    save_file(weights | {name: torch.ones(32)}, folder / "adapter_model.safetensors", metadata={"format": "pt"})
     assert check_adapter(folder)["adapted_modules"] == 1

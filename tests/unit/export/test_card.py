@@ -93,6 +93,24 @@ def test_the_card_says_what_was_measured_and_from_what(tmp_path: Path, folder: R
     assert str(tmp_path) not in text, "no place on this machine"
 
 
+@pytest.mark.parametrize(
+    ("changes", "said", "tag"),
+    [
+        ({"peft_use_dora": True, "load_in_4bit": True}, "A QDoRA adapter (4-bit base) of rank 16 for", "- dora"),
+        (
+            {"peft_use_rslora": True, "lora_modules_to_save": ["lm_head"]},
+            "A LoRA adapter of rank 16, with lm_head trained whole, for",
+            "- rslora",
+        ),
+        ({"peft_init_lora_weights": "pissa"}, "rank 16 (written as plain LoRA of twice the rank, as it started by `pissa`) for", "- lora"),
+    ],
+)
+def test_the_card_names_the_kind_of_adapter(tmp_path: Path, folder: RunFolder, changes: dict[str, object], said: str, tag: str) -> None:
+    text = write_card(_subject(tmp_path, settings=SETTINGS | changes), folder, EXPORTED)
+    assert said in text
+    assert f"{tag}\n" in text
+
+
 def test_a_card_of_a_run_without_evaluation_says_that_nothing_was_measured(tmp_path: Path) -> None:
     text = write_card(_subject(tmp_path), RunFolder(tmp_path / "empty"), {"adapter": {"sha256": "56" * 32}})
 

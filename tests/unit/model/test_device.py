@@ -31,6 +31,12 @@ def test_number_format_on_a_processor(cpu, monkeypatch, bf16, flags, dtype):
     assert not plan.tf32
 
 
+def test_fp16_goes_before_what_the_device_does_well(cpu, monkeypatch):
+    monkeypatch.setattr(device, "_processor_flags", lambda: frozenset({"amx_bf16"}))
+    plan = device.make_plan(replace(AUTO, fp16=True), {})
+    assert device.torch_dtype(plan) is torch.float16
+
+
 def test_threads_are_physical_cores_within_mask_and_quota(monkeypatch):
     monkeypatch.setattr(device.os, "sched_getaffinity", lambda _: {0, 1, 2, 3})
     monkeypatch.setattr(device, "_core_of", lambda processor: ("0", str(processor // 2)))

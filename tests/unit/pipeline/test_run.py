@@ -159,7 +159,7 @@ def test_the_run_folder_holds_what_ran(tmp_path: Path, stages: Stages) -> None:
     assert folder.run_yaml.read_text() == run.text
     assert "luthier==" in folder.versions_lock.read_text()
     assert load(folder.resolved_yaml).config == run.config
-    assert heard == ["stage.start", "stage.end"]
+    assert heard == ["stage.start", "stage.end", "report.written"]
 
 
 def test_a_redone_stage_forgets_only_what_rests_on_it(tmp_path: Path, stages: Stages, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,6 +95,7 @@ def test_steps_rules_and_changes_are_told_with_their_counts() -> None:
         ("Rows that answer with a command", "40"),
         ("Passed by shellcheck", "39 (97.5 %)"),
         ("Dangerous commands left", "0"),
+        ("Commands that the guard cannot settle", "0"),
     )
     facts = dict(told.facts)
     assert facts["Largest group"] == "94 (10.0 %)"
@@ -116,3 +117,8 @@ def test_a_report_of_an_earlier_version_still_tells_its_reasons() -> None:
 
 def test_no_data_is_no_section(tmp_path: Path) -> None:
     assert data_facts(SimpleNamespace(data={}, train={}, licenses={})) is None  # type: ignore[arg-type]
+
+
+def test_rows_kept_with_an_items_answer_of_one_word_are_told() -> None:
+    assert dict(found(contaminated={"one_word_answers_kept": 3}).facts)["Rows kept with an item's answer of one word"] == "3"
+    assert "Rows kept with an item's answer of one word" not in dict(found().facts)

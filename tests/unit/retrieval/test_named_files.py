@@ -126,7 +126,7 @@ def test_patterns_stand_for_files_that_are_neither_hidden_nor_behind_a_link(docs
 
 @pytest.mark.parametrize("pattern", ["docs/l*", "docs/p*.md", "private/.*", "docs/dee*", "docs/*/secret.md"])
 def test_a_pattern_for_nothing_that_is_read_is_an_error(docs: Path, pattern: str) -> None:
-    with pytest.raises(DataError, match="holds a pattern that no file fits"):
+    with pytest.raises(DataError, match="no file fits the pattern"):
         found("docs/a.md", pattern)
 
 
@@ -155,15 +155,16 @@ def test_more_files_than_the_limit_are_refused(docs: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("docs/a.mdx", "names a file that is not there"),
-        ("docs/*.tex", "holds a pattern that no file fits"),
-        ("docs/nowhere.md", "not there"),
+        ("docs/a.mdx", "there is no such file or folder"),
+        ("docs/*.tex", "no file fits the pattern"),
+        ("docs/nowhere.md", "there is no such file or folder"),
     ],
 )
 def test_a_name_that_leads_nowhere_is_an_error(docs: Path, name: str, said: str) -> None:
     with pytest.raises(DataError, match=said) as raised:
         found("docs/a.md", name)
     assert raised.value.problems[0].found == name
+    assert raised.value.problems[0].where == "sources: docs[1]"
     if name == "docs/a.mdx":
         assert raised.value.problems[0].hint == "did you mean `docs/a.md`?"
 

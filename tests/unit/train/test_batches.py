@@ -5,10 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers.trainer_pt_utils import get_length_grouped_indices
 
-from luthier.train.batches import BatchPlan, Course, Rhythm, evaluation_batches, pack, plan_epoch
+from luthier.train.batches import BatchPlan, Course, Rhythm, by_length, evaluation_batches, pack, plan_epoch
 from training_parts import BATCHES
 
 UNPACKED = replace(BATCHES, packing=False, micro_batch_size=2, accumulation_steps=2)
@@ -51,6 +53,45 @@ def test_packing_is_dense_and_rows_stay_drawn_at_random():
     assert np.std(means) < 8  # A sort by length would spread the means over 10 to 90.
     assert flat(plan) != flat(plan_epoch(lengths, replace(BATCHES, sequence_len=1024), 1))
     assert flat(plan) != flat(plan_epoch(lengths, replace(BATCHES, sequence_len=1024, seed=8), 0))
+
+
+@settings(deadline=None, max_examples=60)
+@given(LENGTHS, st.integers(0, 3), st.integers(1, 3))
+def test_grouped_rows_come_once_too_and_the_longest_first(lengths, epoch, processes):
+    grouped = replace(UNPACKED, groups_by_length=True)
+    plan = plan_epoch(lengths, grouped, epoch, processes)
+    assert sorted(flat(plan)) == list(range(len(lengths)))
+    assert plan == plan_epoch(list(lengths), grouped, epoch, processes)
+    assert lengths[plan[0][0][0]] == max(lengths)
+    assert [[len(micro) for micro in step] for step in plan] == [
+        [len(micro) for micro in step] for step in plan_epoch(lengths, UNPACKED, epoch, processes)
+    ]
+    assert BatchPlan(lengths, grouped, processes).course == BatchPlan(lengths, UNPACKED, processes).course
+
+
+def test_groups_are_of_like_length_and_drawn_anew():
+    lengths = np.random.default_rng(0).integers(10, 500, 4000).tolist()
+    chosen = replace(BATCHES, packing=False, micro_batch_size=8)
+    grouped = replace(chosen, groups_by_length=True)
+
+    def padding(plan):
+        spread = [[lengths[row] for row in micro] for step in plan for micro in step]
+        return 1 - sum(map(sum, spread)) / sum(max(part) * len(part) for part in spread)
+
+    assert padding(plan_epoch(lengths, grouped, 0)) < 0.02
+    assert padding(plan_epoch(lengths, chosen, 0)) > 0.35
+    assert flat(plan_epoch(lengths, grouped, 0)) != flat(plan_epoch(lengths, grouped, 1))
+    assert flat(plan_epoch(lengths, grouped, 0)) != flat(plan_epoch(lengths, replace(grouped, seed=8), 0))
+
+
+def test_runs_are_those_of_transformers(monkeypatch):
+    """From the same draw: `get_length_grouped_indices` with its own random numbers taken away."""
+    for count, step_rows in ((1, 4), (7, 4), (64, 4), (1000, 4), (5003, 8), (30, 1)):
+        lengths = np.random.default_rng(count).integers(2, 60, count).tolist()
+        drawn = np.random.default_rng(1).permutation(count).tolist()
+        monkeypatch.setattr(torch, "randperm", lambda number, generator=None, drawn=drawn: torch.tensor(drawn))
+        assert by_length(drawn, lengths, step_rows) == get_length_grouped_indices(lengths, step_rows)
+    assert by_length([], [], 4) == []
 
 
 def test_order_of_the_file_is_kept_without_shuffle():

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from luthier.config.keys.optimizer import OptimizerArguments
+from luthier.config.keys.schedule import ScheduleSettings
 from luthier.core.errors import Interrupted, TrainingError
 from luthier.core.events import EventLog
 from luthier.model.adapters.weights import adapter_weights
@@ -60,13 +62,32 @@ def test_evaluation_is_the_mean_over_trained_tokens_and_leaves_no_trace(tmp_path
         assert torch.equal(value, adapter_weights(without._model)[name])
 
 
-@pytest.mark.parametrize("dropout", [0.0, 0.2])
-@pytest.mark.parametrize("optimizer", ["adamw_torch_fused", "adamw_8bit"])
-def test_resumed_is_unbroken(tmp_path, dropout, optimizer):
+ONE_CYCLE = ScheduleSettings("one_cycle", None, 2, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "dropout", "changes"),
+    [
+        ("adamw_torch_fused", 0.0, {}),
+        ("adamw_torch_fused", 0.2, {}),
+        ("adamw_torch_fused", 0.2, {"embedding_noise": 5.0, "pads": True}),
+        ("adamw_torch_fused", 0.0, {"packing": False, "groups_by_length": True}),
+        ("adamw_8bit", 0.0, {}),
+        ("adamw_8bit", 0.2, {"embedding_noise": 5.0, "pads": True}),
+        ("adamw_torch", 0.0, {"loraplus_ratio": 16.0, "schedule": ONE_CYCLE}),
+        ("paged_lion_8bit", 0.0, {}),
+        ("adafactor", 0.0, {}),
+        ("muon", 0.0, {"weight_decay": 0.1}),
+        ("sgd", 0.0, {"schedule": ONE_CYCLE}),
+        ("rmsprop", 0.0, {"arguments": OptimizerArguments(momentum=0.5, centered=True)}),
+    ],
+)
+def test_resumed_is_unbroken(tmp_path, optimizer, dropout, changes):
     def make():
         torch.manual_seed(0)
         model = adapted(by_rows(qwen()), replace(LORA, dropout=dropout))
-        return make_loop(model, rows(30), rows(4, seed=2), epochs=2.0, name=optimizer, save_strategy="steps", save_steps=2, logging_steps=3)
+        saving = {"save_strategy": "steps", "save_steps": 2, "logging_steps": 3}
+        return make_loop(model, rows(30), rows(4, seed=2), epochs=2.0, name=optimizer, **saving, **changes)
 
     unbroken = make()
     told = run(tmp_path / "whole", unbroken)
@@ -154,6 +175,73 @@ def test_limit_of_checkpoints_and_best(tmp_path):
             expected += [event["step"]] if event["step"] else []
     assert [event["step"] for event in of(events, "train.checkpoint")] == expected
     assert expected
+
+
+def half(**changes):
+    torch.manual_seed(0)
+    return make_loop(adapted(by_rows(qwen(dtype=torch.float16))), rows(30), **{"epochs": 2.0, **changes})
+
+
+def test_float16_learns_with_a_scaled_loss_as_float32_does(tmp_path):
+    told = [
+        run(tmp_path / name, loop)
+        for name, loop in (("half", half()), ("whole", make_loop(adapted(by_rows(qwen())), rows(30), epochs=2.0)))
+    ]
+    losses = [[event["loss"] for event in of(events, "train.step")] for events in told]
+    assert losses[0] == pytest.approx(losses[1], rel=5e-3)
+    norms = [[event["grad_norm"] for event in of(events, "train.step")] for events in told]
+    assert norms[0] == pytest.approx(norms[1], rel=5e-2)
+    assert not of(told[0], "note")
+
+
+def test_a_step_that_overflows_is_skipped_and_the_scale_halved(tmp_path):
+    loop = half(epochs=3.0)
+    before = {name: value.clone() for name, value in adapter_weights(loop._model).items()}
+    loop._strategy._scaler = torch.amp.GradScaler("cpu", init_scale=2.0**24)
+    seen = {}
+
+    def look(event):
+        if event["event"] == "train.step" and event["step"] == 1:
+            seen.update({name: value.clone() for name, value in adapter_weights(loop._model).items()})
+
+    events = run(tmp_path, loop, look)
+    assert all(torch.equal(before[name], value) for name, value in seen.items())
+    skipped = [event["step"] for event in of(events, "train.step") if event["grad_norm"] is None]
+    assert skipped[:2] == [1, 2]
+    assert len(skipped) == len(of(events, "note"))
+    assert "overflowed float16 at a loss scale of 1.67772e+07" in of(events, "note")[0]["message"]
+    assert loop._strategy._scaler.get_scale() == 2.0 ** (24 - len(skipped))
+    assert any(not torch.equal(before[name], value) for name, value in adapter_weights(loop._model).items())
+
+
+def test_a_gradient_that_no_scale_mends_ends_the_run(tmp_path):
+    loop = half()
+    loop._strategy._scaler = torch.amp.GradScaler("cpu", init_scale=4.0)
+    next(value for value in loop._model.parameters() if value.requires_grad).register_hook(lambda gradient: gradient * float("inf"))
+    with pytest.raises(TrainingError, match=r"at step 3, before the optimizer step. Likely cause: float16 ends at 65,504"):
+        run(tmp_path, loop)
+
+
+def test_the_scale_is_resumed(tmp_path):
+    def make():
+        loop = half(save_strategy="steps", save_steps=2)
+        loop._strategy._scaler = torch.amp.GradScaler("cpu", init_scale=2.0**22, growth_interval=3)
+        return loop
+
+    def stop(event):
+        if event["event"] == "train.checkpoint" and event["step"] == 4:
+            raise KeyboardInterrupt
+
+    unbroken = make()
+    told = run(tmp_path / "whole", unbroken)
+    assert 0 < len(of(told, "note")) < unbroken.course.steps - 3
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "parts", make(), stop)
+    resumed = half(save_strategy="steps", save_steps=2)  # With the first scale of PyTorch, which the checkpoint's must replace.
+    run(tmp_path / "parts", resumed)
+    for name, value in adapter_weights(unbroken._model).items():
+        assert torch.equal(value, adapter_weights(resumed._model)[name]), name
+    assert resumed._strategy._scaler.state_dict() == unbroken._strategy._scaler.state_dict()
 
 
 def test_clipping(tmp_path):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from peft import PeftModel
@@ -26,7 +28,7 @@ def base(tmp_path_factory):
     return folder
 
 
-def run(folder, base, rows=40, **changes):
+def run(folder, base, rows=40, plan=PLAN, **changes):
     folder = RunFolder(folder)
     if not folder.data.exists():
         write_rows(folder, rows)
@@ -35,7 +37,7 @@ def run(folder, base, rows=40, **changes):
         "sample_packing": True, "micro_batch_size": 2, "num_epochs": 2, "chat_template": "chatml", "logging_steps": 1, **changes,
     }  # fmt: skip
     seen = []
-    stage.run(RunConfig(**settings), folder, locate(str(base), None, folder.hashes), PLAN, EventLog(None, [seen.append]), "key")
+    stage.run(RunConfig(**settings), folder, locate(str(base), None, folder.hashes), plan, EventLog(None, [seen.append]), "key")
     return folder, seen
 
 
@@ -101,6 +103,8 @@ def test_every_checkpoint_opens_in_peft(done, base):
         {"load_in_4bit": True, "adapter": "qlora", "optimizer": "adamw_8bit", "gradient_checkpointing": True, "lora_dropout": 0.05},
         {"attn_implementation": "sdpa", "sample_packing": False, "lr_scheduler": "linear"},
         {"attn_implementation": "eager", "gradient_accumulation_steps": 2, "lr_scheduler": "constant"},
+        {"neftune_noise_alpha": 5, "pad_to_sequence_len": True},
+        {"sample_packing": False, "group_by_length": True},
         {"curriculum_sampling": True, "train_on_inputs": True, "save_strategy": "best", "evals_per_epoch": 2},
     ],
 )
@@ -111,6 +115,32 @@ def test_every_way_trains(base, tmp_path, changes):
     assert steps[-1]["loss"] < steps[0]["loss"]
     assert all(event["grad_norm"] > 0 for event in steps)
     assert (folder.adapter / "adapter_model.safetensors").is_file()
+
+
+@pytest.mark.parametrize("changes", [{}, {"load_in_4bit": True, "adapter": "qlora", "gradient_checkpointing": True}])
+def test_float16_trains_an_adapter_that_is_kept_in_float32(base, tmp_path, changes):
+    folder, events = run(tmp_path / "run", base, plan=replace(PLAN, dtype="float16"), max_steps=4, warmup_steps=0, fp16=True, **changes)
+    losses = [event["loss"] for event in events if event["event"] == "train.step"]
+    assert losses[-1] < losses[0]
+    assert {value.dtype for value in load_file(folder.adapter / "adapter_model.safetensors").values()} == {torch.float32}
+    assert read_json(folder.train_summary)["base"]["dtype"] == "float16"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"optimizer": "muon", "lr_scheduler": "warmup_stable_decay", "lr_scheduler_kwargs": {"num_decay_steps": 2}},
+        {"optimizer": "lion", "learning_rate": 0.002, "loraplus_lr_ratio": 4.0},
+        {"optimizer": "adafactor", "lr_scheduler": "inverse_sqrt"},
+        {"optimizer": "sgd", "optim_args": "momentum=0.5,nesterov=true", "learning_rate": 0.5},
+        {"optimizer": "paged_adamw_8bit", "lr_scheduler": "one_cycle", "lr_div_factor": 2.0},
+    ],
+    ids=lambda changes: changes["optimizer"],
+)
+def test_every_kind_of_optimizer_trains(base, tmp_path, changes):
+    _, events = run(tmp_path / "run", base, max_steps=6, warmup_steps=0, **changes)
+    losses = [event["loss"] for event in events if event["event"] == "train.step"]
+    assert losses[-1] < losses[0]
 
 
 def test_the_same_settings_give_the_same_bytes(done, base, tmp_path):

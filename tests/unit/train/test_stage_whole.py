@@ -132,6 +132,16 @@ def test_bfloat16_steps_that_its_weights_could_not_hold_are_not_lost(base, tmp_p
     assert {value.dtype for value in load_file(folder.model / "model.safetensors").values()} == {torch.bfloat16}
 
 
+def test_float16_products_have_their_loss_scaled(base, done, tmp_path):
+    """The weights are float32, so that the scaling is asked for by the products' format; a small gradient would be zero without it."""
+    folder, events = run(tmp_path / "run", base, replace(PLAN, dtype="float16"), max_steps=4)
+    point = list_checkpoints(folder.checkpoints)[-1]
+    assert read_json(point / "trainer_state.json")["optimizer"]["loss_scaling"]["scale"] > 1
+    first, whole = (read_json(path.train_summary)["first_loss"] for path in (folder, done[0]))
+    assert first == pytest.approx(whole, rel=1e-2)
+    assert all(event["grad_norm"] > 0 for event in events if event["event"] == "train.step")
+
+
 def test_a_pattern_that_means_nothing_ends_before_the_first_step(base, tmp_path):
     with pytest.raises(ModelError, match="no weight of the base model is meant by this pattern"):
         run(tmp_path / "run", base, unfrozen_parameters=["layers.1"])

@@ -10,7 +10,10 @@ from luthier.config.keys.tokens import TokenKeys
 
 @dataclass(frozen=True, slots=True)
 class BatchSettings:
-    """Sizes in sequences and tokens. With packing a sequence is a bin of up to `sequence_len` tokens that holds several rows."""
+    """Sizes in sequences and tokens. With packing a sequence is a bin of up to `sequence_len` tokens that holds several rows.
+
+    `pads` fills every forward pass up to its largest size; `embedding_noise` is NEFTune's alpha, 0 without noise.
+    """
 
     sequence_len: int
     micro_batch_size: int
@@ -22,6 +25,19 @@ class BatchSettings:
     epochs: float
     max_steps: int | None
     seed: int
+    groups_by_length: bool = False
+    pads: bool = False
+    embedding_noise: float = 0.0
+
+    @property
+    def least_tokens(self) -> int:
+        """Tokens that every forward pass of training is filled up to; 0 where nothing is filled."""
+        return self.sequence_len * self.micro_batch_size if self.pads else 0
+
+    @property
+    def least_eval_tokens(self) -> int:
+        """The same of the evaluation."""
+        return self.sequence_len * self.eval_micro_batch_size if self.pads else 0
 
 
 class BatchKeys(TokenKeys):
@@ -36,6 +52,11 @@ class BatchKeys(TokenKeys):
     )
     batch_size: Int | None = key(None, "train", "Sequences in one optimizer step: micro batch times accumulation.", ge=1, le=MOST)
     curriculum_sampling: bool = key(False, "train", "Train rows in the order of the file; otherwise they are drawn at random.")
+    group_by_length: bool = key(False, "train", "Draw rows of like length together; each epoch begins with the longest.")
+    pad_to_sequence_len: bool = key(
+        False, "train", "Fill each forward pass up to `sequence_len` tokens a sequence, so that every one has the same size."
+    )
+    neftune_noise_alpha: Float | None = key(None, "train", "Noise on the embeddings while training (NEFTune), by its alpha, as `5`.", ge=0)
     num_epochs: Float = key(1.0, "train", "Passes over the rows.", gt=0)
     max_steps: Int | None = key(
         None, "train", "Optimizer steps after which training ends, where the epochs do not end it before.", ge=1, le=MOST
@@ -57,4 +78,7 @@ class BatchKeys(TokenKeys):
             epochs=self.num_epochs,
             max_steps=self.max_steps,
             seed=self.seed,
+            groups_by_length=self.group_by_length,
+            pads=self.pad_to_sequence_len,
+            embedding_noise=self.neftune_noise_alpha or 0.0,
         )

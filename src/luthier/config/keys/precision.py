@@ -16,12 +16,14 @@ class PrecisionSettings:
     tf32: bool | Literal["auto"]
     gradient_checkpointing: bool
     deterministic: bool
+    fp16: bool = False
 
 
 class PrecisionKeys(Section):
     """Number formats and memory."""
 
     bf16: bool | Literal["auto"] = key("auto", "train", "Compute in bfloat16; `auto` where the device does it well.")
+    fp16: bool = key(False, "train", "Compute in float16 with a scaled loss; for devices without bfloat16.")
     tf32: bool | Literal["auto"] = key("auto", "train", "Let CUDA round float32 products to TF32.")
     gradient_checkpointing: bool = key(False, "train", "Recompute activations instead of keeping them.")
     deterministic: bool = key(False, "train", "Only algorithms that give equal bytes for equal input.")
@@ -29,5 +31,9 @@ class PrecisionKeys(Section):
     def precision_settings(self) -> PrecisionSettings:
         """Number formats and recomputation."""
         return PrecisionSettings(
-            bf16=self.bf16, tf32=self.tf32, gradient_checkpointing=self.gradient_checkpointing, deterministic=self.deterministic
+            bf16=self.bf16,
+            tf32=self.tf32,
+            gradient_checkpointing=self.gradient_checkpointing,
+            deterministic=self.deterministic,
+            fp16=self.fp16,
         )

@@ -55,7 +55,7 @@ def with_other_names(row: Fields, key: str) -> Fields | None:
     messages = list(row.messages)
     messages[turns[0]] = replace(messages[turns[0]], content=new_request)
     messages[turns[1]] = replace(messages[turns[1]], content=new_answer)
-    return Fields(tuple(messages), row.tools)
+    return replace(row, messages=tuple(messages))
 
 
 def _pairs(request: str, answer: str, key: str) -> Iterator[tuple[str, str]]:

@@ -35,7 +35,7 @@ def with_other_flags(row: Fields, key: str) -> Fields | None:
     changed = rewritten(answer, key, frozenset(re.findall(r"(?<![\w-])-{1,2}\w[\w-]*", asked)))
     if changed == answer:
         return None
-    return Fields((*row.messages[:-1], replace(row.messages[-1], content=changed)), row.tools)
+    return replace(row, messages=(*row.messages[:-1], replace(row.messages[-1], content=changed)))
 
 
 def rewritten(command: str, key: str, kept: frozenset[str] = frozenset()) -> str:

@@ -71,7 +71,7 @@ def in_other_words(row: Fields, key: str) -> Fields | None:
     if content == message.content:
         return None
     changed = replace(message, content=content)
-    return Fields((*row.messages[:index], changed, *row.messages[index + 1 :]), row.tools)
+    return replace(row, messages=(*row.messages[:index], changed, *row.messages[index + 1 :]))
 
 
 def _words_of(answers: Sequence[Message]) -> frozenset[str]:

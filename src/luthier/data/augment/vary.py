@@ -29,6 +29,8 @@ def vary(row: Fields, rules: Sequence[AugmentRule], copies: int, seed: int) -> l
 
     All hangs on the row, the rules and `seed` alone. No variant equals the row or another one; fewer come where the rules find nothing.
     """
+    if any(message.details for message in row.messages):
+        return []  # What is trained is named by characters, and a rule moves them.
     wanted = [name for name in RULES if name in rules]
     own = digest_of(row, "")
     parent = own.hex()

@@ -12,8 +12,9 @@ from luthier.data.clean.contamination import Decontaminator
 from luthier.data.clean.language import LANGUAGES, language
 from luthier.data.clean.length import long_row, short_answer
 from luthier.data.clean.licenses import license_not_allowed
+from luthier.data.clean.numbered import with_numbers
 from luthier.data.clean.records import Outcome, Row
-from luthier.data.clean.schema import RowRule, broken_characters, control_characters, role_order, tool_result
+from luthier.data.clean.schema import RowRule, broken_characters, control_characters, role_order, tool_call, tool_result
 from luthier.data.clean.secrets import Masking, masked
 from luthier.data.clean.shell import ShellRules
 from luthier.data.clean.substance import boilerplate, refusal, repetition, template_token, truncated, vague_answer
@@ -24,6 +25,7 @@ from luthier.data.rows.fields import BadRow
 ROW_RULES: Mapping[str, RowRule] = {
     "role_order": role_order,
     "tool_result": tool_result,
+    "tool_call": tool_call,
     "control_characters": control_characters,
     "broken_characters": broken_characters,
     "license": license_not_allowed,
@@ -38,6 +40,10 @@ ROW_RULES: Mapping[str, RowRule] = {
     "template_token": template_token,
 }
 CONTAMINATED = "contaminated"
+# Counts rows that are kept though their answer, one word, is that of an item.
+ONE_WORD = "contaminated:one_word_answers_kept"
+# The changes that write marks of e-mail addresses.
+_ADDRESSED = frozenset(("personal_data:email", "personal_data:name"))
 
 
 class Cleaner:
@@ -76,7 +82,15 @@ class Cleaner:
         outcomes: list[Outcome] = [Outcome(row, self._rejected(row)) for row in rows]
         self._mask(outcomes)
         self._judge_shell(outcomes)
+        self._count_passed_over(outcomes)
         return [outcome if outcome.bad is None else replace(outcome, row=None, changes={}) for outcome in outcomes]
+
+    def _count_passed_over(self, outcomes: list[Outcome]) -> None:
+        if self._decontaminator is None:
+            return
+        for index, outcome in enumerate(outcomes):
+            if outcome.bad is None and outcome.row is not None and self._decontaminator.passes_over(outcome.row):
+                outcomes[index] = replace(outcome, counts={**outcome.counts, ONE_WORD: 1})
 
     def _rejected(self, row: Row) -> BadRow | None:
         """Why a row is rejected by a rule that asks nothing but the row; None where it passes them all."""
@@ -100,11 +114,14 @@ class Cleaner:
                     rows.append(outcome.row)
                     maskings.append(masking)
         strength = self._settings.scanners if self._settings is not None else "fast"
-        for index, found in zip(places, masked(rows, maskings, strength) if rows else (), strict=True):
+        for index, given, found in zip(places, rows, masked(rows, maskings, strength) if rows else (), strict=True):
             bad = found.bad
             if bad is None and found.changes and found.row is not None:
                 bad = self._rejected(found.row)
-            outcomes[index] = replace(found, bad=bad)
+            changed = found.row
+            if bad is None and changed is not None and not _ADDRESSED.isdisjoint(found.changes):
+                changed = with_numbers(given, changed)
+            outcomes[index] = replace(found, row=changed, bad=bad)
 
     def _judge_shell(self, outcomes: list[Outcome]) -> None:
         if self._shell is None:

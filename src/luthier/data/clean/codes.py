@@ -20,6 +20,7 @@ class Rule:
 RULES = (
     Rule("role_order", "Rejects rows whose turns are out of order: an answer without a request in front, a system turn in the middle."),
     Rule("tool_result", "Rejects rows with a result that belongs to no call: its id is of none, or there are more results than calls."),
+    Rule("tool_call", "Rejects rows that call a tool which they do not declare, or with an argument that its schema does not have."),
     Rule(
         "control_characters",
         "Rejects rows with control characters other than line breaks, tabs and form feeds, such as a terminal's colours.",
@@ -41,7 +42,10 @@ RULES = (
     Rule("contaminated", "Rejects rows that repeat an item of a suite that the run evaluates, or of a file of `decontaminate`."),
     Rule("secret", "Writes a mark such as `<GITHUB_TOKEN>` over each secret (or rejects the row) and drops rows in which one may be left."),
     Rule("url", "Does with URLs what `urls` says; those with credentials or a private host count as secrets."),
-    Rule("personal_data", "Writes a mark such as `<EMAIL>` over personal data, rejects the row, or leaves it, as `personal_data` says."),
+    Rule(
+        "personal_data",
+        "Writes a mark such as `<EMAIL>` (of several `<EMAIL_1>`) over personal data, rejects the row or leaves it: see `personal_data`.",
+    ),
     Rule("shell_syntax", "Rejects answers that are shell and that bash cannot parse."),
     Rule("shellcheck", "Rejects answers that are shell and in which shellcheck finds an error."),
     Rule("dangerous_command", "Rejects rows with a command that the guard's policy rejects."),

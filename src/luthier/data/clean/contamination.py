@@ -139,6 +139,12 @@ class Decontaminator:
                 return self._names[number]
         return None
 
+    def passes_over(self, row: Row) -> bool:
+        """Whether a row that repeats no item has an item's answer of one word: it is kept, for that says too little by itself."""
+        return bool(self._labels) and any(
+            (normalised(answer) or answer.strip()) in self._labels for _, answer in _asked(row.fields.messages) if answer
+        )
+
     def _by_runs(self, text: str) -> int | None:
         if not self._runs or text.count(" ") < RUN_WORDS - 1:
             return None

@@ -12,6 +12,7 @@ from itertools import pairwise
 
 from luthier.core.records import JsonObject, JsonValue, Message, ToolCall
 from luthier.data.clean.records import Row
+from luthier.data.rows.details import moved
 from luthier.data.rows.fields import Fields
 
 # Digits of a number that may say something about a person, or be a secret.
@@ -77,11 +78,13 @@ def _is_plain(message: Message) -> bool:
 
 def _mapped(fields: Fields, change: Callable[[str, str], str]) -> Fields:
     messages = tuple([_message(message, change) for message in fields.messages])
-    return Fields(messages, tuple([_object(tool, change) for tool in fields.tools]))
+    return replace(fields, messages=messages, tools=tuple([_object(tool, change) for tool in fields.tools]))
 
 
 def _message(message: Message, change: Callable[[str, str], str]) -> Message:
     content = change(message.content, "")
+    if message.details and content != message.content:
+        message = replace(message, details=moved(message.details, message.content, content))
     if _is_plain(message):
         return message if content is message.content else replace(message, content=content)
     return replace(

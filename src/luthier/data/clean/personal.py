@@ -3,7 +3,8 @@ names of home folders, and who signed off a commit.
 
 Only what its own form or checksum tells, or for national numbers the word in front of them; names in running text are not looked
 for. What stands for such data in documents passes:
-reserved domains (RFC 2606) and addresses (RFC 5737, RFC 3849), numbers set apart for films, addresses of roles such as `git@`, the
+reserved domains (RFC 2606) and addresses (RFC 5737, RFC 3849), numbers set apart for films, addresses of roles such as `git@`, of lists
+(`email-sig@`) and of senders that take no reply, addresses made up of such words on both sides (`one@one.org`, `foo@bar.com`), the
 public resolvers, and home folders of nobody such as `/home/user`.
 """
 
@@ -27,6 +28,15 @@ _RESERVED = re.compile(
     r"(?:^|\.)(?:(?:example|test|invalid|localhost)$|(?:example|domain|yourdomain|mydomain|your-domain|my-domain)\.\w+$)"
 )
 _ROLES = words("roles")
+# Lists and desks, behind which no single person is.
+_LISTS = re.compile(
+    r".+[-_.](?:sig|dev|devel|develop|users?|bugs?|list|announce|request|discuss|owner|help|team|admin|support|commits?|checkins|security)"
+    r"|.*(?:no-?_?reply|do-?not-?reply).*"
+)
+# Both sides of an address that is made up: metasyntactic and number words, letters, one letter over and over.
+_MADE_UP = re.compile(
+    r"foo|bar|baz|qux|quux|spam|ham|eggs|blah|abc|xyz|test|none|one|two|three|four|five|six|seven|eight|nine|ten|([a-z])\1*\d?"
+)
 # Of longer endings those that people have addresses under: `a@b.weight` is code, `getty@tty1.service` a unit.
 _ENDINGS = words("endings")
 _NO_ENDINGS = words("file_endings")
@@ -124,8 +134,23 @@ def _emails(text: str) -> Iterator[Span]:
         name, domain, ending = found[1].lower(), found[2].lower(), found[3].lower()
         if (len(ending) > 2 and ending not in _ENDINGS) or ending in _NO_ENDINGS:
             continue
-        if name not in _ROLES and not _RESERVED.search(domain) and not domain.endswith(("noreply.github.com", ".local")):
-            yield *found.span(), "email", mark("email")
+        if name in _ROLES or _RESERVED.search(domain) or "noreply." in domain or domain.endswith(".local") or _is_nobodys(name, domain):
+            continue
+        start, end = found.span()
+        if text[start - 1 : start] == "<" and text[end : end + 1] == ">":  # The mark has brackets of its own.
+            start, end = start - 1, end + 1
+        yield start, end, "email", mark("email")
+
+
+def _is_nobodys(name: str, domain: str) -> bool:
+    """Whether an address is a list's, or made up."""
+    first = domain.rsplit(".", 2)[-2]
+    return _LISTS.fullmatch(name) is not None or (_MADE_UP.fullmatch(name) is not None and _MADE_UP.fullmatch(first) is not None)
+
+
+def addresses(text: str) -> list[str]:
+    """The e-mail addresses in `text` that count as personal data, in small letters and in their order."""
+    return [text[start:end].strip("<>").lower() for start, end, *_ in _emails(text)] if "@" in text else []
 
 
 def _signatures(text: str) -> Iterator[Span]:

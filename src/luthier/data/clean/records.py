@@ -25,7 +25,8 @@ class Outcome:
 
     `changes` counts what was put in place of something else, by `rule:kind` (`secret:github-token`, `personal_data:email`).
     `counts` is what rows of shell are counted by, kept or not: `shell:rows`, `shell:shellchecked`, `shell:shellcheck_passed`,
-    `shell:asked` (the policy asks a person) and `shell:dangerous` (rated so, and kept).
+    `shell:asked` (the policy asks a person), `shell:dangerous` (rated so, and kept) and `shell:not_settled` (the guard cannot tell what a
+    command would do, and it is kept). `contaminated:one_word_answers_kept` counts rows with an item's answer of one word.
     """
 
     row: Row | None

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from luthier.config.row_sections import CleanSection
-from luthier.core.records import INPUT_ROLE, TEXT_ROLE, Message
+from luthier.core.records import INPUT_ROLE, TEXT_ROLE, JsonObject, JsonValue, Message
 from luthier.data.clean.view import View, texts
 
 # Says why a row is rejected, in words that hold nothing of the row's content; None where it passes.
@@ -15,6 +15,8 @@ RowRule = Callable[[View, CleanSection], str | None]
 _CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x84\x86-\x9f]")
 # Replacement, private use and non-characters; tags (U+E0000 to U+E007F), which nobody sees, but for those of a flag.
 _BROKEN = re.compile("[\ufffd\ufffe\uffff\ue000-\uf8ff\U000f0000-\U0010ffff]|(?<![\U0001f3f4\U000e0020-\U000e007f])[\U000e0000-\U000e007f]")
+# Keys of a JSON schema whose properties stand elsewhere.
+_PUT_TOGETHER = frozenset(("$ref", "allOf", "anyOf", "oneOf", "patternProperties", "if"))
 # Whom each role may follow; the empty text stands for the start.
 _AFTER = {
     "system": ("", "system"),
@@ -55,6 +57,38 @@ def tool_result(view: View, _settings: CleanSection) -> str | None:
                 return f"turn {number} is a result whose id is of no call in front of it"
             ids.pop(known)
     return None
+
+
+def tool_call(view: View, _settings: CleanSection) -> str | None:
+    """Calls of tools that the row does not declare, and arguments that a tool's schema does not have; a row without tools declares none."""
+    declared = _declared(view)
+    if not declared:
+        return None
+    for number, message in enumerate(view.row.fields.messages, 1):
+        for call in message.tool_calls:
+            if call.name not in declared:
+                return f"turn {number} calls a tool that the row does not declare"
+            if not _takes(declared[call.name], call.arguments):
+                return f"turn {number} calls a tool with an argument that its schema does not have"
+    return None
+
+
+def _declared(view: View) -> dict[str, JsonValue]:
+    """The schema of the arguments of each tool by its name."""
+    functions = [tool.get("function", tool) for tool in view.row.fields.tools]
+    return {str(one.get("name")): one.get("parameters") for one in functions if isinstance(one, dict)}
+
+
+def _takes(schema: JsonValue, arguments: JsonObject) -> bool:
+    """Whether a JSON schema has room for the names of all arguments. One that lists no properties says nothing of them, unless it forbids
+    others; one that is put together of several (`anyOf`, `$ref`) is not looked into."""
+    if not isinstance(schema, dict) or not _PUT_TOGETHER.isdisjoint(schema):
+        return True
+    others = schema.get("additionalProperties")
+    properties = schema.get("properties")
+    if others is True or isinstance(others, dict) or (not isinstance(properties, dict) and others is not False):
+        return True
+    return set(arguments) <= set(properties if isinstance(properties, dict) else ())
 
 
 def _matching(message: Message, ids: list[str | None]) -> int | None:

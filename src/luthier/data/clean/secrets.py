@@ -15,14 +15,14 @@ from luthier.config.row_sections import CleanSection
 from luthier.data.clean.leaves import CollidingKeys, Leaf, leaves, whole, with_texts
 from luthier.data.clean.personal import Span, personal
 from luthier.data.clean.records import Outcome, Row
-from luthier.data.clean.urls import CREDENTIALS, urls
+from luthier.data.clean.urls import CREDENTIALS, PRIVATE_HOST, may_name_a_host, private_hosts, urls
 from luthier.data.rows.fields import BadRow
-from luthier.guard.secrets.findings import Finding
-from luthier.guard.secrets.scan import FAILED_KINDS, mark, replaced, scan
+from luthier.guard.secrets.findings import FAILED_KINDS, Finding
+from luthier.guard.secrets.scan import has_remains, holds_mark, mark, replaced, scan
 from luthier.guard.secrets.strength import Strength
 
 SECRET, URL, PERSONAL_DATA = "secret", "url", "personal_data"
-URL_MARK = mark("url")
+URL_MARK, HOST_MARK = mark("url"), mark("host")
 # Few rows need this much; what is scanned together is kept apart in memory once more.
 _BATCH_CHARACTERS = 1 << 22
 
@@ -118,7 +118,10 @@ class _Work:
             return
         self.texts = [leaf.text for leaf in found]
         self._keys = [leaf.key for leaf in found]
-        if masking.secrets != "keep":
+        if masking.secrets == "reject" and row.is_made and any(map(holds_mark, self.texts)):
+            # Reading a source masks what its whole files give away; such a row held a secret all the same.
+            self.bad = BadRow(SECRET, "it holds the mark of a secret that was masked where its source was read")
+        elif masking.secrets != "keep":
             self._mask_secret_urls()
 
     def whole(self) -> str:
@@ -129,7 +132,7 @@ class _Work:
         return [Leaf(text, key) for text, key in zip(self.texts, self._keys, strict=True)]
 
     def _mask_secret_urls(self) -> None:
-        if not any("://" in text for text in self.texts):
+        if not any("://" in text or may_name_a_host(text) for text in self.texts):
             return
         counts = self._mask(SECRET, _secret_url_spans)
         if counts and self.masking.secrets == "reject":
@@ -162,6 +165,9 @@ class _Work:
         kinds = Counter(f"{SECRET}:{finding.kind}" for finding in findings if finding.start < size or findings[0].start >= size)
         if self.masking.secrets == "reject":
             self.bad = _bad(SECRET, kinds)
+            return
+        if has_remains(self.whole(), findings):
+            self.bad = BadRow(SECRET, f"beside a mark would stand what may be the rest of it: {_counted(kinds)}")
             return
         self.changes += kinds
         position = 0
@@ -229,7 +235,10 @@ def _url_spans(text: str) -> Iterator[Span]:
 
 
 def _secret_url_spans(text: str) -> Iterator[Span]:
-    return ((url.start, url.end, url.kind, URL_MARK) for url in urls(text) if url.kind)
+    """URLs that are secrets, and private hosts outside of URLs, in the order of the text."""
+    found = [(url.start, url.end, url.kind, URL_MARK) for url in urls(text) if url.kind]
+    hosts = [span for span in private_hosts(text) if not any(start < span[1] and span[0] < end for start, end, _, _ in found)]
+    return iter(sorted([*found, *((start, end, PRIVATE_HOST, HOST_MARK) for start, end in hosts)]))
 
 
 def _marked(source: bytes, start: int, findings: Sequence[Finding]) -> str:

@@ -10,7 +10,8 @@ Under `rows: auto` a row is one of shell where one of these holds; the first and
 * the answer is as short, whether or not it can be parsed, and begins with a loop or condition with its `do`, `then` or end, or a known
   program stands in front of options or of other programs behind `|`, `&&`, `||` and `$(`, and nothing of a sentence is in it;
 * code in a line of prose is such a command: it is rated, for it is shown in passing.
-Under `rows: all` every answer is taken for shell.
+Under `rows: all` every answer is taken for shell. Besides, each answer is searched line by line for what a reader would copy
+(`shown_commands`), and a row with a dangerous one there is one of shell too; what stands behind a prompt is rated as a block is.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ from luthier.config.row_sections import CleanSection, ShellSection
 from luthier.config.schema import GuardSection
 from luthier.core.errors import DataError, MissingExtraError, Problem
 from luthier.data.clean.records import Row
+from luthier.data.clean.shown_commands import Shown, program_names, shown_commands, typed_lines
 from luthier.data.clean.view import Block, split_code
 from luthier.data.clean.words import words
 from luthier.data.rows.fields import BadRow
 from luthier.guard.lint import LintResult, lint, tool_path
 from luthier.guard.policy import Policy
-from luthier.guard.risk.facts import programs
 from luthier.guard.risk.levels import Verdict
 from luthier.guard.settings import guard_settings
 from luthier.guard.shell import command_words, parse, simple_commands
@@ -43,12 +44,10 @@ _COMMAND_TOOLS = re.compile(
     r"(?i)^(?:(?:run|execute|exec)[_-]?)?(?:bash|sh|zsh|shell|terminal|cmd|command|commands|console)(?:[_-]?(?:tool|exec|execute|run|command))?$"
 )
 _COMMAND_ARGUMENTS = ("command", "cmd", "script", "code", "input", "commands")
-_PROMPT = re.compile(r"(?m)^[ \t]*(?:[\w.-]+@[\w.-]+(?::[^\s$#]*)?)?\$[ \t]+")
 _MOST_LINES = 5
 # A mark of redaction is a word to whoever reads it, and two redirections to bash.
 _MARK = re.compile(r"<([A-Z][A-Z0-9_]{1,40})>")
 _FUNCTION_WORDS = words("function_words")
-_CODE_WORDS = words("code_words")
 _GIVEN_PROSE = words("given_prose")
 # A body of code that a program lacks, not a command.
 _INDENTED = ("  ", "\t")
@@ -154,20 +153,8 @@ def _called(row: Row) -> Iterator[str]:
 
 def _typed(block: Block) -> str:
     """What a person would type of a block: where prompts stand in it, the lines behind them."""
-    if _PROMPT.search(block.text) is None:
-        return block.text.strip()
-    lines, goes_on = [], False
-    for line in block.text.split("\n"):
-        found = _PROMPT.match(line)
-        if found is not None or goes_on:
-            lines.append(line[found.end() :] if found is not None else line)
-            goes_on = line.endswith("\\")
-    return "\n".join(lines)
-
-
-@lru_cache(maxsize=1)
-def _program_names() -> frozenset[str]:
-    return frozenset(name.split(" ", 1)[0] for name in programs()) - _CODE_WORDS
+    typed = typed_lines(block.text)
+    return block.text.strip() if typed is None else typed
 
 
 def _is_bare(text: str) -> bool:
@@ -177,13 +164,13 @@ def _is_bare(text: str) -> bool:
     first = re.split(r"[\s;|&<>()]", text, maxsplit=1)[0]
     if "{{" not in text and _is_compound(text):
         return True
-    if first not in _program_names() and not re.fullmatch(r"[A-Za-z_]\w*=\S*", first):
+    if first not in program_names() and not re.fullmatch(r"[A-Za-z_]\w*=\S*", first):
         return False
     script = parse(text)
     if script is None:
         return _is_broken_command(text, first)
     words = [[literal_text(word) or "" for word in command_words(command)] for command in simple_commands(script)]
-    if not words or not any(line[0] in _program_names() for line in words if line):
+    if not words or not any(line[0] in program_names() for line in words if line):
         return False
     name, arguments = words[0][0], words[0][1:]
     prose = len(_FUNCTION_WORDS.intersection(arguments))
@@ -198,17 +185,17 @@ def _is_compound(text: str) -> bool:
     if found is None:
         return False
     condition = (found["loop"] or found["test"]).strip()
-    return _TESTS.match(condition) is not None or condition.removeprefix("!").split(maxsplit=1)[0] in _program_names()
+    return _TESTS.match(condition) is not None or condition.removeprefix("!").split(maxsplit=1)[0] in program_names()
 
 
 def _is_broken_command(text: str, first: str) -> bool:
     """Whether a text that cannot be parsed was to be a command: a known program with options, or with other programs joined to it."""
     rest = text[len(first) :]
-    if first not in _program_names() or not rest.startswith((" ", "\t")) or rest.lstrip().startswith(("=", ":", "(", "+=", "-=")):
+    if first not in program_names() or not rest.startswith((" ", "\t")) or rest.lstrip().startswith(("=", ":", "(", "+=", "-=")):
         return False
     if _NO_COMMAND.search(text) is not None or not _FUNCTION_WORDS.isdisjoint(text.lower().split()):
         return False
-    return _OPTION.search(rest) is not None or any(found[1] in _program_names() for found in _NEXT_PROGRAM.finditer(rest))
+    return _OPTION.search(rest) is not None or any(found[1] in program_names() for found in _NEXT_PROGRAM.finditer(rest))
 
 
 class ShellRules:
@@ -238,9 +225,23 @@ class ShellRules:
         if self._tools and asked:
             results = lint([_as_words(answer) for _, answer in asked], tools=self._tools)
             linted = {index: result for (index, _), result in zip(asked, results, strict=True)}
-        return [self._one(found, linted.get(index)) if found is not None else Judged(None) for index, found in enumerate(commands)]
+        with_shown = [self._with_shown(found, _shown(row)) for found, row in zip(commands, rows, strict=True)]
+        return [self._one(found, linted.get(index)) for index, found in enumerate(with_shown)]
 
-    def _one(self, found: Commands, result: LintResult | None) -> Judged:
+    def _with_shown(self, found: Commands | None, shown: Sequence[Shown]) -> Commands | None:
+        """The commands with those that are shown line by line: behind a prompt all of them, else the dangerous ones."""
+        rated = found.rated if found is not None else ()
+        known = frozenset(rated)
+        more = tuple(
+            one.text for one in shown if one.text not in known and (one.is_sure or self._judge(_as_words(one.text)).level == "dangerous")
+        )
+        if not more:
+            return found
+        return Commands(found.answer if found is not None else None, (*rated, *more))
+
+    def _one(self, found: Commands | None, result: LintResult | None) -> Judged:
+        if found is None:
+            return Judged(None)
         counts: Counter[str] = Counter({"shell:rows": 1})
         bad = None
         if result is not None and self._parses and not result.bash_valid:
@@ -263,10 +264,16 @@ class ShellRules:
                 verdict = self._judge(text)
                 action = self._policy.action(verdict)
                 if action == "reject" and self._rejects:
+                    counts["shell:not_settled"] = 0  # Of rows that are kept.
                     return BadRow(DANGEROUS_COMMAND, f"the guard rates a command as {verdict.level}: {verdict.danger}")
                 counts["shell:dangerous"] |= int(verdict.level == "dangerous")
                 counts["shell:asked"] |= int(action == "ask")
+                counts["shell:not_settled"] |= int(verdict.level == "unknown")
         return None
+
+
+def _shown(row: Row) -> list[Shown]:
+    return [one for message in row.fields.messages if message.role == "assistant" for one in shown_commands(message.content)]
 
 
 def _as_words(command: str) -> str:

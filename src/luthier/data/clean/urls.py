@@ -30,6 +30,15 @@ _BRACKETS = {")": "(", "]": "[", "}": "{"}
 _NO_HOST = re.compile(r"[{}$%*()<>|,]|\.\.")
 _PRIVATE_NAMES = (".internal", ".local", ".corp", ".lan", ".intranet", ".private", ".localdomain", ".home.arpa")
 _PRIVATE_NETWORKS = tuple(map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")))
+_NUMBER = re.compile(r"[1-9]\d{6,9}|0x[0-9a-f]{6,8}")
+_PRIVATE_NAME = r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.){1,6}(?:internal|local|corp|lan|intranet|private|localdomain|home\.arpa)"
+# Where a host is named without a URL: behind a user and an `@`, in a setting, and as what a program is told to reach.
+_NAMED_HOST = re.compile(
+    r"(?i)(?:(?<![\w.+-])[\w.+-]{1,64}@"
+    r"|(?<![A-Za-z])(?:server|host|hostname|data source|addr|address|endpoint|network address)[\"']?[ \t]{0,2}[=:][ \t]{0,2}[\"']?(?:tcp:)?"
+    r"|\b(?:ssh|scp|sftp|mosh|ping|telnet|nc|ncat|dig|nslookup|traceroute|curl|wget)[ \t](?:(?:-{1,2}[\w-]{1,20}|\d{1,5})[ \t])*)"
+    rf"(?P<host>{_PRIVATE_NAME})(?![\w-]|\.\w|\()"
+)
 _STANDS_FOR_A_HOST = words("hosts")
 _QUERY = re.compile(r"[?&;#]([\w.-]{1,60})=([^&;#\s]{1,4000})")
 _TOKEN_NAME = re.compile(
@@ -58,6 +67,23 @@ def urls(text: str) -> Iterator[Url]:
         if _GOES_ON.match(text, found.end()) or text.startswith("://", start):
             continue
         yield Url(start, end, _kind(text[start:end]))
+
+
+def may_name_a_host(text: str) -> bool:
+    """Whether `private_hosts` may find something in `text`; cheap."""
+    return "." in text and any(ending in text for ending in _PRIVATE_NAMES)
+
+
+def private_hosts(text: str) -> Iterator[tuple[int, int]]:
+    """Private hosts that are named outside of URLs, as characters `start` to `end`: `ssh bob@build.corp`, `Server=db.internal`.
+
+    Names alone, for most private addresses in commands and settings are examples; a name that stands for a host passes.
+    """
+    if not may_name_a_host(text):
+        return
+    for found in _NAMED_HOST.finditer(text):
+        if found["host"].partition(".")[0].lower() not in _STANDS_FOR_A_HOST:
+            yield found.span("host")
 
 
 def _trimmed(url: str) -> str:
@@ -106,6 +132,10 @@ def _is_private(host: str) -> bool:
     name = host.partition(":")[0].rstrip(".").lower()
     if not name or "_" in name or _NO_HOST.search(name):  # No name of a host has an underscore; what stands for one often has.
         return False
+    if _NUMBER.fullmatch(name):
+        # Programs read one number as an address of version 4, in tens or in sixteens.
+        number = int(name, 0)
+        return number < 1 << 32 and _is_private_address(str(ip_address(number)))
     if name[-1].isdigit() and name.replace(".", "").isdigit():
         return _is_private_address(name)
     if "." not in name:

@@ -14,7 +14,8 @@ from multiprocessing.connection import Connection
 from socket import socketpair
 
 from luthier.core.errors import LuthierError
-from luthier.data.intake.prepare import Batch, Preparation, Prepared, Settings
+from luthier.data.intake.prepare import Batch, Preparation, Settings
+from luthier.data.rows.store import Prepared
 
 # Fewer rows are prepared before the processes have started.
 ALONE_ROWS = 20_000

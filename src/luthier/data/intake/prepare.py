@@ -5,10 +5,8 @@ A batch depends on nothing but itself and the preparation's settings, so that it
 
 from __future__ import annotations
 
-from array import array
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from luthier.config.row_sections import CleanSection, DatasetEntry
@@ -18,16 +16,14 @@ from luthier.core.records import INPUT_ROLE, Example, JsonObject, Origin, Reject
 from luthier.data.clean.cleaner import Cleaner
 from luthier.data.clean.contamination import Decontaminator
 from luthier.data.clean.records import Row
+from luthier.data.clean.secrets import SECRET
 from luthier.data.reading import formats
 from luthier.data.rows.digests import digest_of, id_of
 from luthier.data.rows.fields import BadRow, Fields, place
 from luthier.data.rows.grams import Said, said
-from luthier.data.similar.hashing import Counts, Hashes, gram_hashes
-from luthier.data.split.groups import row_keys
-
-# Stands in a waiting row for its group, which is known only when all rows are; a group's name is as long.
-NO_GROUP = "0" * 16
-GramHashes = tuple[Hashes, Counts]
+from luthier.data.rows.keys import row_keys
+from luthier.data.rows.store import NO_GROUP, Prepared, changed_line
+from luthier.data.similar.hashing import gram_hashes
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,49 +54,6 @@ class Batch:
     file: str
     lines: list[int]
     rows: list[JsonObject | BadRow]
-
-
-@dataclass(slots=True)
-class Ties:
-    """For each row the keys of what may tie it to others, in the order of `split.groups.row_keys`."""
-
-    request: array[int] = field(default_factory=lambda: array("Q"))
-    answer: array[int] = field(default_factory=lambda: array("Q"))
-    file: array[int] = field(default_factory=lambda: array("Q"))
-    masked_answer: array[int] = field(default_factory=lambda: array("Q"))
-    commit: array[int] = field(default_factory=lambda: array("Q"))
-
-    def add(self, keys: tuple[int, int, int, int, int]) -> None:
-        """Adds the keys of one row."""
-        for name, key in zip(self.__slots__, keys, strict=True):
-            getattr(self, name).append(key)
-
-
-@dataclass(slots=True)
-class Prepared:
-    """A batch made ready: of each kept row its line, its bytes, its digest (`dedup.ROW_BYTES` each) and its ties; and what was left out.
-
-    `text_grams` are the gram hashes of request and answer of each row as one text, `request_grams` those of the request alone, where they
-    are asked for.
-    """
-
-    source: int
-    file: str
-    lines: list[int] = field(default_factory=list)
-    # Of made rows the place in their source; a row of a data set stands at its line of the batch's file.
-    places: list[tuple[str, int]] = field(default_factory=list)
-    encoded: list[bytes] = field(default_factory=list)
-    digests: bytearray = field(default_factory=bytearray)
-    ties: Ties = field(default_factory=Ties)
-    text_grams: GramHashes | None = None
-    request_grams: GramHashes | None = None
-    read: int = 0
-    usable: int = 0
-    bare: int = 0
-    rejects: list[Reject] = field(default_factory=list)
-    changes: Counter[str] = field(default_factory=Counter)
-    counts: Counter[str] = field(default_factory=Counter)
-    changed: list[JsonObject] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +93,14 @@ class Preparation:
         for line, row, outcome in zip(lines, rows, self._cleaner.clean(rows), strict=True):
             done.counts.update(outcome.counts)
             try:
+                if outcome.bad is not None and outcome.bad.reason == SECRET:
+                    # Half of a surrogate pair is what no scanner can read; it is told as what it is.
+                    digest_of(row.fields, row.template)
                 if outcome.bad is not None or outcome.row is None:
                     raise outcome.bad or BadRow("dropped", "a rule dropped the row")
                 heard = said(outcome.row.fields.messages)
-                self._store(outcome.row, line, heard, done, outcome.changes)
+                was = _id_before(row) if outcome.changes else ""
+                self._store(outcome.row, line, heard, done, outcome.changes, was)
                 texts.append("\n".join(text for text in (heard.request, heard.answer) if text is not None))
                 requests.append(heard.request or "")
             except BadRow as bad:
@@ -163,7 +120,7 @@ class Preparation:
                     raise raw
                 if convert is None:
                     example = Example.from_json(raw)
-                    row = Row(Fields(example.messages, example.tools), example.origin, facts.template, is_made=True)
+                    row = Row(Fields(example.messages, example.tools, example.ends), example.origin, facts.template, is_made=True)
                 else:
                     row = Row(convert(raw), facts.origin(batch.file, line), facts.template)
                     done.bare += INPUT_ROLE not in [message.role for message in row.fields.messages]
@@ -176,31 +133,41 @@ class Preparation:
             rows.append(row)
         return lines, rows
 
-    def _store(self, row: Row, line: int, heard: Said, done: Prepared, changes: Mapping[str, int]) -> None:
+    def _store(self, row: Row, line: int, heard: Said, done: Prepared, changes: Mapping[str, int], was: str = "") -> None:
         digest = digest_of(row.fields, row.template)
         group = NO_GROUP if self._settings.is_grouped else ""
-        example = Example(id_of(digest), row.fields.messages, row.origin, row.fields.tools, group, row.template)
+        example = Example(id_of(digest), row.fields.messages, row.origin, row.fields.tools, group, row.template, ends=row.fields.ends)
         encoded = _line(example)
         done.lines.append(line)
         done.encoded.append(encoded)
         done.digests += digest
         if row.is_made:
             done.places.append(_place_in_source(row.origin))
-        done.ties.add(row_keys(heard, row.origin))
+        done.keys.add(row_keys(heard, row.origin))
         if changes:
             done.changes.update(changes)
-            done.changed.append({"id": example.id, "changes": dict(sorted(changes.items()))})
+            done.changed.append(changed_line(example.id, changes, was))
+
+
+def _id_before(row: Row) -> str:
+    """The id that a row of a teacher was made with, by which rows that were made of it name it; empty for other rows."""
+    if row.origin.teacher is None:
+        return ""
+    try:
+        return id_of(digest_of(row.fields, row.template))
+    except BadRow:
+        return ""
 
 
 def _rejected(row: Row, step: str, bad: BadRow, file: str, line: int) -> Reject:
-    """The reject of a row that was converted: by its id, so that its life can be told, without its content."""
+    """The reject of a row that was converted: by its id and with its origin, so that its life can be told, without its content."""
     try:
         name = id_of(digest_of(row.fields, row.template))
     except BadRow:
         name = place(file, line)
     if row.is_made:
         file, line = _place_in_source(row.origin)
-    return Reject(name, step, bad.reason, bad.detail, file, line)
+    return Reject(name, step, bad.reason, bad.detail, file, line, row.origin)
 
 
 def _place_in_source(origin: Origin) -> tuple[str, int]:

@@ -1,4 +1,4 @@
-"""Conversations as they stand in rows: turns, roles, tool calls and tool definitions, in the shapes that are in use."""
+"""Conversations as they stand in rows: turns, roles, what is trained of them, tool calls and tool definitions, in the shapes in use."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from luthier.config.row_sections import DatasetEntry, MessageFields
-from luthier.core.records import JsonObject, JsonValue, Message, ToolCall
+from luthier.config.row_sections import DEFAULT_ROLES, ROLES, DatasetEntry, MessageFields
+from luthier.core.records import Detail, JsonObject, JsonValue, Message, ToolCall
+from luthier.data.rows.details import read_details
 from luthier.data.rows.fields import MOST_NESTED, BadRow, is_nested_deeply, kind, names_of, shown
 
-ROLES = ("system", "user", "assistant", "tool")
-# Axolotl's own mapping, which a written `roles` replaces; a role that is not mapped passes as it is.
-_DEFAULT_ROLES = {"human": "user", "gpt": "assistant"}
 _LIKELY_ROLES = {
     "model": "assistant",
     "bot": "assistant",
@@ -24,6 +22,8 @@ _LIKELY_ROLES = {
     "observation": "tool",
     "ipython": "tool",
 }
+# Luthier reads this field of a message where the run file names none; Axolotl then reads none.
+_TRAIN = "train"
 _SHAREGPT = MessageFields(role="from", content="value")
 
 
@@ -33,16 +33,30 @@ class Reading:
 
     fields: MessageFields
     roles: Mapping[str, str]
+    # The roles whose turns are trained; None leaves it to what a turn says, and to its role.
+    trained: frozenset[str] | None
+    flag: str
+    detail: str | None
     # Turns written as `from` and `value` are taken as such where the run file does not name the fields.
     guesses: bool
 
     @staticmethod
     def of(entry: DatasetEntry) -> Reading:
         """The reading that a data-set entry asks for."""
-        roles = _DEFAULT_ROLES
+        roles = DEFAULT_ROLES
         if entry.roles is not None:
             roles = {name: role for role, names in entry.roles.items() for name in names}
-        return Reading(entry.message_property_mappings, roles, "message_property_mappings" not in entry.model_fields_set)
+        trained = None if entry.roles_to_train is None else frozenset(roles.get(name, name) for name in entry.roles_to_train)
+        flag, detail = entry.message_field_training or _TRAIN, entry.message_field_training_detail
+        return Reading(
+            entry.message_property_mappings, roles, trained, flag, detail, "message_property_mappings" not in entry.model_fields_set
+        )
+
+    def trains(self, role: str) -> bool | None:
+        """Whether turns of `role` are trained that do not say it themselves; None where their role alone tells it."""
+        if self.trained is None or (role in self.trained) is (role == "assistant"):
+            return None
+        return role in self.trained
 
 
 def read_messages(value: JsonValue, column: str, reading: Reading) -> tuple[Message, ...]:
@@ -55,7 +69,7 @@ def read_messages(value: JsonValue, column: str, reading: Reading) -> tuple[Mess
     fields = reading.fields
     if reading.guesses and isinstance(turns[0], dict) and fields.role not in turns[0] and _SHAREGPT.role in turns[0]:
         fields = _SHAREGPT
-    return tuple([_message(turn, number, fields, reading.roles) for number, turn in enumerate(turns, 1)])
+    return tuple([_message(turn, number, fields, reading) for number, turn in enumerate(turns, 1)])
 
 
 def require_answer(messages: tuple[Message, ...]) -> None:
@@ -89,18 +103,16 @@ def _parsed(text: str) -> JsonValue:
     return value
 
 
-def _message(turn: JsonValue, number: int, fields: MessageFields, roles: Mapping[str, str]) -> Message:
+def _message(turn: JsonValue, number: int, fields: MessageFields, reading: Reading) -> Message:
     if not isinstance(turn, dict):
         raise BadRow("wrong_type", f"turn {number}: expected an object with `{fields.role}` and `{fields.content}`, found {kind(turn)}")
-    role = _role(turn, number, fields, roles)
+    role = _role(turn, number, fields, reading.roles)
     content = turn.get(fields.content)
     if not isinstance(content, str):
         content = _content(turn, number, fields)
     if turn.keys() == {fields.role, fields.content}:
-        return Message(role, content)
-    train = turn.get("train")
-    if not (train is None or isinstance(train, bool)):
-        raise BadRow("wrong_type", f"turn {number}: expected true or false in `train`, found {kind(train)}")
+        return Message(role, content, train=reading.trains(role))
+    train, details = _training(turn, number, role, content, reading)
     return Message(
         role,
         content,
@@ -109,7 +121,20 @@ def _message(turn: JsonValue, number: int, fields: MessageFields, roles: Mapping
         name=_text(turn, "name", number),
         reasoning=_text(turn, "reasoning", number) or _text(turn, "reasoning_content", number),
         train=train,
+        details=details,
     )
+
+
+def _training(turn: JsonObject, number: int, role: str, content: str, reading: Reading) -> tuple[bool | None, tuple[Detail, ...]]:
+    """Whether a turn is trained, and which stretches of it: its flag first, then its stretches, then its role, as in Axolotl."""
+    train = turn.get(reading.flag)
+    if not (train is None or isinstance(train, bool)):
+        raise BadRow("wrong_type", f"turn {number}: expected true or false in `{reading.flag}`, found {kind(train)}")
+    named = None if reading.detail is None else turn.get(reading.detail)
+    if named is None:
+        return reading.trains(role) if train is None else train, ()
+    details = read_details(named, str(reading.detail), number, content)
+    return bool(details) if train is None else train, details
 
 
 def _role(turn: JsonObject, number: int, fields: MessageFields, roles: Mapping[str, str]) -> str:

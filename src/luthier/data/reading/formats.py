@@ -6,10 +6,11 @@ A row that does not fit is a `BadRow` that names what was expected and found and
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from luthier.config.row_sections import DatasetEntry, PromptFormat
-from luthier.core.records import INPUT_ROLE, TEXT_ROLE, JsonObject, JsonValue, Message
+from luthier.core.records import INPUT_ROLE, TEXT_ROLE, JsonObject, JsonValue, Message, TurnEnds
 from luthier.data.reading.conversation import Reading, read_messages, read_tools, require_answer
 from luthier.data.rows.fields import BadRow, Fields, kind, names_of
 
@@ -91,9 +92,23 @@ def chat_row(entry: DatasetEntry, reading: Reading, row: JsonObject) -> Fields:
     if system and messages[0].role != "system":
         messages = (Message("system", system), *messages)
     require_answer(messages)
-    if all(message.train is False for message in messages if message.role == "assistant"):
-        raise BadRow("nothing_trained", "every turn of the assistant has `train: false`")
-    return Fields(messages, read_tools(row.get(entry.field_tools), entry.field_tools))
+    if not any(message.train is True or (message.train is None and message.role == "assistant") for message in messages):
+        raise BadRow("nothing_trained", f"no turn is trained: {_untrained(entry, reading)}")
+    return Fields(messages, read_tools(row.get(entry.field_tools), entry.field_tools), ends_of(entry))
+
+
+def _untrained(entry: DatasetEntry, reading: Reading) -> str:
+    if entry.roles_to_train is None:
+        return f"every turn of the assistant has `{reading.flag}: false`"
+    roles = ", ".join(entry.roles_to_train) or "nobody"
+    return f"`roles_to_train` names {roles}, and no turn has `{reading.flag}: true`"
+
+
+def ends_of(entry: DatasetEntry) -> TurnEnds | None:
+    """Which ends of turns the entry trains; None for those of trained turns."""
+    eos = entry.train_on_eos or "turn"
+    eot = entry.train_on_eot or eos
+    return None if eos == eot == "turn" else TurnEnds(eos, eot)
 
 
 def completion_row(column: str, row: JsonObject) -> Fields:
@@ -136,7 +151,7 @@ def prompt_completion_row(entry: DatasetEntry, reading: Reading, row: JsonObject
     require_answer(completion)
     asked = tuple([_flagged(message, False) for message in prompt])
     answered = tuple([_flagged(message, message.role == "assistant" and message.train is not False) for message in completion])
-    return Fields((*asked, *answered), read_tools(row.get(entry.field_tools), entry.field_tools))
+    return Fields((*asked, *answered), read_tools(row.get(entry.field_tools), entry.field_tools), ends_of(entry))
 
 
 def _side(row: JsonObject, column: str, role: str, reading: Reading) -> tuple[Message, ...]:
@@ -147,7 +162,7 @@ def _side(row: JsonObject, column: str, role: str, reading: Reading) -> tuple[Me
 
 
 def _flagged(message: Message, train: bool) -> Message:
-    return Message(message.role, message.content, message.tool_calls, message.tool_call_id, message.name, message.reasoning, train=train)
+    return replace(message, train=train)
 
 
 def _text(row: JsonObject, column: str) -> str:

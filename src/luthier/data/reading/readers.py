@@ -1,7 +1,8 @@
 """Reading files row by row: JSON Lines, JSON, CSV and Parquet, plain or gzipped.
 
 A reader yields `(line, row)`; the row is a JSON object, or the `BadRow` that says why the line holds none. Lines count from 1;
-Parquet has no lines and counts rows. What makes the rest of a file unreadable is a `DataError`, never a silent end.
+Parquet has no lines and counts rows, and so does a list of JSON whose second row begins on the line of the first. What makes the rest of
+a file unreadable is a `DataError`, never a silent end.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
@@ -206,11 +208,15 @@ def _elements(text: str, position: int, line: int, decoder: _Decoder) -> Iterato
     position = _skip(text, position)
     if text[position : position + 1] == "]":
         return
-    while True:
+    counts_rows: bool | None = None
+    for number in count(1):
         line, counted = line + text.count("\n", counted, position), position
         row, position = decoder.at(text, position)
-        yield line, row
         position = _skip(text, position)
+        if counts_rows is None:
+            second = _skip(text, position + 1) if text[position : position + 1] == "," else position
+            counts_rows = text[second : second + 1] not in ("", "]") and "\n" not in text[counted:second]
+        yield (number if counts_rows else line), row
         mark = text[position : position + 1]
         if mark == "]":
             return

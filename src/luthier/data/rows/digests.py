@@ -25,7 +25,8 @@ def digest_of(fields: Fields, template: str) -> bytes:
     try:
         whole = [_said(message) + _unsaid(message) for message in fields.messages]
         tools = _encode(fields.tools) if fields.tools else ""
-        return sha256("".join([template, "\n", tools, "\n", *whole]).encode("utf-8")).digest()[:ROW_BYTES]
+        ends = f"ends {fields.ends.eos} {fields.ends.eot}\n" if fields.ends is not None else ""
+        return sha256("".join([template, "\n", tools, "\n", *whole, ends]).encode("utf-8")).digest()[:ROW_BYTES]
     except UnicodeEncodeError as error:
         found = f"U+{ord(error.object[error.start]):04X}"
         raise BadRow("invalid_unicode", f"the text holds half of a surrogate pair ({found}), which is no character") from error
@@ -52,7 +53,7 @@ def _said(message: Message) -> str:
 def _unsaid(message: Message) -> str:
     """The rest of a turn, which tells rows apart but takes no part in request and answer; mostly empty."""
     plain = message.train is None and message.name is None and message.reasoning is None and message.tool_call_id is None
-    if plain and not message.tool_calls:
+    if plain and not message.tool_calls and not message.details:
         return ""
     rest = {name: value for name, value in message.to_json().items() if name not in ("role", "content")}
     return _encode(rest) + "\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from luthier.core.records import JsonObject, JsonValue, Message
+from luthier.core.records import JsonObject, JsonValue, Message, TurnEnds
 
 _MOST_NAMES = 12
 _LONGEST_SHOWN = 60
@@ -27,10 +27,11 @@ class BadRow(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """What a format makes of a row. `tools` are in OpenAI's nested form."""
+    """What a format makes of a row. `tools` are in OpenAI's nested form; `ends` None trains the end of every trained turn."""
 
     messages: tuple[Message, ...]
     tools: tuple[JsonObject, ...] = ()
+    ends: TurnEnds | None = None
 
 
 def is_nested_deeply(value: JsonValue, brackets: int) -> bool:

@@ -7,10 +7,11 @@ from collections import Counter
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from luthier.config.row_sections import allowed_bad_rows
 from luthier.core.errors import DataError, Problem
-from luthier.core.records import JsonObject, Reject
+from luthier.core.records import JsonObject, Origin, Reject
 from luthier.data.rows.fields import place
 from luthier.data.rows.spool import JsonSpool
 from luthier.guard.secrets.patterns import PatternScanner
@@ -24,6 +25,7 @@ NEAR_DUPLICATE = "near_duplicate"
 _UNUSABLE = ("read", "format")
 # Rejects share files and details, so that nearly all of them are answered from memory.
 _REMEMBERED_TEXTS = 4_096
+_ORIGIN_TEXTS = ("file", "repo", "path", "license")
 _SCANNERS = (PatternScanner(),)
 # The id of a row, after `digests.numbered`.
 _DIGEST = re.compile(r"[0-9a-f]{16}(?:-\d+)?")
@@ -35,22 +37,26 @@ def without_secrets(reject: Reject) -> Reject:
     Looked for by shape and place alone, in this process: `rejected.jsonl` may have as many lines as there are rows.
     """
     file = _marked(reject.file) if reject.file is not None else None
-    if reject.file and reject.id.startswith(reject.file):
-        id_ = f"{file}{reject.id[len(reject.file) :]}"
+    if reject.file and file is not None and reject.file in reject.id:
+        id_ = reject.id.replace(reject.file, file)
     else:
         id_ = reject.id if _DIGEST.fullmatch(reject.id) else _marked(reject.id)
-    detail = _marked(reject.detail)
-    if (id_, detail, file) == (reject.id, reject.detail, reject.file):
+    detail, origin = _marked(reject.detail), reject.origin and _marked_origin(reject.origin)
+    if (id_, detail, file, origin) == (reject.id, reject.detail, reject.file, reject.origin):
         return reject
-    return replace(reject, id=id_, detail=detail, file=file)
+    return replace(reject, id=id_, detail=detail, file=file, origin=origin)
+
+
+def _marked_origin(origin: Origin) -> Origin:
+    texts = {name: text for name in _ORIGIN_TEXTS if (text := getattr(origin, name)) is not None}
+    marked: dict[str, Any] = {name: _marked(text) for name, text in texts.items()}
+    return origin if marked == texts else replace(origin, **marked)
 
 
 @lru_cache(maxsize=_REMEMBERED_TEXTS)
 def _marked(text: str) -> str:
     # Half a character, as a path can have, would make the whole text one that cannot be judged.
     text = text.encode("utf-8", "backslashreplace").decode()
-    if not _SCANNERS[0].scan([text])[0]:
-        return text
     redacted = redact_with(_SCANNERS, [text])[0]
     return redacted.text if redacted.is_clean or not redacted.findings else mark(redacted.findings[0].kind)
 
@@ -81,7 +87,8 @@ class RejectLog:
         self._by_step[reject.step, reject.reason] += 1
         examples = self.examples.setdefault(reject.reason, [])
         if len(examples) < EXAMPLES_PER_REASON:
-            examples.append(row)
+            # The report shows reasons and places; whole lives are told from `rejected.jsonl`.
+            examples.append({name: value for name, value in row.items() if name != "origin"})
         if reject.step in _UNUSABLE and len(self._first_bad) < FIRST_SHOWN:
             self._first_bad.append(reject)
         if self._max_bad_rows >= 1 and self.bad > self._max_bad_rows:

@@ -29,6 +29,8 @@ _WORD = re.compile(r"\w+")
 _CODE_MAKERS = {"commits", "complete", "document", "explain", "infill", "locate", "question", "teacher", "tests", "tools", "usage"}
 # Texts up to this length are their own keys; longer ones are told by 128 bits.
 _KEY_CHARACTERS = 64
+# Words from which on an answer is told by them.
+_WORDY = 3
 # Postings of one gram above which they are kept apart by size and place.
 _MANY = 16
 _PLACES = 64
@@ -86,7 +88,7 @@ def _row(row: dict[str, Any]) -> _Row:
     last = next((place for place in range(len(messages) - 1, -1, -1) if _answers(messages[place])), None)
     if last is None:
         return _Row(row["id"], [], None, None, _file(row))
-    answer = _key(_text(messages[last]))
+    answer = _answer_key(_text(messages[last]))
     asked = [_text(message) for message in messages[:last] if message["role"] != "system"]
     if not asked:
         return _Row(row["id"], [], None, answer, _file(row))
@@ -109,8 +111,11 @@ def _text(message: dict[str, Any]) -> str:
     return content + "\n" + written if content else written
 
 
-def _key(text: str) -> Key:
-    return _short((text if text.isascii() else unicodedata.normalize("NFC", text)).strip())
+def _answer_key(text: str) -> Key:
+    """Answers of three words or more are equal by their words, whatever stands between them; shorter ones as they are written."""
+    composed = (text if text.isascii() else unicodedata.normalize("NFC", text)).strip()
+    words = _WORD.findall(composed.lower())
+    return _short(" ".join(words) if len(words) >= _WORDY else composed)
 
 
 def _short(plain: str) -> Key:

@@ -14,10 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from luthier.config.row_sections import SplitSection
+from luthier.data.rows.keys import ANSWER, FILE, NO_KEY, REQUEST
 from luthier.data.similar.hashing import mixed
 from luthier.data.similar.unions import Labels
-from luthier.data.split.groups import ANSWER, NO_KEY, Keys, Ties, components, pairs_across
+from luthier.data.split.groups import NEAR, Keys, Ties, components, pairs_across
 from luthier.data.split.sides import SIDES, TEST, TRAIN, VALIDATION, Division, Largest, Move
+from luthier.data.split.subset import nearest_subset
 
 # A group above this share of the rows makes the shares coarse; the user is told, but not of the few rows of a tiny set.
 _LARGE_GROUP = 0.1
@@ -26,6 +28,17 @@ _LARGE_GROUP_ROWS = 10
 _SHARED_ANSWER = 0.05
 _SHARED_ANSWER_ROWS = 20
 _TOLERANCE = 0.01
+# A held-out side under so many rows tells little: of 20 answers, half of them right, 27 to 73 % are right in truth.
+_TELLING_ROWS = 20
+# Shares above this are no advice: too little would be left to train on.
+_LARGEST_REMEDY = 0.4
+# What ties rows by kind, and what a user can do about it.
+_TIES = {
+    FILE: ("are about one file of code", "fewer rows of a file (`max_rows_per_file` of its source) or more files help"),
+    ANSWER: ("share one answer", "fewer rows of one answer help, or answers that say more"),
+    REQUEST: ("ask the same", "`clean: {near_duplicates: 0.7}` leaves equal requests with near answers out"),
+    NEAR: ("ask in nearly the same words", "`clean: {near_duplicates: 0.7}` or requests in other words help"),
+}
 _UNDECIDED = -1
 # Swaps of two groups that may bring a side nearer to its size.
 _MOST_SWAPS = 4
@@ -55,13 +68,13 @@ def draw(ties: Ties, split: SplitSection, kept: Kept | None = None) -> Division:
         drawn.keep(old)
         drawn.place_large(limit)
         drawn.fill(targets)
-        drawn.mend_empty_sides([side for side in (TEST, VALIDATION) if side in targets])
+        drawn.mend_empty_sides([side for side in (TEST, VALIDATION) if side in targets], limit)
         drawn.finish(old)
-        _tell_sizes(division, kept is not None)
         sides = np.frombuffer(division.sides, np.uint8)
         division.weak_across = {kind: pairs_across(keys, sides) for kind, keys in ties.weak.items()}
         _tell_weak(division, weak, limit)
         _tell_largest(ties, units, division)
+        _tell_sizes(division, limit, kept is not None)
     return division
 
 
@@ -151,13 +164,22 @@ class _Draw:
 
     def fill(self, targets: dict[int, int]) -> None:
         """Fills test, then validation, and leaves the rest to train."""
-        for side in (TEST, VALIDATION):
-            if side in targets:
-                missing = targets[side] - self._rows_on(side)
-                missing = self._first_fit(side, missing)
-                missing = self._swap(side, missing, targets[side])
-                self._overshoot(side, missing)
+        wanted = self._wanted(targets)
+        for side, missing in wanted.items():
+            left = self._first_fit(side, missing)
+            left = self._swap(side, left, targets[side])
+            if left > max(_TOLERANCE * targets[side], 1):
+                left = self._search(side, left)
+            self._overshoot(side, left)
         self._sides[self._sides == _UNDECIDED] = TRAIN
+
+    def _wanted(self, targets: dict[int, int]) -> dict[int, int]:
+        """Rows to place on each held-out side; where the open groups do not suffice for both, each gets its part of them."""
+        wanted = {side: max(0, targets[side] - self._rows_on(side)) for side in (TEST, VALIDATION) if side in targets}
+        total, there = sum(wanted.values()), int(self._sizes[self._sides == _UNDECIDED].sum())
+        if total <= there:
+            return wanted
+        return {side: max(1, round(missing * there / total)) if missing else 0 for side, missing in wanted.items()}
 
     def _rows_on(self, side: int) -> int:
         return int(self._sizes[self._sides == side].sum())
@@ -188,7 +210,7 @@ class _Draw:
         for _ in range(_MOST_SWAPS):
             if missing <= max(_TOLERANCE * target, 1):
                 break
-            placed = self._order[(self._sides[self._order] == side) & ~self._had_old[self._order]]
+            placed = self._placed(side)
             groups = self._open()
             mine, theirs = np.unique(self._sizes[placed]), np.unique(self._sizes[groups])
             if not len(mine) or not len(theirs):
@@ -203,6 +225,23 @@ class _Draw:
             missing -= int(gains[best])
         return missing
 
+    def _placed(self, side: int) -> NDArray[np.int64]:
+        """The groups that were placed on the side, without those that an earlier division placed there."""
+        groups: NDArray[np.int64] = self._order[(self._sides[self._order] == side) & ~self._had_old[self._order]]
+        return groups
+
+    def _search(self, side: int, missing: int) -> int:
+        """Places those of the placed and open groups that come nearest to the side's size."""
+        placed = self._placed(side)
+        groups = np.concatenate((placed, self._open()))
+        wanted = int(self._sizes[placed].sum()) + missing
+        best = nearest_subset(self._sizes[groups].tolist(), wanted)
+        if best is None:
+            return missing
+        self._sides[placed] = _UNDECIDED
+        self._sides[groups[best]] = side
+        return wanted - int(self._sizes[groups[best]].sum())
+
     def _overshoot(self, side: int, missing: int) -> None:
         """Places the smallest open group where the side is then nearer to its size than without it, or would be empty."""
         groups = self._open()
@@ -212,19 +251,21 @@ class _Draw:
         if self._sizes[smallest] - missing < missing or not (self._sides == side).any():
             self._sides[smallest] = side
 
-    def mend_empty_sides(self, held_out: list[int]) -> None:
-        """Gives train, then a held-out side without rows, the smallest group of a side that can spare one."""
+    def mend_empty_sides(self, held_out: list[int], limit: int) -> None:
+        """Gives train, then a held-out side without rows, the smallest group of a side that can spare one.
+
+        No held-out side gets one of more than `limit` rows.
+        """
         for side in (TRAIN, *held_out):
             if (self._sides == side).any():
                 continue
             held = np.bincount(self._sides, minlength=3)
             # Without training rows there is no run: training may take another side's last group.
             donors = [other for other in (TRAIN, VALIDATION, TEST) if held[other] > (0 if side == TRAIN else 1)]
-            spare = {other: self._order[(self._sides[self._order] == other) & ~self._had_old[self._order]] for other in donors}
+            fits = ~self._had_old & ((self._sizes <= limit) | (side == TRAIN))
+            spare = {other: self._order[(self._sides[self._order] == other) & fits[self._order]] for other in donors}
             donors = [other for other in donors if len(spare[other])]
             if not donors:
-                text = f"no rows are left for {SIDES[side]}: the rows form {len(self._sizes)} group(s) that must stay whole"
-                self._division.warnings.append(text)
                 continue
             donor = max(donors, key=lambda other: (held[other] > 1, self._rows_on(other), -other))
             moved = spare[donor][np.argmin(self._sizes[spare[donor]])]
@@ -247,13 +288,38 @@ class _Draw:
             self._division.notes.append(f"{len(moved)} row(s) of the earlier run changed their side: new rows tie their groups together")
 
 
-def _tell_sizes(division: Division, keeps: bool) -> None:
+def _tell_sizes(division: Division, limit: int, keeps: bool) -> None:
+    """Tells of sides that are not of their size; aloud where too little is held out, with what ties the rows and what to do about it."""
     for name, wanted in division.targets.items():
         found = division.sizes[name]
-        if name != SIDES[TRAIN] and found and abs(found - wanted) > max(_TOLERANCE * wanted, 1):
-            why = "groups stay whole, and rows of the earlier run where they are" if keeps else "groups stay whole"
-            text = f"{name} holds {found} rows where its share asks for {wanted}: {why}; more rows in other groups bring it nearer"
+        if not found and wanted:
+            text = f"no rows are left for {name}: the rows form {division.count} group(s) that must stay whole"
+            division.warnings.append(f"{text}{_remedy(division, limit)}")
+            continue
+        if name == SIDES[TRAIN]:
+            continue
+        if abs(found - wanted) <= max(_TOLERANCE * wanted, 1):
+            continue
+        why = "groups stay whole, and rows of the earlier run where they are" if keeps else "groups stay whole"
+        text = f"{name} holds {found} rows where its share asks for {wanted}: {why}; more rows in other groups bring it nearer"
+        if found < min(wanted, _TELLING_ROWS) or found < wanted / 2:
+            division.warnings.append(f"{text}{_remedy(division, limit)}")
+        else:
             division.notes.append(text)
+
+
+def _remedy(division: Division, limit: int) -> str:
+    """What ties the largest group where it is too large to be held out, and what a user can do about it."""
+    largest = division.largest
+    if largest is None or largest.rows <= limit:
+        return ""
+    rows, kind = max((rows, kind) for kind, rows in division.largest_ties.items() if kind in _TIES)
+    tie, mend = _TIES[kind]
+    text = f". The largest group, of row {largest.group}, has {largest.rows} rows, and none of more than {limit} is held out"
+    text = f"{text}; {rows} of it {tie}"
+    share = 2 * largest.rows / sum(division.sizes.values())
+    wider = f", or shares of {share:.2f} or more under `split`" if share < _LARGEST_REMEDY else ""
+    return f"{text}: {mend}{wider}"
 
 
 def _tell_weak(division: Division, weak: Labels, limit: int) -> None:

@@ -172,7 +172,7 @@ def plain_heading(heading: str) -> str:
     before = None
     while before != text:
         before, text = text, _NUMBERING.sub("", text)
-    if re.fullmatch(r"[A-Z][A-Z ,/&-]+", text) and (" " in text or len(text) > 7 or is_generic(text)):
+    if re.fullmatch(r"[A-Z][A-Z ,/&-]+", text) and (" " in text or len(text) > 6 or is_generic(text)):
         # Manuals write their headings in capitals.
         text = text[0] + text[1:].lower()
     return text.lstrip(" :.–—*").rstrip(" :.-–—*")
@@ -204,6 +204,8 @@ def _as_name(heading: str) -> str:
         return f"the {kind['kind'].lower()} `{kind['name'] or kind['quoted']}`"
     if is_code(heading):
         return f"`{heading.strip('`')}`"
+    if _action(heading):
+        return f'"{heading}"'  # "The options of Run the server" is no sentence.
     article = _ARTICLE.match(heading)
     return heading[0].lower() + heading[1:] if article else heading
 

@@ -28,7 +28,10 @@ class Material:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """One row as a maker gives it: its turns and where it stands. `commit` is set only where it is not the source's own."""
+    """One row as a maker gives it: its turns and where it stands. `commit` is set only where it is not the source's own.
+
+    `parents` and `teacher` are those of its origin.
+    """
 
     messages: tuple[Message, ...]
     path: str
@@ -36,6 +39,8 @@ class Made:
     license: str | None = None
     commit: str | None = None
     tools: tuple[JsonObject, ...] = ()
+    parents: tuple[str, ...] = ()
+    teacher: JsonObject | None = None
 
 
 @dataclass(frozen=True, slots=True)

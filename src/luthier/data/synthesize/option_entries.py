@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from luthier.data.synthesize.made import Made, Material, Unfit, asked
@@ -19,6 +20,7 @@ _ENTRY = re.compile(r"^(?P<indent> *)(?P<options>-{1,2}[\w?][^\n]*?)(?:(?: {2,}|
 _AT_MARGIN = re.compile(r"^-{1,2}[\w?][^\n]*\n(?:\n?[ \t]+\S|\n)", re.MULTILINE)
 _MIN_OPTIONS = 3
 _SEE = re.compile(r"see also\b", re.IGNORECASE)
+_POINTS = re.compile(r"\b(?:see|described|explained|listed|mentioned) (?:below|above)\b|^(?:same as|like|see)\b.{0,60}$", re.IGNORECASE)
 _NAME = re.compile(r"(?<![\w-])--?[A-Za-z0-9][\w-]*")
 _MIN_WORDS, _MAX_WORDS = 5, 150
 _WHAT = (
@@ -82,6 +84,8 @@ def is_of_options(chunk: Chunk) -> bool:
 def rows_of_options(material: Material) -> Iterator[Made | Unfit]:
     """A row for each option whose manual says in sentences what it does."""
     pages = manuals(material)
+    told: Counter[tuple[str, str]] = Counter()
+    rows = list[tuple[Chunk, str, Entry]]()
     for chunk in material.chunks:
         if is_of_options(chunk):
             tool = tool_of(chunk, pages)
@@ -90,7 +94,15 @@ def rows_of_options(material: Material) -> Iterator[Made | Unfit]:
             except Unsuited as error:
                 yield Unfit(chunk.path, chunk.lines, error.reason, error.detail)
                 continue
-            yield from (_row(chunk, tool, entry) for entry in found)
+            written = Counter((chunk.path, name) for entry in found for name in set(entry.names))
+            told.update(written)
+            rows += [(chunk, tool, entry) for entry in found]
+    for chunk, tool, entry in rows:
+        own = [name for name in entry.names if told[chunk.path, name] == 1]
+        if own:
+            yield _row(chunk, tool, entry, own)
+        else:
+            yield Unfit(chunk.path, chunk.lines, "told_twice", f"the manual tells of {entry.names[0]} in several places")
 
 
 def manuals(material: Material) -> frozenset[str]:
@@ -109,7 +121,8 @@ def _page(chunk: Chunk) -> str:
     return re.sub(r"(?:\.\d\w*)?(?:\.gz)?$", "", chunk.path.rpartition("/")[2])
 
 
-def _row(chunk: Chunk, tool: str, entry: Entry) -> Made | Unfit:
+def _row(chunk: Chunk, tool: str, entry: Entry, own: Sequence[str]) -> Made | Unfit:
+    """The row of an option, which is asked for by one of the names that are its `own`."""
     count = len(entry.text.split())
     if count < _MIN_WORDS:
         return Unfit(chunk.path, chunk.lines, "too_short", f"the text of {entry.names[0]} has {count} words")
@@ -121,7 +134,10 @@ def _row(chunk: Chunk, tool: str, entry: Entry) -> Made | Unfit:
         text += "."
     if not text.endswith((".", "!", ")", "`", "'", '"', "~~~")):
         return Unfit(chunk.path, chunk.lines, "broken_text", f"the text of {entry.names[0]} does not end as a sentence does")
-    option = max(entry.names, key=len)
+    if _POINTS.search(text):
+        return Unfit(chunk.path, chunk.lines, "pointer_only", f"the text of {entry.names[0]} points to another place of the manual")
+    # `--autostash, --no-autostash`: what is told is told of the first.
+    option = max([name for name in own if not name.startswith("--no-")] or own, key=len)
     request = pick(_WHAT, tool, option, "what").format(option=option, tool=tool)
     answer = f"`{entry.written}`: {text}"
     return Made(asked(request, answer), chunk.path, chunk.lines, chunk.license)

@@ -89,6 +89,10 @@ class Unfillable(Exception):
         self.detail = detail
 
 
+# What Docker and others take as a format: `{{.Names}}`.
+_GO_TEMPLATE = re.compile(r"\{\{\s*(?:\w+\s+)?\.[A-Z]\w*")
+
+
 @dataclass(frozen=True, slots=True)
 class Value:
     """What stands in place of a placeholder.
@@ -135,7 +139,7 @@ def fill(command: str, key: str) -> Filled:
     """
     filling = _Filling(command, key)
     text = _PLACEHOLDER.sub(filling.replacement, command)
-    if "{{" in text.replace("{{.", "") or "..." in text.replace("/...", ""):
+    if "{{" in _GO_TEMPLATE.sub("", text) or "..." in text.replace("/...", ""):
         raise Unfillable("open_command", f"the command leaves something open: {text}")
     return Filled(text, tuple(filling.values))
 
@@ -235,7 +239,7 @@ class _Filling:
         return Value(label, (self._fresh(kinds[known], inner),), kind, inner)
 
     def _word(self, inner: str, before: str) -> Value:
-        if inner.lower() in _OPEN:
+        if not inner or inner.lower() in _OPEN:
             raise Unfillable("open_command", f"`{inner}` may be anything")
         if inner[0] in "&?;=" or (inner[0] in "'\"" and _LABEL.fullmatch(inner.strip("'\""))):
             raise Unfillable("unknown_placeholder", f"`{inner}` is a part of a value, or a name in quotes")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from luthier.config.schema import EndpointSection
@@ -34,10 +34,16 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back. `end` is `stop`, `length` (cut), `refused` (by the model or its filter) or `none`; `text` then says why."""
+    """What came back. `end` is `stop`, `length` (cut), `refused` (by the model or its filter) or `none`; `text` then says why.
+
+    `task`, `prompt` and `tokens` are what was asked for, by which version of the prompt, and what that took.
+    """
 
     text: str
     end: End
+    task: str = ""
+    prompt: int = 0
+    tokens: Tokens = (0, 0)
 
 
 def seed_of(seed: int, *parts: str) -> int:
@@ -55,6 +61,7 @@ class Correspondent:
         self.name, self._endpoint, self._journal, self._ledger, self._waits = name, endpoint, journal, ledger, waits
         self._account = ledger.enter(name, endpoint, where)
         self._account.model, self._account.base_url = endpoint.model, address(endpoint.base_url)
+        self.model = endpoint.model
         self._generator: RemoteGenerator | None = None
         self._counted: set[str] = set()
 
@@ -74,14 +81,16 @@ class Correspondent:
         for tokens in fresh.values():
             self._ledger.known(self.name, tokens)
         self._counted |= {key for key in places if key in self._journal}
-        replies = {key: self._found(key, failures) for key in places}
+        replies = {key: self._found(key, asks[place], failures) for key, place in places.items()}
         return [replies[key] for key in keys]
 
-    def _found(self, key: str, failures: dict[str, str]) -> Reply | None:
+    def _found(self, key: str, ask: Ask, failures: dict[str, str]) -> Reply | None:
         if key in failures:
-            return Reply(failures[key], "none")
+            return Reply(failures[key], "none", ask.task, ask.version)
         entry = self._journal.get(key)
-        return None if entry is None else _reply_in(entry["reply"])
+        if entry is None:
+            return None
+        return replace(_reply_in(entry["reply"]), task=ask.task, prompt=ask.version, tokens=self._tokens_of(entry))
 
     def _send(self, asks: Mapping[str, Ask], known: Mapping[str, Tokens]) -> dict[str, str]:
         """Sends what the journal lacks and can be paid for; why requests failed, by key."""

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from luthier.config.row_sections import TeacherSection
 from luthier.config.schema import EndpointSection
 from luthier.core.events import monotonic_seconds
-from luthier.data.rows.fields import BadRow
+from luthier.core.records import JsonObject
+from luthier.data.rows.digests import digest_of, id_of
+from luthier.data.rows.fields import BadRow, Fields
 from luthier.data.synthesize.made import Made, Material, Unfit, asked
 from luthier.data.teacher import judge as judging
 from luthier.data.teacher import tasks
@@ -25,9 +27,8 @@ from luthier.data.teacher.choice import chosen
 from luthier.data.teacher.context import fenced, in_context
 from luthier.data.teacher.journal import open_journal
 from luthier.data.teacher.ledger import Ledger, TeacherReport, Tokens, most_tokens
-from luthier.data.teacher.masking import masked
+from luthier.data.teacher.masking import sendable
 from luthier.data.teacher.tasks import Task
-from luthier.guard.secrets.scan import redact
 from luthier.retrieval.records import Chunk
 
 Progress = Callable[[int, int], None]
@@ -35,12 +36,14 @@ _Item = TypeVar("_Item")
 _Arguments = ParamSpec("_Arguments")
 
 # Goes up when other rows come of the same replies; it is written into the origin of every row that a teacher made.
-VERSION = 2
+VERSION = 3
 MOST_QUESTIONS = 5
 # Chunks in work together.
 _WAVE = 64
 # Chunks tried alone, one after the other, that the ceiling left unfinished, before the work ends; smaller ones may follow a large one.
 _LEFT_IN_A_ROW = 4
+# Digits of a row's cost behind the point: a token may cost a millionth.
+_COST_DIGITS = 9
 # Bytes of the words around a chunk in a request, roughly: they decide how many chunks a wave has, never whether a request is sent.
 _AROUND_A_CHUNK = 2_000
 _FIRST = {"questions": tasks.REQUESTS, "answers": tasks.ANSWERS, "paraphrases": tasks.PARAPHRASES, "harder": tasks.HARDER}
@@ -48,7 +51,10 @@ _FIRST = {"questions": tasks.REQUESTS, "answers": tasks.ANSWERS, "paraphrases": 
 
 @dataclass(slots=True)
 class _Draft:
-    """A row in the making. `bad` ends its way, and so does the ceiling (`is_left`); `is_kept` says that the judge, or a rule, passed it."""
+    """A row in the making. `bad` ends its way, and so does the ceiling (`is_left`); `is_kept` says that the judge, or a rule, passed it.
+
+    `prompts` are the versions of the prompts that it took, by task; `cost` is that of its replies, of one for several rows its share.
+    """
 
     piece: _Piece
     kind: str
@@ -58,6 +64,10 @@ class _Draft:
     is_kept: bool = False
     is_told: bool = True
     is_left: bool = False
+    parent: _Draft | None = None
+    mark: float | None = None
+    cost: float = 0.0
+    prompts: dict[str, int] = field(default_factory=dict)
 
     @property
     def is_open(self) -> bool:
@@ -66,7 +76,7 @@ class _Draft:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A chunk as it is sent: without secrets and personal data, its name and path too."""
+    """A chunk as it is sent: without what may not leave the machine, its name and path too."""
 
     chunk: Chunk
     about: str
@@ -91,10 +101,10 @@ def teach(
 ) -> Iterator[Made | Unfit]:
     """The rows and what was turned down, in the order of asking; `report` is filled on the way and whole at the end.
 
-    `settings` names both endpoints as the run file does. `progress(rows, of)` is called after each row. Chunks go out without
-    their secrets and personal data, and one that does not come clean does not go out. `ConfigError` where a ceiling is set without a price,
-    `ModelError` where a key is missing or refused or a model unknown, `EndpointError` where a server is down; whatever was replied
-    stays in `journal`.
+    `settings` names both endpoints as the run file does. `progress(rows, of)` is called after each row. Chunks go out without their
+    secrets, private hosts and personal data; one that does not come clean does not go out. `ConfigError` where a ceiling is set without
+    a price, `ModelError` where a key is missing or refused or a model unknown, `EndpointError` where a server is down; whatever was
+    replied stays in `journal`.
     """
     began = monotonic_seconds()
     report.seed, report.temperature = seed, settings.temperature
@@ -117,6 +127,7 @@ class _Lesson:
     ) -> None:
         self._material, self._settings, self._seed, self._ledger, self._report = material, settings, seed, ledger, ledger.report
         self._writer, self._marker = writer, marker
+        self._name = sendable([material.name])[0].text or "the project"
         self._make = frozenset(settings.make)
         self._chunks = chosen(material.chunks, seed)
         kinds = int(self._tells_base) + len(self._make & {"paraphrases", "harder"})
@@ -189,11 +200,33 @@ class _Lesson:
         return first, (int("questions" in self._make) + written) * asked + judged * marked
 
     def _row(self, draft: _Draft, chunk: Chunk) -> Made:
-        """The row; among other pieces of the source where the section asks for them and there are enough."""
+        """The row with what is told of its making."""
+        parent = draft.parent
+        parents = () if parent is None or not parent.is_told else _id(self._shown(parent, chunk))
+        return replace(self._shown(draft, chunk), parents=parents, teacher=self._told(draft))
+
+    def _shown(self, draft: _Draft, chunk: Chunk) -> Made:
+        """The turns; among other pieces of the source where the section asks for them and there are enough."""
         made = Made(asked(draft.request, draft.answer), chunk.path, chunk.lines, chunk.license)
         if not self._settings.context:
             return made
         return in_context(made, chunk, self._material.index, self._seed) or made
+
+    def _told(self, draft: _Draft) -> JsonObject:
+        """Who wrote a row and marked it, for its origin."""
+        told: JsonObject = {"endpoint": self._writer.name, "model": self._writer.model, "task": draft.kind}
+        told["prompts"] = dict(sorted(draft.prompts.items()))
+        if draft.mark is not None:
+            told |= {"judge": self._marker.name, "judge_model": self._marker.model}
+            told |= {"mark": draft.mark, "threshold": self._settings.threshold}
+        if all(counted.price is not None for counted in self._report.endpoints.values()):
+            told["cost"] = round(draft.cost, _COST_DIGITS)
+        return told
+
+    def _heard(self, draft: _Draft, by: Correspondent, reply: Reply, shared_by: int = 1) -> None:
+        """Notes that a draft took `reply`, which `shared_by` drafts share."""
+        draft.prompts[reply.task] = reply.prompt
+        draft.cost += self._ledger.worth(by.name, reply.tokens) / shared_by
 
     def _worked(self, wave: Sequence[Chunk]) -> list[_Draft]:
         """The drafts of a wave in the order of its chunks, as far as the ceiling let them come."""
@@ -219,7 +252,7 @@ class _Lesson:
     def _begin(self, wave: Sequence[Chunk], drafts: list[_Draft]) -> None:
         """Requests about each chunk: the teacher's, or those that a rule words."""
         pieces = []
-        for piece, is_clean in _cleaned(wave, self._material.name):
+        for piece, is_clean in _cleaned(wave, self._name):
             if is_clean:
                 pieces.append(piece)
             else:
@@ -233,24 +266,27 @@ class _Lesson:
         asks = [self._ask(task, (piece.shown, count), piece.text) for piece in pieces]
         for piece, reply in self._each(self._writer, asks, pieces):
             answer = "" if "answers" in self._make else _own_text(piece)
-            for question in _or_why(tasks.questions_in, reply, self._questions, task):
+            found = _or_why(tasks.questions_in, reply, self._questions, task)
+            for question in found:
                 if isinstance(question, BadRow):
                     drafts.append(_Draft(piece, "question", bad=question))
                 else:
                     drafts.append(_Draft(piece, "question", question, answer))
+                self._heard(drafts[-1], self._writer, reply, len(found))
 
     def _by_rule(self, piece: _Piece) -> _Draft:
         chunk = piece.chunk
         if "answers" in self._make or "paraphrases" not in self._make:
             if chunk.kind == "section":
-                return _Draft(piece, "answer", f"What does the documentation of {self._material.name} say under “{piece.name}”?")
+                return _Draft(piece, "answer", f"What does the documentation of {self._name} say under “{piece.name}”?")
             return _Draft(piece, "answer", f"What does the {chunk.kind} `{piece.name}` in `{piece.path}` do?")
-        return _Draft(piece, "answer", f"Show `{piece.name}` of `{piece.path}` in {self._material.name}.", _own_text(piece))
+        return _Draft(piece, "answer", f"Show `{piece.name}` of `{piece.path}` in {self._name}.", _own_text(piece))
 
     def _answer(self, drafts: Sequence[_Draft]) -> None:
         """Answers to the drafts' requests, from the chunk alone."""
         asks = [self._ask(tasks.ANSWERS, (draft.piece.shown, f"Question:\n{tasks.data(draft.request)}"), draft.request) for draft in drafts]
         for draft, reply in self._each(self._writer, asks, drafts):
+            self._heard(draft, self._writer, reply)
             try:
                 draft.answer = tasks.answer_in(reply, draft.request)
             except BadRow as error:
@@ -266,8 +302,9 @@ class _Lesson:
         for ask in written:
             self._report.prompts[ask.task] = ask.version
         for draft, reply in self._each(self._marker, written, good):
+            self._heard(draft, self._marker, reply)
             try:
-                judging.check(reply, self._settings.threshold)
+                draft.mark = judging.check(reply, self._settings.threshold)
                 draft.is_kept = True
             except BadRow as error:
                 draft.bad = error
@@ -279,7 +316,8 @@ class _Lesson:
         judged: dict[int, Ask] = {}
         for draft, reply in self._each(self._writer, asks, drafts):
             for wording in _or_why(tasks.paraphrases_in, reply, draft.request, 1):
-                made = _Draft(draft.piece, "paraphrase", answer=draft.answer)
+                made = _Draft(draft.piece, "paraphrase", answer=draft.answer, parent=draft)
+                self._heard(made, self._writer, reply)
                 if isinstance(wording, BadRow):
                     made.bad = wording
                 else:
@@ -294,7 +332,8 @@ class _Lesson:
         asks = [self._ask(tasks.HARDER, (draft.piece.shown, f"Question:\n{tasks.data(draft.request)}"), draft.request) for draft in drafts]
         new = []
         for draft, reply in self._each(self._writer, asks, drafts):
-            made = _Draft(draft.piece, "harder")
+            made = _Draft(draft.piece, "harder", parent=draft)
+            self._heard(made, self._writer, reply)
             try:
                 made.request = tasks.harder_in(reply, draft.request)
             except BadRow as error:
@@ -321,13 +360,20 @@ class _Lesson:
 
 
 def _cleaned(wave: Sequence[Chunk], source: str) -> Iterator[tuple[_Piece, bool]]:
-    """Each chunk without its secrets and personal data, and whether nothing secret is left."""
-    abouts = redact([tasks.about(chunk, source) for chunk in wave])
-    texts = redact([chunk.text for chunk in wave])
-    names = redact([chunk.full_name for chunk in wave])
-    paths = redact([chunk.path for chunk in wave])
-    for chunk, *found in zip(wave, abouts, texts, names, paths, strict=True):
-        yield _Piece(chunk, *(masked(part.text) for part in found)), all(part.is_clean for part in found)
+    """Each chunk as it may leave the machine, and whether it may."""
+    parts = [text for chunk in wave for text in (tasks.about(chunk, source), chunk.text, chunk.full_name, chunk.path)]
+    found = iter(sendable(parts))
+    for chunk in wave:
+        pieces = [next(found) for _ in range(4)]
+        yield _Piece(chunk, *(piece.text for piece in pieces)), all(piece.is_clean for piece in pieces)
+
+
+def _id(made: Made) -> tuple[str, ...]:
+    """The id of a row as it is made; none for one that cannot be stored."""
+    try:
+        return (id_of(digest_of(Fields(made.messages), "")),)
+    except BadRow:
+        return ()
 
 
 def _own_text(piece: _Piece) -> str:

@@ -9,13 +9,12 @@ from pathlib import Path
 from luthier.config.schema import EndpointSection
 from luthier.core.events import monotonic_seconds
 from luthier.core.records import JsonValue, Message
-from luthier.data.clean.personal import personal
 from luthier.data.rows.fields import BadRow, Fields
 from luthier.data.teacher import tasks
 from luthier.data.teacher.asking import Ask, Correspondent, seed_of
 from luthier.data.teacher.journal import open_journal
 from luthier.data.teacher.ledger import Ledger, TeacherReport
-from luthier.guard.secrets.scan import scan
+from luthier.data.teacher.masking import sendable
 
 MOST_TOKENS = 1_024
 # Rows in work together.
@@ -72,15 +71,15 @@ def paraphrases(
 def _wave(rows: Sequence[Fields], writer: Correspondent, wording: Wording) -> list[tuple[Fields | BadRow, ...]]:
     places = [_place(row) for row in rows]
     texts = [row.messages[place].content for row, place in zip(rows, places, strict=True) if place is not None]
-    are_clean = iter([not findings for findings in scan(texts)])
+    judged = iter(sendable(texts))
     found: list[tuple[Fields | BadRow, ...]] = []
     asked: list[tuple[int, int]] = []
     for number, place in enumerate(places):
         if place is None:
             found.append((BadRow("teacher_not_asked", "the row has no request of its own, or several"),))
-        elif not next(are_clean):
+        elif (judgement := next(judged)).had_secrets:
             found.append((BadRow("teacher_not_asked", "the request holds a secret, or could not be scanned; it was not sent"),))
-        elif personal(rows[number].messages[place].content):
+        elif judgement.changes:
             # Masked it would come back without the values that another wording must keep.
             found.append((BadRow("teacher_not_asked", "the request holds personal data; it was not sent"),))
         else:
@@ -100,9 +99,11 @@ def _wave(rows: Sequence[Fields], writer: Correspondent, wording: Wording) -> li
 
 
 def _place(row: Fields) -> int | None:
-    """Where the row's one request stands; None where it has none or several."""
+    """Where the row's one request stands; None where it has none or several, or where stretches of it are named by their characters."""
     places = [place for place, message in enumerate(row.messages) if message.role == "user"]
-    return places[0] if len(places) == 1 and row.messages[places[0]].content.strip() else None
+    if len(places) != 1 or row.messages[places[0]].details:
+        return None
+    return places[0] if row.messages[places[0]].content.strip() else None
 
 
 def _ask(request: str, wording: Wording) -> Ask:

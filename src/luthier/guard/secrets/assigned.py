@@ -44,6 +44,7 @@ _PLACEHOLDER = re.compile(
     r"|^(?:some|the|a|an|test|demo|mock|null|none|nil|true|false|undefined|empty|string|secret|password|token)(?:[_ -]|$)"
     r"|^(?:password|passwd|secret|admin|root|user|guest|postgres|mysql|pass|pwd)\d{0,3}!?$|0123456789|1234567|abcdef(?:gh|0)"
 )
+_IN_ORDER = re.compile(r"(?i)0123456789|1234567\d{0,3}|abcdef(?:gh|0)")
 _REFERENCE = re.compile(
     r"^[$%@!<{*&#\\]|\$\{|\$\(|\{\{|%\(|%s|^\{|process\.env|environ|getenv|secrets\.|^(?:var|data|local|config|settings|self|this|env|args|options|params|vault|ssm|op|arn|urn|file|https?|s3|gs)[.:]"
     r"|\w\(|^[\w.]+\[|\.(?:get|value|password|token|secret|key)$|^sha\d{1,3}[:-]|^\d{4}-\d\d-\d\d"
@@ -56,6 +57,13 @@ _OF_A_MESSAGE = re.compile(
 )
 _WORDS = re.compile(r"[a-z]{3,12}(?: [a-z]{3,12}){1,7}")
 _CODE_NAME = re.compile(r"[^\W\d]+(?:[.:/-]+[^\W\d]+)*[?!]?")
+_CALLED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
+# Words of code put together: `HTTPPasswordMgr`, `symbol2label`; a drawn string has no words so long.
+_COMPOUND = re.compile(r"(?:[A-Z]{1,6}(?=[A-Z][a-z])|[A-Z]?[a-z]{2,}|[A-Z]{2,})+|[A-Za-z]{4,}[24][A-Za-z]{4,}")
+# Names of constants and methods: `CRAM-MD5`, `PKCS7_ISSUER_AND_SERIAL`; groups of a drawn key have more digits.
+_CONSTANT = re.compile(r"[A-Z]{2,}\d?(?:[-_][A-Z]{2,}\d?)+")
+_PART_OF_COMPOUND = re.compile(r"[A-Z]?[a-z]{2,}|[A-Z]{2,}")
+_LEAST_PART = 4
 _NUMBER = re.compile(r"[\d.,:/+-]+[a-zA-Z%]{0,3}")
 _FILE_PATH = re.compile(r"(?:[~.]{0,2}/)?(?:[\w.@-]+/)*[\w@-]+\.[a-z]{1,5}|[~.]{0,2}/(?:[a-z0-9_.@-]+/?)+")
 _CONTEXTS: tuple[tuple[str, tuple[str, ...], re.Pattern[str]], ...] = (
@@ -101,7 +109,15 @@ _CONTEXTS: tuple[tuple[str, tuple[str, ...], re.Pattern[str]], ...] = (
     ),
 )
 _ANCHORS = tuple((anchor, number) for number, (_, anchors, _) in enumerate(_CONTEXTS) for anchor in anchors)
+_QUOTES = "\"'`"
+_TO_QUOTE = {quote: re.compile(rf"(?:\\\\.|[^{quote}\\\\\r\n]){{0,200}}") for quote in _QUOTES}
+_CONNECTION_NAME = re.compile(r"(?:^|[;\"'\s])[A-Za-z][\w ]{1,40}=\Z", re.MULTILINE)
+_TO_SEMICOLON = re.compile(r"[^;\s\"'`]{0,100}(?=;)")
+# What goes on behind a sign that ends values elsewhere, but for the next parameter of a URL and the next command of a line.
+_REST = re.compile(r"(?:[&*$^%#!+~](?![\w.-]{1,40}=)[^\s\"'`,;<>(){}\[\]|&=.:]+)+")
 _SIGNS = "=:,>"
+# Below this it costs more to look for lines than to look through all of them.
+_LONG_TEXT = 2_000
 
 
 def assigned(text: str) -> Iterator[Span]:
@@ -114,12 +130,33 @@ def assigned(text: str) -> Iterator[Span]:
             if _is_credential(value, kind):
                 yield (*match.span("secret"), kind)
     if [part for part in _NAME_PARTS if part in lowered] and [sign for sign in _SIGNS if sign in text]:
-        yield from _assignments(text)
+        yield from _assignments(text, lowered)
 
 
-def _assignments(text: str) -> Iterator[Span]:
-    position = 0
-    while (match := _ASSIGNMENT.search(text, position)) is not None:
+def _assignments(text: str, lowered: str) -> Iterator[Span]:
+    for first, last in _lines_with_a_name(text, lowered):
+        yield from _assignments_between(text, first, last)
+
+
+def _lines_with_a_name(text: str, lowered: str) -> list[tuple[int, int]]:
+    """Where a name of a secret stands beside a sign: of a long text those lines, for an assignment never goes over one."""
+    if len(text) < _LONG_TEXT or len(lowered) != len(text):
+        return [(0, len(text))]
+    lines: set[tuple[int, int]] = set()
+    for part in _NAME_PARTS:
+        at = lowered.find(part)
+        while at >= 0:
+            end = text.find("\n", at)
+            end = end if end >= 0 else len(text)
+            if [sign for sign in _SIGNS if text.find(sign, at, end) >= 0]:
+                lines.add((text.rfind("\n", 0, at) + 1, end))
+            at = lowered.find(part, end)
+    return sorted(lines)
+
+
+def _assignments_between(text: str, first: int, last: int) -> Iterator[Span]:
+    position = first
+    while (match := _ASSIGNMENT.search(text, position, last)) is not None:
         # A name that turns out to be no secret's must not swallow the next name with its value.
         position = match.end("rest")
         group = "quoted" if match["quoted"] is not None else "bare"
@@ -129,6 +166,8 @@ def _assignments(text: str) -> Iterator[Span]:
             continue
         start = match.start(group)
         value = value if group == "quoted" else value.rstrip(".:?!\\")
+        if group == "bare" and _is_called(text, match.start(), start + len(value), value):
+            continue
         kind = _kind_of(match["word"].lower())
         if looks_drawn(value, is_quoted=group == "quoted", is_password=kind == "password") or (
             kind == "password" and not match["rest"] and _are_drawn_words(value, text[match.end("rest") : start])
@@ -138,6 +177,24 @@ def _assignments(text: str) -> Iterator[Span]:
         elif (inner := value.find("=")) > 0 and group == "bare":
             # `Password=x` inside a longer value, as in a connection string, is met again on the way.
             position = min(position, start + inner)
+
+
+def grown(text: str, start: int, end: int) -> int:
+    """Where a value ends of which characters `start` to `end` were found: at its quote, at the `;` of a connection string, or where no
+    character of a value follows."""
+    before = text[start - 1 : start]
+    if before in _QUOTES and before:
+        closing = _TO_QUOTE[before].match(text, end)
+        return closing.end() if closing is not None and text.startswith(before, closing.end()) else end
+    if _CONNECTION_NAME.search(text, max(0, start - 60), start) and (rest := _TO_SEMICOLON.match(text, end)) is not None:
+        return rest.end()
+    rest = _REST.match(text, end)
+    return rest.end() if rest is not None else end
+
+
+def _is_called(text: str, name_start: int, end: int, value: str) -> bool:
+    """Whether `value`, a name of code, is called or looked into; in a connection string it is neither."""
+    return text[end : end + 1] in ("(", "[") and text[name_start - 1 : name_start] != ";" and _CALLED.fullmatch(value) is not None
 
 
 def _name_before(text: str, position: int) -> str:
@@ -175,6 +232,13 @@ def is_basic(value: str) -> bool:
     return bool(user and colon and len(password) >= 4 and decoded.isascii() and decoded.decode().isprintable())
 
 
+def is_stand_in(value: str) -> bool:
+    """Whether `value`, which has an issuer's shape, stands for a credential. A run of digits or letters in their order is no sign of it in
+    one that mixes small letters, capitals and digits."""
+    has_all = value.upper() != value != value.lower() and any(map(str.isdigit, value))
+    return is_placeholder(_IN_ORDER.sub("~", value) if has_all else value)
+
+
 def is_placeholder(value: str) -> bool:
     """Whether `value` stands for a secret rather than being one: `your-key-here`, `xxxx`, `${TOKEN}`."""
     return bool(_PLACEHOLDER.search(value) or _REFERENCE.search(value))
@@ -188,6 +252,10 @@ def looks_drawn(value: str, *, is_quoted: bool, is_password: bool) -> bool:
     """
     if len(value) < 8 or is_placeholder(value) or _NUMBER.fullmatch(value) or " " in value.strip():
         return _is_passphrase(value, is_password)
+    if _CONSTANT.fullmatch(value):
+        return False
+    if _COMPOUND.fullmatch(value) and len(value) >= _LEAST_PART * len(_PART_OF_COMPOUND.findall(value)):
+        return False
     has_digit = any(character.isdigit() for character in value)
     has_upper, has_lower = value.lower() != value, value.upper() != value
     if not has_digit and _CODE_NAME.fullmatch(value):

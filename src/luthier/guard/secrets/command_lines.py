@@ -91,11 +91,11 @@ def _found(match: re.Match[str], kind: str, is_certain: bool) -> Iterator[Span]:
         is_certain = True
     if not is_certain and not (len(value) >= 6 and _DIGIT_AND_LETTER.match(value)):
         return
-    if not _stands_for_one(value):
+    if not stands_for_one(value):
         yield match.start(group), match.start(group) + len(value), kind
 
 
-def _stands_for_one(value: str) -> bool:
+def stands_for_one(value: str) -> bool:
     """Whether `value` is a placeholder, a reference, a number, a path, a name in capitals or code between two quotes."""
     return (
         value != value.strip()

@@ -12,8 +12,8 @@ from typing import BinaryIO
 from luthier.core.errors import Problem, UserError
 from luthier.core.files import write_bytes
 from luthier.core.records import JsonObject
-from luthier.guard.secrets.findings import UNDECODABLE, UNREADABLE, Finding, merge
-from luthier.guard.secrets.scan import FAILED_KINDS, mark, scan
+from luthier.guard.secrets.findings import FAILED_KINDS, UNDECODABLE, UNREADABLE, Finding, merge
+from luthier.guard.secrets.scan import mark, scan
 from luthier.guard.secrets.strength import Strength
 
 SKIPPED_FOLDERS = frozenset((".git",))

@@ -10,6 +10,8 @@ from typing import Protocol
 SCANNER_ERROR = "scanner-error"
 UNDECODABLE = "undecodable"
 UNREADABLE = "unreadable"
+# Findings that say that a text could not be judged; nothing in such a text may be kept.
+FAILED_KINDS = frozenset((SCANNER_ERROR, UNDECODABLE, UNREADABLE))
 # Kinds that say how a value stands, not who issued it, the more telling first: where findings overlap, any other kind is better.
 GENERAL_KINDS = ("credential-uri", "authorization", "password", "webhook", "api-key", "access-token", "generic-secret", "high-entropy")
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 from luthier.core.issued import issued, shapes
-from luthier.guard.secrets.assigned import assigned, is_placeholder
+from luthier.guard.secrets.assigned import assigned, grown, is_stand_in
 from luthier.guard.secrets.command_lines import handed
-from luthier.guard.secrets.findings import Finding, Lines
+from luthier.guard.secrets.findings import Finding, Lines, merge
+from luthier.guard.secrets.joined import joined
+from luthier.guard.secrets.private_keys import KEY_MARK, KIND, key_parts
+from luthier.guard.secrets.prose import told, told_keys
 
 ISSUED_KINDS = tuple(shape.kind for shape in shapes())
 # Shapes with so little of their own that a placeholder can have them; the rest is believed whatever it spells.
@@ -26,12 +28,10 @@ _LOOSE_KINDS = frozenset(
         "aws-access-key",
     )
 )
-# Characters of no width, which part a credential for every scanner and for no reader who copies it.
-_UNSEEN = re.compile("[\u200b-\u200d\u2060\ufeff]")
 
 
 class PatternScanner:
-    """Issuers' published shapes of `core.issued`, `assigned` and `handed`, also with characters of no width in them."""
+    """Issuers' published shapes of `core.issued`, `assigned`, `handed`, `told`, `key_parts` and `joined`."""
 
     name = "patterns"
 
@@ -42,22 +42,29 @@ class PatternScanner:
 
 def _scan(text: str) -> list[Finding]:
     spans = [*_spans(text)]
-    if not text.isascii() and _UNSEEN.search(text) is not None:
-        seen = [position for position, character in enumerate(text) if _UNSEEN.match(character) is None]
-        spans += [(seen[start], seen[end - 1] + 1, kind) for start, end, kind in _spans(_UNSEEN.sub("", text)) if start < end]
     if not spans:
         return []
     lines = Lines(text)
     return [lines.finding(start, end, kind) for start, end, kind in spans]
 
 
+def key_findings(text: str) -> list[Finding]:
+    """The private keys in `text` alone, with those that lost a mark."""
+    spans = [(found.start, found.end, found.kind) for found in issued(text) if found.kind == KIND] if KEY_MARK in text else []
+    lines = Lines(text)
+    return list(merge(lines.finding(start, end, kind) for start, end, kind in (*spans, *key_parts(text))))
+
+
 def _spans(text: str) -> Iterator[tuple[int, int, str]]:
     yield from _issued(text)
-    yield from assigned(text)
-    yield from handed(text)
+    for start, end, kind in (*assigned(text), *handed(text), *told(text)):
+        yield start, grown(text, start, end), kind
+    yield from told_keys(text)
+    yield from key_parts(text)
+    yield from joined(text)
 
 
 def _issued(text: str) -> Iterator[tuple[int, int, str]]:
     for found in issued(text):
-        if found.kind not in _LOOSE_KINDS or not is_placeholder(text[found.start : found.end]):
+        if found.kind not in _LOOSE_KINDS or not is_stand_in(text[found.start : found.end]):
             yield found.start, found.end, found.kind

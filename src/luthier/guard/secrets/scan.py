@@ -7,26 +7,25 @@ can hold (`undecodable`).
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 
 from luthier.core.text import is_unicode
 from luthier.guard.secrets.child import ChildScanner
-from luthier.guard.secrets.findings import SCANNER_ERROR, UNDECODABLE, UNREADABLE, Finding, Scanner, merge, whole
+from luthier.guard.secrets.findings import FAILED_KINDS, GENERAL_KINDS, UNDECODABLE, Finding, Scanner, merge, whole
 from luthier.guard.secrets.kinds import KINDS
 from luthier.guard.secrets.native import KingfisherScanner
 from luthier.guard.secrets.patterns import PatternScanner
 from luthier.guard.secrets.strength import Strength, default_strength
+from luthier.guard.secrets.unseen import Folded, folded
 
 SCANNERS: dict[Strength, tuple[str, ...]] = {
     "fast": ("patterns", "kingfisher"),
     "thorough": ("patterns", "kingfisher", "credsweeper"),
     "strict": ("patterns", "kingfisher", "credsweeper", "detect-secrets"),
 }
-# Findings that say that a text could not be judged; nothing in such a text may be kept.
-FAILED_KINDS = frozenset((SCANNER_ERROR, UNDECODABLE, UNREADABLE))
 
 _NO_WORD = re.compile(rb"[^A-Za-z0-9\x80-\xff]*")
 
@@ -37,6 +36,11 @@ def mark(kind: str) -> str:
 
 
 _MARK = re.compile("|".join(mark(kind) for kind in sorted(KINDS)).encode())
+
+
+# Letters and digits go on a value, also behind a sign, but for the next parameter of a URL; in front may stand an option: `-pVALUE`.
+_RESTS = re.compile(rb"[A-Za-z0-9]|[&*$^%#!+~][A-Za-z0-9](?![\w.-]{0,40}=)")
+_BEGINS = re.compile(rb"(?:[^-\\]|[^\s\"'`-]-)[A-Za-z0-9]\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +90,12 @@ def scan_with(scanners: Sequence[Scanner], texts: Sequence[str]) -> list[tuple[F
     """The merged findings of each text by `scanners`."""
     sound = [is_unicode(text) for text in texts]
     judged = [text for text, is_sound in zip(texts, sound, strict=True) if is_sound]
+    folds = {number: fold for number, text in enumerate(judged) if (fold := folded(text)) is not None}
     if len(scanners) > 2:
         with ThreadPoolExecutor(len(scanners)) as pool:
-            answers = list(pool.map(lambda scanner: scanner.scan(judged), scanners))
+            answers = list(pool.map(lambda scanner: _answers(scanner, judged, folds), scanners))
     else:
-        answers = [scanner.scan(judged) for scanner in scanners]
+        answers = [_answers(scanner, judged, folds) for scanner in scanners]
     rows = iter(zip(judged, *answers, strict=True))
     found: list[tuple[Finding, ...]] = []
     for text, is_sound in zip(texts, sound, strict=True):
@@ -100,6 +105,21 @@ def scan_with(scanners: Sequence[Scanner], texts: Sequence[str]) -> list[tuple[F
         _, *lists = next(rows)
         found.append(_without_marks(text, merge(finding for some in lists for finding in some)) if any(lists) else ())
     return found
+
+
+def _answers(scanner: Scanner, texts: Sequence[str], folds: Mapping[int, Folded]) -> list[list[Finding]]:
+    """What a scanner finds in each text, also in the folded form of those whose number is in `folds`."""
+    if not folds:
+        return scanner.scan(texts)
+    found = scanner.scan([*texts, *(fold.text for fold in folds.values())])
+    for (number, fold), more in zip(folds.items(), found[len(texts) :], strict=True):
+        found[number] = [*found[number], *map(fold.unfolded, more)]
+    return found[: len(texts)]
+
+
+def holds_mark(text: str) -> bool:
+    """Whether a mark of a redaction stands in `text`."""
+    return "<" in text and _MARK.search(text.encode("utf-8", "replace")) is not None
 
 
 def _without_marks(text: str, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
@@ -120,6 +140,17 @@ def _without_marks(text: str, findings: tuple[Finding, ...]) -> tuple[Finding, .
         if finding.kind in FAILED_KINDS or not has_mark or not _NO_WORD.fullmatch(rest):
             kept.append(finding)
     return tuple(kept)
+
+
+def has_remains(text: str, findings: Sequence[Finding]) -> bool:
+    """Whether right beside a finding of `text` that no issuer's shape bounds stands what may be the rest of the value."""
+    source = text.encode("utf-8")
+    return any(
+        _RESTS.match(source, finding.end) is not None
+        or _BEGINS.search(b" " + source[max(0, finding.start - 3) : finding.start]) is not None
+        for finding in findings
+        if finding.kind in GENERAL_KINDS
+    )
 
 
 def replaced(text: str, findings: Sequence[Finding]) -> str:
@@ -146,6 +177,10 @@ def redact_with(scanners: Sequence[Scanner], texts: Sequence[str]) -> list[Redac
     changed = [index for index, findings in enumerate(found) if findings]
     second = dict(zip(changed, scan_with(scanners, [results[index] for index in changed]), strict=True)) if changed else {}
     return [
-        Redacted(text, findings, not second.get(index) and not any(finding.kind in FAILED_KINDS for finding in findings))
-        for index, (text, findings) in enumerate(zip(results, found, strict=True))
+        Redacted(
+            text,
+            findings,
+            not second.get(index) and not any(finding.kind in FAILED_KINDS for finding in findings) and not has_remains(given, findings),
+        )
+        for index, (given, text, findings) in enumerate(zip(texts, results, found, strict=True))
     ]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
-from peft import PeftModel
+from peft import PeftConfig, PeftModel
 from safetensors.torch import save
 from transformers import PreTrainedModel
 
 from luthier.core.errors import ModelError, Problem
 from luthier.core.files import write_bytes, write_json
 from luthier.core.records import JsonObject
-from luthier.model.adapters.layers import ADAPTER
+from luthier.model.adapters.layers import ADAPTER, register_layers
 from luthier.model.adapters.start import doubled
 from luthier.model.adapters.weights import adapter_weights, started_layers
 
@@ -21,14 +21,19 @@ ADAPTER_CONFIG = "adapter_config.json"
 
 
 def load_adapter(model: PreTrainedModel, folder: Path) -> PeftModel:
-    """`model` with the adapter in `folder`, frozen, in peft's own layers."""
+    """`model` with the adapter in `folder`, frozen, in peft's own layers; DoRA in Luthier's, for peft's make every weight anew for each
+    token."""
     if not (folder / ADAPTER_CONFIG).is_file():
         raise ModelError(Problem("no adapter here", found=str(folder), expected=f"{ADAPTER_CONFIG} and {ADAPTER_WEIGHTS}"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         # What a run does with tied weights is said when it trains; what peft says of turned weights it mends itself.
         warnings.filterwarnings("ignore", message=r"[\s\S]*(tie_word_embeddings|fan_in_fan_out)")
-        return PeftModel.from_pretrained(model, str(folder), use_safetensors=True)
+        config = PeftConfig.from_pretrained(str(folder))
+        config.inference_mode = True
+        if getattr(config, "use_dora", False):
+            register_layers(config)
+        return PeftModel.from_pretrained(model, str(folder), config=config, use_safetensors=True)
 
 
 def save_adapter(model: PeftModel, folder: Path, base_name: str) -> None:

@@ -17,6 +17,14 @@ from luthier.model.adapters.products import AdaptedProduct, FrozenProduct, base_
 ADAPTER = "default"
 
 
+def register_layers(config: LoraConfig) -> None:
+    """Makes peft adapt linear layers with `LoraLinear`, by its door for layer classes of one's own.
+
+    It is not written to the saved configuration.
+    """
+    config._register_custom_module({torch.nn.Linear: LoraLinear, Conv1D: LoraLinear})
+
+
 class LoraLinear(PeftLoraLinear):
     """peft's LoRA layer with the products of a frozen base and one adapter in a single differentiable step, DoRA's too.
 
@@ -39,6 +47,7 @@ class LoraLinear(PeftLoraLinear):
         super().__init__(base_layer, adapter_name, config=config, **{**kwargs, "is_target_conv_1d_layer": turned})
         self.register_buffer("first_a", None, persistent=False)
         self.register_buffer("first_b", None, persistent=False)
+        self._share: torch.Tensor | None = None
 
     def start_from(self, a: torch.Tensor, b: torch.Tensor) -> None:
         """Sets the factors to `a` [R, I] and `b` [O, R] and takes `s b a` out of the layer's output, which stays as it is."""
@@ -65,7 +74,7 @@ class LoraLinear(PeftLoraLinear):
         is_dora = self.use_dora.get(ADAPTER, False)
         if not plain or self.lora_bias.get(ADAPTER) or (self.lora_variant and not is_dora):
             return super().forward(x, *args, **kwargs)
-        if isinstance(self.get_base_layer(), Linear8bitLt):
+        if isinstance(self.get_base_layer(), Linear8bitLt) and not is_dora:
             return self._beside_int8(x)
         is_dropping = self.training and not isinstance(self.lora_dropout[ADAPTER], torch.nn.Identity)
         if is_dora:
@@ -79,11 +88,9 @@ class LoraLinear(PeftLoraLinear):
         return self._base_product(x) + functional.linear(functional.linear(dropped, a.to(x.dtype)), b.to(x.dtype)) * scale
 
     def _beside_int8(self, x: torch.Tensor) -> torch.Tensor:
-        """The base's product is bitsandbytes' own, which rounds X to 8 bits too, as it will where the model is asked. Not for DoRA."""
+        """The base's product is bitsandbytes' own, which rounds X to 8 bits too; the rules refuse DoRA and a start from the base here."""
         scale = self.scaling[ADAPTER]
         y = self.get_base_layer()(x)
-        if self.first_a is not None and self.first_b is not None:
-            y = y + functional.linear(functional.linear(x, self.first_a.to(x.dtype)), self.first_b.to(x.dtype)) * scale
         a, b = self.lora_A[ADAPTER].weight, self.lora_B[ADAPTER].weight
         dropped = self.lora_dropout[ADAPTER](x)
         return y + functional.linear(functional.linear(dropped, a.to(x.dtype)), b.to(x.dtype)) * scale
@@ -99,6 +106,8 @@ class LoraLinear(PeftLoraLinear):
         """With dropout, as in peft, the base's own product sees X whole, and what DoRA adds to it sees X dropped."""
         a, b = self.factors()
         base, scale = self.get_base_layer(), self.scaling[ADAPTER]
+        if not a.requires_grad:
+            return self._frozen_dora(x, a, b)
         share = self.lora_magnitude_vector[ADAPTER].weight / row_norms(base, a, b, scale)
         if not is_dropping:
             # The share stays float32: rounded to bfloat16 it would change every output by up to 0.4 %.
@@ -108,3 +117,14 @@ class LoraLinear(PeftLoraLinear):
         dropped = self.lora_dropout[ADAPTER](x)
         whole = AdaptedProduct.apply(dropped, a, b, base, scale, False) * share
         return self._base_product(x) + (whole - self._base_product(dropped, with_bias=False)).to(x.dtype)
+
+    def _frozen_dora(self, x: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        """For answers, where the norms are made once and not for every token; an adapter that is frozen does not change them."""
+        base, scale = self.get_base_layer(), self.scaling[ADAPTER]
+        if self._share is None:
+            self._share = self.lora_magnitude_vector[ADAPTER].weight.detach() / row_norms(base, a, b, scale)
+        product, bias = base(x), base_bias(base, x.dtype)
+        if bias is not None:
+            product = product - bias
+        turned = ((product + functional.linear(functional.linear(x, a.to(x.dtype)), b.to(x.dtype)) * scale) * self._share).to(x.dtype)
+        return turned if bias is None else turned + bias

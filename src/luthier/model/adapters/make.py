@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
-import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -15,7 +14,7 @@ from transformers.pytorch_utils import Conv1D
 from luthier.config.keys.adapter import LoraSettings
 from luthier.core.errors import ModelError, Problem
 from luthier.model.adapters.files import ADAPTER_WEIGHTS
-from luthier.model.adapters.layers import LoraLinear
+from luthier.model.adapters.layers import LoraLinear, register_layers
 from luthier.model.adapters.start import first_weights
 from luthier.model.adapters.targets import check_patterns, check_whole_modules, no_such_target, target_modules
 from luthier.model.adapters.weights import adapter_weights, load_weights
@@ -46,8 +45,7 @@ def add_lora(model: PreTrainedModel, settings: LoraSettings, seed: int) -> PeftM
         bias="none",
         task_type="CAUSAL_LM",
     )
-    # peft's door for layer classes of one's own; it is not written to the saved configuration.
-    config._register_custom_module({torch.nn.Linear: LoraLinear, Conv1D: LoraLinear})
+    register_layers(config)
     try:
         with warnings.catch_warnings():
             # peft asks transformers for a name that transformers has renamed; nobody who trains can mend it.

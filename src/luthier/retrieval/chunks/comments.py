@@ -18,6 +18,7 @@ _BLOCK_CLOSE = re.compile(r"(?:\*+/|\*+\)|-\}|\]=*\]|^=end|#>|-->)\s*\Z", re.MUL
 _BLOCK_LINE = re.compile(r"^[ \t]*\*+(?=\s|$)[ ]?", re.MULTILINE)
 _STARRED = re.compile(r"\A[ \t]*\*+(?:\s|$)")
 _LINE_MARK = re.compile(r"^[ \t]*(?://+[!<]?<?|#+[:!|']?|--+(?:[ ]?[|^])?|;+|%+|')", re.MULTILINE)
+_TABS_FIRST = re.compile(r"^\t+")
 _DOC_MARK = re.compile(r"\A(?:/\*[*!](?!/)|///(?!/)|//!|##(?!#)|\(\*\*(?!\))|\{-\s?\||--+\s?[|^]|=begin)")
 
 # Marks of a comment that speaks of the file, wherever it stands.
@@ -160,7 +161,7 @@ def documentation(comments: Sequence[str]) -> str:
     chosen = marked or [comment for comment in comments if not comment.startswith("#!")]
     if sum(map(len, chosen)) > _DOC_CHARACTERS:
         return ""
-    text = _TAG.sub(lambda tag: tag["named"] or "", "\n".join(unmarked(comment) for comment in chosen))
+    text = _TAG.sub(lambda tag: tag["named"] or "", _together(chosen))
     if _LICENSE.search(text[:_LICENSE_CHARACTERS]):
         return ""
     lines = text.split("\n")
@@ -168,6 +169,15 @@ def documentation(comments: Sequence[str]) -> str:
         return ""
     kept = _dedented([line for line in lines if not _DIRECTIVE.match(line) and not (_RULE.match(line) and len(line.strip()) > 2)])
     return "" if not re.search(r"\w", kept) or (not marked and is_code(kept)) else kept
+
+
+def _together(comments: Sequence[str]) -> str:
+    """Adjacent comments without marks. Those of one line each share one margin, so that what stands deeper (Go's examples) stays so."""
+    if any(_BLOCK_OPEN.match(comment.strip()) for comment in comments):
+        return "\n".join(unmarked(comment) for comment in comments)
+    lines = [line for comment in comments for line in comment.replace("\r\n", "\n").strip().split("\n")]
+    # Tabs right behind the mark are steps in from the blank that prose has there.
+    return _dedented([_TABS_FIRST.sub(lambda tabs: " " + "    " * len(tabs[0]), _LINE_MARK.sub("", line)) for line in lines])
 
 
 def unmarked(comment: str) -> str:

@@ -38,6 +38,12 @@ _MENUS = frozenset(
         "breadcrumbs",
     ]
 )
+# Declarations of a `style` that take an element from sight.
+_HIDING = re.compile(
+    r"(?i)(?:^|[;\s{])(?:display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)|font-size\s*:\s*0*\.?0+(?:px|em|rem|pt|%)?\s*(?:[;!]|$)"
+    r"|opacity\s*:\s*0*\.?0+%?\s*(?:[;!]|$)|color\s*:\s*transparent|content-visibility\s*:\s*hidden"
+    r"|(?:left|top|text-indent|margin-left)\s*:\s*-\d{4,}(?:px|em|rem)?)"
+)
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 _PERMALINK_MARKS = {"¶", "#", "§", "\N{LINK SYMBOL}", "\N{ZERO WIDTH SPACE}", ""}
 
@@ -80,6 +86,10 @@ def _parsed(text: str) -> Any:
         if "empty" in str(error).lower():
             return None
         raise Unreadable("broken", f"the HTML cannot be parsed: {str(error)[:200]}") from error
+    # What no reader of the page sees is no text of it: there instructions to a model are hidden.
+    for element in [found for found in root.iter() if _is_hidden(found)]:
+        if element.getparent() is not None:
+            element.drop_tree()
     if any("depth" in entry.message.lower() for entry in parser.error_log):
         raise Unreadable("nested_too_deeply", "elements nested more than 250 deep")
     return root
@@ -182,6 +192,14 @@ class _Page:
         if tag in ("code", "tt", "kbd", "samp") and "`" not in text:
             return f"`{text.strip()}`"
         return linked(text, element.get("href") or "") if tag == "a" else text
+
+
+def _is_hidden(element: Any) -> bool:
+    if element.tag in ("html", "body") or not isinstance(element.tag, str):
+        return False
+    if (element.get("hidden") or "hidden").lower() != "until-found" and "hidden" in element.attrib:
+        return True
+    return (element.get("aria-hidden") or "").strip().lower() == "true" or _HIDING.search(element.get("style") or "") is not None
 
 
 def _is_menu(element: Any) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 from luthier.config.row_sections import SourceEntry
@@ -13,6 +15,8 @@ from luthier.retrieval.documents.sections import language_of
 from luthier.retrieval.named_files import Progress, content_of, decoded, find, source_name
 from luthier.retrieval.outline import Unreadable
 from luthier.retrieval.records import Excluded, Reading, SourceFile
+from luthier.retrieval.repository.license_files import licenses_around
+from luthier.retrieval.repository.licenses import license_at
 
 BINARY = frozenset({"pdf", "docx"})
 # Lines of this length are data that somebody stored as text; the parsers of these formats take time by the square of them.
@@ -35,10 +39,12 @@ def read_documents(entry: SourceEntry, progress: Progress) -> Reading:
     files: list[SourceFile] = []
     excluded = list(found.excluded)
     size = 0
+    licenses = licenses_around(found, entry.max_file_bytes)
     with Bounded() as bounded:
         for number, (shown, path) in enumerate(found.files.items(), 1):
             try:
-                file = _read(entry, shown, path, bounded)
+                license = license_at(path.as_posix(), licenses) or entry.license
+                file = replace(_read(entry, shown, path, bounded), license=license, written=found.written[shown])
                 files.append(file)
                 size += len(file.text)
             except Unreadable as error:
@@ -64,7 +70,8 @@ def _check_bounds(entry: SourceEntry, size: int, until: float) -> None:
 def _nothing(names: tuple[str, ...], excluded: list[Excluded]) -> Problem:
     first = "; ".join(f"{left_out.path}: {left_out.reason} ({left_out.detail})" for left_out in excluded[:3])
     formats = "Markdown, reStructuredText, HTML, text, PDF, DOCX, notebooks or manual pages"
-    return Problem("no document could be read", where="sources: docs", found=first or ", ".join(names), expected=formats)
+    hint = "name other files or folders, or mend `include`, `exclude` and `languages`"
+    return Problem("no document could be read", where="sources: docs", found=first or ", ".join(names), expected=formats, hint=hint)
 
 
 def _read(entry: SourceEntry, shown: str, path: Path, bounded: Bounded) -> SourceFile:
@@ -72,8 +79,9 @@ def _read(entry: SourceEntry, shown: str, path: Path, bounded: Bounded) -> Sourc
     if entry.languages and language not in entry.languages:
         raise Unreadable("excluded", f"`{language}` is not among `languages`")
     content = content_of(path, entry.max_file_bytes)
+    digest = sha256(content).hexdigest()
     if language in BINARY:
-        return SourceFile(shown, language, bounded.text_of(language, content), entry.license)
+        return SourceFile(shown, language, bounded.text_of(language, content), sha256=digest)
     text = decoded(content)
     if not text.strip():
         raise Unreadable("empty", "no text")
@@ -82,4 +90,4 @@ def _read(entry: SourceEntry, shown: str, path: Path, bounded: Bounded) -> Sourc
     if language in _BY_LINES and max(map(len, text.split("\n"))) > MAX_LINE_CHARACTERS:
         raise Unreadable("long_line", f"a line of more than {MAX_LINE_CHARACTERS:,} characters")
     bounded.check(language, text)
-    return SourceFile(shown, language, text, entry.license)
+    return SourceFile(shown, language, text, sha256=digest)

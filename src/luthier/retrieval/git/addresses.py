@@ -40,7 +40,7 @@ def address(repo: str, allowed: tuple[str, ...]) -> Address:
     that is not allowed, and for hosts and users that ssh would take for options.
     """
     if _has_controls(repo):
-        raise _refused("the name of a repository holds control characters", printable_head(repo))
+        raise _refused("the name of a repository holds control characters", printable_head(repo), "write it without them")
     if (url := _URL.match(repo)) or (helper := _HELPER.match(repo)):
         found = url or helper
         assert found is not None
@@ -65,7 +65,7 @@ def _of_url(repo: str, scheme: str) -> Address:
         parts = urlsplit(repo)
         host, user, password, _ = parts.hostname or "", parts.username, parts.password, parts.port
     except ValueError:
-        raise _refused("this is no URL that can be read", _without_secrets(repo)) from None
+        raise _refused("this is no URL that can be read", _without_secrets(repo), "write it as `https://host/path`") from None
     if password is not None or (user is not None and scheme != "ssh") or parts.query or parts.fragment:
         what = "a URL of a repository must not hold credentials" if user is not None else "a URL of a repository ends with its path"
         hint = "take them out; use an ssh URL with a key, or ~/.netrc, which git reads; a token that stood in a file should be replaced"
@@ -73,7 +73,7 @@ def _of_url(repo: str, scheme: str) -> Address:
     if scheme != "file":
         _check_host(f"[{host}]" if ":" in host else host, user, repo)
         if not parts.path.strip("/"):
-            raise _refused("the URL names a host, but no repository", repo)
+            raise _refused("the URL names a host, but no repository", repo, "give the whole URL, with the path of the repository")
     return Address(repo, url=repo, scheme=scheme)
 
 
@@ -105,5 +105,5 @@ def _without_secrets(repo: str) -> str:
     return printable_head(f"{head}{separator}{host}{slash}{path}")
 
 
-def _refused(what: str, found: str, hint: str = "") -> DataError:
+def _refused(what: str, found: str, hint: str) -> DataError:
     return DataError(Problem(what, where="sources: repo", found=found, hint=hint))

@@ -101,6 +101,7 @@ _PASSED_ON = ("HOME", "SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR", "http_pr
 _SSH = "ssh -oBatchMode=yes -oForwardAgent=no -oForwardX11=no -oClearAllForwardings=yes -oPermitLocalCommand=no"
 _WATCH_SECONDS = 0.1
 _MAX_SAID_BYTES = 4_000_000
+_FLOOD = "the server of the repository floods git with messages"
 _MAX_REASON = 300
 _MAX_OUTPUT_BYTES = 64_000_000
 
@@ -223,7 +224,9 @@ class Git:
         while not done.wait(_WATCH_SECONDS):
             # A server can have git repeat its words for ever.
             if os.fstat(said.fileno()).st_size > _MAX_SAID_BYTES:
-                child.ended_by = DataError(Problem("the server of the repository floods git with messages", where=self.clock.shown))
+                child.ended_by = DataError(
+                    Problem(_FLOOD, where=self.clock.shown, hint="name another server, or clone it yourself and name the folder")
+                )
             else:
                 child.ended_by = self.clock.overdue()
             if child.ended_by is not None:
@@ -236,7 +239,7 @@ def program() -> str:
     found = shutil.which("git")
     if found is None:
         raise DataError(
-            Problem("the program `git` is not on this machine", where="sources", hint="install git, or name the files under `docs`")
+            Problem("the program `git` is not on this machine", where="sources: repo", hint="install git, or name the files under `docs`")
         )
     return str(Path(found).absolute())
 

@@ -107,7 +107,9 @@ def _linked_folders(folder: Path, pointer: Path, shown: str) -> tuple[Path, Path
     """What a `.git` file leads to: a work tree's folder or a submodule's, both of which name the folder that leads to them."""
     text = _small_text(pointer)
     if not text.startswith("gitdir: "):
-        raise _refused("the folder is no git repository", shown, "its `.git` is a file that names no folder")
+        raise _refused(
+            "the folder is no git repository", shown, "its `.git` is a file that names no folder; name the folder of the repository itself"
+        )
     own = (folder / text.removeprefix("gitdir: ").strip()).resolve()
     if (own / "commondir").is_file():
         common = (own / _small_text(own / "commondir").strip()).resolve()

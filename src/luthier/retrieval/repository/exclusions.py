@@ -145,6 +145,18 @@ TextRule = Callable[[str, str], str | None]
 # In the order in which they are tried; the first that fits gives the reason.
 PATH_RULES: tuple[PathRule, ...] = (vendored, lock_file, generated_name, minified_name)
 TEXT_RULES: tuple[TextRule, ...] = (lfs_pointer, generated_text, minified_text)
+# What each reason means, for a person who wonders where a file is.
+BY_PATH = {
+    "vendored": "in a folder for the code of others, or a file that is copied from project to project",
+    "lock_file": "versions that a package manager wrote down",
+    "generated": "a name, an ending or a folder that only programs give",
+    "minified": "its ending says that it is minified",
+}
+BY_TEXT = {
+    "lfs_pointer": "a pointer of git LFS: its content is kept elsewhere and is not fetched",
+    "generated": "its first comment or its last line says that a program wrote it",
+    "minified": "lines far longer than people write",
+}
 
 
 def reason_by_path(path: str) -> str | None:

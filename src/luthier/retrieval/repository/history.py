@@ -6,13 +6,14 @@ import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import IO
 
 from luthier.retrieval.git.fetching import FULL_SHA
 from luthier.retrieval.git.program import Git, GitFailure, Progress
 from luthier.retrieval.records import Commit, FileChange
 from luthier.retrieval.repository.languages import language_of_path
+from luthier.retrieval.repository.sides import may_show_a_key, texts_of
 
 # A commit that touches more files imports or renames; its diff teaches nothing, and is not computed.
 MAX_CHANGED_FILES = 100
@@ -48,6 +49,8 @@ class _Change:
     added: int = 0
     removed: int = 0
     is_whole: bool = True
+    # The objects of the file before and after.
+    sides: tuple[str, ...] = ()
 
     def take(self, line: bytes) -> None:
         """Keeps a line of a hunk, as long as the change is not too large."""
@@ -63,7 +66,7 @@ def read_commits(git: Git, commit: str, most: int, wanted: PathTest, progress: P
     """The newest `most` commits up to `commit` that are no merges, newest first, and notes on those left out.
 
     A commit has the changes of the files that `wanted` takes by path and whose diff is text of at most 100 kB; one without any is left
-    out, as is one of more than 100 files or 400 kB, and one that touches a file above 16 MB.
+    out, as is one of more than 100 files or 400 kB, and one that touches a file above 16 MB or one that a partial clone lacks.
     """
     if most == 0:
         return (), ()
@@ -72,14 +75,18 @@ def read_commits(git: Git, commit: str, most: int, wanted: PathTest, progress: P
     large = _large(git, sorted({blob for blobs in touched.values() for blob in blobs}))
     shas = [sha for sha in messages if sha in touched and not large.intersection(touched[sha])]
     commits = []
+    sides: dict[FileChange, tuple[str, ...]] = {}
     for number, (sha, changes) in enumerate(_patches(git, shas), 1):
-        kept = tuple(made for change in changes if (made := _made(change, wanted)) is not None)
+        kept = tuple(made for change in changes if (made := _made(change, wanted, sides)) is not None)
         if kept and sum(change.size for change in changes) <= MAX_COMMIT_DIFF_BYTES:
             commits.append(Commit(sha, *_message(messages[sha]), kept))
         if number % 100 == 0 or number == len(shas):
             progress("reading commits", number, len(shas))
+    texts = texts_of(git, [name for names in sides.values() for name in names])
+    commits = [_with_sides(commit, sides, texts) for commit in commits] if texts else commits
     left_out = len(messages) - len(commits)
-    note = f"{left_out:,} of {len(messages):,} commits have no diff that is read: too many files, too large, or none of the files chosen"
+    why = "too many files, too large, not there, or none of the files chosen"
+    note = f"{left_out:,} of {len(messages):,} commits have no diff that is read: {why}"
     return tuple(commits), (note,) if left_out else ()
 
 
@@ -121,12 +128,13 @@ def _nothing_for_submodule(mode: str, object_id: str) -> str:
 
 
 def _large(git: Git, object_ids: Sequence[str]) -> set[str]:
-    """Those of the objects that are too large to be compared."""
+    """Those of the objects that are too large to be compared, and those that a partial clone lacks."""
     with _fed(
         git, [name for name in object_ids if name.strip("0")], "cat-file", "--batch-check=%(objectname) %(objectsize)", "--buffer"
     ) as lines:
         found = [line.decode("ascii", "replace").split() for line in lines]
-    return {words[0] for words in found if len(words) == 2 and words[1].isdecimal() and int(words[1]) > MAX_COMPARED_BYTES}
+    sizes = {words[0]: words[1] for words in found if len(words) == 2}
+    return {name for name, size in sizes.items() if size == "missing" or (size.isdecimal() and int(size) > MAX_COMPARED_BYTES)}
 
 
 def _patches(git: Git, shas: Sequence[str]) -> Iterator[tuple[str, list[_Change]]]:
@@ -182,8 +190,9 @@ def _read_head(change: _Change, line: bytes) -> None:
     elif line.startswith(b"deleted file mode"):
         change.status = "deleted"
         change.is_whole &= not line.endswith((b"120000", b"160000"))
-    elif line.startswith(b"index ") and line.endswith((b" 120000", b" 160000")):
-        change.is_whole = False
+    elif line.startswith(b"index "):
+        change.sides = tuple(rest.split(b" ")[0].decode("ascii", "replace").split(".."))
+        change.is_whole &= not line.endswith((b" 120000", b" 160000"))
     elif line.startswith(b"rename to "):
         change.status, change.path = "renamed", _unquoted(line.removeprefix(b"rename to "), b"")
     elif name == b"+++" and rest != b"/dev/null":
@@ -237,8 +246,22 @@ def _message(message: str) -> tuple[str, str]:
     return (lines[0], "\n".join(lines[1:]).strip("\n")) if lines else ("", "")
 
 
-def _made(change: _Change, wanted: PathTest) -> FileChange | None:
-    """The change as a record; None where its diff is not text, too large, or of a file that is not wanted."""
+def _with_sides(commit: Commit, sides: dict[FileChange, tuple[str, ...]], texts: dict[str, str]) -> Commit:
+    """`commit` with both whole files of each change of `sides`."""
+    return replace(
+        commit,
+        changes=tuple(
+            replace(change, sides=tuple(texts[name] for name in sides[change] if name in texts)) if change in sides else change
+            for change in commit.changes
+        ),
+    )
+
+
+def _made(change: _Change, wanted: PathTest, sides: dict[FileChange, tuple[str, ...]]) -> FileChange | None:
+    """The change as a record; None where its diff is not text, too large, or of a file that is not wanted.
+
+    The objects of one that may show a part of a private key are noted in `sides`.
+    """
     if change.path is None or not change.is_whole or not change.lines or not wanted(change.path):
         return None
     language = language_of_path(change.path)
@@ -250,4 +273,7 @@ def _made(change: _Change, wanted: PathTest) -> FileChange | None:
         return None
     if "\0" in diff:
         return None
-    return FileChange(change.path, change.status, diff, language, change.added, change.removed)
+    made = FileChange(change.path, change.status, diff, language, change.added, change.removed)
+    if may_show_a_key(diff):
+        sides[made] = (*sides.get(made, ()), *change.sides)
+    return made

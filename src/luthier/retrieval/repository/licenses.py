@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path, PurePosixPath
 
+from luthier.retrieval.repository.headers import UNKNOWN, license_in_prose
 from luthier.retrieval.repository.spdx import expression
 
 TABLE = Path(__file__).with_name("licenses.toml")
@@ -62,11 +63,24 @@ def license_of_text(text: str) -> str | None:
     return None if others and first != "PSF-2.0" else first
 
 
-def license_of_header(text: str) -> str | None:
-    """The license that the head of a file says it has: its SPDX identifier, or the usual notice of a GNU, Apache or Mozilla license."""
+def license_of_header(text: str, nearest: str | None = None) -> str | None:
+    """The license that the head of a file says it has: its SPDX identifier, the usual notice or whole text of a license, or its name in
+    prose. `UNKNOWN` where that is none that is known, None where the head says nothing. `nearest`, what the license file above the file
+    says, settles a name that leaves a choice (`the BSD license`).
+    """
     head = text[:_HEAD_CHARACTERS]
     if found := _IDENTIFIER.search(head):
-        return expression(found[1].strip().removesuffix("*/").removesuffix("-->").removesuffix("*)").removesuffix("#}").strip("\"'` \t,;"))
+        written = found[1].strip().removesuffix("*/").removesuffix("-->").removesuffix("*)").removesuffix("#}").strip("\"'` \t,;")
+        return expression(written) or UNKNOWN
+    return _by_notice(head) or license_in_prose(head, nearest)
+
+
+def _by_notice(head: str) -> str | None:
+    lower = head.lower()
+    if "permission" in lower or "redistributions" in lower:
+        own = license_of_text(head)
+        if own is not None:
+            return own
     if "icense" not in head:
         return None
     words = _words(head)
@@ -78,14 +92,18 @@ def license_of_header(text: str) -> str | None:
 
 
 def license_of_manifest(path: str, text: str) -> str | None:
-    """The license that a `package.json`, `pyproject.toml` or `Cargo.toml` names."""
+    """The license that a `package.json`, `pyproject.toml` or `Cargo.toml` names; `UNKNOWN` where it names none that is known, None where
+    it names none or points at a file."""
     name = PurePosixPath(path).name
     try:
         found = _named_in_json(json.loads(text)) if name == "package.json" else _named_in_toml(tomllib.loads(text))
     except (ValueError, RecursionError):  # No file of its kind: then it names nothing.
         return None
     # `Apache-2.0/MIT` is how Cargo once wrote OR.
-    return expression(found.replace("/", " OR ") if name == "Cargo.toml" else found) if isinstance(found, str) else None
+    if not isinstance(found, str) or not found.strip() or found.upper().startswith("SEE LICEN"):
+        return None
+    written = expression(found.replace("/", " OR ") if name == "Cargo.toml" else found)
+    return written or license_in_prose(f"# license: {found}", None) or UNKNOWN
 
 
 def is_manifest(path: str) -> bool:
@@ -96,30 +114,36 @@ def is_manifest(path: str) -> bool:
 def licenses_by_folder(license_files: Mapping[str, str], manifests: Mapping[str, str]) -> dict[str, str | None]:
     """The license of each folder that has a license file or a manifest with one; texts are given by path. The root is `.`.
 
-    The license file counts, or, where its text is not known or there are several, the manifest. Where neither tells, it is None.
+    The license file counts, or, where there are several, the manifest. A license file whose text is not known tells that another license
+    holds: then, and where a manifest alone names one that is not known, it is None.
     """
     texts: dict[str, dict[str, str | None]] = {}
     for path, text in license_files.items():
         # Where the whole text is not there, its notice is: `COPYING` beside a `LICENSE` that says which versions of it hold.
         found = license_of_text(text) or (license_of_header(text) if len(text) < _MAX_NOTICE else None)
-        texts.setdefault(_folder(path), {})[PurePosixPath(path).name] = found
-    named: dict[str, str] = {}
+        texts.setdefault(_folder(path), {})[PurePosixPath(path).name] = None if found == UNKNOWN else found
+    named: dict[str, str | None] = {}
     for path in sorted(manifests):
         if written := license_of_manifest(path, manifests[path]):
-            named.setdefault(_folder(path), written)
+            named[_folder(path)] = named.get(_folder(path)) or (None if written == UNKNOWN else written)
     folders: dict[str, str | None] = {}
     for folder in sorted({*texts, *named}):
-        by_text = _of_files(texts.get(folder, {}))
-        folders[folder] = by_text or named.get(folder)
+        told = texts.get(folder, {})
+        by_text = _of_files(told)
+        # Nothing but texts that are not known: the manifest, which tools write by themselves, does not outweigh them.
+        folders[folder] = by_text or (named.get(folder) if not told or any(told.values()) else None)
     return folders
 
 
 def license_at(path: str, by_folder: Mapping[str, str | None]) -> str | None:
     """The license that holds for the file `path`: that of the nearest folder upwards which has one."""
-    for folder in PurePosixPath(path).parents:
-        if folder.as_posix() in by_folder:
-            return by_folder[folder.as_posix()]
-    return None
+    folder = ruling_folder(path, by_folder)
+    return by_folder[folder] if folder is not None else None
+
+
+def ruling_folder(path: str, by_folder: Mapping[str, str | None]) -> str | None:
+    """The nearest folder upwards of the file `path` that has a license, known or not; None where none has."""
+    return next((name for folder in PurePosixPath(path).parents if (name := folder.as_posix()) in by_folder), None)
 
 
 @cache

@@ -12,6 +12,8 @@ from luthier.retrieval.git.program import Git, GitFailure
 
 _LINK, _SUBMODULE = "120000", "160000"
 _EXECUTABLE = "100755"
+# What `git ls-tree` gives for the size of an object that is not there.
+_MISSING = "BAD"
 _MAX_PATH_BYTES = 4_096
 _MAX_HEADER = 200
 _CLOCK_EVERY = 256
@@ -19,7 +21,10 @@ _CLOCK_EVERY = 256
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A name in the tree of a commit. `path` is None where its bytes are no UTF-8 text of one line; `shown` can always be printed."""
+    """A name in the tree of a commit. `path` is None where its bytes are no UTF-8 text of one line; `shown` can always be printed.
+
+    `is_missing`: its bytes are not there, as in a partial clone.
+    """
 
     path: str | None
     shown: str
@@ -28,6 +33,7 @@ class Entry:
     is_link: bool
     is_submodule: bool
     is_executable: bool
+    is_missing: bool = False
 
 
 def entries(git: Git, commit: str, most: int) -> Iterator[Entry]:
@@ -48,11 +54,12 @@ def entries(git: Git, commit: str, most: int) -> Iterator[Entry]:
                 mode == _LINK,
                 mode == _SUBMODULE,
                 mode == _EXECUTABLE,
+                size == _MISSING,
             )
 
 
 def contents(git: Git, object_ids: Sequence[str]) -> Iterator[bytes]:
-    """The bytes of each object, in the given order, one at a time. `GitFailure` where one is missing."""
+    """The bytes of each object, in the given order, one at a time. `GitFailure` where one is missing or damaged."""
     with tempfile.TemporaryFile() as asked:
         asked.write("".join(f"{name}\n" for name in object_ids).encode("ascii"))
         asked.seek(0)

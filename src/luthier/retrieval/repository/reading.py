@@ -6,7 +6,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from luthier.config.row_sections import SourceEntry
@@ -16,12 +16,13 @@ from luthier.retrieval.git.fetching import check_commit_name, commit_at, fetch, 
 from luthier.retrieval.git.program import Clock, Git, GitFailure, Progress
 from luthier.retrieval.git.standin import Standin, stand_in
 from luthier.retrieval.patterns import matches
-from luthier.retrieval.records import Excluded, Reading, SourceFile
+from luthier.retrieval.records import Commit, Excluded, Reading, SourceFile
 from luthier.retrieval.repository.attributes import Attributes, read_attributes
-from luthier.retrieval.repository.exclusions import BINARY_ENDINGS, reason_by_path, reason_by_text
+from luthier.retrieval.repository.exclusions import BINARY_ENDINGS, BY_PATH, BY_TEXT, reason_by_path, reason_by_text
+from luthier.retrieval.repository.headers import UNKNOWN
 from luthier.retrieval.repository.history import read_commits
 from luthier.retrieval.repository.languages import is_test, language_of_first_line, language_of_path, language_of_text, languages
-from luthier.retrieval.repository.licenses import is_license_file, is_manifest, license_at, license_of_header, licenses_by_folder
+from luthier.retrieval.repository.licenses import is_license_file, is_manifest, license_of_header, licenses_by_folder, ruling_folder
 from luthier.retrieval.repository.objects import Entry, contents, entries, too_many_files
 
 # A tree may hold this many times `max_files` names, of which patterns and rules leave `max_files`.
@@ -29,6 +30,8 @@ _NAMES_PER_FILE = 20
 _MAX_SAYING_BYTES = 200_000
 _MAX_SAYING_FILES = 5_000
 _CLOCK_EVERY = 256
+# A reason code, and a detail for the person who reads it.
+Reason = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,8 @@ def _read(entry: SourceEntry, place: Address, git: Git, commit: str, progress: P
     by_folder = licenses_by_folder(_only(sayings, is_license_file), _only(sayings, is_manifest))
     excluded: list[Excluded] = []
     chosen = _chosen(entry, listed, read_attributes(_only(sayings, _is_attributes)), excluded, git.clock)
+    if not chosen and any(item.reason == "missing" for item in excluded):
+        raise GitFailure("none of the files to read is there")
     if len(chosen) > entry.max_files:
         raise too_many_files(place.shown, entry.max_files)
     sizes = {item.object_id: item.size for item in listed}
@@ -151,7 +156,7 @@ def _read(entry: SourceEntry, place: Address, git: Git, commit: str, progress: P
         commit=commit,
         license=by_folder.get(".") or entry.license,
         files=tuple(files),
-        commits=commits,
+        commits=tuple(_with_licenses(commits, files, entry, by_folder)),
         excluded=tuple(sorted(excluded, key=lambda item: (item.path, item.reason))),
         notes=(*notes, *left_out),
     )
@@ -178,52 +183,60 @@ def _sayings(git: Git, listed: Sequence[Entry]) -> dict[str, str]:
         for item in listed
         if item.path is not None
         and not (item.is_link or item.is_submodule)
-        and item.size <= _MAX_SAYING_BYTES
         and (is_license_file(item.path) or is_manifest(item.path) or _is_attributes(item.path))
     ]
     wanted = sorted(wanted, key=lambda item: (item.shown.count("/"), item.shown))[:_MAX_SAYING_FILES]
-    texts = contents(git, [item.object_id for item in wanted])
-    return {item.path or "": content.decode("utf-8", "replace") for item, content in zip(wanted, texts, strict=True)}
+    small = [item for item in wanted if item.size <= _MAX_SAYING_BYTES and not item.is_missing]
+    texts = contents(git, [item.object_id for item in small])
+    # A license that is too long to be read, or is not there, holds too: it is one that is not known.
+    sayings = {item.path or "": "" for item in wanted if item.size > _MAX_SAYING_BYTES or item.is_missing}
+    return sayings | {item.path or "": content.decode("utf-8", "replace") for item, content in zip(small, texts, strict=True)}
 
 
-def _reason_of_path(entry: SourceEntry, path: str) -> str | None:
+def _reason_of_path(entry: SourceEntry, path: str) -> Reason | None:
     """Why a file is left out by its path alone, None where it is not."""
     if (entry.include and not matches(path, entry.include)) or matches(path, entry.exclude):
-        return "excluded"
+        return "excluded", "by `include` or `exclude`"
     if (reason := reason_by_path(path)) is not None:
-        return reason
+        return reason, BY_PATH[reason]
     if is_license_file(path):
-        return "license"
+        return "license_file", "its text tells the license of rows, and none is made of it"
     language = language_of_path(path)
     if language is None:
         ending = PurePosixPath(path).suffix.lower()
         if ending in BINARY_ENDINGS:
-            return "binary"
-        return "unknown_language" if ending else None
+            return "binary", f"a file that ends in `{ending}` holds no text"
+        return ("unknown_language", f"`{ending}` is the ending of no language that is read") if ending else None
     if languages()[language].is_binary:
-        return "binary"
-    return "excluded" if entry.languages and language not in entry.languages else None
+        return "binary", f"{language} is no text"
+    return _not_asked_for(language) if entry.languages and language not in entry.languages else None
 
 
-def _reason_of_entry(entry: SourceEntry, item: Entry, attributes: Attributes) -> str | None:
+def _not_asked_for(language: str) -> Reason:
+    return "excluded", f"`{language}` is not among `languages`"
+
+
+def _reason_of_entry(entry: SourceEntry, item: Entry, attributes: Attributes) -> Reason | None:
     if item.is_submodule:
-        return "submodule"
+        return "submodule", "another repository, which is not fetched: name it as a source of its own"
     if item.is_link:
-        return "link"
+        return "link", "links are not followed"
     if item.path is None:
-        return "odd_name"
+        return "odd_name", "its name is not one line of UTF-8"
     reason = _reason_of_path(entry, item.path)
     for named in ("vendored", "generated"):
         said = attributes.says(item.path, named)
-        if said and reason != "excluded":
-            return named
-        if said is False and reason == named:
+        if said and (reason is None or reason[0] != "excluded"):
+            return named, f"`.gitattributes` says `linguist-{named}`"
+        if said is False and reason is not None and reason[0] == named:
             reason = None
     if reason is not None:
         return reason
+    if item.is_missing:
+        return "missing", "its bytes are not in the repository: a partial clone lacks them"
     if item.size == 0:
-        return "empty"
-    return "too_large" if item.size > entry.max_file_bytes else None
+        return "empty", "it has no bytes"
+    return ("too_large", f"{item.size:,} bytes, more than `max_file_bytes`") if item.size > entry.max_file_bytes else None
 
 
 def _chosen(entry: SourceEntry, listed: Sequence[Entry], attributes: Attributes, excluded: list[Excluded], clock: Clock) -> list[_Kept]:
@@ -233,13 +246,11 @@ def _chosen(entry: SourceEntry, listed: Sequence[Entry], attributes: Attributes,
     for number, item in enumerate(sorted(listed, key=lambda item: item.shown)):
         if number % _CLOCK_EVERY == 0:
             clock.check()
-        reason, detail = _reason_of_entry(entry, item, attributes), ""
-        if reason == "too_large":
-            detail = f"{item.size:,} bytes"
-        elif reason is None and item.object_id in first:
-            reason, detail = "copy", first[item.object_id]
+        reason = _reason_of_entry(entry, item, attributes)
+        if reason is None and item.object_id in first:
+            reason = "copy", f"its bytes are those of {first[item.object_id]}"
         if reason is not None:
-            excluded.append(Excluded(item.shown, reason, detail))
+            excluded.append(Excluded(item.shown, *reason))
             continue
         assert item.path is not None
         first[item.object_id] = item.path
@@ -250,7 +261,7 @@ def _chosen(entry: SourceEntry, listed: Sequence[Entry], attributes: Attributes,
 def _file(entry: SourceEntry, kept: _Kept, content: bytes, by_folder: dict[str, str | None]) -> SourceFile | Excluded:
     """The file as text, or why it is none that is read. Line ends are made `\\n`, a byte order mark goes."""
     if b"\0" in content:
-        return Excluded(kept.path, "binary")
+        return Excluded(kept.path, "binary", "it holds a NUL")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -259,15 +270,37 @@ def _file(entry: SourceEntry, kept: _Kept, content: bytes, by_folder: dict[str, 
     language = kept.language or language_of_first_line(content)
     language = language and language_of_text(language, kept.path, text)
     if language is None:
-        return Excluded(kept.path, "unknown_language")
+        return Excluded(kept.path, "unknown_language", "neither its name nor its first line tells a language that is read")
     if entry.languages and language not in entry.languages:
-        return Excluded(kept.path, "excluded")
+        return Excluded(kept.path, *_not_asked_for(language))
     if not text.strip():
-        return Excluded(kept.path, "empty")
+        return Excluded(kept.path, "empty", "no text but white space")
     if (reason := reason_by_text(text, language)) is not None:
-        return Excluded(kept.path, reason)
-    license = license_of_header(text) or license_at(kept.path, by_folder) or entry.license
-    return SourceFile(kept.path, language, text, license, is_test(kept.path))
+        return Excluded(kept.path, reason, BY_TEXT[reason])
+    return SourceFile(kept.path, language, text, _license(entry, kept.path, text, by_folder), is_test(kept.path))
+
+
+def _license(entry: SourceEntry, path: str, text: str, by_folder: dict[str, str | None]) -> str | None:
+    """The license of a file; that of the run file only where nothing but the source's own root could tell another one."""
+    folder = ruling_folder(path, by_folder)
+    nearest = by_folder[folder] if folder is not None else None
+    if nearest is None and folder in (None, "."):
+        nearest = entry.license
+    found = license_of_header(text, nearest) or nearest
+    return None if found == UNKNOWN else found
+
+
+def _with_licenses(
+    commits: Sequence[Commit], files: Sequence[SourceFile], entry: SourceEntry, by_folder: dict[str, str | None]
+) -> Iterator[Commit]:
+    """The commits with the license of each file that they change."""
+    known = {file.path: file.license for file in files}
+    for commit in commits:
+        changes = [
+            replace(change, license=known[change.path] if change.path in known else _license(entry, change.path, "", by_folder))
+            for change in commit.changes
+        ]
+        yield replace(commit, changes=tuple(changes))
 
 
 def counted(reading: Reading) -> dict[str, int]:

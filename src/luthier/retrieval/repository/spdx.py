@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -40,6 +41,15 @@ def expression(written: str) -> str | None:
     if not tokens or _parsed(tokens, 0) != len(tokens):
         return None
     return " ".join(tokens).replace("( ", "(").replace(" )", ")")
+
+
+def together(licenses: Iterable[str | None]) -> str | None:
+    """The expression for what holds all of several works: each license once, joined by `AND`; None where one of them is not known."""
+    found = list(dict.fromkeys(licenses))
+    known = [name for name in found if name is not None]
+    if not known or len(known) < len(found):
+        return None
+    return known[0] if len(known) == 1 else " AND ".join(f"({name})" if " OR " in name else name for name in sorted(known))
 
 
 def _license(token: str) -> str | None:

@@ -43,10 +43,10 @@ def definitions(file: SourceFile, value: JsonObject) -> Iterator[ToolDefinition 
             operations = resolver.followed(item)
         except Unreadable as error:
             shown = path if error.reason != "secret" else "a path"
-            yield Excluded(file.path, error.reason, f"{shown} (line {line}): {error.detail}")
+            yield Excluded(file.path, error.reason, f"{shown} (line {line}): {error.detail}", line)
             continue
         if not isinstance(operations, dict):
-            yield Excluded(file.path, "invalid_definition", f"{path} (line {line}): a path holds operations")
+            yield Excluded(file.path, "invalid_definition", f"{path} (line {line}): a path holds operations", line)
             continue
         for method in _METHODS:
             if method in operations:
@@ -72,7 +72,7 @@ def _operation(
         arguments = _arguments(resolver, operations, operation)
         refuse_secrets(title, description, arguments.properties)
     except Unreadable as error:
-        yield Excluded(file.path, error.reason, f"{method.upper()} {path} (line {line}): {error.detail}")
+        yield Excluded(file.path, error.reason, f"{method.upper()} {path} (line {line}): {error.detail}", line)
         return
     parameters: JsonObject = {"type": "object", "properties": arguments.properties}
     if arguments.required:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 from luthier.config import yaml_file
@@ -15,6 +17,8 @@ from luthier.core.text import is_unicode
 from luthier.retrieval.named_files import Progress, content_of, decoded, find, source_name
 from luthier.retrieval.outline import Unreadable
 from luthier.retrieval.records import Excluded, Reading, SourceFile, ToolDefinition
+from luthier.retrieval.repository.license_files import licenses_around
+from luthier.retrieval.repository.licenses import license_at
 from luthier.retrieval.schemas import openapi, tool_schemas
 
 ENDINGS = (".json", ".yaml", ".yml")
@@ -37,14 +41,16 @@ def read_schemas(entry: SourceEntry, progress: Progress) -> Reading:
     files: list[SourceFile] = []
     tools: dict[str, ToolDefinition] = {}
     notes: list[str] = []
+    licenses = licenses_around(found, entry.max_file_bytes)
     for number, (shown, path) in enumerate(found.files.items(), 1):
         progress("schemas", number, len(found.files))
         try:
-            file = _read(entry, shown, path)
+            license = license_at(path.as_posix(), licenses) or entry.license
+            file = replace(_read(entry, shown, path), license=license, written=found.written[shown])
             for definition in _definitions(file, excluded, notes):
                 if definition.name in tools:
                     detail = f"`{definition.name}` (line {definition.lines[0]}) is defined in {tools[definition.name].path} already"
-                    excluded.append(Excluded(shown, "duplicate_name", detail))
+                    excluded.append(Excluded(shown, "duplicate_name", detail, definition.lines[0]))
                 else:
                     tools[definition.name] = definition
             files.append(file)
@@ -62,14 +68,16 @@ def read_schemas(entry: SourceEntry, progress: Progress) -> Reading:
 def _nothing(names: tuple[str, ...], excluded: list[Excluded]) -> Problem:
     first = "; ".join(f"{left_out.path}: {left_out.reason} ({left_out.detail})" for left_out in excluded[:3])
     expected = "OpenAPI 3.0 or 3.1, a list of tools, or a JSON schema with `title` and `properties`"
-    return Problem("no tool is defined in these files", where="sources: schemas", found=first or ", ".join(names), expected=expected)
+    what, hint = "no tool is defined in these files", "name other files, or mend `include`, `exclude` and `languages`"
+    return Problem(what, where="sources: schemas", found=first or ", ".join(names), expected=expected, hint=hint)
 
 
 def _read(entry: SourceEntry, shown: str, path: Path) -> SourceFile:
     language = "json" if shown.lower().endswith(".json") else "yaml"
     if entry.languages and language not in entry.languages:
         raise Unreadable("excluded", f"`{language}` is not among `languages`")
-    return SourceFile(shown, language, decoded(content_of(path, entry.max_file_bytes)), entry.license)
+    content = content_of(path, entry.max_file_bytes)
+    return SourceFile(shown, language, decoded(content), sha256=sha256(content).hexdigest())
 
 
 def _definitions(file: SourceFile, excluded: list[Excluded], notes: list[str]) -> Iterator[ToolDefinition]:

@@ -27,7 +27,7 @@ def definitions(file: SourceFile, value: JsonValue) -> Iterator[ToolDefinition |
             name = _name_of(entry)
             is_told = name and error.reason != "secret"
             place = f"`{name}` (entry {number}, line {_line(file, name)})" if is_told else f"entry {number}"
-            yield Excluded(file.path, error.reason, f"{place}: {error.detail}")
+            yield Excluded(file.path, error.reason, f"{place}: {error.detail}", _line(file, name) if is_told else None)
 
 
 def _entries(value: JsonValue) -> list[JsonValue] | None:

@@ -8,7 +8,7 @@ from luthier.retrieval.outline import Unreadable
 from luthier.retrieval.records import Chunk, Excluded, SourceFile
 
 # Goes up when other pieces come of the same file.
-VERSION = 2
+VERSION = 3
 
 
 def chunks_of(file: SourceFile) -> tuple[Chunk, ...] | Excluded:

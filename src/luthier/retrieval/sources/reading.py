@@ -2,30 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from luthier.config.row_sections import SourceEntry
+from luthier.core.errors import DataError
 from luthier.core.files import HashMemory, sha256_json
 from luthier.retrieval.documents import reading as documents
 from luthier.retrieval.documents.sections import language_of
 from luthier.retrieval.named_files import find
 from luthier.retrieval.records import Reading
 from luthier.retrieval.repository import reading as repository
+from luthier.retrieval.repository.license_files import license_files
 from luthier.retrieval.schemas import reading as schemas
 from luthier.retrieval.tools import manuals
 
-# Goes up when other files, commits, commands or tools are read of the same source: exclusions, languages, formats.
-VERSION = 2
+# Goes up when other files, commits, commands or tools are read of the same source: exclusions, languages, formats; or other reasons told.
+VERSION = 4
+# How readers, which do not know where their entry stands, name its keys.
+_KEY = "sources: "
 # A step in words, and how far it is.
 Progress = Callable[[str, int], None]
 
 
-def identify(entry: SourceEntry, hashes: HashMemory) -> str:
+@contextmanager
+def _of_entry(entry: SourceEntry, where: str) -> Iterator[None]:
+    """Errors name the entry at `where`: what a reader says of `sources: docs` is told of `sources[2].docs`, what it says of a repository
+    of `sources[2].repo`."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError([replace(problem, where=_place(entry, where, problem.where)) for problem in error.problems]) from error
+
+
+def _place(entry: SourceEntry, where: str, named: str) -> str:
+    if named.startswith(_KEY):
+        return f"{where}.{named.removeprefix(_KEY)}"
+    return f"{where}.repo: {named}" if entry.repo is not None else f"{where}: {named}"
+
+
+def identify(entry: SourceEntry, hashes: HashMemory, where: str = "sources") -> str:
     """What the source is right now: `commit:<sha>` of a repository, `sha256:...` over names and hashes of files.
 
-    `DataError` where there is nothing of the name. Of tools it is what is read of them.
+    `DataError` where there is nothing of the name; it names the entry by its key `where`. Of tools it is what is read of them.
     """
+    with _of_entry(entry, where):
+        return _identity(entry, hashes)
+
+
+def _identity(entry: SourceEntry, hashes: HashMemory) -> str:
     if entry.repo is not None:
         return f"commit:{repository.identify(entry)[1]}"
     if entry.tools is not None:
@@ -35,18 +63,29 @@ def identify(entry: SourceEntry, hashes: HashMemory) -> str:
         ]
         return f"sha256:{sha256_json(told)}"
     if entry.docs is not None:
-        files = find(entry, "docs", entry.docs, lambda path: language_of(path) is not None).files
+        found = find(entry, "docs", entry.docs, lambda path: language_of(path) is not None)
     else:
-        files = find(entry, "schemas", entry.schemas or (), lambda path: path.lower().endswith(schemas.ENDINGS)).files
-    return f"sha256:{sha256_json([[name, hashes.sha256(path)] for name, path in files.items()])}"
+        found = find(entry, "schemas", entry.schemas or (), lambda path: path.lower().endswith(schemas.ENDINGS))
+    told = [[name, hashes.sha256(path)] for name, path in found.files.items()]
+    # Which folder a license file is in decides for which files it holds; their names below it do not.
+    told += [[os.path.relpath(path, found.root), hashes.sha256(path)] for path in license_files(found)]
+    return f"sha256:{sha256_json(told)}"
 
 
-def read(entry: SourceEntry, cache: Path, progress: Progress) -> Reading:
-    """The source, read. A repository behind a URL is kept in `cache`. `DataError` where it cannot be read or is larger than its limits."""
+def read(entry: SourceEntry, cache: Path, progress: Progress, where: str = "sources") -> Reading:
+    """The source, read. A repository behind a URL is kept in `cache`.
+
+    `DataError`, which names the entry by its key `where`, if it cannot be read or is larger than its limits.
+    """
 
     def tell(step: str, done: int, _: int | None) -> None:
         progress(step, done)
 
+    with _of_entry(entry, where):
+        return _read(entry, cache, tell)
+
+
+def _read(entry: SourceEntry, cache: Path, tell: Callable[[str, int, int | None], None]) -> Reading:
     if entry.repo is not None:
         return repository.read_repository(entry, cache, tell)
     if entry.docs is not None:

@@ -54,14 +54,15 @@ def read_tools(entry: SourceEntry, progress: Progress) -> Reading:
     manual pages. `progress` is told each tool. `DataError` names every tool of which there is neither program nor page, with the nearest
     name.
     """
-    tools = tuple(dict.fromkeys(entry.tools or ()))
+    asked = entry.tools or ()
+    tools = tuple(dict.fromkeys(asked))
     manuals = _manual_folders() if "man" in entry.help else []
     pages = _tldr_folders(entry) if "tldr" in entry.help else []
     found = _Found()
     unknown: list[Problem] = []
     for number, tool in enumerate(tools, 1):
         progress("tools", number, len(tools))
-        problem = _read_tool(entry, tool, manuals, pages, found)
+        problem = _read_tool(entry, tool, manuals, pages, found, asked.index(tool))
         unknown += [problem] if problem is not None else []
     if unknown:
         raise DataError(unknown)
@@ -72,8 +73,8 @@ def read_tools(entry: SourceEntry, progress: Progress) -> Reading:
     return Reading(name, repo, None, entry.license, files, (), commands, (), tuple(found.excluded), tuple(found.notes))
 
 
-def _read_tool(entry: SourceEntry, tool: str, manuals: list[Path], pages: list[Path], found: _Found) -> Problem | None:
-    """Reads one tool into `found`; the problem where nothing of this name is there."""
+def _read_tool(entry: SourceEntry, tool: str, manuals: list[Path], pages: list[Path], found: _Found, number: int) -> Problem | None:
+    """Reads one tool, `number` of the entry's, into `found`; the problem where nothing of this name is there."""
     program = program_of(tool) if _NAME.match(tool) else None
     before = len(found.files) + len(found.commands) + len(found.excluded)
     if _NAME.match(tool):
@@ -90,7 +91,7 @@ def _read_tool(entry: SourceEntry, tool: str, manuals: list[Path], pages: list[P
         swapped = [name for name in programs if sorted(name) == sorted(tool)]
         best = swapped[0] if swapped else nearest(tool, programs)
         hint = f"did you mean `{best}`?" if best else "name a program as it is called in a shell, and install it first"
-        return Problem("`tools` names a program that is not there", where="sources: tools", found=tool[:200], hint=hint)
+        return Problem("there is no such program", where=f"sources: tools[{number}]", found=tool[:200], hint=hint)
     asked = ", ".join(entry.help)
     found.excluded.append(Excluded(tool, "no_manual", f"none of {asked} tells of it"))
     found.notes.append(f"`{tool}`: {program} is there, but none of {asked} tells of it; `help: [man, help, tldr]` reads all there is")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from luthier.config.row_sections import AugmentRule
-from luthier.data.augment.held_out import without_near
+from luthier.core.records import Detail, TurnEnds
 from luthier.data.augment.vary import RULES, vary
 from luthier.data.rows.fields import Fields
-from luthier.data.rows.grams import NEAR, grams, jaccard
 from luthier.data.synthesize.made import asked
 
 ALL: tuple[AugmentRule, ...] = ("synonyms", "argument_names", "flag_order")
@@ -52,20 +51,12 @@ def test_a_rule_alone_changes_only_its_own(rule: AugmentRule) -> None:
     assert (answer == texts(ROW)[1]) == (rule == "synonyms")
 
 
+def test_what_is_trained_by_its_characters_is_not_varied_and_ends_stay() -> None:
+    detailed = replace(ROW.messages[0], details=(Detail(0, 3, True),))
+    assert vary(replace(ROW, messages=(detailed, *ROW.messages[1:])), ALL, 2, 0) == []
+    ends = TurnEnds("last", "last")
+    assert [row.ends for row, _ in vary(replace(ROW, ends=ends), ALL, 2, 0)] == [ends, ends]
+
+
 def test_where_no_rule_fits_there_is_no_variant() -> None:
     assert vary(Fields(asked("2 + 2?", "4")), ALL, 5, 0) == []
-
-
-WORDS = st.sampled_from(["list", "show", "all", "the", "files", "of", "a", "folder", "in", "this", "directory", "by", "size", "now"])
-REQUESTS = st.lists(WORDS, min_size=1, max_size=9).map(" ".join)
-
-
-@given(st.lists(REQUESTS, max_size=8), st.lists(REQUESTS, max_size=8))
-def test_what_is_near_is_left_out_and_nothing_else(requests: list[str], held_out: list[str]) -> None:
-    variants = [(Fields(asked(request, "ls")), ("synonyms",)) for request in requests]
-    expected = [
-        one
-        for one, request in zip(variants, requests, strict=True)
-        if all(jaccard(grams(request), grams(other)) < NEAR for other in held_out)
-    ]
-    assert without_near(variants, held_out) == expected  # type: ignore[arg-type]

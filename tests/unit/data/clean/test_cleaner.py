@@ -39,6 +39,7 @@ REJECTED: dict[str, Row] = {
     "tool_result": turns(
         ("user", "a"), Message("assistant", "", tool_calls=(ToolCall("f", {}, "a"),)), Message("tool", "x", tool_call_id="b")
     ),
+    "tool_call": calling({"key": "value"}, tools=({"type": "function", "function": {"name": "other"}},)),
     "control_characters": row(answer="a\x1b[0m"),
     "broken_characters": row(answer="caf\ufffd"),
     "license": row(),
@@ -164,3 +165,17 @@ def test_no_long_text_takes_long(piece: str) -> None:
     (outcome,) = Cleaner.of(CleanSection(natural_languages=["en"], secrets="keep"), GuardSection()).clean([row(text, text)])
     assert process_time() - started < 5
     assert outcome.bad is None or outcome.bad.detail
+
+
+def test_different_addresses_stay_different_within_a_row() -> None:
+    code = 'tolist = ["ann@acme.com", "bob@acme.com", "ANN@acme.com"]'
+    cleaner = Cleaner.of(CleanSection(), GuardSection())
+    [found, alone] = cleaner.clean([row("Write to bob@acme.com.", code), row("Write to bob@acme.com.", "It goes to <bob@acme.com> now.")])
+    assert found.row is not None
+    assert [message.content for message in found.row.fields.messages] == [
+        "Write to <EMAIL_1>.",
+        'tolist = ["<EMAIL_2>", "<EMAIL_1>", "<EMAIL_2>"]',
+    ]
+    assert found.changes == {"personal_data:email": 4}
+    assert alone.row is not None
+    assert alone.row.fields.messages[1].content == "It goes to <EMAIL> now."

@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cleaning_parts import ORIGIN, calling, raw, row, turns
+from luthier.config.schema import GuardSection
 from luthier.core.errors import DataError
 from luthier.core.records import Example, Message
+from luthier.data.clean.cleaner import Cleaner
 from luthier.data.clean.contamination import RUN_WORDS, Decontaminator
 from luthier.data.clean.records import Row
 
@@ -150,3 +152,20 @@ def test_a_sane_training_set_survives_its_test_set() -> None:
     with (SHARED / "gsm8k_test.jsonl").open(encoding="utf-8") as stream:
         rows = [row(one["question"], one["answer"]) for one in map(json.loads, stream)][:200]
     assert all(found.repeats(made) is not None for made in rows)
+
+
+def test_an_answer_of_one_word_alone_is_passed_over_and_counted() -> None:
+    known = against(item("What is the capital of France", "Paris"), item("Is it so", "yes", name="2"))
+    for request, answer in (("Name a city on the Seine", "Paris"), ("Should they go home now", "Yes.")):
+        made = row(request, answer)
+        assert known.repeats(made) is None
+        assert known.passes_over(made)
+    assert not known.passes_over(row("Name a city", "Rome"))
+    [kept, other] = Cleaner.of(None, GuardSection(), known).clean([row("Name a city on the Seine", "Paris"), row("Name a city", "Rome")])
+    assert (kept.counts, other.counts) == ({"contaminated:one_word_answers_kept": 1}, {})
+
+
+@pytest.mark.parametrize("request_", ["list all\nfiles by size in the folder", "List all of the files by the size"])
+def test_requests_under_the_similarity_of_a_strong_edge_are_kept(request_: str) -> None:
+    """They share 3 of 6, and none of 9, word 3-grams with the item: under 0.7."""
+    assert against(item("List all files by size", "ls -S")).repeats(row(request_, "du -a | sort -n")) is None

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cleaning_parts import calling, row, turns
-from luthier.core.records import Message, ToolCall
+from luthier.core.records import Detail, Message, ToolCall, TurnEnds
 from luthier.data.clean.leaves import CollidingKeys, leaves, whole, with_texts
 
 JSON = st.recursive(
@@ -71,3 +73,13 @@ def test_the_whole_has_keys_in_front_of_values_and_words_that_two_texts_share() 
     assert "mysql -u root" in whole(leaves(calling({"argv": ["mysql", "-u", "root"]})))
     assert "AKIA1234ABCD5678EFGH" in whole(leaves(row("The key starts with AKIA1234", "ABCD5678EFGH is its end")))
     assert "AKIA1234ABCD5678EFGH" in whole(leaves(turns(("user", "It is AKIA12"), ("user", "34ABCD56"), ("assistant", "78EFGH"))))
+
+
+def test_what_is_trained_stays_with_its_words_and_ends_stay_with_the_row() -> None:
+    message = Message("assistant", "send it to ann@example.org now", train=True, details=(Detail(11, 25, False), Detail(27, 29, True)))
+    made = turns(("user", "u"), message)
+    made = replace(made, fields=replace(made.fields, ends=TurnEnds("last", "last")))
+    changed = with_texts(made, ["u", "send it to <EMAIL> now"])
+    assert changed.fields.messages[1].details == (Detail(11, 17, False), Detail(19, 21, True))
+    assert changed.fields.ends == made.fields.ends
+    assert with_texts(made, [leaf.text for leaf in leaves(made)]) == made

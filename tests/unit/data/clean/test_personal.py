@@ -43,6 +43,8 @@ def masked(text: str) -> str:
         ("fix\n\nCo-authored-by: Bob <bob@users.noreply.github.com>", "fix\n\nCo-authored-by: <NAME> <bob@users.noreply.github.com>"),
         ("#  Author: Carol Jones <carol@acme.com>", "#  Author: <NAME> <EMAIL>"),
         ("Author: Carol Jones <carol@acme.com>", "Author: <NAME> <EMAIL>"),
+        ("Return-Path: <carol@acme.com>", "Return-Path: <EMAIL>"),
+        ("zooko@zooko.com, carol@one.com", "<EMAIL>, <EMAIL>"),
     ],
 )
 def test_what_is_masked(text: str, result: str) -> None:
@@ -64,6 +66,9 @@ def test_what_is_masked(text: str, result: str) -> None:
         "@app.route('/')",
         "https://alice@bitbucket.org/a/b",
         "noreply@github.com",
+        "builds-noreply@acme.com, 1+ann@users.noreply.gitlab.com",
+        "email-sig@python.org, git-dev@lists.acme.org",
+        'tolist=["one@one.org","two@two.org","three@three.org"], foo@bar.com, a@b.com, aaa@bbb.org',
         "tail -c +1000000000 f",
         "x = +1.2345678901",
         "+1 555 0100 and +1 202 555 0143",

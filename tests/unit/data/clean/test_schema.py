@@ -5,7 +5,7 @@ import pytest
 from cleaning_parts import calling, raw, row, says, turns
 from luthier.core.records import INPUT_ROLE, TEXT_ROLE, Message, ToolCall
 from luthier.data.clean.records import Row
-from luthier.data.clean.schema import broken_characters, control_characters, role_order, tool_result
+from luthier.data.clean.schema import broken_characters, control_characters, role_order, tool_call, tool_result
 
 CALLS = Message("assistant", "", tool_calls=(ToolCall("f", {}, "a"), ToolCall("g", {}, "b")))
 NAMELESS = Message("assistant", "", tool_calls=(ToolCall("f", {}),))
@@ -96,3 +96,36 @@ def test_whole_characters_stay(text: str) -> None:
 
 def test_reasoning_is_looked_at() -> None:
     assert says(control_characters, turns(("user", "a"), Message("assistant", "b", reasoning="\x1b"))) is not None
+
+
+def tool(schema: object, name: str = "lookup") -> dict[str, object]:
+    return {"type": "function", "function": {"name": name, "parameters": schema}}
+
+
+ONE = {"type": "object", "properties": {"key": {"type": "string"}}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "arguments", "is_kept"),
+    [
+        (ONE, {"key": "a"}, True),
+        (ONE, {}, True),
+        (ONE, {"key": "a", "force": True}, False),
+        ({**ONE, "additionalProperties": False}, {"other": 1}, False),
+        ({**ONE, "additionalProperties": True}, {"other": 1}, True),
+        ({**ONE, "additionalProperties": {"type": "string"}}, {"other": "a"}, True),
+        ({"type": "object", "additionalProperties": False}, {"other": 1}, False),
+        ({"type": "object", "properties": {}}, {"other": 1}, False),
+        ({"type": "object"}, {"other": 1}, True),
+        ({"anyOf": [ONE], "properties": {}}, {"key": "a"}, True),
+        (None, {"other": 1}, True),
+    ],
+)
+def test_arguments_that_a_tool_does_not_declare(schema: object, arguments: dict[str, object], is_kept: bool) -> None:
+    assert (says(tool_call, calling(arguments, tools=(tool(schema),))) is None) is is_kept
+
+
+def test_tools_that_a_row_does_not_declare() -> None:
+    assert says(tool_call, calling({"key": "a"}, tools=(tool(ONE, "other"),))) is not None
+    assert says(tool_call, calling({"key": "a"}, tools=(tool(ONE, "other"), tool(ONE)))) is None
+    assert says(tool_call, calling({"key": "a"})) is None

@@ -92,7 +92,7 @@ def test_a_key_may_give_the_value_away() -> None:
     assert outcome.row.fields.messages[1].tool_calls[0].arguments == {"password": "<PASSWORD>"}
 
 
-def test_a_secret_that_two_texts_share_drops_the_row() -> None:
+def test_a_secret_that_two_texts_share_does_not_pass() -> None:
     for made in (
         row(f"It begins with {TOKEN[:20]}", f"{TOKEN[20:]} is the rest."),
         calling({"argv": ["mysql", "-u", "root", f"-p{PASSWORD}"]}),
@@ -100,7 +100,17 @@ def test_a_secret_that_two_texts_share_drops_the_row() -> None:
         outcome = mask(made)
         assert outcome.row is None or PASSWORD not in texts(outcome.row)
         assert outcome.row is not None or (outcome.bad is not None and outcome.bad.reason == "secret")
-    assert mask(row(f"It begins with {TOKEN[:20]}", f"{TOKEN[20:]} is the rest.")).row is None
+    # What goes over the end of one text into the next is one find, and leaves a mark in each.
+    shared = mask(row(f"It begins with {TOKEN[:20]}", f"{TOKEN[20:]} is the rest.")).row
+    assert shared is not None
+    assert [message.content for message in shared.fields.messages] == ["It begins with <GITHUB_TOKEN>", "<GITHUB_TOKEN> is the rest."]
+
+
+def test_a_made_row_with_the_mark_of_its_source_is_rejected_where_secrets_are() -> None:
+    given = row("What does it read?", "It reads <PRIVATE_KEY> and nothing else.")
+    assert mask(given, secrets="reject").row is not None
+    assert mask(replace(given, is_made=True)).row is not None
+    assert mask(replace(given, is_made=True), secrets="reject").bad is not None
 
 
 def test_what_is_done_is_what_the_run_file_says() -> None:

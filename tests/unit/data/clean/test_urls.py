@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luthier.data.clean.urls import CREDENTIALS, PRIVATE_HOST, urls
+from cleaning_parts import row
+from luthier.data.clean.secrets import Masking, masked
+from luthier.data.clean.urls import CREDENTIALS, PRIVATE_HOST, private_hosts, urls
 
 DRAWN = "q8Zt3Lw9" + "Kd72Vb"
 
@@ -93,3 +95,45 @@ def test_what_stands_around_is_no_part() -> None:
 @given(st.text(alphabet=st.sampled_from("htps:/@.?=&#[]<>%a1 \n"), max_size=60).map(lambda text: f"http://{text}"))
 def test_no_text_raises(text: str) -> None:
     assert all(0 <= url.start < url.end <= len(text) for url in urls(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "hosts"),
+    [
+        ("ssh deploy@build.corp.local", ["build.corp.local"]),
+        ("scp a.txt bob@files.lan:/srv", ["files.lan"]),
+        ("Server=db.internal;Database=x", ["db.internal"]),
+        ('{"host": "cache.prod.internal"}', ["cache.prod.internal"]),
+        ("Data Source=tcp:sql.corp,1433", ["sql.corp"]),
+        ("ping -c 1 printer.lan.", ["printer.lan"]),
+        ("git@code.intranet:team/app.git", ["code.intranet"]),
+        ("ssh bob@host.local", []),
+        ("self.server = threading.local()", []),
+        ("host = config.internal", ["config.internal"]),
+        ("from app.internal import x", []),
+        ("ssh bob@acme.io", []),
+        ("server=threading.local()", []),
+        ("host=a.internal.example.org", []),
+    ],
+)
+def test_private_hosts_outside_of_urls(text: str, hosts: list[str]) -> None:
+    assert [text[start:end] for start, end in private_hosts(text)] == hosts
+    (done,) = masked([row("Where is it?", text)], [Masking("mask", "keep", "keep")], "fast")
+    assert done.row is not None
+    said = done.row.fields.messages[1].content
+    assert not [host for host in hosts if host in said]
+    assert said.count("<HOST>") == len(hosts)
+
+
+@pytest.mark.parametrize(
+    ("url", "kind"),
+    [
+        ("http://167903236/x", PRIVATE_HOST),
+        ("http://0x0a020304/x", PRIVATE_HOST),
+        # Loopback says nothing about anybody, in whichever form.
+        ("http://2130706433/", ""),
+        ("http://134744072/", ""),
+    ],
+)
+def test_one_number_is_an_address(url: str, kind: str) -> None:
+    assert [found.kind for found in urls(url)] == [kind]

@@ -17,7 +17,8 @@ from data_parts import batch, cleaning, pairs, settings
 from luthier.core.records import JsonObject
 from luthier.data.intake import crew
 from luthier.data.intake.crew import CrewError, prepared
-from luthier.data.intake.prepare import Batch, Prepared
+from luthier.data.intake.prepare import Batch
+from luthier.data.rows.store import Prepared
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +32,7 @@ def batches(count: int, rows: int = 5) -> Iterator[Batch]:
 
 
 def told(found: list[Prepared]) -> list[Any]:
-    return [(one.lines, one.encoded, bytes(one.digests), one.rejects, one.changes, one.ties) for one in found]
+    return [(one.lines, one.encoded, bytes(one.digests), one.rejects, one.changes, one.keys) for one in found]
 
 
 def children() -> set[int]:

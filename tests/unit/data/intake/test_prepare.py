@@ -10,20 +10,21 @@ import pytest
 
 from data_parts import batch, cleaning, pairs, prepare, settings
 from luthier.core.records import Example, Message, Origin
-from luthier.data.intake.prepare import NO_GROUP, Preparation, Settings, SourceFacts
+from luthier.data.intake.prepare import Preparation, Settings, SourceFacts
 from luthier.data.rows.digests import ROW_BYTES, id_of
 from luthier.data.rows.fields import BadRow
+from luthier.data.rows.store import NO_GROUP
 from luthier.data.similar.hashing import gram_hashes
 
 
-def test_each_kept_row_has_line_bytes_digest_and_ties() -> None:
+def test_each_kept_row_has_line_bytes_digest_and_keys() -> None:
     done = prepare([*pairs(2), BadRow("invalid_json", "no JSON"), {"prompt": "x"}, *pairs(1, 5)])  # type: ignore[list-item]
     assert (done.read, done.usable, done.lines) == (5, 3, [1, 2, 5])
     assert len(done.digests) == 3 * ROW_BYTES
     assert [json.loads(line)["id"] for line in done.encoded] == [
         id_of(bytes(done.digests[start : start + ROW_BYTES])) for start in range(0, len(done.digests), ROW_BYTES)
     ]
-    assert {len(getattr(done.ties, name)) for name in done.ties.__slots__} == {3}
+    assert {len(getattr(done.keys, name)) for name in done.keys.__slots__} == {3}
     assert [(each.step, each.reason, each.line) for each in done.rejects] == [
         ("read", "invalid_json", 3),
         ("format", "missing_column", 4),
@@ -62,9 +63,10 @@ def test_made_rows_keep_their_origin_and_stand_at_its_place() -> None:
 
 
 def test_half_a_surrogate_loses_the_row_alone() -> None:
-    done = prepare([*pairs(1), {"prompt": "ask \ud800", "completion": "say"}, *pairs(1, 3)])  # type: ignore[list-item]
-    assert done.lines == [1, 3]
-    assert [(each.reason, each.id) for each in done.rejects] == [("invalid_unicode", "a.jsonl:2")]
+    rows = [*pairs(1), {"prompt": "ask \ud800", "completion": "say"}, *pairs(1, 3)]
+    for done in (prepare(rows), prepare(rows, clean=cleaning())):  # type: ignore[list-item]
+        assert done.lines == [1, 3]
+        assert [(each.step, each.reason) for each in done.rejects] == [("format", "invalid_unicode")]
 
 
 TOKEN = "gh" + "p_" + "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7cF0hJ6kL9"

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from luthier.config.row_sections import DatasetEntry
-from luthier.core.records import Message, ToolCall
+from luthier.core.records import Detail, Message, ToolCall, TurnEnds
 from luthier.data.reading.formats import converter, suggestion
+from luthier.data.rows.digests import digest_of
 from luthier.data.rows.fields import BadRow, Fields
 
 WEATHER = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
@@ -265,3 +266,100 @@ def test_nothing_is_suggested_where_nothing_is_plain() -> None:
     assert suggestion({"a": "x", "b": "y", "c": "z"}) == ""
     assert suggestion({"input_ids": [1], "text": "abc"}) == ""
     assert suggestion({}) == ""
+
+
+TURNS = [{"from": "human", "value": "q"}, {"from": "gpt", "value": "abc"}, {"from": "human", "value": "r"}, {"from": "gpt", "value": "d"}]
+
+
+def flags(turns, **entry):
+    """The flag of every turn as it is stored."""
+    return [message.train for message in convert({"conversations": turns}, **entry).messages]
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ({}, [None, None, None, None]),
+        ({"roles_to_train": ["assistant"]}, [None, None, None, None]),
+        ({"roles_to_train": ["gpt", "human"]}, [True, None, True, None]),
+        ({"roles_to_train": "user"}, [True, False, True, False]),
+        # A written mapping replaces Axolotl's own.
+        ({"roles": {"user": ["gpt"], "assistant": ["human"]}, "roles_to_train": ["human"]}, [None, None, None, None]),
+        ({"roles": {"user": ["gpt"], "assistant": ["human"]}, "roles_to_train": ["user"]}, [False, True, False, True]),
+    ],
+)
+def test_roles_to_train_are_roles_after_their_mapping(entry, expected):
+    assert flags(TURNS, **entry) == expected
+
+
+def test_a_turn_says_more_than_its_stretches_and_these_more_than_its_role():
+    part = [{"begin_offset": 1, "end_offset": 2, "train": True}]
+    idle = [{"begin_offset": 1, "end_offset": 2, "train": False}]
+    turns = [
+        {**TURNS[0], "weight": True},
+        {**TURNS[1], "weight": False, "parts": part},
+        {**TURNS[2], "train": True},
+        {**TURNS[1], "parts": []},
+        {**TURNS[1], "weight": True, "parts": []},
+        {**TURNS[1], "weight": None, "parts": idle},
+    ]
+    entry = {"message_field_training": "weight", "message_field_training_detail": "parts"}
+    # As in Axolotl, `train` is no flag where another field is named, and an empty list of stretches trains nothing.
+    assert flags(turns, **entry) == [True, False, None, False, True, True]
+    messages = convert({"conversations": turns}, **entry).messages
+    assert [message.details for message in messages] == [
+        (),
+        (Detail(1, 2, True),),
+        (),
+        (),
+        (),
+        (Detail(1, 2, False),),
+    ]
+    assert flags(turns) == [None, None, True, None, None, None]
+
+
+@pytest.mark.parametrize(
+    ("turn", "entry", "reason", "says"),
+    [
+        ({"weight": 1}, {"message_field_training": "weight"}, "wrong_type", "turn 2: expected true or false in `weight`, found a number"),
+        ({"weight": False}, {"message_field_training": "weight"}, "nothing_trained", "has `weight: false`"),
+        ({}, {"roles_to_train": []}, "nothing_trained", "`roles_to_train` names nobody"),
+        ({}, {"roles_to_train": ["system"]}, "nothing_trained", "`roles_to_train` names system"),
+        ({"parts": "all"}, {"message_field_training_detail": "parts"}, "wrong_type", "a list in `parts`"),
+        (
+            {"parts": [{"begin_offset": 1, "end_offset": 3, "train": True}]},
+            {"message_field_training_detail": "parts"},
+            "detail_out_of_range",
+            "turn 2: `parts` names 1 to 3; the text has the characters 0 to 2",
+        ),
+    ],
+)
+def test_what_cannot_be_trained_so_is_told(turn, entry, reason, says):
+    with pytest.raises(BadRow) as error:
+        convert({"conversations": [TURNS[0], {**TURNS[1], **turn}]}, **entry)
+    assert error.value.reason == reason
+    assert says in error.value.detail
+
+
+@pytest.mark.parametrize(
+    ("entry", "ends"),
+    [
+        ({}, None),
+        ({"train_on_eos": "turn"}, None),
+        ({"train_on_eos": "all"}, TurnEnds("all", "all")),
+        ({"train_on_eot": "last"}, TurnEnds("turn", "last")),
+        ({"train_on_eos": "none", "train_on_eot": "turn"}, TurnEnds("none", "turn")),
+    ],
+)
+def test_ends_of_turns_travel_with_the_row(entry, ends):
+    fields = convert({"conversations": TURNS}, **entry)
+    assert fields.ends == ends
+    assert (digest_of(fields, "") == digest_of(convert({"conversations": TURNS}), "")) is (ends is None)
+
+
+def test_stretches_tell_rows_apart():
+    part = {**TURNS[1], "parts": [{"begin_offset": 0, "end_offset": 0, "train": True}], "train": True}
+    entry = {"message_field_training_detail": "parts"}
+    one, other = (convert({"conversations": [TURNS[0], turn]}, **entry) for turn in (part, {**part, "parts": []}))
+    assert one.messages[1].train is other.messages[1].train is True
+    assert digest_of(one, "") != digest_of(other, "")

@@ -114,6 +114,9 @@ def test_rows_of_a_list_know_their_lines(read: Read) -> None:
     content = b'\n[\n  {"a": 1},\n  {\n    "a": NaN\n  },\n  3, {"a": 4}\n]\n'
     assert read("a.json", content) == [(3, {"a": 1}), (4, "not_a_number"), (7, "not_an_object"), (7, {"a": 4})]
     assert read("a.json", b'{\n"data": [\n{"a": 1}\n]}') == [(3, {"a": 1})]
+    # Of a list on one line, where all would be told by the same number, rows are counted.
+    assert read("a.json", b'{"data": [{"a": 1}, 5, {"a": 3}]}') == [(1, {"a": 1}), (2, "not_an_object"), (3, {"a": 3})]
+    assert read("a.json", b'[{"a":\n1}, {"a":\n2}]') == [(1, {"a": 1}), (2, {"a": 2})]
     assert read("a.json", b"[]") == []
 
 

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.near_pairs import near_pairs
 from luthier.data.rows.grams import grams, jaccard
 from luthier.data.similar import duplicates, join
 from luthier.data.similar.collection import Grams, collect
 from luthier.data.similar.duplicates import near_components, near_duplicates
 from luthier.data.similar.equal import first_equal
-from luthier.data.similar.pairs import near_pairs
 
 THRESHOLDS = st.sampled_from([0.3, 0.5, 0.7, 0.8, 1.0])
 

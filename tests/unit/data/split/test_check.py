@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from luthier.config.row_sections import MAKER_SOURCES
 from luthier.core.errors import IntegrityError
 from luthier.data.rows.grams import grams, jaccard
+from luthier.data.rows.keys import CODE_MAKERS
 from luthier.data.split import check
 from luthier.data.split.check import check_files
-from luthier.data.split.groups import CODE_MAKERS
 from luthier.data.synthesize.makers.registry import TEACHER
 
 LONG = "show the last ten lines of the file that was changed yesterday"
@@ -41,6 +41,7 @@ LEAKS = [
     (row("b", "Show ALL  files!", "x"), row("a", "show all files", "y"), "an equal request"),
     (row("b", "??", "x"), row("a", "??", "y"), "an equal request"),
     (row("b", "p", " same\n"), row("a", "q", "same"), "an equal answer"),
+    (row("b", "p", "It gives the SUM."), row("a", "q", "it gives\n'the sum'"), "an equal answer"),
     (row("b", "p", "é" * 80), row("a", "q", "é" * 80), "an equal answer"),
     (row("b", LONG, "x"), row("a", f"{LONG} afternoon", "y"), "requests that share 10 of 11 word 3-grams"),
     (
@@ -75,6 +76,7 @@ def test_a_planted_leak_is_named(
     [
         (row("b", "??", "x"), row("a", "!!", "y")),
         (row("b", "p", "ls -l"), row("a", "q", "ls -L")),
+        (row("b", "p", "None."), row("a", "q", "none")),
         (row("b", LONG, "x"), row("a", LONG.replace("lines", "rows"), "y")),
         (row("b", "p", "x", maker="alpaca", repo="r", path="train"), row("a", "q", "y", maker="alpaca", repo="r", path="train")),
     ],

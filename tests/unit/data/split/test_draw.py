@@ -206,3 +206,52 @@ def test_no_swap_moves_a_row_of_the_earlier_run() -> None:
     assert (division.targets["test"], division.moves) == (20, [])
     assert list(division.sides[:20]) == before
     assert division.sizes["test"] == 24
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_small_groups_are_chosen_so_that_a_side_comes_near_its_size(seed: int) -> None:
+    """With first fit and swaps alone the side is eight rows off under half of these seeds."""
+    sizes = [28, 43, 31, 45, 42, 46, 43, 40, 36, 20, 46, 150, 150]
+    division = draw(sized(sizes), SplitSection(test=0.139, seed=seed))
+    assert abs(division.sizes["test"] - division.targets["test"]) <= 1
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_is_too_little_for_both_sides_is_shared(seed: int) -> None:
+    # Limit 15: of 300 rows 20 stand in small groups, and the sides want 60.
+    division = draw(sized([28] * 10 + [1] * 20), SplitSection(validation=0.1, test=0.1, seed=seed))
+    assert division.sizes == {"train": 280, "validation": 10, "test": 10}
+    assert len(division.warnings) == 2
+    for name, warning in zip(("test", "validation"), division.warnings, strict=True):
+        assert warning.startswith(f"{name} holds 10 rows where its share asks for 30: groups stay whole;")
+        assert "has 28 rows, and none of more than 15 is held out; 28 of it share one answer: fewer rows of one answer help" in warning
+        assert "or shares of 0.19 or more under `split`" in warning
+
+
+def test_no_group_above_the_limit_is_held_out_even_for_an_empty_side() -> None:
+    division = draw(sized([21] * 14 + [1] * 6), SplitSection(validation=0.1, test=0.1, seed=1), None)
+    assert division.sizes["train"] == 21 * 14
+    alone = draw(sized([21] * 15), SplitSection(test=0.1, seed=1))
+    assert alone.sizes == {"train": 315, "validation": 0, "test": 0}
+    (warning,) = alone.warnings
+    assert warning.startswith("no rows are left for test: the rows form 15 group(s) that must stay whole. The largest group, of row ")
+
+
+def test_the_largest_group_tells_its_own_tie() -> None:
+    rows = 200
+    ties = ties_of(list(range(1, rows + 1)), answer=list(range(1, rows + 1)), file=[1] * 120 + [0] * 80)
+    (warning, *_) = draw(ties_of(ties.ids.tolist(), answer=[0] * rows, file=[1] * 196 + [0] * 4), SPLIT).warnings
+    assert "196 of it are about one file of code: fewer rows of a file (`max_rows_per_file` of its source)" in warning
+    assert "shares of" not in warning
+
+
+def test_a_side_under_half_its_size_or_of_few_rows_is_warned_of_and_one_as_asked_is_not() -> None:
+    few = draw(sized([1] * 100), SPLIT)
+    assert few.warnings == few.notes == []
+    # 30 of 80 rows: more than 20, but under half; 18 of 27 rows: more than half, but under 20; 25 of 30: neither.
+    for small, large, wanted in ((30, [77] * 10, 80), (18, [84] * 3, 27)):
+        (warning,) = draw(sized([1] * small + large), SplitSection(test=0.1, seed=1)).warnings
+        assert warning.startswith(f"test holds {small} rows where its share asks for {wanted}: ")
+    near = draw(sized([1] * 25 + [55] * 5), SplitSection(test=0.1, seed=1))
+    assert near.warnings == []
+    assert any(note.startswith("test holds 25 rows where its share asks for 30") for note in near.notes)

@@ -16,8 +16,9 @@ from luthier.core.records import Message, Origin
 from luthier.data.rows.digests import digest_of, id_of
 from luthier.data.rows.fields import Fields
 from luthier.data.rows.grams import said
+from luthier.data.rows.keys import ANSWER, REQUEST, row_keys
 from luthier.data.split.draw import Kept, draw
-from luthier.data.split.groups import ANSWER, REQUEST, Ties, components, row_keys
+from luthier.data.split.groups import Ties, components
 from luthier.data.split.plain import hold_out
 from luthier.data.split.sides import SIDES, TEST, TRAIN, VALIDATION, Division, side_counts
 

@@ -107,3 +107,13 @@ def test_a_filled_command_parses_and_hangs_on_its_key_alone(chosen: list[str], k
     assert parse(filled.command) is not None
     assert fill(command, key) == filled
     assert json.dumps([value.texts for value in filled.values])
+
+
+@pytest.mark.parametrize("command", ["tool {{1 2}}", "tool | jq '{{.[].replacement}}'"])
+def test_a_mark_that_says_nothing_is_left_open(command: str) -> None:
+    with pytest.raises(Unfillable):
+        fill(command, "key")
+
+
+def test_a_format_of_go_is_no_placeholder() -> None:
+    assert fill("docker ps --format '{{.Names}}'", "key").command == "docker ps --format '{{.Names}}'"

@@ -22,13 +22,16 @@ from fake_teacher import default, task_of, teaching
 from luthier.config.row_sections import TeacherSection
 from luthier.config.schema import EndpointSection, PriceSection
 from luthier.core.errors import ConfigError, EndpointError, ModelError
+from luthier.data.clean import secrets
 from luthier.data.synthesize.made import Made, Material, Unfit
 from luthier.data.teacher import teach as teaching_module
 from luthier.data.teacher.ledger import TeacherReport
 from luthier.data.teacher.teach import teach
 from luthier.guard.secrets import scan
+from luthier.guard.secrets.findings import SCANNER_ERROR, whole
+from luthier.retrieval.index import build
 from luthier.retrieval.records import Chunk
-from luthier.retrieval.search import build
+from maker_parts import NO_CHUNKS
 
 KEY = "sk-test-0123456789abcdef"
 FILLER = "# It reads the table row by row, sums what is there, and gives the sum back to the one who asked for it.\n"
@@ -37,18 +40,7 @@ FILLER = "# It reads the table row by row, sums what is there, and gives the sum
 @pytest.fixture(autouse=True)
 def _no_scanners(monkeypatch: pytest.MonkeyPatch) -> None:
     """They take seconds to start; the one test that is about secrets has them."""
-    monkeypatch.setattr(teaching_module, "redact", lambda texts: [scan.Redacted(text, (), True) for text in texts])
-
-
-class Nothing:
-    def search(self, text: str, limit: int) -> list[Chunk]:
-        return []
-
-    def defined(self, name: str) -> list[Chunk]:
-        return []
-
-    def uses(self, name: str) -> list[Chunk]:
-        return []
+    monkeypatch.setattr(secrets, "scan", lambda texts, strength: [() for _ in texts])
 
 
 def chunk(number: int, path: str = "", **fields: Any) -> Chunk:
@@ -57,7 +49,7 @@ def chunk(number: int, path: str = "", **fields: Any) -> Chunk:
 
 
 def material(*chunks: Chunk, count: int = 0) -> Material:
-    return Material("abacus", (), chunks or tuple(chunk(number) for number in range(count)), Nothing())
+    return Material("abacus", (), chunks or tuple(chunk(number) for number in range(count)), NO_CHUNKS)
 
 
 def endpoint(server: Endpoint | str, **fields: Any) -> EndpointSection:
@@ -319,19 +311,42 @@ def test_a_chunk_cannot_close_its_frame(tmp_path: Path) -> None:
 
 
 def test_secrets_do_not_leave_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(teaching_module, "redact", lambda texts: scan.redact(texts, "fast"))
+    monkeypatch.setattr(secrets, "scan", lambda texts, strength: scan.scan(texts, "fast"))
     token = "ghp_" + "a8Xk2LmQ9zR4tYv7WbN1cD5eF6gH3jK0pS2u"
     with serve(teaching()) as server:
         found = taught(material(chunk(1, text=f"{FILLER}token = '{token}'\n")), server, tmp_path / "j", rows=1, make=("questions",))
         assert token not in json.dumps(server.bodies) + repr(found) + (tmp_path / "j").read_text()
         assert "<GITHUB_TOKEN>" in server.bodies[0]["messages"][1]["content"]
         count = len(server.bodies)
-        dirty = scan.Redacted("x", (), False)
-        monkeypatch.setattr(teaching_module, "redact", lambda texts: [dirty for _ in texts])
+        monkeypatch.setattr(secrets, "scan", lambda texts, strength: [(whole(text, SCANNER_ERROR),) for text in texts])
         (only,) = taught(material(chunk(2)), server, tmp_path / "k", rows=1)
         assert isinstance(only, Unfit)
         assert only.reason == "secret"
         assert len(server.bodies) == count
+
+
+HIDDEN = [
+    "http://jenkins:8080/job/7",
+    "https://wiki.corp/secret-plan",
+    "http://10.2.3.4:8080/x",
+    "https://bob:s3cr3tPazz@api.initech.com/v1",
+    "https://api.initech.com/v1?token=9f8e7d6c5b4a39281706f5e4",
+]
+
+
+@pytest.mark.parametrize("make", [("questions", "answers"), ("questions",), ("answers", "harder"), ("paraphrases", "harder")])
+def test_private_hosts_and_credentials_do_not_leave_the_machine(tmp_path: Path, make: tuple[Any, ...]) -> None:
+    text = "".join(f"{FILLER}# See {url} for more.\n" for url in HIDDEN)
+    piece = replace(chunk(1, text=text), kind="section", name=f"Ask {HIDDEN[0]}", path="docs/notes.md")
+    with serve(teaching()) as server:
+        made = rows_of(taught(replace(material(piece), name=f"the wiki {HIDDEN[1]}"), server, tmp_path / "j", rows=2, make=make))
+        assert made
+    for told in (json.dumps(server.bodies), (tmp_path / "j").read_text(), repr(made)):
+        assert not [
+            part for url in HIDDEN for part in (url, url.partition("://")[2].partition("/")[0].rpartition("@")[0]) if part and part in told
+        ]
+        assert not [host for host in ("jenkins:8080", "wiki.corp", "10.2.3.4", "9f8e7d6c5b4a") if host in told]
+        assert "<URL>" in told or told == repr(made)
 
 
 @pytest.mark.parametrize("make", [("questions", "answers"), ("questions",), ("answers", "harder"), ("paraphrases", "harder")])
@@ -569,9 +584,8 @@ CHILD = """
     from pathlib import Path
     sys.path[:0] = {paths!r}
     import test_teach as here
-    from luthier.data.teacher import teach
-    from luthier.guard.secrets.scan import Redacted
-    teach.redact = lambda texts: [Redacted(text, (), True) for text in texts]
+    from luthier.data.clean import secrets
+    secrets.scan = lambda texts, strength: [() for _ in texts]
     found = here.taught(here.material(count=8), {url!r}, Path({journal!r}), rows=8, concurrency=3)
     print(repr(found))
 """

@@ -12,10 +12,10 @@ from fake_endpoint import Endpoint, serve
 from fake_teacher import default, teaching
 from luthier.config.schema import EndpointSection, PriceSection
 from luthier.core.errors import ConfigError
-from luthier.core.records import Message, ToolCall
+from luthier.core.records import Detail, Message, ToolCall
+from luthier.data.clean import secrets
 from luthier.data.rows.fields import BadRow, Fields
 from luthier.data.synthesize.made import asked
-from luthier.data.teacher import variants
 from luthier.data.teacher.ledger import TeacherReport
 from luthier.data.teacher.variants import Wording, paraphrases
 from luthier.guard.secrets import scan
@@ -24,7 +24,7 @@ from luthier.guard.secrets import scan
 @pytest.fixture(autouse=True)
 def _no_scanners(monkeypatch: pytest.MonkeyPatch) -> None:
     """They take seconds to start; the one test that is about secrets has them."""
-    monkeypatch.setattr(variants, "scan", lambda texts: [() for _ in texts])
+    monkeypatch.setattr(secrets, "scan", lambda texts, strength: [() for _ in texts])
 
 
 def reworded(rows: list[Fields], server: Endpoint | str, journal: Path, report: TeacherReport | None = None, **fields: Any) -> list[Any]:
@@ -82,21 +82,24 @@ def test_several_copies_each_with_its_reason(tmp_path: Path) -> None:
 
 
 def test_rows_that_cannot_be_asked_about_are_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(variants, "scan", lambda texts: scan.scan(texts, "fast"))
+    monkeypatch.setattr(secrets, "scan", lambda texts, strength: scan.scan(texts, "fast"))
     token = "ghp_" + "a8Xk2LmQ9zR4tYv7WbN1cD5eF6gH3jK0pS2u"
     rows = [
         row(f"log in with {token}"),
+        row("Open http://jenkins:8080/job/7 in the browser"),
         Fields((Message("assistant", "Hello."),)),
         Fields((*asked("a b c", "x"), *asked("d e f", "y"))),
+        Fields((Message("user", "List all", details=(Detail(0, 3, True),)), Message("assistant", "ls"))),
         row("List all files"),
     ]
     with serve(teaching()) as server:
         found = reworded(rows, server, tmp_path / "j")
         assert len(server.bodies) == 1
         assert token not in json.dumps(server.bodies)
-    assert [len(made) for made in found] == [1] * 4
-    assert [made[0].reason for made in found[:3]] == ["teacher_not_asked"] * 3
-    assert isinstance(found[3][0], Fields)
+        assert "jenkins" not in json.dumps(server.bodies)
+    assert [len(made) for made in found] == [1] * 6
+    assert [made[0].reason for made in found[:5]] == ["teacher_not_asked"] * 5
+    assert isinstance(found[5][0], Fields)
 
 
 def test_the_ceiling_leaves_the_last_rows(tmp_path: Path) -> None:

@@ -124,6 +124,38 @@ def test_a_secret_is_redacted_and_nothing_else() -> None:
     assert [(item.start, item.end) for item in done.findings] == [(3, 8), (14, 19)]
 
 
+@pytest.mark.parametrize(
+    ("text", "is_clean"),
+    [
+        ("a", True),
+        ("key=a;", True),
+        ("-pa -u bob", True),
+        ("x -pa", True),
+        ("key=a&user=bob", True),
+        ("(a)", True),
+        ("a, then", True),
+        ("bob:a@host", True),
+        ("'a\\n'", True),
+        ("a3", False),
+        ("a&3", False),
+        ("key=a$q;", False),
+        ("3a", False),
+        ("key=a%41", False),
+    ],
+)
+def test_remains_beside_a_mark_make_a_text_unclean(text: str, is_clean: bool) -> None:
+    class First:
+        """Finds the one `a` that stands where the value does."""
+
+        name = "first"
+
+        def scan(self, texts: Sequence[str]) -> list[list[Finding]]:
+            return [[Finding(at, at + 1, 1, "password") for at in [one.find("a")] if at >= 0 and "<" not in one] for one in texts]
+
+    (done,) = redact_with([First()], [text])
+    assert (done.text, done.is_clean) == (text.replace("a", "<PASSWORD>", 1), is_clean)
+
+
 def test_what_a_second_scan_finds_makes_a_text_unclean() -> None:
     class Twice(Words):
         """Finds `c` only where `a` is gone."""
@@ -132,8 +164,8 @@ def test_what_a_second_scan_finds_makes_a_text_unclean() -> None:
             words = [Words(a="password") if text.startswith("a") else Words(z="jwt") for text in texts]
             return [scanner.scan([text])[0] for scanner, text in zip(words, texts, strict=True)]
 
-    done = redact_with([Twice()], ["abz", "abx"])
-    assert [item.text for item in done] == ["<PASSWORD>bz", "<PASSWORD>bx"]
+    done = redact_with([Twice()], ["a.bz", "a.bx"])
+    assert [item.text for item in done] == ["<PASSWORD>.bz", "<PASSWORD>.bx"]
     assert [item.is_clean for item in done] == [False, True]
 
 

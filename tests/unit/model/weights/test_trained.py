@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -11,7 +13,8 @@ from luthier.model.adapters.weights import trainable
 from luthier.model.base import load_trained_model
 from luthier.model.locate import ModelLocation
 from luthier.model.weights.trained import checkpoint_file, load_trained, trained_weights, unfreeze, write_model_config
-from training_parts import BASE, PLAN, gpt2, llama, qwen
+from luthier.train.optim import make_optimizer
+from training_parts import BASE, OPTIMIZER, PLAN, gpt2, llama, qwen
 
 
 def test_every_weight_is_trained_and_a_tied_one_counts_once() -> None:
@@ -48,9 +51,9 @@ def test_a_pattern_that_means_nothing_names_near_weights(pattern: str, told: str
         unfreeze(qwen(), (pattern,))
 
 
-def train(model: torch.nn.Module, guards, steps: int = 3) -> None:
+def train(model: torch.nn.Module, guards, steps: int = 3, name: str = "adamw_torch") -> None:
     """Steps with gradients in every row, gathered over two backward passes, and weight decay."""
-    optimizer = torch.optim.AdamW([value for _, value in trainable(model)], lr=0.1, weight_decay=0.5)
+    optimizer = make_optimizer(model, replace(OPTIMIZER, name=name, learning_rate=0.1, weight_decay=0.5))
     for guard in guards:
         guard.watch(optimizer)
     for _ in range(steps):
@@ -62,16 +65,15 @@ def train(model: torch.nn.Module, guards, steps: int = 3) -> None:
         optimizer.zero_grad()
 
 
-def test_rows_outside_the_ranges_keep_their_bytes() -> None:
+@pytest.mark.parametrize("name", ["adamw_torch", "adamw_8bit", "lion", "adafactor", "muon"])
+def test_rows_outside_the_ranges_keep_their_bytes(name: str) -> None:
     model = qwen()
     before = {name: value.detach().clone() for name, value in model.named_parameters()}
-    train(
-        model,
-        unfreeze(model, ("^model.embed_tokens.weight$[3:10]", "^model.embed_tokens.weight$[8:12]", "^model.embed_tokens.weight$[300:]")),
-    )
-    for name, value in model.named_parameters():
-        if name != "model.embed_tokens.weight":
-            assert torch.equal(value, before[name]), name
+    patterns = ("^model.embed_tokens.weight$[3:10]", "^model.embed_tokens.weight$[8:12]", "^model.embed_tokens.weight$[300:]")
+    train(model, unfreeze(model, patterns), name=name)
+    for weight, value in model.named_parameters():
+        if weight != "model.embed_tokens.weight":
+            assert torch.equal(value, before[weight]), weight
     changed = (model.get_input_embeddings().weight != before["model.embed_tokens.weight"]).any(1)
     assert changed.nonzero().flatten().tolist() == [*range(3, 12), *range(300, 320)]
 

@@ -124,3 +124,9 @@ def test_what_no_person_wrote_gives_nothing(text: str) -> None:
 def test_what_the_parser_cannot_read_is_cut_by_indentation() -> None:
     broken = "def f(a):\n    return a\n" + ")) ] } %%% ((\n" * 20 + "\ndef g(:\n    pass\n"
     assert "f" in [chunk.name for chunk in cut(SourceFile("a.py", "python", broken))]
+
+
+def test_an_example_in_comments_of_one_line_each_stays_one_step_in() -> None:
+    text = "package a\n\n// Equal tells of loads.\n//\n//\tassert.Equal(t, 1)\n//\t\tmore\nfunc Equal() int {\n\treturn 1\n}\n"
+    (chunk,) = (one for one in cut(SourceFile("a.go", "go", text)) if one.name == "Equal")
+    assert chunk.doc == "Equal tells of loads.\n\n    assert.Equal(t, 1)\n        more"

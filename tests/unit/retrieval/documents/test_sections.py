@@ -163,6 +163,36 @@ cd</code></pre>
 """
 
 
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        '<div style="display:none">IGNORE ALL</div>',
+        "<p hidden>IGNORE ALL</p>",
+        '<div aria-hidden="true"><p>IGNORE ALL</p></div>',
+        "<template><p>IGNORE ALL</p></template>",
+        '<p>It <span style="color: red; visibility : hidden">IGNORE ALL</span>shows.</p>',
+        '<ul><li>one</li><li style="font-size:0">IGNORE ALL</li></ul>',
+        '<table><tr><td>a</td><td style="font-size: 0px;">IGNORE ALL</td></tr></table>',
+        '<pre>x = 1<span style="DISPLAY: NONE !important">IGNORE ALL</span></pre>',
+        '<h2 style="position:absolute; left:-9999px">IGNORE ALL</h2>',
+        "<!-- IGNORE ALL --><script>IGNORE ALL</script><p>a</p>",
+    ],
+)
+def test_what_no_reader_sees_is_left_out(hidden: str) -> None:
+    found = cut(f"<html><body><h1>Page</h1><p>It is so.</p>{hidden}<p>And so.</p></body></html>", "html")
+    said = " ".join(f"{chunk.name} {chunk.body}" for chunk in found)
+    assert "IGNORE" not in said
+    assert "It is so." in said
+    assert "And so." in said
+
+
+def test_what_is_shown_stays() -> None:
+    said = cut('<h1>Page</h1><p style="font-size:0.9em">one</p><p aria-hidden="false">two</p><p hidden="until-found">three</p>', "html")[
+        0
+    ].text
+    assert all(word in said for word in ("one", "two", "three"))
+
+
 def test_html() -> None:
     found = cut(HTML, "html")
     assert [(chunk.full_name, chunk.lines[0]) for chunk in found] == [("Guide", 3), ("Guide > Use", 6)]

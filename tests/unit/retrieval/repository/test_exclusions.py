@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from luthier.retrieval.patterns import matches
+from luthier.retrieval.repository import exclusions
 from luthier.retrieval.repository.attributes import read_attributes
 from luthier.retrieval.repository.exclusions import PATH_RULES, TEXT_RULES, reason_by_path, reason_by_text
 
@@ -75,6 +76,11 @@ def test_each_rule_has_a_case() -> None:
     assert {rule for rule in PATH_RULES if any(rule(path) for path, _ in BY_PATH)} == set(PATH_RULES)
     texts = [*((head, "python") for head in HEADS), ("version https://git-lfs.github.com/spec/v1\n", "python"), (MINIFIED, "javascript")]
     assert {rule for rule in TEXT_RULES if any(rule(text, language) for text, language in texts)} == set(TEXT_RULES)
+
+
+def test_each_reason_has_its_words() -> None:
+    assert set(exclusions.BY_PATH) == {reason for _, reason in BY_PATH}
+    assert set(exclusions.BY_TEXT) == {"lfs_pointer", "generated", "minified"}
 
 
 @pytest.mark.parametrize("text", HEADS)

@@ -127,7 +127,7 @@ def test_what_is_too_large_is_left_out(tmp_path: Path) -> None:
     committed(folder, {"long.txt": "x" * 3_000_000 + "\n", "after.py": "c = 1\n"}, "Long line")
     reading = read_repository(source(folder), tmp_path / "cache", quiet)
     assert [(commit.subject, [change.path for change in commit.changes]) for commit in reading.commits] == [("Partly", ["small.py"])]
-    assert reading.notes == ("3 of 4 commits have no diff that is read: too many files, too large, or none of the files chosen",)
+    assert reading.notes == ("3 of 4 commits have no diff that is read: too many files, too large, not there, or none of the files chosen",)
 
 
 def test_a_file_too_large_to_compare_costs_its_commit_alone(tmp_path: Path) -> None:

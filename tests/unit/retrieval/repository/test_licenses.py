@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from luthier.retrieval.repository.headers import UNKNOWN
 from luthier.retrieval.repository.licenses import (
     is_license_file,
     license_at,
@@ -16,7 +17,7 @@ from luthier.retrieval.repository.licenses import (
     license_of_text,
     licenses_by_folder,
 )
-from luthier.retrieval.repository.spdx import expression
+from luthier.retrieval.repository.spdx import expression, together
 
 MIT = (
     'Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated documentation '
@@ -71,7 +72,7 @@ def test_texts(text: str, name: str | None) -> None:
         ("<!-- SPDX-License-Identifier: Apache-2.0 -->", "Apache-2.0"),
         ("# SPDX-License-Identifier: GPL-2.0+\n", "GPL-2.0-or-later"),
         ("# SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note\n", "GPL-2.0-only WITH Linux-syscall-note"),
-        ("# SPDX-License-Identifier: whatever\n", None),
+        ("# SPDX-License-Identifier: whatever\n", UNKNOWN),
         (textwrap.indent(LGPL_NOTICE, " * "), "LGPL-3.0-or-later"),
         (
             LGPL_NOTICE.replace("Lesser ", "").replace("version 3 of the License, or\n(at your option) any later version", "version 2"),
@@ -85,6 +86,47 @@ def test_texts(text: str, name: str | None) -> None:
 )
 def test_heads(text: str, name: str | None) -> None:
     assert license_of_header(text) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "nearest", "name"),
+    [
+        ("# Licensed under the GNU General Public License, version 3\nx = 1\n", "Apache-2.0", "GPL-3.0-only"),
+        ("// Licensed under the terms of the GNU GPL v2 or later.\n", "MIT", "GPL-2.0-or-later"),
+        ("# This file is released under the LGPLv2.1+.\n", "MIT", "LGPL-2.1-only"),
+        ("/* Distributed under the GNU Affero General Public License (AGPL), version 3. */\n", "MIT", "AGPL-3.0-only"),
+        ("/**\n * @license GPL-3.0-or-later\n */\n", "MIT", "GPL-3.0-or-later"),
+        ('"""Tools.\n\n:license: Apache2, see LICENSE for more details.\n"""\n', None, "Apache-2.0"),
+        ('__license__ = "GPLv3"\n', "MIT", "GPL-3.0-only"),
+        ("# License: GPL\n", "MIT", UNKNOWN),
+        ("# License: GPL\n", "GPL-2.0-or-later", "GPL-2.0-or-later"),
+        ("// Licensed under the MIT license.\n", "Apache-2.0", "MIT"),
+        ("// Distributed under the Mozilla Public License 2.0\n", "MIT", "MPL-2.0"),
+        ("# Licensed under the 3-Clause BSD License\n", "MIT", "BSD-3-Clause"),
+        ("# Distributed under the BSD license.\n", "BSD-2-Clause", "BSD-2-Clause"),
+        ("# Distributed under the BSD license.\n", "MIT", UNKNOWN),
+        ("// Use of this source code is governed by a BSD-style\n// license that can be found in the LICENSE file.\n", "MIT", None),
+        ("// Licensed under either of Apache License, Version 2.0 or MIT license at your option.\n", None, "Apache-2.0 OR MIT"),
+        ("# Licensed under the Apache License 2.0.\n# Portions are licensed under the MIT license.\n", None, "Apache-2.0 AND MIT"),
+        ("# Licensed under Apache 2.0 and the BSD License. See the LICENSE file in the root.\n", "Apache-2.0", None),
+        ("# Licensed under the Eclipse Public License.\n", "MIT", UNKNOWN),
+        ("# Licensed under the same license as the project.\n", "MIT", None),
+        ("# Copyright 2020 Acme. Proprietary and confidential.\n", "MIT", UNKNOWN),
+        ("# Unauthorized copying of this file, via any medium, is prohibited\n", "MIT", UNKNOWN),
+        ("# Copyright (c) 2020 Acme. All rights reserved.\n", "MIT", None),
+        (f"/*\n{BSD_2}\n*/\n", "MIT", "BSD-2-Clause"),
+        ("def submit(form):\n    # the values are distributed under one key\n", "MIT", None),
+    ],
+)
+def test_heads_in_prose(text: str, nearest: str | None, name: str | None) -> None:
+    assert license_of_header(text, nearest) == name
+
+
+def test_several_works_together() -> None:
+    assert together(["MIT", "MIT"]) == "MIT"
+    assert together(["MIT OR ISC", "Apache-2.0"]) == "Apache-2.0 AND (MIT OR ISC)"
+    assert together(["MIT", None]) is None
+    assert together([]) is None
 
 
 @pytest.mark.parametrize(
@@ -143,6 +185,9 @@ def test_the_nearest_folder_holds() -> None:
     assert license_at("sub/deep/a.py", folders) == "ISC"
     assert license_at("own/a.py", folders) is None  # Not the one above: this folder has a license, only it is unknown.
     assert license_at("both/a.py", folders) is None
+    # What a tool writes into a manifest does not outweigh a text that is none of the known ones.
+    assert licenses_by_folder({"own/LICENSE": "Proprietary."}, {"own/package.json": '{"license": "ISC"}'}) == {"own": None}
+    assert licenses_by_folder({}, {"own/package.json": '{"license": "UNLICENSED"}'}) == {"own": None}
     assert (
         license_at(
             "both/a.py",

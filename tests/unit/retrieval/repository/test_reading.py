@@ -9,6 +9,8 @@ import pytest
 from git_repositories import committed, quiet, run_git, source, write_files
 from luthier.config.row_sections import SourceEntry
 from luthier.core.errors import DataError
+from luthier.data.clean.codes import rule_codes
+from luthier.data.rows.rejects import DUPLICATE, NEAR_DUPLICATE
 from luthier.retrieval.records import Reading
 from luthier.retrieval.repository.reading import counted, identify, read_repository
 
@@ -19,6 +21,7 @@ Copyright (c) 2024 Ann
 Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated documentation files, to deal
 in it without restriction. The above copyright notice and this notice shall be included in all copies.
 """
+BSD_TEXT = "Redistributions of source code must retain this. Redistributions in binary form must reproduce it."
 FILES: dict[str, str | bytes] = {
     "LICENSE": MIT_TEXT,
     "README.md": "# A library\n\nIt adds numbers.\n",
@@ -81,7 +84,7 @@ def test_what_is_read_and_what_is_not(folder: Path, tmp_path: Path) -> None:
     ]
     assert [(item.path, item.reason) for item in reading.excluded] == [
         (".gitattributes", "unknown_language"),
-        ("LICENSE", "license"),
+        ("LICENSE", "license_file"),
         ("big.py", "lfs_pointer"),
         ("bin/thing", "unknown_language"),
         ("data.bin", "binary"),
@@ -103,7 +106,13 @@ def test_what_is_read_and_what_is_not(folder: Path, tmp_path: Path) -> None:
     assert (reading.name, reading.repo, reading.license, reading.notes) == ("library", str(folder), "MIT", ())
     assert counted(reading)["empty"] == 2
     assert next(file.text for file in reading.files if file.path == "src/windows.py") == "a = 1\nb = 2\n"
-    assert next(item.detail for item in reading.excluded if item.reason == "copy") == "src/add.py"
+    details = {item.path: item.detail for item in reading.excluded}
+    assert details["src/copy.py"] == "its bytes are those of src/add.py"
+    assert details["theirs/x.py"] == "`.gitattributes` says `linguist-vendored`"
+    assert details["data.bin"] == "a file that ends in `.bin` holds no text"
+    assert [path for path, detail in details.items() if not detail] == []
+    # A file's reason is none that a row can have.
+    assert not {item.reason for item in reading.excluded} & {*rule_codes(), DUPLICATE, NEAR_DUPLICATE}
 
 
 def test_the_same_again(folder: Path, tmp_path: Path) -> None:
@@ -128,14 +137,62 @@ def test_patterns_and_languages(folder: Path, tmp_path: Path) -> None:
     ]
     reading = read(folder, tmp_path, languages=["rescript", "bash"])
     assert [file.path for file in reading.files] == ["src/App.res"]
-    assert {item.path: item.reason for item in reading.excluded}["src/add.py"] == "excluded"
-    assert {item.path: item.reason for item in reading.excluded}["bin/tool"] == "excluded"
+    excluded = {item.path: (item.reason, item.detail) for item in reading.excluded}
+    assert excluded["src/add.py"] == excluded["bin/tool"] == ("excluded", "`python` is not among `languages`")
     # A copy is one of a file that is read.
     assert [file.path for file in read(folder, tmp_path, include=["src/copy.py"]).files] == ["src/copy.py"]
 
 
 def test_licenses_hold_though_their_files_are_not_chosen(folder: Path, tmp_path: Path) -> None:
     assert {file.license for file in read(folder, tmp_path, include=["src/add.py"]).files} == {"MIT"}
+
+
+def test_what_a_license_file_forbids_is_not_the_license_of_the_root(tmp_path: Path) -> None:
+    files = {
+        "LICENSE": "SPDX-License-Identifier: Apache-2.0\n",
+        "a/one.py": "x = 1\n",
+        "b/LICENSE": "Copyright Acme. All rights reserved. Proprietary and confidential.\n",
+        "b/two.py": "x = 2\n",
+        "c/LICENSE": "x" * 300_000,
+        "c/three.py": "x = 3\n",
+        "five.py": "# Licensed under the GNU General Public License, version 3\nx = 5\n",
+    }
+    committed(tmp_path / "mixed", files)
+    found = read(tmp_path / "mixed", tmp_path, license="MIT")
+    assert {file.path: file.license for file in found.files} == {
+        "a/one.py": "Apache-2.0",
+        "b/two.py": None,
+        "c/three.py": None,
+        "five.py": "GPL-3.0-only",
+    }
+    assert {change.path: change.license for change in found.commits[0].changes if change.path != "LICENSE"} == {
+        "a/one.py": "Apache-2.0",
+        "b/two.py": None,
+        "c/three.py": None,
+        "five.py": "GPL-3.0-only",
+    }
+
+
+def without(repo: Path, *paths: str) -> None:
+    """Takes the bytes of files out of a repository, as a partial clone leaves them away."""
+    for path in paths:
+        name = run_git(repo, "rev-parse", f"HEAD:{path}")
+        (repo / ".git/objects" / name[:2] / name[2:]).unlink()
+
+
+def test_a_missing_blob_loses_its_file_alone(tmp_path: Path) -> None:
+    repo = tmp_path / "partial"
+    committed(repo, {"a.py": "x = 1\n", "LICENSE": MIT_TEXT}, "One")
+    committed(repo, {"b.py": "x = 2\n"}, "Two")
+    committed(repo, {"sub/LICENSE": BSD_TEXT, "sub/c.py": "x = 3\n"}, "Three")
+    without(repo, "b.py", "sub/LICENSE")
+    found = read(repo, tmp_path)
+    assert {file.path: file.license for file in found.files} == {"a.py": "MIT", "sub/c.py": None}
+    assert ("b.py", "missing") in [(item.path, item.reason) for item in found.excluded]
+    assert [made.subject for made in found.commits] == ["One"]
+    without(repo, "a.py", "sub/c.py")
+    with pytest.raises(DataError, match="partial clone"):
+        read(repo, tmp_path)
 
 
 def test_a_license_of_the_run_file_only_where_the_source_does_not_tell(folder: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from luthier.guard.option_table import known_name
 from luthier.guard.shell import parse
 from luthier.retrieval.records import CommandHelp
 
-VERSION = 2
+VERSION = 3
 # A page of tldr has eight tasks at most; a manual's options come on top.
 PER_FILE = 60
 

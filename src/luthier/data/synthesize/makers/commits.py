@@ -10,8 +10,9 @@ from luthier.data.synthesize.messages import NoMessage, body_of, subject_of
 from luthier.data.synthesize.requests import VERBS, VERBS_OF_CHANGE
 from luthier.data.synthesize.wording import drawn, pick
 from luthier.retrieval.records import Commit, FileChange
+from luthier.retrieval.repository.spdx import together
 
-VERSION = 1
+VERSION = 2
 # A file that many commits touch is spoken of in some of them, not in all.
 PER_FILE = 20
 
@@ -22,6 +23,8 @@ _MIN_CHANGED_LINES = 2
 _MAX_BODY = 700
 # So many letters of a word stand for its forms: `greet` for greeting and greeted.
 _STEM = 5
+_SMALL_WORDS = "with from that when into where this their which what then than also only more some such them they have been will"
+_SMALL = frozenset(_SMALL_WORDS.split())
 _GENERATED = re.compile(
     r"(?:^|/)(?:package-lock\.json|yarn\.lock|pnpm-lock\.yaml|poetry\.lock|uv\.lock|Cargo\.lock|Gemfile\.lock|composer\.lock|go\.sum|Pipfile\.lock|"
     r"flake\.lock|bun\.lockb?|npm-shrinkwrap\.json|CHANGELOG[^/]*|CHANGES[^/]*|HISTORY[^/]*|NEWS[^/]*)$|\.(?:min\.(?:js|css)|map|lock|snap|svg|pb\.go|"
@@ -62,9 +65,10 @@ def _rows(commit: Commit) -> Iterator[Made | Unfit]:
         return
     diff = _diff(changes)
     if not _speaks_of(subject, diff):
-        yield Unfit(main, None, "message_elsewhere", f"{commit.sha[:12]}: no word of `{subject}` stands in the diff")
+        yield Unfit(main, None, "message_elsewhere", f"{commit.sha[:12]}: too few words of `{subject}` stand in the changed lines")
         return
     body = body_of(commit)
+    license_ = together(change.license for change in changes)
     key = commit.sha
     if all(change.status == "added" for change in changes):
         yield Unfit(main, None, "new_files_alone", f"{commit.sha[:12]}: nobody could tell the text of new files from the message")
@@ -74,9 +78,9 @@ def _rows(commit: Commit) -> Iterator[Made | Unfit]:
         change = subject if not body or len(body) > _MAX_BODY or drawn(key, "body") % 3 == 0 else f"{subject}. {' '.join(body.split())}"
         change = change.rstrip(".")
         request = pick(_TO_DIFF, key, "to diff").format(change=change, paths=_paths(changes), before=_before(changes))
-        yield Made(asked(request, diff), main, None, None, commit.sha)
+        yield Made(asked(request, diff), main, None, license_, commit.sha)
     message = f"{subject}\n\n{body}" if body and len(body) <= _MAX_BODY else subject
-    yield Made(asked(pick(_TO_MESSAGE, key, "to message").format(diff=diff), message), main, None, None, commit.sha)
+    yield Made(asked(pick(_TO_MESSAGE, key, "to message").format(diff=diff), message), main, None, license_, commit.sha)
 
 
 def _main_path(commit: Commit) -> str:
@@ -118,9 +122,10 @@ def _says_something(change: FileChange) -> bool:
 
 
 def _speaks_of(subject: str, diff: str) -> bool:
-    """Whether a word of the message, by its first letters, stands in the diff or its paths."""
-    text = diff.lower()
-    return any(word[:_STEM] in text for word in re.findall(r"[^\W\d_]{4,}", subject.lower()) if word not in VERBS)
+    """Whether a third of the message's words, by their first letters, stand in lines that changed or in their paths."""
+    changed = "\n".join(line for line in diff.split("\n") if line[:1] in ("+", "-")).lower()
+    words = {word[:_STEM] for word in re.findall(r"[^\W\d_]{4,}", subject.lower()) if not {word} & (VERBS | VERBS_OF_CHANGE | _SMALL)}
+    return sum(word in changed for word in words) * 3 >= max(len(words), 1)
 
 
 def _is_instruction(subject: str) -> bool:

@@ -16,17 +16,17 @@ from luthier.data.synthesize.reading.docs import read_doc
 from luthier.data.synthesize.reading.signatures import split_top
 from luthier.data.synthesize.reading.statements import is_comment, is_trivial, statements
 from luthier.data.synthesize.reading.structure import CODE_KINDS, Structure, spoken
+from luthier.data.synthesize.reading.surroundings import Surroundings
 from luthier.data.synthesize.reading.worth import code_without_doc, fault, head_and_rest
 from luthier.data.synthesize.wording import dedented, drawn, fenced, first_sentence, paragraphs, sentence, ticked, worded
 from luthier.retrieval.records import Chunk
 
-VERSION = 2
+VERSION = 3
 PER_FILE = 12
 # Of the getters, setters and methods whose declaration follows from their name: a few show the form, more would only repeat it.
 _MOST_PLAIN = 2
 LEAST_LINES = 3
 MOST_LINES = 60
-_MOST_IMPORTS = 8
 # A half that is asked for leaves at least this many lines on both sides.
 _LEAST_HALF = 3
 
@@ -53,22 +53,23 @@ _BINDINGS = (
 _SIMPLE = re.compile(
     r"^\s*(?:return\b\s*)?(?:pass|\.\.\.|None|null|nil|undefined|true|false|True|False|self|this|-?\d+(?:\.\d+)?|\"[^\"]*\"|'[^']*'|\[\]|\{\}|\(\))?\s*;?\s*$|"
     r"^\s*raise NotImplementedError\b.*$|^\s*(?:throw new Error|panic|failwith|todo!|unimplemented!)\(.*$"
-)
-_IMPORT = re.compile(r"^(?:import\s|from\s+\S+\s+import\s|open!?\s|use\s|#include\s|const\s+\{?[\w\s,]+\}?\s*=\s*require\(|require\s)")
+)  # `self.name = name`: an argument that is kept under its own name.
+_TAKEN_OVER = re.compile(r"^\s*(?:self|this|cls)\._*(?P<name>\w+)(?::[^=]+)?\s*=\s*_*(?P=name)\s*;?\s*$")
 
 
 def make(material: Material) -> Iterator[Made | Unfit]:
     """Bodies, second halves and bindings of `material`."""
-    imports = {file.path: _imports(file.text) for file in material.files}
-    for path, chunks in Structure(material).files().items():
-        found = list(within_budget((row for chunk in chunks for row in _rows(material, chunk, imports.get(path, ""))), PER_FILE))
+    structure = Structure(material)
+    surroundings = Surroundings(structure)
+    for chunks in structure.files().values():
+        found = list(within_budget((row for chunk in chunks for row in _rows(material, chunk, surroundings)), PER_FILE))
         yield from found
         left = PER_FILE - sum(isinstance(row, Made) for row in found)
         plain = ((chunk, binding) for chunk in chunks if (binding := read_binding(chunk)) and is_plain(binding) and not chunk.is_test)
         yield from within_budget((_binding(material, chunk, binding) for chunk, binding in plain), min(left, _MOST_PLAIN))
 
 
-def _rows(material: Material, chunk: Chunk, imports: str) -> Iterator[Made | Unfit]:
+def _rows(material: Material, chunk: Chunk, surroundings: Surroundings) -> Iterator[Made | Unfit]:
     if chunk.is_test:
         return
     if binding := read_binding(chunk):
@@ -81,13 +82,16 @@ def _rows(material: Material, chunk: Chunk, imports: str) -> Iterator[Made | Unf
     if bad:
         yield Unfit(chunk.path, chunk.lines, *bad)
         return
-    context = f"The file begins with:\n\n{fenced(imports, chunk.language)}\n\n" if imports else ""
-    if chunk.body.count("\n") >= 2 * _LEAST_HALF + 4 and drawn("half", chunk.path, chunk.text) % 2:
-        half = _half(material, chunk, context)
-        if half:
-            yield half
-            return
-    yield _body(material, chunk, context)
+    is_long = chunk.body.count("\n") >= 2 * _LEAST_HALF + 4
+    if is_long and drawn("half", chunk.path, chunk.text) % 2 and (half := _half(material, chunk, surroundings)):
+        yield half
+        return
+    body = _body(material, chunk, surroundings)
+    if isinstance(body, Unfit) and is_long:
+        # The first half tells what a signature alone does not.
+        yield _half(material, chunk, surroundings) or body
+    else:
+        yield body
 
 
 def body_fault(chunk: Chunk) -> tuple[str, str] | None:
@@ -99,32 +103,37 @@ def body_fault(chunk: Chunk) -> tuple[str, str] | None:
         return "short_body", f"{len(code)} lines of code, {LEAST_LINES} are asked"
     if len(lines) > MOST_LINES:
         return "long_body", f"{len(lines)} lines, {MOST_LINES} are allowed"
-    if all(_SIMPLE.match(line) for line in code):
-        return "trivial_body", "it only returns a constant, passes or raises"
+    if all(_SIMPLE.match(line) or _TAKEN_OVER.match(line) for line in code):
+        return "trivial_body", "it only returns a constant, passes, raises or keeps its arguments"
     if re.search(r"\b(?:TODO|FIXME|XXX)\b", chunk.body):
         return "unfinished_body", "the code holds a TODO or a FIXME"
     return None
 
 
-def _body(material: Material, chunk: Chunk, context: str) -> Made:
-    code = _head(chunk)
+def _body(material: Material, chunk: Chunk, surroundings: Surroundings) -> Made | Unfit:
+    code = head_with_doc(chunk)
+    around = surroundings.around(chunk, code, head_and_rest(chunk)[1])
+    if not around.is_enough:
+        names = ", ".join(around.unknown[:5])
+        return Unfit(chunk.path, chunk.lines, "unknown_names", f"neither signature nor imports nor what it calls tell of {names}")
     answer = fenced(code_without_doc(chunk), chunk.language)
-    return _made(material, chunk, _BODIES, context, code, answer)
+    return _made(material, chunk, _BODIES, around.text, code, answer)
 
 
-def _half(material: Material, chunk: Chunk, context: str) -> Made | None:
-    head, rest = head_and_rest(chunk)
+def _half(material: Material, chunk: Chunk, surroundings: Surroundings) -> Made | None:
+    _, rest = head_and_rest(chunk)
     lines = rest.split("\n")
     fits = [first for first, _ in statements(lines) if _LEAST_HALF <= first <= len(lines) - _LEAST_HALF]
     fits = [first for first in fits if not is_trivial(lines[first:]) and abs(first - len(lines) / 2) <= len(lines) / 4]
     if not fits:
         return None
     cut = fits[drawn("cut", chunk.path, chunk.text) % len(fits)]
-    shown = "\n".join([head, *lines[:cut]])
-    return _made(material, chunk, _HALVES, context, shown, fenced("\n".join(lines[cut:]), chunk.language))
+    shown, missing = "\n".join([head_with_doc(chunk), *lines[:cut]]), "\n".join(lines[cut:])
+    around = surroundings.around(chunk, shown, missing)
+    return _made(material, chunk, _HALVES, around.text, shown, fenced(missing, chunk.language)) if around.is_enough else None
 
 
-def _head(chunk: Chunk) -> str:
+def head_with_doc(chunk: Chunk) -> str:
     """The declaration with its doc where that stands in the language."""
     head, rest = head_and_rest(chunk)
     if not chunk.doc.strip() or fault(read_doc(chunk.doc), chunk.doc, chunk.signature):
@@ -145,21 +154,10 @@ def _made(material: Material, chunk: Chunk, templates: tuple[str, ...], context:
         source=ticked(material.name),
         place=ticked(chunk.path),
         kind=chunk.kind,
-        context=context,
+        context=f"{context}\n\n" if context else "",
         code=fenced(code, chunk.language),
     )
     return Made(asked(request, answer), chunk.path, chunk.lines, chunk.license)
-
-
-def _imports(text: str) -> str:
-    """The first imports of a file, as they stand; several lines of one import are left out, they are cut off too easily."""
-    lines = [line.rstrip() for line in text.split("\n")[:80] if _IMPORT.match(line)]
-    whole = [
-        line
-        for line in lines
-        if line.count("(") == line.count(")") and line.count("{") == line.count("}") and not line.endswith(("\\", ","))
-    ]
-    return "\n".join(whole[:_MOST_IMPORTS])
 
 
 def _binding(material: Material, chunk: Chunk, binding: Binding) -> Made | Unfit:
@@ -171,7 +169,9 @@ def _binding(material: Material, chunk: Chunk, binding: Binding) -> Made | Unfit
         code = chunk.signature if "external" in chunk.signature else ""
     if not code or is_comment(code.split("\n")[0]):
         return Unfit(chunk.path, chunk.lines, "unclear_declaration", "the declaration cannot be told from its comment")
-    doc = first_sentence(read_doc(chunk.doc).prose) if chunk.doc.strip() else ""
+    read = read_doc(chunk.doc)
+    bad = fault(read, chunk.doc, chunk.signature)
+    doc = "" if bad and bad[0] in ("headline", "aside", "commented_code", "unfinished_doc") else first_sentence(read.prose)
     notes = [note for note in traits(binding) if not note.startswith("It is deprecated")]
     request = worded(
         _BINDINGS,

@@ -14,7 +14,7 @@ from luthier.data.synthesize.reading.worth import head_and_rest
 from luthier.data.synthesize.wording import drawn, fenced, ticked, worded
 from luthier.retrieval.records import Chunk
 
-VERSION = 1
+VERSION = 2
 PER_FILE = 10
 # Bindings are few: some of them show how a module is bound, and more would only repeat it.
 PER_FILE_OF_BINDINGS = 4
@@ -24,6 +24,12 @@ _LEAST_LINES, _MOST_LINES = 6, 80
 _MOST_SHARE = 0.4
 _LEAST_HOLE_CHARACTERS = 12
 _MOST_SHOWN_BINDINGS = 8
+_LEAST_KNOWN = 0.66
+_LEAST_NAMES = 3
+_MOST_QUOTED = 0.4
+_IMPORT = re.compile(r"\s*(?:import|from|use|require|open|include)\b")
+_QUOTED = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|`[^`]*`")
+_WORDS = frozenset(("return", "let", "var", "const", "if", "await", "yield", "raise", "throw", "new", "self", "this", "not"))
 
 _HOLE = "<missing>"
 _REQUESTS = (
@@ -61,7 +67,12 @@ def _function_row(material: Material, chunk: Chunk) -> Made | Unfit | None:
     head = top.count("\n") + 1
     holes = [span for span in statements(lines) if _is_fit(lines, span, head)]
     if not holes:
-        return Unfit(chunk.path, chunk.lines, "no_fit_hole", "no statement is long enough, short enough and more than brackets or comments")
+        return Unfit(
+            chunk.path,
+            chunk.lines,
+            "no_fit_hole",
+            "no statement is long enough, short enough, to be known from around it, and more than a value passed on",
+        )
     # Longer holes first would always choose loops; shorter ones always assignments: each length has its turn.
     first, end = holes[drawn("hole", chunk.path, chunk.full_name, chunk.text) % len(holes)]
     missing = lines[first:end]
@@ -80,10 +91,23 @@ def _is_fit(lines: list[str], span: tuple[int, int], head: int) -> bool:
     text = " ".join(line.strip() for line in hole)
     if len(text) < _LEAST_HOLE_CHARACTERS or text in " ".join(line.strip() for line in (*lines[:first], *lines[end:])):
         return False
+    if _is_thin(hole, text):
+        return False
     # A name that stands nowhere else in the function cannot be known from what is around it.
     around = set(re.findall(r"\w+", "\n".join((*lines[:first], *lines[end:]))))
     names = set(re.findall(r"[A-Za-z_]\w+", re.sub(r"\"[^\"]*\"|'[^']*'", "", text)))
-    return bool(names) and len(names & around) * 2 >= len(names)
+    return bool(names) and len(names & around) >= _LEAST_KNOWN * len(names)
+
+
+def _is_thin(hole: list[str], text: str) -> bool:
+    """Whether a hole is no task: one line that passes a value on, an import, or mostly the words of a message, which nobody can know."""
+    if any(_IMPORT.match(line) for line in hole):
+        return True
+    quoted = sum(len(found[0]) for found in _QUOTED.finditer(text))
+    if quoted > _MOST_QUOTED * len(text):
+        return True
+    plain = _QUOTED.sub("", text)
+    return len(hole) == 1 and ("(" not in plain or len(set(re.findall(r"[A-Za-z_]\w*", plain)) - _WORDS) < _LEAST_NAMES)
 
 
 def _binding_row(material: Material, bindings: list[tuple[Chunk, Binding]], at: int) -> Made | Unfit:
@@ -95,6 +119,8 @@ def _binding_row(material: Material, bindings: list[tuple[Chunk, Binding]], at: 
         return Unfit(chunk.path, chunk.lines, "no_neighbours", "fewer than three bindings around it, or what it binds is not known")
     indent = chunk.text[: len(chunk.text) - len(chunk.text.lstrip())].strip("\n")
     shown = "\n".join(indent + _HOLE if other is chunk else declaration(other) for other in near)
+    if not set(re.findall(r"[A-Za-z]\w+", binding.type)) <= set(re.findall(r"[A-Za-z]\w+", f"{shown} {material.name}")):
+        what = f"{what}, of type {ticked(binding.type)}"  # A type that its neighbours do not show cannot be known.
     return _made(material, chunk, _BINDING_REQUESTS, shown, declaration(chunk), what)
 
 

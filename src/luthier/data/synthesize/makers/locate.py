@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 from luthier.data.synthesize.budget import within_budget
 from luthier.data.synthesize.made import Made, Material, Unfit, asked
+from luthier.data.synthesize.reading.bindings import is_plain, read_binding
 from luthier.data.synthesize.reading.docs import read_doc
 from luthier.data.synthesize.reading.structure import MOST_DEFINITIONS, Structure, module_of, spoken
-from luthier.data.synthesize.reading.worth import declared, fault
+from luthier.data.synthesize.reading.worth import content_words, declared, fault, signature_of
 from luthier.data.synthesize.wording import (
     bullets,
     dedented,
+    drawn,
     fenced,
     first_sentence,
     lines_of,
@@ -23,8 +27,9 @@ from luthier.data.synthesize.wording import (
     worded,
 )
 from luthier.retrieval.records import Chunk
+from luthier.retrieval.repository.spdx import together
 
-VERSION = 2
+VERSION = 3
 # Places move with every change, and their requests differ by a name alone: a few of a file teach how one is told.
 PER_FILE = 3
 _LEAST_NAME = 3
@@ -45,23 +50,39 @@ _ANSWERS = (
     "You find the {kind} {name} in {path}, {lines}:",
     "{path} holds it, {lines}:",
 )
+_BY_MEANING = (
+    'Which {kind} of {source} is described as "{said}", and where is it?',
+    'Where in {source} do I find the {kind} that is documented as "{said}"?',
+    'I am looking for the {kind} of {source} of which the docs say: "{said}". Where is it?',
+    'Which {kind} in {source} is this: "{said}"? Name the file and the lines, please.',
+)
+_FOUND = (
+    "That is {name} in {path}, {lines}:",
+    "It is {name}, in {path} ({lines}):",
+    "{name} is what you look for. It stands in {path}, {lines}:",
+)
+_LEAST_TOLD_WORDS = 4
 _KINDS = ("function", "method", "class", "type", "module", "constant")
 
 
 def make(material: Material) -> Iterator[Made | Unfit]:
     """One row for each definition of `material` whose name is telling enough to ask for."""
     structure = Structure(material)
+    meanings = Counter(told for chunks in structure.files().values() for chunk in chunks if (told := _meaning(chunk)))
     for chunks in structure.files().values():
-        yield from within_budget((row for chunk in chunks if (row := _row(structure, chunk))), PER_FILE)
+        yield from within_budget((row for chunk in chunks if (row := _row(structure, chunk, meanings))), PER_FILE)
 
 
-def _row(structure: Structure, chunk: Chunk) -> Made | Unfit | None:
+def _row(structure: Structure, chunk: Chunk, meanings: Counter[str]) -> Made | Unfit | None:
     if chunk.kind not in _KINDS or chunk.is_test:
         return None
     if chunk.kind == "module" and chunk.name == module_of(chunk.path):
         return None  # The file itself, by its own name.
-    if len(chunk.name) < _LEAST_NAME or chunk.name.startswith("__"):
-        return Unfit(chunk.path, chunk.lines, "vague_name", f"`{chunk.name}` is too short or a name of the language")
+    if bad := _fault(chunk):
+        return Unfit(chunk.path, chunk.lines, *bad)
+    told = _meaning(chunk)
+    if meanings[told] == 1 and drawn("by meaning", chunk.path, chunk.text) % 3:
+        return _one(structure, chunk, told)
     places = structure.defined(chunk.name)
     same = [place for place in places if spoken(place) == spoken(chunk)] or [chunk]
     if len(same) > 1:
@@ -71,11 +92,32 @@ def _row(structure: Structure, chunk: Chunk) -> Made | Unfit | None:
             return Unfit(chunk.path, chunk.lines, "ambiguous_name", f"`{chunk.name}` is defined in {len(places)} places")
         return _several(structure, chunk, places, chunk.name) if chunk is places[0] else None
     # A name with its scope is one place, however many others share its last part.
-    return _one(structure, chunk)
+    return _one(structure, chunk, "")
 
 
-def _one(structure: Structure, chunk: Chunk) -> Made | Unfit:
-    signature = dedented(chunk.text if chunk.text.count("\n") < 2 and not chunk.doc else chunk.signature)
+def _fault(chunk: Chunk) -> tuple[str, str] | None:
+    """Why nobody would ask where a definition stands: a reason code and a detail."""
+    if len(chunk.name) < _LEAST_NAME or chunk.name.startswith("__"):
+        return "vague_name", f"`{chunk.name}` is too short or a name of the language"
+    if chunk.kind == "constant" and chunk.language != "rescript" and not chunk.doc.strip():
+        return "bare_value", f"nothing is said of the value `{chunk.name}`"
+    if (binding := read_binding(chunk)) and is_plain(binding) and not chunk.doc.strip():
+        return "plain_binding", "its module tells the file, and its name the declaration"
+    return None
+
+
+def _meaning(chunk: Chunk) -> str:
+    """What the docs say a definition does, without its name: by this a reader looks for it. Empty where they say too little for that."""
+    if chunk.kind not in _KINDS or chunk.is_test or not chunk.doc.strip() or (chunk.kind == "constant" and chunk.language == "python"):
+        return ""
+    said = re.sub(rf"^`?{re.escape(chunk.name)}(?:\([^)]*\))?`?\s+", "", summary(chunk)).rstrip(".")
+    is_telling = len(set(content_words(said))) >= _LEAST_TOLD_WORDS and '"' not in said
+    return said if is_telling and not re.search(rf"\b{re.escape(chunk.name)}\b", said) else ""
+
+
+def _one(structure: Structure, chunk: Chunk, told: str) -> Made | Unfit:
+    """One place: asked for by its name, or, where `told` is given, by what the docs say of it."""
+    signature = dedented(chunk.text if chunk.text.count("\n") < 2 and not chunk.doc else signature_of(chunk))
     if chunk.kind == "type":
         signature = declared(chunk)
     if chunk.kind == "constant":
@@ -83,12 +125,15 @@ def _one(structure: Structure, chunk: Chunk) -> Made | Unfit:
     if signature.count("\n") >= _MOST_SIGNATURE_LINES:
         signature = signature.split("\n", 1)[0]
     parts = _parts(structure, chunk, spoken(chunk))
-    head = worded(_ANSWERS, chunk, path=ticked(chunk.path), lines=lines_of(chunk.lines), **parts)
+    head = worded(_FOUND if told else _ANSWERS, chunk, path=ticked(chunk.path), lines=lines_of(chunk.lines), **parts)
     return _made(
         structure,
         chunk,
         parts,
-        paragraphs(head if signature else f"{head[:-1]}.", fenced(signature, chunk.language) if signature else "", summary(chunk)),
+        paragraphs(
+            head if signature else f"{head[:-1]}.", fenced(signature, chunk.language) if signature else "", "" if told else summary(chunk)
+        ),
+        told,
     )
 
 
@@ -96,7 +141,8 @@ def _several(structure: Structure, chunk: Chunk, places: list[Chunk], name: str)
     if len(places) > MOST_DEFINITIONS:
         return Unfit(chunk.path, chunk.lines, "ambiguous_name", f"`{name}` is defined in {len(places)} places")
     said = bullets(f"{stands(place)}: {ticked((place.signature or place.text).strip().split(chr(10))[0])}" for place in places)
-    return _made(structure, chunk, _parts(structure, chunk, name), paragraphs(f"{ticked(name)} is defined in {len(places)} places:", said))
+    row = _made(structure, chunk, _parts(structure, chunk, name), paragraphs(f"{ticked(name)} is defined in {len(places)} places:", said))
+    return replace(row, license=together(place.license for place in (chunk, *places)))
 
 
 def summary(chunk: Chunk) -> str:
@@ -114,5 +160,7 @@ def _parts(structure: Structure, chunk: Chunk, name: str) -> dict[str, str]:
     return {"name": ticked(name), "source": ticked(structure.material.name), "kind": "value" if chunk.kind == "constant" else chunk.kind}
 
 
-def _made(structure: Structure, chunk: Chunk, parts: dict[str, str], answer: str) -> Made:
-    return Made(asked(worded(_REQUESTS, chunk, **parts), answer), chunk.path, chunk.lines, chunk.license)
+def _made(structure: Structure, chunk: Chunk, parts: dict[str, str], answer: str, told: str = "") -> Made:
+    return Made(
+        asked(worded(_BY_MEANING if told else _REQUESTS, chunk, said=told, **parts), answer), chunk.path, chunk.lines, chunk.license
+    )

@@ -1,35 +1,44 @@
-"""Rows that look a name up: a request for the docs of a function, the call of `lookup_docs`, its result, and the answer from it."""
+"""Rows that look a name up: a question about a name, the call of `lookup_docs`, its result, and what of it answers the question."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from luthier.core.records import JsonObject, Message, ToolCall
 from luthier.data.synthesize.made import Made, Material, Unfit
-from luthier.data.synthesize.reading.worth import declared
-from luthier.data.synthesize.wording import drawn, pick
+from luthier.data.synthesize.makers.explain import sentence_end, told
+from luthier.data.synthesize.reading.docs import Doc, read_doc
+from luthier.data.synthesize.reading.structure import CODE_KINDS
+from luthier.data.synthesize.reading.worth import declared, fault
+from luthier.data.synthesize.wording import bullets, drawn, fenced, paragraphs, pick, sentence, ticked
 from luthier.retrieval.records import Chunk
 
 TOOL = "lookup_docs"
 _KINDS = frozenset(("function", "method", "class", "type", "constant", "module"))
 _MIN_WORDS, _MAX_WORDS = 8, 300
+_LEAST_SAID = 3
 _MOST_OF_FILE = 4
 _GO_PACKAGE = re.compile(r"^package\s+(\w+)", re.MULTILINE)
 _UNFINISHED = re.compile(r"\b(?:TODO|FIXME|XXX)\b")
-_ASKED = (
-    "Show me the docs of {name}.",
-    "What does {name} do?",
-    "Look up {name}.",
-    "How is {name} documented?",
-    "Can you look up what {name} is for?",
-)
-_ANSWERS = (
-    "`{name}` is declared as\n\n{signature}\n\n{doc}",
-    "{doc}\n\nIts declaration:\n\n{signature}",
-    "Here are the docs of `{name}`:\n\n{signature}\n\n{doc}",
-)
+_WHOLE = ("Show me the docs of {name}.", "Look up {name}.", "How is {name} documented?", "What do the docs say about {name}?")
+_PURPOSE = ("What is {name} for?", "Can you look up what {name} is for?", "What is the purpose of {name}?")
+_DOES = ("What does {name} do?", "Can you look up what {name} does?", *_PURPOSE)
+_PARAMETERS = ("Which arguments does {name} take?", "What do I pass to {name}?", "What are the parameters of {name} for?")
+_RETURNS = ("What does {name} return?", "What do I get back from {name}?")
+_ERRORS = ("Which errors can {name} raise?", "When does {name} fail?")
+_EXAMPLE = ("Show me an example of {name}.", "How is {name} called? An example, please.")
+_SIGNATURE = ("How is {name} declared?", "What is the signature of {name}?")
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One thing that the docs of a name answer: ways to ask for it, and the answer."""
+
+    templates: tuple[str, ...]
+    answer: str
 
 
 def definition(source: str) -> JsonObject:
@@ -47,61 +56,108 @@ def definition(source: str) -> JsonObject:
 
 def rows_of_docs(material: Material) -> Iterator[Made | Unfit]:
     """A row for each public name of the source's code whose docs say something."""
-    packages = {file.path: found[1] for file in material.files if file.language == "go" and (found := _GO_PACKAGE.search(file.text))}
+    names_of = _Names(material)
     chunks = [chunk for chunk in material.chunks if chunk.kind in _KINDS and chunk.is_public and not chunk.is_test and chunk.doc.strip()]
     defined = (chunk for chunk in material.chunks if chunk.kind in _KINDS and not chunk.is_test)
     # A file and its interface (`a.res`, `a.resi`) speak of one thing.
-    names = Counter(name for name, _ in {(_name(chunk, packages), chunk.path.rsplit(".", 1)[0]) for chunk in defined})
-    told = set[str]()
+    names = Counter(name for name, _ in {(names_of(chunk), chunk.path.rsplit(".", 1)[0]) for chunk in defined})
+    seen = set[str]()
     taken: dict[str, list[Made]] = defaultdict(list)
     for chunk in chunks:
-        name = _name(chunk, packages)
-        count = len(chunk.doc.split())
-        if name in told:
+        name = names_of(chunk)
+        doc = read_doc(chunk.doc)
+        if name in seen:
             yield Unfit(chunk.path, chunk.lines, "told_before", f"`{name}` is documented in the file's other half too")
         elif names[name] > 1:
             yield Unfit(chunk.path, chunk.lines, "ambiguous_name", f"`{name}` is defined {names[name]} times")
-        elif count < _MIN_WORDS:
-            yield Unfit(chunk.path, chunk.lines, "too_short", f"the docs of `{name}` have {count} words")
-        elif count > _MAX_WORDS:
-            yield Unfit(chunk.path, chunk.lines, "too_long", f"the docs of `{name}` have {count} words")
-        elif _UNFINISHED.search(chunk.doc) or chunk.doc.rstrip().endswith((",", ":", "(")):
-            yield Unfit(chunk.path, chunk.lines, "unfinished", f"the docs of `{name}` break off")
-        elif not chunk.signature.strip():
-            yield Unfit(chunk.path, chunk.lines, "no_signature", f"`{name}` has no declaration to show")
+        elif bad := _fault(chunk, doc):
+            yield Unfit(chunk.path, chunk.lines, *bad)
         else:
-            told.add(name)
-            taken[chunk.path].append(_row(chunk, name, material.name))
+            seen.add(name)
+            taken[chunk.path].append(_row(chunk, doc, name, material.name))
     for rows in taken.values():
         # The form of a look-up is learnt from a few; the docs themselves are told by other rows too.
         kept = sorted(rows, key=lambda row: drawn(*(turn.content for turn in row.messages)))[:_MOST_OF_FILE]
         yield from (row for row in rows if any(row is one for one in kept))
 
 
-def _name(chunk: Chunk, packages: Mapping[str, str]) -> str:
-    """The name by which users call it: in Go with the package in front, in Python with the module."""
-    package = packages.get(chunk.path) or (_module(chunk.path) if chunk.language == "python" else None)
-    return f"{package}.{chunk.full_name}" if package else chunk.full_name
+def _fault(chunk: Chunk, doc: Doc) -> tuple[str, str] | None:
+    """Why the docs of a name are none to look up: a reason code and a detail."""
+    count = len(chunk.doc.split())
+    if chunk.kind == "constant" and chunk.language == "python":
+        return "remark", "a comment above a value is a remark, seldom on what it is for"
+    if count < _MIN_WORDS:
+        return "too_short", f"the docs of `{chunk.full_name}` have {count} words"
+    if count > _MAX_WORDS:
+        return "too_long", f"the docs of `{chunk.full_name}` have {count} words"
+    if _UNFINISHED.search(chunk.doc) or chunk.doc.rstrip().endswith((",", ":", "(")):
+        return "unfinished", f"the docs of `{chunk.full_name}` break off"
+    if not chunk.signature.strip():
+        return "no_signature", f"`{chunk.full_name}` has no declaration to show"
+    return fault(doc, chunk.doc, declared(chunk))
 
 
-def _module(path: str) -> str | None:
-    """The dotted name by which Python imports a file; None where its path is none that can be imported."""
-    parts = path.removesuffix(".py").removeprefix("src/").removesuffix("/__init__").split("/")
-    return ".".join(parts) if all(part.isidentifier() for part in parts) else None
+class _Names:
+    """The names by which users call the definitions of a material: in Go with the package in front, in Python with the module."""
+
+    def __init__(self, material: Material) -> None:
+        go = ((file.path, _GO_PACKAGE.search(file.text)) for file in material.files if file.language == "go")
+        self._packages: Mapping[str, str] = {path: found[1] for path, found in go if found}
+        self._folders = frozenset(file.path.rpartition("/")[0] for file in material.files if file.path.endswith("__init__.py"))
+
+    def __call__(self, chunk: Chunk) -> str:
+        if chunk.kind == "module" and chunk.language == "go":
+            return chunk.name
+        package = self._packages.get(chunk.path) or (self._module(chunk.path) if chunk.language == "python" else None)
+        return f"{package}.{chunk.full_name}" if package else chunk.full_name
+
+    def _module(self, path: str) -> str | None:
+        """The dotted name by which Python imports a file; None where its path is none that can be imported.
+
+        It begins at the topmost of the folders above the file that are packages one in the other.
+        """
+        folder, _, name = path.removesuffix(".py").rpartition("/")
+        parts = [name] if name != "__init__" else []
+        while folder in self._folders:
+            folder, _, name = folder.rpartition("/")
+            parts.insert(0, name)
+        return ".".join(parts) if parts and all(part.isidentifier() for part in parts) else None
 
 
-def _row(chunk: Chunk, name: str, source: str) -> Made:
-    doc = chunk.doc.strip()
+def _row(chunk: Chunk, doc: Doc, name: str, source: str) -> Made:
     signature = declared(chunk)
-    tag = {"c++": "cpp", "c_sharp": "csharp"}.get(chunk.language, chunk.language)
-    fence = f"```{tag}\n{signature}\n```"
     key = f"{chunk.path}\n{name}"
+    chosen = pick(_answers(chunk, doc, name, fenced(signature, chunk.language)), key, "what is asked")
     shown = f"`{name}`" if drawn(key, "marks") % 2 else name
-    ends = doc if doc[-1] in ".!?)`" or "\n" in doc else f"{doc}."
     messages = (
-        Message("user", pick(_ASKED, key, "asked").format(name=shown)),
+        Message("user", pick(chosen.templates, key, "asked").format(name=shown)),
         Message("assistant", "", (ToolCall(TOOL, {"name": name}),)),
-        Message("tool", f"{signature}\n\n{doc}", name=TOOL),
-        Message("assistant", pick(_ANSWERS, key, "answer").format(name=name, signature=fence, doc=ends)),
+        Message("tool", f"{signature}\n\n{chunk.doc.strip()}", name=TOOL),
+        Message("assistant", chosen.answer),
     )
     return Made(messages, chunk.path, chunk.lines, chunk.license, tools=(definition(source),))
+
+
+def _answers(chunk: Chunk, doc: Doc, name: str, fence: str) -> list[_Asked]:
+    """What can be asked of a name and answered from its docs alone, each with the part of them that answers it."""
+    code = ticked(name)
+    prose = sentence_end(doc.prose)
+    is_called = chunk.kind in CODE_KINDS
+    examples = [example if "```" in example else fenced(example, chunk.language) for example in doc.examples]
+    found = [
+        _Asked(_WHOLE, paragraphs(f"{code} is declared as", fence, prose, *told(doc), *(["An example:", *examples] if examples else []))),
+        _Asked(_DOES if is_called else _PURPOSE, prose if chunk.name in prose.split("\n", 1)[0] else f"{code}: {prose}"),
+    ]
+    if doc.parameters and all(len(text.split()) >= _LEAST_SAID for _, text in doc.parameters):
+        said = bullets(f"{ticked(one)}: {sentence(text)}" for one, text in doc.parameters)
+        found.append(_Asked(_PARAMETERS, paragraphs(f"{code} takes:", said)))
+    if is_called and len(doc.returns.split()) >= _LEAST_SAID:
+        found.append(_Asked(_RETURNS, f"{code} returns: {sentence(doc.returns)}"))
+    errors = [(one, text) for one, text in doc.errors if text]
+    if is_called and errors:
+        found.append(_Asked(_ERRORS, paragraphs(f"{code} raises:", bullets(f"{ticked(one)}: {sentence(text)}" for one, text in errors))))
+    if examples and chunk.name in examples[0]:
+        found.append(_Asked(_EXAMPLE, examples[0]))
+    if is_called and chunk.signature.count(",") >= 2:
+        found.append(_Asked(_SIGNATURE, paragraphs(f"{code} is declared as", fence)))
+    return found

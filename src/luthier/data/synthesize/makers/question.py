@@ -16,13 +16,14 @@ from luthier.data.synthesize.makers.locate import summary
 from luthier.data.synthesize.reading.bindings import Binding, owner_type, read_binding, stands_for
 from luthier.data.synthesize.reading.docs import read_doc
 from luthier.data.synthesize.reading.members import Member, read_members
+from luthier.data.synthesize.reading.scopes import scopes_of_several_files, subclasses
 from luthier.data.synthesize.reading.signatures import Parameter, read_signature
 from luthier.data.synthesize.reading.structure import CODE_KINDS, Structure, module_of, spoken, within_module
 from luthier.data.synthesize.reading.worth import new_words
 from luthier.data.synthesize.wording import bullets, listed, paragraphs, pick, sentence, stands, ticked, worded
 from luthier.retrieval.records import Chunk
 
-VERSION = 2
+VERSION = 3
 PER_FILE = 18
 _MOST_LISTED = 25
 _LEAST_OFFERED = 3
@@ -113,8 +114,8 @@ class _Asking:
     def __init__(self, structure: Structure) -> None:
         self.structure = structure
         self.source = ticked(structure.material.name)
-        self.subclasses = _subclasses(structure)
-        self._spread = _scopes_of_several_files(structure)
+        self.subclasses = subclasses(structure)
+        self._spread = scopes_of_several_files(structure)
         self._kinds: tuple[Callable[[Chunk], Made | Unfit | None], ...] = (
             self._parameters,
             self._returns,
@@ -258,6 +259,9 @@ class _Asking:
             shown = functions if len(functions) >= _LEAST_OFFERED else offered
             if len(shown) < _LEAST_OFFERED:
                 continue
+            if len(shown) > 2 * _MOST_LISTED:
+                yield Unfit(offered[0].path, offered[0].lines, "many_members", f"{len(shown)} definitions")
+                continue
             yield self._overview(scope, offered, shown)
 
     def _overview(self, scope: str, offered: list[Chunk], shown: list[Chunk]) -> Made:
@@ -279,6 +283,8 @@ class _Asking:
                 templates, head = _GIVES, f"{ticked(first.path)} defines {len(shown)} public {what} of {ticked(module)}:"
             else:
                 templates = tuple(template for template in _OFFERS if "{place}" in template)
+        if what == "definitions":
+            templates = tuple(template for template in templates if "call" not in template)
         if module == first.path:
             templates = tuple(template for template in templates if not ("{place}" in template and "{module}" in template))
         types = [ticked(one.name) for one in offered if one.kind in ("type", "class") and one not in shown]
@@ -296,13 +302,15 @@ class _Asking:
         for chunk in chunks:
             binding = read_binding(chunk)
             if binding and not binding.is_compilers and stands_for(binding):
-                by_target[f"{binding.module}#{binding.path}"].append((chunk, binding))
+                is_of_type = binding.has("send", "get", "set") and binding.takes
+                owner = owner_type(binding, spoken(chunk).rpartition(".")[0]) if is_of_type else ""
+                by_target[f"{binding.module}#{binding.path}#{owner}"].append((chunk, binding))
         for found in by_target.values():
             chunk, binding = found[0]
             if all(other.name == binding.target for _, other in found) and not binding.module and len(found) < 2:
                 continue
             js = ticked(binding.path)
-            owner = ticked(owner_type(binding, module_of(chunk.path)))
+            owner = ticked(owner_type(binding, spoken(chunk).rpartition(".")[0]))
             if binding.module:
                 js += f" of the module {ticked(binding.module)}"
             elif binding.has("send", "get", "set") and binding.takes:
@@ -353,6 +361,8 @@ def _offered(one: Chunk) -> str:
     if one.language == "rescript" and one.kind in (*CODE_KINDS, "constant"):
         declared = re.sub(rf"^{re.escape(one.name)}\s*=\s*", f"{one.name} = ", declared)
     binding = read_binding(one)
+    if "@property" in one.signature or "@cached_property" in one.signature or "@functools.cached_property" in one.signature:
+        return f"{ticked(one.name)}, a property"
     shown = one.name if one.kind == "module" else f"{one.name}: {binding.type}" if binding else declared
     return ticked(shown if len(shown) <= 120 else one.name)
 
@@ -370,28 +380,3 @@ def _raised(chunk: Chunk) -> list[tuple[str, str, int]]:
     return [
         (one["name"], one["message"], chunk.lines[0] + chunk.text.count("\n", 0, one.start("name"))) for one in _RAISE.finditer(chunk.text)
     ]
-
-
-def _scopes_of_several_files(structure: Structure) -> frozenset[str]:
-    """The scopes outside of ReScript, where the file's module is a part of them, that more than one file has definitions in."""
-    found = defaultdict[str, set[str]](set)
-    for path, chunks in structure.files().items():
-        for chunk in chunks:
-            if chunk.scope and chunk.language != "rescript" and not chunk.is_test:
-                found[chunk.scope].add(path)
-    return frozenset(scope for scope, paths in found.items() if len(paths) > 1)
-
-
-def _subclasses(structure: Structure) -> dict[str, list[Chunk]]:
-    found = defaultdict[str, list[Chunk]](list)
-    for chunks in structure.files().values():
-        for chunk in chunks:
-            if chunk.kind == "class" and not chunk.is_test:
-                head = chunk.signature or chunk.text.split("\n", 1)[0]
-                bases = re.search(
-                    r"\bclass\s+\w+(?:<[^>]*>)?\s*(?:\((?P<python>[^)]*)\)|.*?\bextends\s+(?P<extends>[\w.]+))", head, re.DOTALL
-                )
-                for base in re.split(r"[,\s]+", (bases["python"] or bases["extends"] or "") if bases else ""):
-                    if re.fullmatch(r"[A-Za-z_][\w.]*", base):
-                        found[base.split(".")[-1]].append(chunk)
-    return found

@@ -15,7 +15,7 @@ from luthier.data.synthesize.option_entries import MANUAL, is_of_options, manual
 from luthier.data.synthesize.prose import MIN_WORDS, Block, Unsuited, answer, blocks, is_list_or_table, items, last_sentence
 from luthier.retrieval.records import Chunk
 
-VERSION = 2
+VERSION = 3
 # A long reference page has hundreds of sections; so many of one page still leave room for the others.
 PER_FILE = 60
 
@@ -96,8 +96,10 @@ def _answer(chunk: Chunk, headings: set[str]) -> str:
     listed = [normalised(item) for item in items(chunk.body)]
     if len(listed) >= 3 and sum(item in headings for item in listed) >= len(listed) / 2:
         raise Unsuited("table_of_contents", "the section lists the document's headings")
-    # The text under a heading in words is often no more than a lead to the sections below it; under a name of code it is its description.
-    return answer(chunk.body, MIN_WORDS if is_code(plain_heading(chunk.name)) else _MIN_WORDS_OF_PROSE)
+    # The text under a heading in words is often no more than a lead to the sections below it; under a name of code it is its description,
+    # and under a question, the row's own request, it is the answer, however short.
+    heading = plain_heading(chunk.name)
+    return answer(chunk.body, MIN_WORDS if is_code(heading) or heading.endswith("?") else _MIN_WORDS_OF_PROSE)
 
 
 def _example(text: str) -> str | None:

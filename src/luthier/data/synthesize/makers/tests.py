@@ -1,23 +1,30 @@
-"""Rows of tests: a function to the test that calls it, and a test to the function that it proves."""
+"""Rows of tests: a function to the tests that name and call it, and a test to the function that it proves."""
 
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 
 from luthier.data.synthesize.budget import within_budget
 from luthier.data.synthesize.made import Made, Material, Unfit, asked
+from luthier.data.synthesize.makers.complete import body_fault, head_with_doc
 from luthier.data.synthesize.reading.structure import CODE_KINDS, Structure, spoken
-from luthier.data.synthesize.reading.worth import split_words
-from luthier.data.synthesize.wording import dedented, drawn, fenced, ticked, worded
+from luthier.data.synthesize.reading.surroundings import Surroundings
+from luthier.data.synthesize.reading.worth import head_and_rest, split_words
+from luthier.data.synthesize.wording import dedented, drawn, fenced, paragraphs, ticked, worded
 from luthier.retrieval.records import Chunk
+from luthier.retrieval.repository.spdx import together
 
-VERSION = 2
-PER_FILE = 8
+VERSION = 3
+PER_FILE = 16
 _MOST_LINES = 60
 _LEAST_LINES = 2
 # Tests that call more of the source than this prove no single function.
 _MOST_TESTED = 12
+# Several tests of one function are several rows: each proves something else, and its name says what.
+_MOST_OF_A_FUNCTION = 3
+_MOST_BESIDE = 2
 
 _TO_TEST = (
     "Write a test for {name} of {source}.\n\n{code}",
@@ -25,64 +32,147 @@ _TO_TEST = (
     "{code}\n\nWrite a test for it; it is {name} in {place} of {source}.",
     "Add a test of {name} to {test_place} in {source}. This is the code under test:\n\n{code}",
 )
+_TO_NAMED_TEST = (
+    "Write the test {test} for {name} of {source}.\n\n{code}",
+    "{code}\n\nThis is {name} from {place} of {source}. Write its test {test}.",
+    "Add {test}, a test of {name}, to {test_place} in {source}. This is the code under test:\n\n{code}",
+    "In {source}, {test} proves {name} ({place}). Write that test for this code:\n\n{code}",
+)
 _TO_CODE = (
-    "This test of {source} must pass. Write {name} ({place}):\n\n{code}",
-    "Implement {name} in {place} of {source} so that this test holds:\n\n{code}",
-    "{code}\n\nWrite the {kind} {name} that this test of {source} proves.",
+    "This test of {source} must pass. Write {name} ({place}):\n\n{code}{head}",
+    "Implement {name} in {place} of {source} so that this test holds:\n\n{code}{head}",
+    "{code}{head}\n\nWrite the {kind} {name} that this test of {source} proves.",
 )
 _TEST_NAME = re.compile(r"_*(?:[Tt]est|[Ss]hould|[Ii]t_|[Ss]pec|[Ee]xample|[Cc]heck)")
+# Where the language's runner knows tests by their names, another name is a helper's.
+_TEST_NAMES = {"python": re.compile(r"_*test"), "go": re.compile(r"Test(?![a-z])|Example")}
 _ASSERTS = re.compile(
-    r"\bassert\w*\b|\bself\.(?:assert|fail)\w*|\bexpect\s*\(|\bt\.(?:Error|Fatal|Fail)\w*|\brequire\.\w+\(|\bcheck\w*\(|\bshould\b|assert(?:_eq|_ne)?!|"
-    r"->\s*(?:equal|ok|notEqual|notOk|is|isNot|same|fail|throws)\b|\bpytest\.raises\b|\bEXPECT_|\bASSERT_|\bTest\.run\(|\btest\.(?:equal|ok)"
+    r"\bassert\w*\b|\bself\.(?:assert|fail)\w*|\bt\.(?:Error|Fatal|Fail)\w*|\brequire\.\w+\(|\bshould\b|assert(?:_eq|_ne)?!|"
+    r"->\s*(?:equal|ok|notEqual|notOk|is|isNot|same|fail|throws)\b|\bpytest\.raises\b|\bEXPECT_|\bASSERT_|\bTest\.run\(|\btest\.(?:equal|ok)|"
+    r"\b(?:expect|check|verify|ensure|must|got|compare)[A-Z_]?\w*\s*\("
 )
+_NO_SUBJECT = frozenset(("test", "tests", "should", "it", "spec", "example", "check"))
 
 
 def make(material: Material) -> Iterator[Made | Unfit]:
-    """A row for each function of `material` that a test names, calls and asserts about."""
-    structure = Structure(material)
+    """Rows for each function of `material` that a test names, calls and asserts about."""
     if not any(chunk.is_test for chunk in material.chunks):
         return
-    for chunks in structure.files().values():
-        yield from within_budget((row for chunk in chunks if (row := _row(structure, chunk))), PER_FILE)
+    testing = _Testing(Structure(material))
+    for chunks in testing.structure.files().values():
+        yield from within_budget((row for chunk in chunks for row in testing.rows(chunk)), PER_FILE)
 
 
-def _row(structure: Structure, chunk: Chunk) -> Made | Unfit | None:
-    if chunk.kind not in (*CODE_KINDS, "class") or chunk.is_test:
-        return None
-    tests = [use.chunk for use in structure.uses(chunk) if use.chunk.is_test and use.chunk.kind in (*CODE_KINDS, "block")]
-    if not tests:
-        return None
-    code = chunk.text
-    if code.count("\n") >= _MOST_LINES:
-        return Unfit(chunk.path, chunk.lines, "long_code", f"{code.count(chr(10)) + 1} lines, {_MOST_LINES} are allowed")
-    fit = [test for test in tests if _LEAST_LINES <= test.text.count("\n") + 1 <= _MOST_LINES and _ASSERTS.search(test.text)]
-    fit = [test for test in fit if len(test.calls) <= _MOST_TESTED and (test.kind == "block" or _TEST_NAME.match(test.name))]
-    if not fit:
-        return Unfit(chunk.path, chunk.lines, "no_fit_test", f"{len(tests)} tests call it, none is short, asserts and proves it alone")
-    test = max(fit, key=lambda one: (_nearness(one, chunk), -len(one.text)))
-    if not _nearness(test, chunk):
-        return Unfit(chunk.path, chunk.lines, "test_of_another", f"no test that calls it names it or its file: `{test.full_name}` does not")
-    to_code = chunk.kind in CODE_KINDS and chunk.body.count("\n") >= 3 and drawn("direction", chunk.path, chunk.text) % 3 == 0
-    shown, given = (test.text, chunk.text) if to_code else (code, test.text)
-    request = worded(
-        _TO_CODE if to_code else _TO_TEST,
-        chunk,
-        name=ticked(spoken(chunk)),
-        source=ticked(structure.material.name),
-        place=ticked(chunk.path),
-        test_place=ticked(test.path),
-        kind=chunk.kind,
-        code=fenced(dedented(shown), chunk.language),
-    )
-    return Made(asked(request, fenced(dedented(given), chunk.language)), chunk.path, chunk.lines, chunk.license)
+class _Testing:
+    """The tests of one material, by what they call."""
+
+    def __init__(self, structure: Structure) -> None:
+        self.structure = structure
+        self._surroundings = Surroundings(structure)
+        self._by_call = defaultdict[str, list[Chunk]](list)
+        for chunk in structure.material.chunks:
+            if chunk.is_test and chunk.kind in (*CODE_KINDS, "block"):
+                for name in dict.fromkeys(re.split(r"[.:]+", call)[-1] for call in chunk.calls):
+                    self._by_call[name].append(chunk)
+
+    def rows(self, chunk: Chunk) -> Iterator[Made | Unfit]:
+        """The rows of one definition: its best test, then others that bear its name."""
+        if chunk.kind not in (*CODE_KINDS, "class") or chunk.is_test:
+            return
+        tests = self._tests_of(chunk)
+        if not tests:
+            return
+        if chunk.text.count("\n") >= _MOST_LINES and not chunk.doc.strip():
+            yield Unfit(
+                chunk.path, chunk.lines, "long_code", f"{chunk.text.count(chr(10)) + 1} lines, {_MOST_LINES} are allowed without a doc"
+            )
+            return
+        fit = [test for test in tests if _is_test(test)]
+        if not fit:
+            yield Unfit(chunk.path, chunk.lines, "no_fit_test", f"{len(tests)} tests call it, none is short, asserts and proves it alone")
+            return
+        ranked = sorted(fit, key=lambda test: (-_nearness(test, chunk), len(test.text), test.path, test.lines))
+        if not _nearness(ranked[0], chunk) or (_nearness(ranked[0], chunk) == 1 and not self._is_alone(ranked[0], chunk)):
+            detail = f"no test that calls it names it, or its file and little else: `{ranked[0].full_name}` does not"
+            yield Unfit(chunk.path, chunk.lines, "test_of_another", detail)
+            return
+        yield self._row(chunk, ranked[0], is_first=True)
+        for test in [test for test in ranked[1:] if _nearness(test, chunk) == 3][: _MOST_OF_A_FUNCTION - 1]:
+            yield self._row(chunk, test, is_first=False)
+
+    def _tests_of(self, chunk: Chunk) -> list[Chunk]:
+        """The tests that use a definition beyond doubt, and those that call its name and bear it in theirs."""
+        found = [use.chunk for use in self.structure.uses(chunk) if use.chunk.is_test and use.chunk.kind in (*CODE_KINDS, "block")]
+        others = [one for one in self.structure.defined(chunk.name) if not one.is_test]
+        for test in self._by_call.get(chunk.name, ()):
+            is_meant = len(others) < 2 or _names_owner(test, chunk)
+            if test.language == chunk.language and is_meant and _nearness(test, chunk) == 3 and all(test is not one for one in found):
+                found.append(test)
+        return found
+
+    def _is_alone(self, test: Chunk, chunk: Chunk) -> bool:
+        """Whether a test that does not name `chunk` proves it all the same: it calls hardly more, and none that it names."""
+        others = [one for one in self.structure.callees(test) if not one.is_test and one is not chunk]
+        return len(others) < _MOST_BESIDE and all(_nearness(test, one) < 3 for one in others)
+
+    def _row(self, chunk: Chunk, test: Chunk, *, is_first: bool) -> Made:
+        is_shown = chunk.text.count("\n") < _MOST_LINES
+        to_code = is_first and is_shown and chunk.kind in CODE_KINDS and drawn("direction", chunk.path, chunk.text) % 3 == 0
+        head = head_with_doc(chunk)
+        if to_code:
+            body = head_and_rest(chunk)[1]
+            to_code = body_fault(chunk) is None and self._surroundings.around(chunk, f"{head}\n{test.text}", body).is_enough
+        if to_code:
+            templates: tuple[str, ...] = _TO_CODE
+            shown, given = test.text, chunk.text
+        else:
+            named = not is_first or drawn("named", chunk.path, test.text) % 2 == 0
+            templates = _TO_NAMED_TEST if named and test.kind != "block" else _TO_TEST
+            shown, given = chunk.text if is_shown else head, test.text
+        request = worded(
+            templates,
+            test,
+            name=ticked(spoken(chunk)),
+            source=ticked(self.structure.material.name),
+            place=ticked(chunk.path),
+            test=ticked(test.name),
+            test_place=ticked(test.path),
+            kind=chunk.kind,
+            code=fenced(dedented(shown), chunk.language),
+            head=paragraphs("\n\nIts declaration:", fenced(dedented(head), chunk.language)) if to_code else "",
+        )
+        license_ = together((chunk.license, test.license))
+        return Made(asked(request, fenced(dedented(given), chunk.language)), chunk.path, chunk.lines, license_)
+
+
+def _is_test(test: Chunk) -> bool:
+    """Whether a chunk of a test's file is a test: its name says so, it asserts, and it is short."""
+    if not _LEAST_LINES <= test.text.count("\n") + 1 <= _MOST_LINES or not _ASSERTS.search(test.body or test.text):
+        return False
+    is_named = test.kind == "block" or _TEST_NAMES.get(test.language, _TEST_NAME).match(test.name)
+    return bool(is_named) and len(test.calls) <= _MOST_TESTED
 
 
 def _nearness(test: Chunk, chunk: Chunk) -> int:
     """How plainly a test is one of `chunk`: 3 its name holds the chunk's, 2 a title in it names that, 1 its file is named alike."""
-    wanted, named = split_words(chunk.name), split_words(f"{test.scope}.{test.name}")
-    if wanted and all(word in named for word in wanted):
+    wanted, named = split_words(chunk.name), [word for word in split_words(f"{test.scope}.{test.name}") if word not in _NO_SUBJECT]
+    held = any(named[at : at + len(wanted)] == wanted for at in range(len(named) - len(wanted) + 1))
+    # One word (`Name`, `Handler`) is held by the names of many tests: it must stand first, or nearly alone, or with its type's.
+    is_plain = len(wanted) > 1 or named[:1] == wanted or len(named) <= 2 or set(split_words(chunk.scope.split(".")[-1])) & set(named)
+    if wanted and held and is_plain:
         return 3
     if re.search(rf"[\"'`][^\"'`\n]*\b{re.escape(chunk.name)}\b[^\"'`\n]*[\"'`]\s*,", test.text):
         return 2
-    file_words = [word for word in split_words(chunk.path.rsplit("/", 1)[-1].split(".")[0]) if word]
-    return int(bool(file_words) and set(file_words) <= set(split_words(test.path)))
+    return int(_is_of_file(test, chunk))
+
+
+def _is_of_file(test: Chunk, chunk: Chunk) -> bool:
+    """Whether a test's path holds the name of the file that the chunk stands in."""
+    words = [word for word in split_words(chunk.path.rsplit("/", 1)[-1].split(".")[0]) if word]
+    return bool(words) and set(words) <= set(split_words(test.path))
+
+
+def _names_owner(test: Chunk, chunk: Chunk) -> bool:
+    """Whether a test speaks of the file or the type of a definition, of whose name there are several."""
+    owner = chunk.scope.split(".")[-1]
+    return re.search(rf"\b{re.escape(owner)}\b", test.text) is not None if owner else _is_of_file(test, chunk)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from luthier.data.synthesize.budget import within_budget
 from luthier.data.synthesize.made import Made, Material, Unfit, asked
@@ -11,10 +12,11 @@ from luthier.data.synthesize.reading.docs import read_doc
 from luthier.data.synthesize.reading.statements import balance, enclosing, is_trivial
 from luthier.data.synthesize.reading.structure import CODE_KINDS, Structure, Use, spoken
 from luthier.data.synthesize.reading.worth import fault
-from luthier.data.synthesize.wording import dedented, fenced, paragraphs, ticked, worded
+from luthier.data.synthesize.wording import dedented, fenced, listed, paragraphs, ticked, worded
 from luthier.retrieval.records import Chunk
+from luthier.retrieval.repository.spdx import together
 
-VERSION = 2
+VERSION = 3
 PER_FILE = 10
 MOST_SITES = 2
 _MOST_SITE_LINES = 10
@@ -76,9 +78,15 @@ def _site(use: Use, chunk: Chunk) -> tuple[Use, str, int] | None:
     lines = use.chunk.text.split("\n")
     first, end = enclosing(lines, use.line, _MOST_SITE_LINES)
     shown = lines[first:end]
-    if is_trivial(shown) or len("".join(shown).strip()) < max(_LEAST_SITE_CHARACTERS, len(chunk.name) + 4):
+    if is_trivial(shown) or _is_bare(shown, chunk.name) or len("".join(shown).strip()) < max(_LEAST_SITE_CHARACTERS, len(chunk.name) + 4):
         return None
     return use, _whole_branch(dedented("\n".join(shown))), use.chunk.lines[0] + first
+
+
+def _is_bare(shown: list[str], name: str) -> bool:
+    """Whether a site is the call alone, without arguments and without a use of its result: it shows nothing that the name does not."""
+    code = re.sub(r"\s(?:#|//).*$", "", " ".join(line.strip() for line in shown)).rstrip(" ;")
+    return re.fullmatch(rf"(?:(?:return|await|yield)\s+)*(?:[\w$]+(?:\.|->|::))*{re.escape(name)}\(\)", code) is not None
 
 
 def _whole_branch(code: str) -> str:
@@ -96,8 +104,11 @@ def _made(structure: Structure, chunk: Chunk, shown: list[tuple[Use, str, int]],
         where = f"{what}{ticked(spoken(use.chunk))} of {ticked(use.chunk.path)}"
         said += [worded(_FROM, use.chunk, where=where, line=str(line)), fenced(code, use.chunk.language)]
     others = sorted({use.chunk.path for use in uses} - {use.chunk.path for use, _, _ in shown})
-    more = f"It is also used in {', '.join(ticked(path) for path in others[:3])}." if others else ""
-    return _row(structure, chunk, _REQUESTS, paragraphs(*said, more))
+    left = len(uses) - len(shown)
+    more = f"It is also used in {listed([ticked(path) for path in others[:3]])}." if others else ""
+    more = f"{left} more uses stand in {ticked(shown[0][0].chunk.path)}." if not others and left > 1 else more
+    license_ = together((chunk.license, *(use.chunk.license for use, _, _ in shown)))
+    return replace(_row(structure, chunk, _REQUESTS, paragraphs(*said, more)), license=license_)
 
 
 def _example(structure: Structure, chunk: Chunk) -> Made | None:

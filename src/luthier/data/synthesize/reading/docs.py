@@ -56,7 +56,7 @@ _ROLES = {
     **dict.fromkeys(("example", "examples"), "example"),
     **dict.fromkeys(("type", "rtype", "see", "seealso", "see also", "since", "author", "version", "ingroup", "file", "todo"), "none"),
     **dict.fromkeys(("returntype", "public", "private", "internal", "api", "memberof", "name", "function", "class", "static"), "none"),
-    **dict.fromkeys(("category", "access", "package", "module", "copyright", "license", "template", "typedef", "callback"), "none"),
+    **dict.fromkeys(("category", "meta", "access", "package", "module", "copyright", "license", "template", "typedef", "callback"), "none"),
     **dict.fromkeys(("property", "prop", "member"), "parameter"),
     **dict.fromkeys(("brief", "details", "description", "summary", "remarks", "note", "warning", "desc"), "prose"),
 }
@@ -65,6 +65,7 @@ _TAG = re.compile(r"^\s*[@\\](?P<role>[a-zA-Z]+)\b(?:\[(?:in|out|in,\s*out)\])?\
 _SECTION = re.compile(r"^(?P<indent>\s*)(?P<role>[A-Z][a-z]+(?: [a-zA-Z][a-z]+)?):\s*$")
 _HEADED = re.compile(r"^(?P<indent>\s*)(?P<role>[A-Z][A-Za-z]+(?: [A-Z][a-z]+)?)\s*$")
 _MARKDOWN_HEADING = re.compile(r"^#+\s*(?P<role>[A-Z][A-Za-z ]*?)\s*:?$")
+_CALL_ALONE = re.compile(r"`[^`\n]+`")
 _RULER = re.compile(r"^\s*[-=~^*_#+/]{3,}\s*$")
 _ENTRY = re.compile(r"^\*{0,2}(?P<name>[\w.*]+)\*{0,2}\s*(?:\([^)]*\))?\s*:\s+(?P<text>\S.*)$")
 _NUMPY_ENTRY = re.compile(r"^(?P<name>[\w*]+(?:\s*,\s*[\w*]+)*)(?:\s*:\s*(?P<type>.+))?$")
@@ -78,7 +79,7 @@ _INLINE = (
     (re.compile(r"``([^`\n]+)``"), r"`\1`"),
     (
         re.compile(
-            r":(?:py:)?(?:[a-z]+:)?(?:func|meth|class|mod|attr|exc|data|const|obj|term|ref|option|envvar|keyword|program|file):`([^`\n]+)`"
+            r":(?:py:)?(?:[a-z]+:)?(?:func|meth|class|mod|attr|exc|data|const|obj|term|ref|option|envvar|keyword|program|file):`[~!]?([^`\n]+)`"
         ),
         r"`\1`",
     ),
@@ -109,15 +110,29 @@ def read_doc(text: str) -> Doc:
         if not (_RULER.match(lines[at])):
             parts.prose.append(lines[at])
         at += 1
-    prose = "\n\n".join(_blocks("\n".join(parts.prose), parts))
+    told = list(_blocks("\n".join(parts.prose), parts))
     return Doc(
-        prose,
+        "\n\n".join(_without_loose_ends(told)),
         tuple((name, marked(said)) for name, said in parts.parameters),
         marked(" ".join(parts.returns)),
         tuple((name, marked(said)) for name, said in parts.errors),
         tuple(parts.examples),
         marked(" ".join(parts.deprecated)),
     )
+
+
+def _without_loose_ends(told: list[str]) -> list[str]:
+    """Paragraphs without a call as a heading, and without those that lead to an example that is told elsewhere."""
+    if len(told) > 1 and _CALL_ALONE.fullmatch(told[0]):
+        told = told[1:]
+    kept = list[str]()
+    for at, one in enumerate(told):
+        after = told[at + 1] if at + 1 < len(told) else ""
+        if not one.endswith(":") or after.startswith("```") or _ITEM.match(after):
+            kept.append(one)
+        elif not at:
+            kept.append(f"{one[:-1].rstrip()}.")
+    return kept
 
 
 def marked(text: str) -> str:
@@ -254,7 +269,10 @@ def _numpy_entries(lines: list[str]) -> Iterator[tuple[str, str]]:
 def _blocks(text: str, parts: _Parts) -> Iterator[str]:
     """The paragraphs of `text` in Markdown: prose joined, lists kept, doctests and literal blocks fenced."""
     in_fence, block = False, list[str]()
-    for line in [*_dedent(text).split("\n"), ""]:
+    rest = [line for line in text.split("\n")[1:] if line.strip()]
+    # What stands below the first line, all of it one step in and code, is an example and no docstring's margin.
+    is_example = all(line.startswith(" ") for line in rest) and 2 * sum(bool(_CODE.search(line)) for line in rest) > len(rest)
+    for line in [*(text if is_example else _dedent(text)).split("\n"), ""]:
         is_mark = line.lstrip().startswith("```")
         if in_fence or is_mark:
             if is_mark and not in_fence and block:
@@ -274,7 +292,9 @@ def _blocks(text: str, parts: _Parts) -> Iterator[str]:
         yield "\n".join([*block, "```"])
 
 
-_ITEM = re.compile(r"^\s*(?:[-*+]|\d+[.)])\s+")
+_ITEM = re.compile(r"^\s*(?:[-*+]|\d+[.)]|\[ ?-?\w{1,3}\] ?=?)\s+")
+# A call, an assignment or a bracket that opens or closes a block: what Go's examples, one step in, are known by.
+_CODE = re.compile(r"\w[\w.]*\(.*\)|[;{}]\s*$|^\s*[\w.,\s]+:?=\s")
 # `a, b -- directory names`, as many docstrings tell what arguments are.
 _TOLD_ITEM = re.compile(r"^\s*(?P<names>[\w*]+(?:,\s*[\w*]+)*)\s+--?\s+(?P<text>\S.*)$")
 _MOST_OF_A_THING = 50
@@ -287,7 +307,10 @@ def _block(lines: list[str], parts: _Parts) -> Iterator[str]:
         lines = lines[:prompt]
     if not lines:
         return
-    if all(line.startswith("    ") for line in lines) and not _ITEM.match(lines[0]):
+    is_inset = all(line.startswith("    ") for line in lines) or (
+        all(line.startswith(" ") for line in lines) and 2 * sum(bool(_CODE.search(line)) for line in lines) > len(lines)
+    )
+    if is_inset and not _ITEM.match(lines[0]):
         yield "```\n" + textwrap.dedent("\n".join(lines)) + "\n```"
         return
     joined = _joined(lines)

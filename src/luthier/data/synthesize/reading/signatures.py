@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from luthier.retrieval.records import Chunk
@@ -53,15 +54,9 @@ def read_signature(chunk: Chunk) -> Signature | None:
 
 def closing(text: str, start: int) -> int:
     """Where the bracket at `start` closes; -1 where it does not. Quoted text is passed over."""
-    depth, quote = 0, ""
-    for at in range(start, len(text)):
-        letter = text[at]
-        if quote:
-            if letter == quote and text[at - 1] != "\\":
-                quote = ""
-        elif letter in _QUOTES and not _is_type_variable(text, at):
-            quote = letter
-        elif letter in _OPEN:
+    depth = 0
+    for at, letter in _unquoted(text, start):
+        if letter in _OPEN:
             depth += 1
         elif letter in _CLOSE:
             depth -= 1
@@ -70,25 +65,34 @@ def closing(text: str, start: int) -> int:
     return -1
 
 
-def split_top(text: str, mark: str) -> list[str]:
-    """The pieces of `text` between `mark`s that stand in no bracket, angle bracket or quote; empty pieces are left out."""
-    pieces, depth, quote, begin, at = list[str](), 0, "", 0, 0
-    while at < len(text):
+def _unquoted(text: str, start: int) -> Iterator[tuple[int, str]]:
+    """The letters of `text` from `start` on that stand in no quote, with their places."""
+    quote = ""
+    for at in range(start, len(text)):
         letter = text[at]
         if quote:
             if letter == quote and text[at - 1] != "\\":
                 quote = ""
         elif letter in _QUOTES and not _is_type_variable(text, at):
             quote = letter
-        elif letter in _OPEN or (letter == "<" and at and (text[at - 1].isalnum())):
+        else:
+            yield at, letter
+
+
+def split_top(text: str, mark: str) -> list[str]:
+    """The pieces of `text` between `mark`s that stand in no bracket, angle bracket or quote; empty pieces are left out."""
+    pieces, depth, begin = list[str](), 0, 0
+    for at, letter in _unquoted(text, 0):
+        # Within the mark itself.
+        if at < begin:
+            continue
+        if letter in _OPEN or (letter == "<" and at and (text[at - 1].isalnum())):
             depth += 1
         elif letter in _CLOSE or (letter == ">" and depth and text[at - 1] not in "=-"):
             depth -= 1
         elif depth == 0 and text.startswith(mark, at):
             pieces.append(text[begin:at])
-            begin = at = at + len(mark)
-            continue
-        at += 1
+            begin = at + len(mark)
     pieces.append(text[begin:])
     return [piece.strip() for piece in pieces if piece.strip()]
 

@@ -110,6 +110,7 @@ class Structure:
                     one.kind in (*CODE_KINDS, "class")
                     and all(one is not other for other in found)
                     and not _within(one, chunk)
+                    and (chunk.is_test or not one.is_test)
                     and self._line_of(chunk, one) is not None
                 ):
                     found.append(one)

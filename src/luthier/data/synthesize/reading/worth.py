@@ -51,6 +51,16 @@ _ASIDE = re.compile(
     r"for some reason|we(?:'re| are)? just|this is so that|workaround|kludge|ugly|magic here)\b",
     re.IGNORECASE,
 )
+# `Properties that apply to any input`: a headline of several definitions, which happens to stand above the first of them.
+_HEADLINE = re.compile(
+    r"^\W*(?:[\w-]+\s+){0,3}(?:properties|attributes|methods|functions|helpers|constants|types|events|handlers|getters|setters|bindings|"
+    r"operators|utilities)\b(?!\s*\w*\s*(?:is|are|was|were)\b)[^.]{0,90}\.?\s*$",
+    re.IGNORECASE,
+)
+_VERB_FIRST = re.compile(
+    r"^\W*(?:\w+s\s+(?:the|a|an|all|each|any)\b|(?:return|get|set|list|add|create|check|make|find|call|run|load|show)s?\b)", re.I
+)
+_ONE_DEFINITION = re.compile(r"\b(?:external|let|def|func|fn|function)\s+\w")
 _CODE_LINE = re.compile(
     r"[;{}]\s*$|^\s*(?:let|const|var|return|import|from|if|for|while|def|func|open|module|external|type)\s+\S.*[=({:]|^\s*[\w.]+\s*[-+]?=\s|"
     r"^\s*[\w.]+\([^)]*\)\s*;?$|->\w+|^\s*@\w+"
@@ -99,7 +109,12 @@ def declared(chunk: Chunk) -> str:
     whole = code_without_doc(chunk)
     if chunk.kind in ("type", "constant") and whole.strip() and whole.count("\n") < MOST_DECLARED_LINES:
         return dedented(whole)
-    return re.sub(r"\s*[={]$", "", dedented(chunk.signature))
+    return re.sub(r"\s*[={]$", "", dedented(signature_of(chunk)))
+
+
+def signature_of(chunk: Chunk) -> str:
+    """The signature of a chunk as it would stand by itself: all its lines have lost the indentation of the definition's first one."""
+    return _shifted(chunk.signature.rstrip(), len(chunk.text) - len(chunk.text.lstrip(" \t")))
 
 
 def head_and_rest(chunk: Chunk) -> tuple[str, str]:
@@ -141,6 +156,13 @@ def fault(doc: Doc, raw: str, code: str) -> tuple[str, str] | None:
         (is_commented_code(raw), "commented_code", "most lines of the comment are code"),
         (said < LEAST_CHARACTERS, "short_doc", f"{said} characters of prose, {LEAST_CHARACTERS} are asked"),
         (said > MOST_CHARACTERS, "long_doc", f"{said} characters of prose, {MOST_CHARACTERS} are allowed"),
+        (
+            bool(_HEADLINE.match(doc.prose))
+            and bool(_ONE_DEFINITION.search(code.strip().split("\n", 1)[0]))
+            and not _VERB_FIRST.match(first),
+            "headline",
+            "the comment is a headline of several definitions",
+        ),
         ("\ufffd" in doc.prose, "garbled_doc", "the comment holds characters that stand for lost ones"),
         (bool(_ASIDE.search(raw)) and said < 300, "aside", "the comment is a remark of its author to those who change the code"),
         (bool(_POINTER.match(first)) and len(fresh) < 2 * LEAST_NEW_WORDS, "pointer_only", "the comment only points elsewhere"),
@@ -164,7 +186,10 @@ def told_once(chunk: Chunk, doc: Doc) -> str:
 
 
 def is_commented_code(raw: str) -> bool:
-    """Whether at least half of a comment's lines outside examples are code."""
+    """Whether at least half of a comment's lines outside examples are code; what stands deeper than the first line is an example."""
     plain = re.sub(r"```.*?(?:```|\Z)", "", raw, flags=re.DOTALL)
     lines = [line for line in plain.split("\n") if line.strip() and not line.lstrip().startswith((">>>", "...", "@"))]
+    if lines:
+        margin = len(lines[0]) - len(lines[0].lstrip())
+        lines = [lines[0], *(line for line in lines[1:] if len(line) - len(line.lstrip()) <= margin)]
     return bool(lines) and sum(bool(_CODE_LINE.search(line)) for line in lines) * 2 >= len(lines)

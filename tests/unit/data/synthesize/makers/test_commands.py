@@ -11,22 +11,9 @@ from luthier.data.synthesize.makers.commands import make
 from luthier.data.synthesize.option_entries import entries
 from luthier.guard.shell import parse
 from luthier.retrieval.records import Chunk, CommandHelp
+from maker_parts import NO_CHUNKS
 
-
-class Nothing:
-    """An index without chunks."""
-
-    def search(self, text: str, limit: int) -> list[Chunk]:
-        return []
-
-    def defined(self, name: str) -> list[Chunk]:
-        return []
-
-    def uses(self, name: str) -> list[Chunk]:
-        return []
-
-
-EMPTY = Material("tools", (), (), Nothing())
+EMPTY = Material("tools", (), (), NO_CHUNKS)
 
 
 def rows(*commands: tuple[str, str, str]) -> list[Made | Unfit]:
@@ -161,3 +148,18 @@ def test_what_tells_of_a_command_is_no_task(task: str) -> None:
     (unfit,) = rows(("git-push", task, "git push"))
     assert isinstance(unfit, Unfit)
     assert unfit.reason == "vague_task"
+
+
+def test_an_option_is_asked_for_by_a_name_that_one_place_tells_of() -> None:
+    text = (
+        "-p, --style=slash\n  Append a slash to the names of directories.\n\n--style=WORD\n  Append what the word says to each name.\n\n"
+        "--stash, --no-stash\n  Keep what is open before the work begins.\n\n--bare\n  Takes the patterns as bare ones (bare, see below)."
+    )
+    chunk = Chunk("man1/ls.1", "roff", "section", "OPTIONS", text, (10, 30), body=text)
+    found = list(make(replace(EMPTY, chunks=(chunk,))))
+    asked = [one.messages[0].content for one in found if isinstance(one, Made)]
+    assert len(asked) == 2
+    assert "-p" in asked[0]
+    assert "--style" not in asked[0]
+    assert "--stash" in asked[1]
+    assert [one.reason for one in found if isinstance(one, Unfit)] == ["told_twice", "pointer_only"]

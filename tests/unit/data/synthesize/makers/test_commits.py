@@ -7,23 +7,11 @@ import pytest
 from luthier.data.synthesize.made import Made, Material, Unfit
 from luthier.data.synthesize.makers.commits import make
 from luthier.data.synthesize.messages import NoMessage, body_of, subject_of
-from luthier.retrieval.records import Chunk, Commit, FileChange
+from luthier.retrieval.records import Commit, FileChange
+from maker_parts import NO_CHUNKS
 
 SHA = "a" * 40
 DIFF = '@@ -1,4 +1,4 @@ def greet(name):\n def greet(name):\n-    print("Hello " + name)\n+    print(f"Hello {name}!")\n     return name\n'
-
-
-class Nothing:
-    """An index without chunks."""
-
-    def search(self, text: str, limit: int) -> list[Chunk]:
-        return []
-
-    def defined(self, name: str) -> list[Chunk]:
-        return []
-
-    def uses(self, name: str) -> list[Chunk]:
-        return []
 
 
 def change(path: str = "src/greet.py", diff: str = DIFF, status: str = "modified", added: int = 1, removed: int = 1) -> FileChange:
@@ -32,7 +20,7 @@ def change(path: str = "src/greet.py", diff: str = DIFF, status: str = "modified
 
 def rows(subject: str, *changes: FileChange, body: str = "") -> list[Made | Unfit]:
     commit = Commit(SHA, subject, body, changes or (change(),))
-    return list(make(Material("greet", (), (), Nothing(), commits=(commit,))))
+    return list(make(Material("greet", (), (), NO_CHUNKS, commits=(commit,))))
 
 
 def test_golden() -> None:

@@ -15,8 +15,9 @@ def _fenced(text: str) -> str:
 
 def test_the_hole_filled_is_the_function() -> None:
     found = rows(make, {"src/cart.py": CART})
-    assert len(found) == 2
-    for name, (request, answer) in zip(("total", "round_half_up"), found, strict=True):
+    assert found
+    for request, answer in found:
+        name = next(name for name in ("total", "round_half_up") if f"{name}`" in request)
         shown, missing = _fenced(request).split("\n"), _fenced(answer)
         at = next(number for number, line in enumerate(shown) if line.strip() == "<missing>")
         assert "\n".join([*shown[:at], missing, *shown[at + 1 :]]) == code_without_doc(chunk_of(CART, name))
@@ -38,5 +39,30 @@ def test_functions_without_a_fit_hole_are_turned_down(body: str, reason: str) ->
     assert reasons(make, {"src/a.py": f"def carry(load):\n{body}"}) == [reason]
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "    self.load = load",
+        "    return 0, load",
+        "    import heaviest",
+        '    fail("a load that nobody can lift was given", load)',
+    ],
+)
+def test_a_line_that_passes_a_value_on_or_words_a_message_is_no_hole(line: str) -> None:
+    body = f"    if load:\n        pass\n{line}\n    ok\n    ok\n    ok\n"
+    assert reasons(make, {"src/a.py": f"def carry(self, load):\n{body}"}) == ["no_fit_hole"]
+
+
 def test_few_bindings_tell_nothing_of_the_missing_one() -> None:
     assert "no_neighbours" in reasons(make, {"src/Button.res": BUTTON.split("@get", maxsplit=1)[0]})
+
+
+def test_a_type_that_no_neighbour_shows_is_told() -> None:
+    bindings = "".join(f'@get external {name}: t => int = "{name}"\n' for name in ("depth", "width", "load", "crew"))
+    found = rows(make, {"src/Ship.res": f'type t\n{bindings}@get external flag: t => Banner.cloth = "flag"\n'})
+    for request, answer in found:
+        assert ("of type `t => Banner.cloth`" in request) is ("cloth" in answer)
+    several = [
+        rows(make, {f"src/Ship{one}.res": f'type t\n{bindings}@get external flag: t => Banner.cloth = "flag"\n'}) for one in "abcdef"
+    ]
+    assert any("of type `t => Banner.cloth`" in request for found in several for request, _ in found)

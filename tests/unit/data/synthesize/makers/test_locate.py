@@ -7,10 +7,37 @@ from maker_parts import CART, reasons, rows
 
 
 def test_path_lines_declaration_and_first_sentence() -> None:
-    answer = next(answer for request, answer in rows(make, {"src/cart.py": CART}) if "`Cart`" in request)
-    assert "`src/cart.py`" in answer
-    assert "lines 1-17" in answer
-    assert answer.endswith("```python\nclass Cart:\n```\n\nA basket of goods that a visitor fills before paying.")
+    # By hash some are asked for by their names, the others by what their docs say.
+    found = [rows(make, {f"src/{name}.py": CART}) for name in "abcdefgh"]
+    answers = [answer for made in found for request, answer in made if "`Cart`" in request]
+    assert answers
+    for answer in answers:
+        assert "lines 1-17" in answer
+        assert answer.endswith("```python\nclass Cart:\n```\n\nA basket of goods that a visitor fills before paying.")
+
+
+def test_a_definition_is_looked_for_by_what_it_does() -> None:
+    found = [row for name in "abcdefgh" for row in rows(make, {f"src/{name}.py": CART})]
+    request, answer = next(row for row in found if "A basket of goods that a visitor fills before paying" in row[0])
+    assert "Cart" not in request
+    assert "`Cart`" in answer
+    assert "basket" not in answer
+
+
+def test_what_several_docs_say_tells_no_place() -> None:
+    doc = '    """Weighs goods on the scales of the harbour."""\n    return load\n'
+    files = {f"src/{name}.py": f"def weigh_{name}(load):\n{doc}" for name in "abcdefgh"}
+    assert all("harbour" not in request for request, _ in rows(make, files))
+
+
+def test_all_lines_of_a_declaration_have_one_margin() -> None:
+    text = "class Crate:\n    @staticmethod\n    def weigh(\n        load,\n    ):\n        return load + 1\n"
+    answer = next(answer for request, answer in rows(make, {"src/a.py": text}) if "weigh" in request)
+    assert "```python\n@staticmethod\ndef weigh(\n    load,\n):\n```" in answer
+
+
+def test_a_value_of_which_nothing_is_said_is_not_asked_for() -> None:
+    assert reasons(make, {"src/a.py": "RESULTS = {}\n"}) == ["bare_value"]
 
 
 def test_a_name_of_a_few_places_is_asked_once_and_lists_them() -> None:

@@ -113,3 +113,29 @@ def test_errors_that_are_not_listed_are_spoken_of() -> None:
     (both,) = (answer for answer in _answers({"src/a.py": code.format(more=made)}) if "itself raises" in answer)
     assert "others too" in both
     assert "others too" not in alone
+
+
+def test_a_property_is_called_one_and_a_list_that_would_be_cut_short_is_not_made() -> None:
+    parts = "".join(f"    @property\n    def {name}(self):\n        return self._{name}\n\n" for name in ("depth", "width", "load"))
+    (answer,) = (answer for answer in _answers({"src/a.py": f"class Ship:\n{parts}"}) if "public methods" in answer)
+    assert "- `depth`, a property" in answer
+    many = "".join(f"def step_{number}(load):\n    return load\n\n\n" for number in range(60))
+    assert not [answer for answer in _answers({"src/b.py": many}) if "public functions" in answer]
+    assert "many_members" in reasons(make, {"src/b.py": many})
+
+
+def test_what_a_test_defines_is_no_part_that_code_relies_on() -> None:
+    code = "def sail(a):\n    return hoist(a) + anchor(a) + rig(a)\n\n\ndef hoist(a):\n    return a\n\n\ndef rig(a):\n    return a\n"
+    files = {"src/a.py": f"from tests.helper import anchor\n\n\n{code}", "tests/helper.py": "def anchor(a):\n    return a\n"}
+    assert not [answer for answer in _answers(files) if "calls these" in answer and "tests/helper.py" in answer]
+
+
+def test_members_of_two_inner_types_are_not_one() -> None:
+    inner = "".join(
+        f'module {name} = {{\n  type t\n  @get external {first}: t => int = "depth"\n}}\n'
+        for name, first in (("Ship", "deep"), ("Quay", "low"))
+    )
+    found = [(request, answer) for request, answer in rows(make, {"src/Sea.res": inner}) if "property `depth`" in request]
+    assert len(found) == 2
+    assert all(("Sea.Ship.t" in request) is ("Sea.Ship.deep" in answer) for request, answer in found)
+    assert all(answer.count("of type") == 1 for _, answer in found)

@@ -13,20 +13,7 @@ from luthier.data.synthesize.made import Made, Material, Unfit
 from luthier.data.synthesize.makers.section import make
 from luthier.data.synthesize.prose import MAX_WORDS, Unsuited, answer
 from luthier.retrieval.records import Chunk
-
-
-class Nothing:
-    """An index without chunks."""
-
-    def search(self, text: str, limit: int) -> list[Chunk]:
-        return []
-
-    def defined(self, name: str) -> list[Chunk]:
-        return []
-
-    def uses(self, name: str) -> list[Chunk]:
-        return []
-
+from maker_parts import NO_CHUNKS
 
 PROSE = (
     "A group holds several commands and passes its own options on to each of them. When it is invoked without a command, "
@@ -39,7 +26,7 @@ def section(name: str, body: str, scope: str = "Guide", path: str = "docs/guide.
 
 
 def rows(*chunks: Chunk) -> list[Made | Unfit]:
-    return list(make(Material("cobra", (), chunks, Nothing())))
+    return list(make(Material("cobra", (), chunks, NO_CHUNKS)))
 
 
 def reason(body: str, name: str = "Groups of commands", path: str = "docs/guide.md") -> str:
@@ -238,7 +225,7 @@ def test_a_table_of_versions_is_left_out() -> None:
 
 def test_a_folder_called_doc_is_no_name_of_what_is_documented() -> None:
     chunk = section("Creating a group", PROSE, scope="", path="pip/guide.md")
-    (made,) = make(Material("doc", (), (chunk,), Nothing()))
+    (made,) = make(Material("doc", (), (chunk,), NO_CHUNKS))
     assert isinstance(made, Made)
     assert "pip" in made.messages[0].content
     assert "doc" not in made.messages[0].content
@@ -252,3 +239,12 @@ def test_a_heading_that_points_above_names_what_it_speaks_of() -> None:
 
 def test_what_a_test_compares_with_is_no_documentation() -> None:
     assert reason(PROSE, path="tests/golden/report.md") == "no_documentation"
+
+
+def test_a_question_needs_fewer_words_than_a_heading() -> None:
+    body = "Hold the knob for ten seconds until the light turns red, then let go of it and wait for the second tone to come."
+    [made] = rows(section("How do I reset it?", body))
+    assert isinstance(made, Made)
+    assert made.messages[1].content == body
+    assert reason(body, "Resetting the machine") == "too_short"
+    assert reason("Hold the knob for ten seconds.", "How do I reset it?") == "too_short"

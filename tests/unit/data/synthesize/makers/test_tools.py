@@ -11,19 +11,7 @@ from luthier.core.records import JsonObject, ToolCall
 from luthier.data.synthesize.made import Made, Material, Unfit
 from luthier.data.synthesize.makers.tools import make
 from luthier.retrieval.records import Chunk, SourceFile, ToolDefinition
-
-
-class Nothing:
-    """An index without chunks."""
-
-    def search(self, text: str, limit: int) -> list[Chunk]:
-        return []
-
-    def defined(self, name: str) -> list[Chunk]:
-        return []
-
-    def uses(self, name: str) -> list[Chunk]:
-        return []
+from maker_parts import NO_CHUNKS
 
 
 def tool(name: str, title: str, properties: JsonObject, *required: str, examples: tuple[JsonObject, ...] = ()) -> ToolDefinition:
@@ -54,7 +42,7 @@ TOOLS = (
 
 
 def made(*tools: ToolDefinition) -> list[Made]:
-    return [row for row in make(Material("pets", (), (), Nothing(), tools=tools)) if isinstance(row, Made)]
+    return [row for row in make(Material("pets", (), (), NO_CHUNKS, tools=tools)) if isinstance(row, Made)]
 
 
 def calls(rows: list[Made]) -> list[tuple[Made, ToolCall]]:
@@ -84,7 +72,7 @@ def test_the_called_tool_is_offered_among_others() -> None:
 
 
 def test_no_text_is_made_up() -> None:
-    rows = list(make(Material("pets", (), (), Nothing(), tools=TOOLS)))
+    rows = list(make(Material("pets", (), (), NO_CHUNKS, tools=TOOLS)))
     assert [row.reason for row in rows if isinstance(row, Unfit)] == ["argument_without_example"]
     assert not [call for _, call in calls([row for row in rows if isinstance(row, Made)]) if call.name == "showPet"]
 
@@ -122,7 +110,7 @@ def test_where_no_tool_fits_that_is_said() -> None:
     ],
 )
 def test_what_is_turned_down(definition: ToolDefinition, reason: str) -> None:
-    (unfit, *_) = list(make(Material("pets", (), (), Nothing(), tools=(definition,))))
+    (unfit, *_) = list(make(Material("pets", (), (), NO_CHUNKS, tools=(definition,))))
     assert isinstance(unfit, Unfit)
     assert unfit.reason == reason
 
@@ -141,17 +129,72 @@ def chunk(**fields: object) -> Chunk:
     return Chunk("command.go", "go", "method", "Execute", "", (3, 4), **given)  # type: ignore[arg-type]
 
 
+def lookups(*chunks: Chunk, files: tuple[SourceFile, ...] = (GO,)) -> list[Made | Unfit]:
+    return list(make(Material("cobra", files, chunks, NO_CHUNKS)))
+
+
 def test_a_name_is_looked_up_and_answered_from_the_result() -> None:
-    (row,) = list(make(Material("cobra", (GO,), (chunk(),), Nothing())))
+    (row,) = lookups(chunk())
     assert isinstance(row, Made)
     user, call, result, answer = row.messages
     assert "cobra.Command.Execute" in user.content
     assert call.tool_calls == (ToolCall("lookup_docs", {"name": "cobra.Command.Execute"}),)
     assert (result.role, result.name) == ("tool", "lookup_docs")
     assert result.content == f"func (c *Command) Execute() error\n\n{DOC}"
-    assert "```go\nfunc (c *Command) Execute() error\n```" in answer.content
     assert DOC in answer.content
     assert [one["function"]["name"] for one in row.tools] == ["lookup_docs"]
+
+
+PYTHON_DOC = """Lifts a heavy load from the quay up to the attic of the harbour master.
+
+:param crate: What shall be carried there.
+:param porter: Who carries it, or nobody at all.
+:returns: The fee in whole cents, tips left out.
+:raises Heavy: Where no porter can lift it.
+
+>>> carry(Crate(3), porter)
+30
+"""
+
+
+def test_what_is_asked_for_is_answered_and_no_more() -> None:
+    answers = {}
+    for name in (f"{first}{last}" for first in "abcdefgh" for last in "abcdefgh"):
+        one = Chunk(
+            f"{name}.py", "python", "function", "carry", "", (1, 9), signature="def carry(crate, porter, *, tip=0):", doc=PYTHON_DOC
+        )
+        (row,) = lookups(one, files=())
+        assert isinstance(row, Made)
+        answers[row.messages[0].content.replace("`", "").replace(f"{name}.carry", "it")] = row.messages[-1].content
+    of = {
+        word: [answer for asked, answer in answers.items() if word in asked] for word in ("return", "example", "raise", "arguments", "for?")
+    }
+    assert all(of.values())
+    assert all("The fee in whole cents" in answer and "Who carries" not in answer for answer in of["return"])
+    assert all(">>> carry(Crate(3), porter)" in answer and "fee" not in answer for answer in of["example"])
+    assert all("`Heavy`: Where no porter can lift it." in answer and "attic" not in answer for answer in of["raise"])
+    assert all("`porter`: Who carries it" in answer and "fee" not in answer for answer in of["arguments"])
+
+
+def test_a_python_name_begins_at_the_topmost_package() -> None:
+    files = tuple(SourceFile(path, "python", "x = 1\n") for path in ("lib/quay/__init__.py", "lib/quay/deep/__init__.py"))
+    text = "Carries a crate from the quay to the attic of the harbour master."
+    names = []
+    for path in ("lib/quay/deep/cranes.py", "lib/alone.py", "lib/quay/__init__.py"):
+        (row,) = lookups(Chunk(path, "python", "function", "carry", "", (1, 2), signature="def carry(x):", doc=text), files=files)
+        assert isinstance(row, Made)
+        names.append(row.messages[1].tool_calls[0].arguments["name"])
+    assert names == ["quay.deep.cranes.carry", "alone.carry", "quay.carry"]
+
+
+def test_a_remark_above_a_value_and_an_aside_are_no_docs() -> None:
+    text = "No shape that a task asks for is nested more deeply than two."
+    (value,) = lookups(Chunk("a.py", "python", "constant", "DEEPEST", "", (1, 2), signature="DEEPEST = 16", doc=text), files=())
+    assert isinstance(value, Unfit)
+    assert value.reason == "remark"
+    (aside,) = lookups(chunk(doc="Sigh, this does not work on the older quays; actually nobody knows why."))
+    assert isinstance(aside, Unfit)
+    assert aside.reason == "aside"
 
 
 @pytest.mark.parametrize(
@@ -164,14 +207,14 @@ def test_a_name_is_looked_up_and_answered_from_the_result() -> None:
     ],
 )
 def test_docs_that_are_turned_down(fields: dict[str, object], reason: str) -> None:
-    (unfit,) = list(make(Material("cobra", (GO,), (chunk(**fields),), Nothing())))
+    (unfit,) = list(make(Material("cobra", (GO,), (chunk(**fields),), NO_CHUNKS)))
     assert isinstance(unfit, Unfit)
     assert unfit.reason == reason
 
 
 def test_private_names_and_tests_are_not_looked_up() -> None:
     hidden = (chunk(is_public=False), chunk(is_test=True), chunk(doc=""))
-    assert list(make(Material("cobra", (GO,), hidden, Nothing()))) == []
+    assert list(make(Material("cobra", (GO,), hidden, NO_CHUNKS))) == []
 
 
 def test_prepositions_stand_in_the_sentence_and_bounds_are_in_order() -> None:

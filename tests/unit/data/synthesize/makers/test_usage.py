@@ -56,3 +56,17 @@ def test_a_later_branch_is_shown_as_one_that_stands_by_itself() -> None:
     answers = [answer for _, answer in rows(make, {"src/Util.res": util, "src/Binary.res": code})]
     assert any("```rescript\nif Util.isFloat" in answer for answer in answers)
     assert not any("```rescript\n}" in answer for answer in answers)
+
+
+def test_a_call_alone_shows_nothing() -> None:
+    code = "class Ship:\n    def sink(self):\n        return 1\n\n    def __del__(self):\n        {use}\n"
+    assert rows(make, {"src/a.py": code.format(use="return self.sink()")}) == []
+    assert len(rows(make, {"src/a.py": code.format(use="self.depth = self.sink() + 1")})) == 1
+
+
+def test_uses_that_are_not_shown_are_counted() -> None:
+    code = "def weigh(load):\n    return load\n\n\n" + "".join(
+        f"def dock_{one}(load):\n    return weigh(load + {ord(one)})\n\n\n" for one in "abcdef"
+    )
+    (answer,) = (answer for request, answer in rows(make, {"src/a.py": code}) if "weigh" in request)
+    assert answer.endswith("4 more uses stand in `src/a.py`.")

@@ -121,3 +121,36 @@ def test_a_heading_without_its_marks_leads_to_what_is_below() -> None:
     assert read_doc("Rounds it.\n\n## Exceptions\n\n- `RangeError`: Out of range.").prose.endswith(
         "Exceptions:\n\n- `RangeError`: Out of range."
     )
+
+
+def test_examples_one_step_in_are_code() -> None:
+    doc = read_doc("Equal asserts that two loads are equal.\n\n assert.Equal(t, 1, 2)\n assert.Equal(t, 2, 3)\n\nIt tells both.")
+    assert (
+        doc.prose == "Equal asserts that two loads are equal.\n\n```\nassert.Equal(t, 1, 2)\nassert.Equal(t, 2, 3)\n```\n\nIt tells both."
+    )
+
+
+def test_what_leads_to_an_example_that_is_told_elsewhere_is_let_go() -> None:
+    doc = read_doc("Carries a crate:\n\n>>> carry(3)\n\nTwo of them:\n\n>>> carry(6)\n\nIt costs nothing.")
+    assert doc.prose == "Carries a crate.\n\nIt costs nothing."
+    assert len(doc.examples) == 2
+
+
+def test_a_call_as_a_heading_is_let_go() -> None:
+    assert read_doc("`carry(crate)`\n\nCarries a crate up.").prose == "Carries a crate up."
+    assert read_doc("`carry(crate)`").prose == "`carry(crate)`"
+
+
+def test_lines_that_begin_with_an_index_are_a_list() -> None:
+    assert read_doc("It holds:\n\n[0] = the time of a frame\n[1] = the name of it").prose.count("\n[1] = the name") == 1
+
+
+def test_a_role_without_its_marks_of_shortening() -> None:
+    assert marked("Makes a :class:`~quay.Crate`.") == "Makes a `quay.Crate`."
+
+
+def test_an_example_that_is_all_below_the_first_line_keeps_its_step() -> None:
+    assert (
+        read_doc("IsLess tells of loads\n\n    IsLess(t, 1)\n    IsLess(t, 2)").prose
+        == "IsLess tells of loads\n\n```\nIsLess(t, 1)\nIsLess(t, 2)\n```"
+    )

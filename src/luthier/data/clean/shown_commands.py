@@ -1,0 +1,181 @@
+"""Commands that an answer shows line by line, with or without a prompt in front: what a reader would copy, though no fence names a shell.
+
+Generous, for it is asked only whether one of them is dangerous: a line counts that begins with a known program, or does so behind a prompt
+(`$`, `#`, `%`, `>`, `❯`, `➜ ~`, `user@host:~$`, `[root@host ~]#`, `(venv) $`) or the mark of a list. Looked at are the lines of prose, of
+indented code, of fenced blocks that name no language and of those of shell, and in a sentence what follows words such as `run` and `type`.
+Behind a prompt that nothing else is written with (`$`, `user@host:~#`, `❯`, `➜`) any text is one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from luthier.data.clean.view import split_code
+from luthier.data.clean.words import words
+from luthier.guard.risk.facts import programs
+
+# Fences of these names say nothing of what stands in them; those of other languages hold code.
+_NAMELESS = frozenset(("", "text", "txt", "plain", "plaintext", "none", "output", "log", "raw", "code"))
+_SHELLS = words("shells")
+_SESSIONS = re.compile(r"console|session|terminal")
+_MOST_CHARACTERS = 2_000
+_CODE_WORDS = words("code_words")
+_FUNCTION_WORDS = words("function_words")
+_LIST_MARK = re.compile(r"[ \t]*(?:\d{1,3}[.)]|[-*+•])[ \t]+")
+_ENVIRONMENT = r"(?:\([\w .-]{1,40}\)[ \t]*)?"
+# Nothing but a prompt looks so: what is behind it was typed.
+_SURE = re.compile(
+    rf"[ \t]*{_ENVIRONMENT}(?:"
+    r"\[[\w.-]+@[^\]\n]{1,80}\][$#%]"
+    r"|[\w.-]+@[\w.-]+(?::[^\s$#%>]*|[ \t][~/][^\s$#%>]*)?[ \t]?[$#%>❯➜]"
+    r"|[~/][\w./~-]*[ \t]?[$#%](?=[ \t])"
+    r"|(?:ba|z|k)?sh-[\d.]+[$#%]"
+    r"|PS [A-Za-z]:[^>\n]{0,80}>"
+    r"|[$❯➜»](?=[ \t])"
+    r")[ \t]*"
+)
+# Prompts that are also headings, quotations, comments and variables: a known program has to follow.
+_PERHAPS = re.compile(rf"[ \t]*{_ENVIRONMENT}(?:[$%#>]{{1,2}})[ \t]*")
+# The folder and the branch that themes of zsh show behind `➜`.
+_THEME = re.compile(r"[~\w./-]+[ \t]+(?:git:\([^)\n]*\)[ \t]*)?(?:[✗✔][ \t]*)?")
+_ODD_STARTS = re.compile(r">{1,2}[ \t]*/|:[ \t]*\(\)[ \t]*\{|\w+[ \t]*\(\)[ \t]*\{[^\n]*\|")
+_ASSIGNMENTS = re.compile(r"(?:[A-Za-z_]\w*=\S*[ \t]+)+")
+_TOLD = re.compile(
+    r"(?i)\b(?:run|running|execute|executing|type|typing|enter|issue|issuing|invoke|try|use|using|call|do|via|with|command|like|paste)"
+    r"[ \t]*:?[ \t]+[\"']?(?=[\w./\\~]+[ \t]+\S)"
+)
+_WARNED = re.compile(
+    r"(?i)\b(?:never|not|n't|avoid|without|instead of|rather than|equivalent (?:of|to)|similar to|(?:same|such) as)\b[^.\n]{0,20}\Z"
+)
+_END = re.compile(r"[.,;:!?][\"')]*(?:\s|$)|\s(?:—|–|-- )|`|[\"'](?=\s|$)")
+# Words to fill in, as a synopsis has them; a mark of redaction is in capitals.
+_SLOT = re.compile(r"<[a-z][\w -]*>|\[<")
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A command that is shown. `is_sure`: a prompt stands in front of it."""
+
+    text: str
+    is_sure: bool = False
+
+
+@lru_cache(maxsize=1)
+def program_names() -> frozenset[str]:
+    """The programs that the guard knows by name, without words that code begins with."""
+    return frozenset(name.split(" ", 1)[0] for name in programs()) - _CODE_WORDS
+
+
+def shown_commands(text: str) -> list[Shown]:
+    """What may be a command in `text`, each once: line by line, and lines that follow each other as one."""
+    split = split_code(text)
+    parts = [split.prose]
+    for block in split.blocks:
+        if block.name in _NAMELESS or _SESSIONS.search(block.name) is not None:
+            parts.append(block.text)
+        elif block.name in _SHELLS:  # A script, where `#` opens a comment.
+            parts.append("\n".join(line for line in block.text.split("\n") if not line.lstrip().startswith("#")))
+    found: dict[str, Shown] = {}
+    for part in parts:
+        for one in _of_lines(_joined(part)):
+            if one.text not in found or one.is_sure:
+                found[one.text] = one
+    for one in _told(split.prose):
+        found.setdefault(one.text, one)
+    return list(found.values())
+
+
+def typed_lines(text: str) -> str | None:
+    """What a person typed of a block in which prompts stand; None where none does."""
+    kept, goes_on, has_prompt = list[str](), False, False
+    for line in text.split("\n"):
+        found = _SURE.match(line)
+        has_prompt = has_prompt or found is not None
+        if found is not None or goes_on:
+            kept.append(line[found.end() :] if found is not None else line)
+            goes_on = line.endswith("\\")
+    return "\n".join(kept) if has_prompt else None
+
+
+def _joined(text: str) -> Sequence[str]:
+    return text.replace("\\\n", " ").split("\n")
+
+
+def _of_lines(lines: Sequence[str]) -> Iterator[Shown]:
+    run: list[str] = []
+    for line in (*lines, ""):
+        own = list(_of_line(line)) if line and len(line) <= _MOST_CHARACTERS else []
+        yield from own
+        if own:
+            run.append(own[-1].text)
+        elif line.strip() or not run:
+            continue
+        else:
+            if len(run) > 1:
+                yield Shown("\n".join(run))
+            run = []
+
+
+def _of_line(line: str) -> Iterator[Shown]:
+    """The ways in which a line can be read as a command; the last one is the one with the least in front of it."""
+    if _begins(line):
+        yield Shown(_cut(line.strip()))
+    mark = _LIST_MARK.match(line)
+    if mark is not None:
+        line = line[mark.end() :]
+        if _begins(line):
+            yield Shown(_cut(line.strip()))
+    line = line.strip().strip("`") if line.strip().startswith("`") else line
+    for _ in range(3):
+        found = _SURE.match(line)
+        if found is not None and (rest := line[found.end() :].strip()):
+            yield Shown(rest, is_sure=True)
+            theme = _THEME.match(rest) if "➜" in found.group() else None
+            if theme is not None and _begins(rest[theme.end() :]):
+                yield Shown(rest[theme.end() :].strip(), is_sure=True)
+            line = rest
+            continue
+        found = _PERHAPS.match(line)
+        if found is None:
+            return
+        line = line[found.end() :]
+        if _begins(line):
+            yield Shown(line.strip())
+            yield Shown(_cut(line.strip()))
+
+
+def _begins(line: str) -> bool:
+    """Whether a line begins as a command of a known program does."""
+    text = line.lstrip(" \t\\")
+    if _ODD_STARTS.match(text) is not None:
+        return True
+    if (given := _ASSIGNMENTS.match(text)) is not None:
+        text = text[given.end() :]
+    first = re.split(r"[\s;|&<>()]", text, maxsplit=1)[0]
+    if len(first) == len(text) or first.endswith((":", ",", ".")) or _SLOT.search(text) is not None:
+        return False
+    # `init for the promise` is prose that begins with the name of a program.
+    if (second := text[len(first) :].split(maxsplit=1)) and second[0] in _FUNCTION_WORDS:
+        return False
+    return first.rsplit("/", 1)[-1] in program_names()
+
+
+def _cut(text: str) -> str:
+    """A command without the sentence that goes on behind it."""
+    found = re.search(r"[ \t](?:to|and|or|will|would|which|that|is|are|was|for the|in order|if you|because|then|as|but|does)[ \t]", text)
+    return text if found is None else text[: found.start()]
+
+
+def _told(prose: str) -> Iterator[Shown]:
+    """Commands in sentences: `You can run rm -rf build to start anew`."""
+    for found in _TOLD.finditer(prose):
+        rest = prose[found.end() : found.end() + 400].split("\n", 1)[0]
+        if not _begins(rest) or _WARNED.search(prose, max(0, found.start() - 30), found.start()) is not None:
+            continue
+        end = _END.search(rest)
+        text = _cut(rest if end is None else rest[: end.start()]).strip()
+        if len(_FUNCTION_WORDS.intersection(text.split())) < 2:
+            yield Shown(text)

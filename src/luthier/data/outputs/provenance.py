@@ -1,0 +1,95 @@
+"""What the data stage tells of its sources, its steps and its counts: `report.json` and `provenance.json`."""
+
+from __future__ import annotations
+
+import platform
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from luthier.core.files import sha256_file
+from luthier.core.records import JsonObject
+from luthier.core.runs import package_versions
+from luthier.core.stages import STAGES
+from luthier.data.intake.source_record import SourceRecord
+from luthier.data.rows.rejects import DUPLICATE, NEAR_DUPLICATE, RejectLog
+from luthier.data.split.sides import Division
+
+TOOLS = ("luthier", *STAGES["data"].packages)
+
+
+@dataclass(slots=True)
+class Steps:
+    """How many rows each step took in and gave on, in order."""
+
+    rows: list[JsonObject] = field(default_factory=list)
+
+    def add(self, step: str, taken_in: int, given_on: int) -> None:
+        """Adds a step."""
+        self.rows.append({"step": step, "in": taken_in, "out": given_on})
+
+
+def report_of(
+    sources: Sequence[SourceRecord],
+    rejects: RejectLog,
+    division: Division,
+    steps: Steps,
+    changes: Counter[str],
+    counts: Counter[str],
+    more: Mapping[str, object],
+) -> JsonObject:
+    """`report.json`: `read` is `accepted` and all `rejected` together; `more` are further fields, which come last."""
+    read = sum(source.read for source in sources)
+    row: JsonObject = {
+        "sources": [source.report() for source in sources],
+        "read": read,
+        "accepted": sum(source.accepted for source in sources),
+        "rejected": dict(sorted(rejects.counts.items())),
+        "rules": rejects.rules(read),
+        "examples": dict(sorted(rejects.examples.items())),
+        "steps": steps.rows,
+        "changes": dict(sorted(changes.items())),
+        "duplicates": rejects.counts[DUPLICATE],
+        "near_duplicates": rejects.counts[NEAR_DUPLICATE],
+        "groups": division.count,
+        **more,
+    }
+    for what in ("shell", "contaminated"):
+        told = {name.partition(":")[2]: number for name, number in sorted(counts.items()) if name.startswith(f"{what}:")}
+        if told:
+            row[what] = told
+    if division.largest is not None:
+        row["largest_group"] = {**asdict(division.largest), "share": round(division.largest.share, 6), "ties": division.largest_ties}
+    return row
+
+
+def provenance_of(
+    sources: Sequence[SourceRecord], report: JsonObject, outputs: Sequence[Path], folder: Path, judges_shell: bool
+) -> JsonObject:
+    """`provenance.json`: inputs with hashes, tools with versions, counts of each step, what commands passed, the hash of each output.
+
+    `shell` is None where `clean.shell` does not ask for commands to be looked for.
+    """
+    shell = report.get("shell", {})
+    linted = shell.get("shellchecked", 0)
+    # Where commands are not looked for, nobody knows how many dangerous ones there are.
+    judged = (
+        {
+            "rows": shell.get("rows", 0),
+            "dangerous_commands_left": shell.get("dangerous", 0),
+            "not_settled": shell.get("not_settled", 0),
+        }
+        if judges_shell
+        else None
+    )
+    return {
+        "sources": [source.provenance() for source in sources],
+        "python": platform.python_version(),
+        "tools": package_versions(TOOLS),
+        "steps": report["steps"],
+        "rejected": report["rejected"],
+        "splits": report["splits"],
+        "shell": judged and {**judged, "shellcheck_pass_rate": round(shell.get("shellcheck_passed", 0) / linted, 6) if linted else None},
+        "outputs": {path.relative_to(folder).as_posix(): sha256_file(path) for path in sorted(outputs)},
+    }

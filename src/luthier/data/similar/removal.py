@@ -1,0 +1,46 @@
+"""Leaving out rows that are equal, or nearly equal, to an earlier one."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from luthier.core.records import Origin, Reject
+from luthier.data.rows.rejects import DUPLICATE, NEAR_DUPLICATE, RejectLog
+from luthier.data.rows.store import RowStore
+from luthier.data.similar.collection import Grams
+from luthier.data.similar.duplicates import near_duplicates
+from luthier.data.similar.equal import first_equal
+
+
+def drop_equal(store: RowStore, rejects: RejectLog, removes: bool) -> None:
+    """Leaves out every row that equals an earlier one; where duplicates stay, each is given an id of its own."""
+    first = first_equal(store.digests)
+    again = np.flatnonzero(first != np.arange(len(first)))
+    if not removes:
+        for number in again.tolist():
+            store.number_equal(number, int(first[number]))
+        return
+    for number, origin in zip(again.tolist(), store.origins(again), strict=True):
+        earlier = int(first[number])
+        detail = f"equal to row {store.id(earlier)} at {store.where(earlier)}"
+        _drop(store, rejects, number, origin, "dedup", DUPLICATE, detail)
+
+
+def drop_near(store: RowStore, texts: Grams, threshold: float, rejects: RejectLog) -> None:
+    """Leaves out every row whose request and answer together are nearly those of an earlier row that stays.
+
+    Nearly: the Jaccard similarity of their word 3-grams is `threshold` or more (`rows.grams`).
+    """
+    kept = store.kept()
+    near = near_duplicates(texts.sets().taken(kept), threshold)
+    found = np.flatnonzero(near >= 0)
+    for number, origin in zip(found.tolist(), store.origins(kept[found]), strict=True):
+        row, earlier = int(kept[number]), int(kept[near[number]])
+        detail = f"nearly equal (word 3-gram Jaccard of {threshold:g} or more) to row {store.id(earlier)} at {store.where(earlier)}"
+        _drop(store, rejects, row, origin, "near_dedup", NEAR_DUPLICATE, detail)
+
+
+def _drop(store: RowStore, rejects: RejectLog, number: int, origin: Origin, step: str, reason: str, detail: str) -> None:
+    store.dropped[number] = 1
+    file, line = store.place(number)
+    rejects.add(Reject(store.id(number), step, reason, detail, file, line, origin))
