@@ -4,8 +4,14 @@ from __future__ import annotations
 
 _FLOAT32_BYTES = 4
 _WIDTH_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
-# Bytes of an optimizer's memory for each trained weight: AdamW's two moments in float32, or in 8 bits.
-_MOMENT_BYTES = {"adamw_torch": 8, "adamw_torch_fused": 8, "adamw_torch_8bit": 2, "adamw_bnb_8bit": 2, "adamw_8bit": 2}
+# Bytes of an optimizer's memory for each trained weight: AdamW's two moments, Lion's one, in float32 or in 8 bits. What depends on a
+# weight's shape (Adafactor, Muon) is not told.
+_MOMENT_BYTES = {
+    **dict.fromkeys(("adamw_torch", "adamw_torch_fused", "paged_adamw", "paged_adamw_32bit"), 8),
+    **dict.fromkeys(("adamw_torch_8bit", "adamw_bnb_8bit", "adamw_8bit", "paged_adamw_8bit"), 2),
+    **dict.fromkeys(("lion", "lion_32bit", "paged_lion_32bit"), 4),
+    **dict.fromkeys(("lion_8bit", "paged_lion_8bit"), 1),
+}
 
 
 def whole_note(trained: int, total: int, dtype: str, optimizer: str) -> str:

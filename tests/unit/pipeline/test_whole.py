@@ -20,6 +20,8 @@ def test_all_weights_are_counted_with_what_they_take() -> None:
     assert "weights 21.3 MB, gradients 21.3 MB, moments of `adamw_torch_fused` 42.5 MB" in line
     (line,) = said(optimizer="adamw_8bit")
     assert "moments of `adamw_8bit` 10.6 MB" in line
+    assert "moments of `lion` 21.3 MB" in said(optimizer="lion")[0]
+    assert "moments" not in said(optimizer="muon")[0]
 
 
 def test_meant_weights_are_counted() -> None:
