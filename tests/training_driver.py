@@ -47,16 +47,17 @@ def write_rows(folder: RunFolder, count: int) -> None:
     folder.templates.write_text("{}")
 
 
-def train(path: str, base: str) -> None:
-    """Trains in the run folder `path`; what goes wrong is written to `problem.txt` there, and the process ends with 1."""
+def train(path: str, base: str, whole: bool = False) -> None:
+    """Trains in the run folder `path`, all weights where `whole`.
+
+    What goes wrong is written to `problem.txt` there, and the process ends with 1.
+    """
     torch.set_num_threads(1)
     folder = RunFolder(Path(path))
+    adapter = {} if whole else {"adapter": "lora", "lora_r": 4, "lora_alpha": 8, "lora_dropout": 0.1}
     config = RunConfig(
         base_model=base,
-        adapter="lora",
-        lora_r=4,
-        lora_alpha=8,
-        lora_dropout=0.1,
+        **adapter,
         learning_rate=0.005,
         num_epochs=100,
         max_steps=STEPS,

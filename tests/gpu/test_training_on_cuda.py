@@ -18,6 +18,7 @@ from luthier.model.adapters.make import add_lora
 from luthier.model.attention import use_rows
 from luthier.model.base import load_base, set_training
 from luthier.model.locate import ModelLocation, locate
+from luthier.model.weights.trained import unfreeze
 from luthier.train import stage
 from luthier.train.loop import Store
 from luthier.train.objective import SupervisedObjective
@@ -131,3 +132,22 @@ def test_the_stage_runs_twice_to_the_same_bytes(tmp_path):
         stage.run(config, folder, locate(config.base_model, None, folder.hashes), plan, EventLog(None), "key")
         hashes.append(read_json(folder.train_summary)["adapter_sha256"])
     assert hashes[0] == hashes[1]
+
+
+def test_all_weights_in_bfloat16_take_rows_of_any_length():
+    """Float32 weights under bfloat16 products: turned positions are float32 there, and the kernel takes bfloat16 alone."""
+    torch.set_float32_matmul_precision("highest")
+    data = rows(12)
+    model = cuda()
+    unfreeze(model, ())
+    objective = SupervisedObjective(model, compute=torch.bfloat16)
+    objective.check(data[0])
+    batch = objective.batch(data)
+    assert batch.rows.boundaries is not None
+    loss = objective.loss_sum(batch)
+    loss.backward()
+    oracle = measure(cuda().requires_grad_(True), data)
+    assert loss.item() == pytest.approx(oracle[0], rel=2e-3)
+    for name, gradient in gradients(model).items():
+        assert gradient.dtype == torch.float32
+        assert torch.nn.functional.cosine_similarity(gradient.flatten(), oracle[1][name].flatten(), dim=0) > 0.98, name

@@ -25,14 +25,14 @@ PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["luthier.train.stage"])
 
 
-def start(folder: Path, base: Path) -> BaseProcess:
-    process = PROCESSES.Process(target=train, args=(str(folder), str(base)))
+def start(folder: Path, base: Path, whole: bool = False) -> BaseProcess:
+    process = PROCESSES.Process(target=train, args=(str(folder), str(base), whole))
     process.start()
     return process
 
 
-def finish(folder: Path, base: Path) -> None:
-    process = start(folder, base)
+def finish(folder: Path, base: Path, whole: bool = False) -> None:
+    process = start(folder, base, whole)
     process.join(_PATIENCE_SECONDS)
     assert process.exitcode == 0, (folder / "problem.txt").read_text()
 
@@ -123,3 +123,20 @@ def test_a_cut_checkpoint_is_passed_over_with_a_warning(base, whole, tmp_path):
     finish(cut, base)
     assert f"{newest.name} is passed over: optimizer.safetensors" in (cut / "events.jsonl").read_text()
     assert adapter_hash(cut) == adapter_hash(whole)
+
+
+def test_all_weights_killed_at_a_random_moment_end_with_the_same_bytes(base, tmp_path):
+    unbroken, broken = (make_run(tmp_path / name) for name in ("unbroken", "broken"))
+    finish(unbroken, base, whole=True)
+    process = start(broken, base, whole=True)
+    draw = random.Random(os.urandom(8))
+    wanted = draw.randint(5, 15)
+    wait_for(process, lambda: steps_done(broken) >= wanted)
+    time.sleep(draw.random() * 0.02)
+    process.kill()
+    process.join()
+    assert not (broken / "model").exists()
+    finish(broken, base, whole=True)
+    assert "goes on after step" in (broken / "events.jsonl").read_text()
+    for name in ("model.safetensors", "config.json", "generation_config.json", "tokenizer.json"):
+        assert sha256_file(broken / "model" / name) == sha256_file(unbroken / "model" / name), name

@@ -152,7 +152,7 @@ def outcome_lines(folder: Path, outcomes: Sequence[StageOutcome]) -> list[str]:
     run = RunFolder(folder)
     lines += row_lines(run) + score_lines(run)
     lines.append(f"run       {folder}")
-    for label, path in (("adapter", run.adapter), ("export", run.export), ("report", run.report_html)):
+    for label, path in (("adapter", run.adapter), ("model", run.model), ("export", run.export), ("report", run.report_html)):
         if path.exists():
             lines.append(f"{label:<9} {path}")
     return lines

@@ -153,7 +153,7 @@ def _tell_life(run_file: str, overrides: tuple[str, ...], as_json: bool, why: st
     click.echo(json.dumps([life.to_json() for life in found]) if as_json else "\n\n".join(text_of(life) for life in found))
 
 
-train = _stage_command("train", "train", "Train the adapter, after data where that is not done.")
+train = _stage_command("train", "train", "Train, after data where that is not done.")
 evaluate = _stage_command("evaluate", "evaluate", "Measure the tuned model beside its base, after training.", True, compares=True)
 export = _stage_command("export", "card", "Write the merged model and the model card, after evaluation where that is not done.")
 

@@ -24,7 +24,7 @@ MAX_EXTENDS = 32
 ASKING_KEYS = ("revision_of_model", "load_in_4bit", "load_in_8bit", "attn_implementation", "bf16", "fp16", "tf32", "deterministic")
 
 # What training alone reads, with values that stand in for it where nothing is trained.
-_FOR_TRAINING = {"adapter": "lora", "learning_rate": 1.0}
+_FOR_TRAINING = {"learning_rate": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +58,13 @@ class LoadedRun:
         return self.existing_folder or Path(self.config.output_dir) / self.name
 
     def resolved_text(self) -> str:
-        """The resolved run file as YAML."""
-        return yaml_file.dump(self.config.model_dump(mode="json", exclude_none=True, exclude=set(self.stand_ins)))
+        """The resolved run file as YAML; without the adapter's keys where there is none, for they would do nothing."""
+        resolved = self.config.model_dump(mode="json", exclude_none=True, exclude=set(self.stand_ins))
+        idle = () if self.config.adapter else _ADAPTER_PREFIXES
+        return yaml_file.dump({name: value for name, value in resolved.items() if not name.startswith(idle)})
 
 
+_ADAPTER_PREFIXES = ("lora_", "peft_")
 Inspector = Callable[[Document], list[Problem]]
 # Texts `key=value` with dotted keys, or dotted keys to their values.
 Overrides = Sequence[str] | Mapping[str, Any]
@@ -110,7 +113,8 @@ def load_model(model: str, overrides: Overrides = ()) -> LoadedRun:
     if problems := list(idle_revision(document)):
         raise ConfigError(problems)
     # Wanted by the schema, and read by nothing that asks.
-    document.value |= _FOR_TRAINING
+    # An adapter, for a base may be quantised beside one alone.
+    document.value |= {"adapter": "lora", **_FOR_TRAINING}
     return _resolved(document, Path(model), "", (), None)
 
 
@@ -264,10 +268,11 @@ def _imply(document: Document) -> list[str]:
     """Fills in what the written keys imply; the notes say so."""
     notes: list[str] = []
     value = document.value
-    lora_written = [name for name in value if name.startswith(("lora_", "peft_")) and value[name] is not None]
-    if not value.get("adapter") and lora_written:
+    if not value.get("adapter") and (foreign := adapter_of_other_tools(document)):
         value["adapter"] = "lora"
-        notes.append(f"`{lora_written[0]}` without `adapter` means `adapter: lora`")
+        notes.append(f"`{foreign}` without `adapter` means `adapter: lora`")
+    if not value.get("adapter") and "export" not in value:
+        value["export"] = []  # Training's result is the model itself; `adapter`, the default, there is none.
     if value.get("adapter") and not value.get("lora_target_modules") and not value.get("lora_target_linear"):
         value["lora_target_linear"] = True
         notes.append("no target is named: every linear layer but the head is adapted (`lora_target_linear: true`)")
@@ -276,6 +281,15 @@ def _imply(document: Document) -> list[str]:
             holder["chat_template"] = "jinja"
             notes.append("`chat_template_jinja` means `chat_template: jinja`")
     return notes
+
+
+def adapter_of_other_tools(document: Document) -> str:
+    """A setting of an adapter that was written in another tool's spelling, which has no key `adapter`; empty where there is none."""
+    for path, place in document.places.items():
+        target = names.table("renamed").get(names.dotted(path, generic=True), {}).get("to", "")
+        if target.startswith(_ADAPTER_PREFIXES) and document.value.get(target) is not None and document.places.get((target,)) is place:
+            return names.dotted(path)
+    return ""
 
 
 def _read_templates(document: Document) -> list[Problem]:

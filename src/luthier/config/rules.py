@@ -195,6 +195,11 @@ def _template(document: Document) -> Iterator[Problem]:
 def _exports(document: Document) -> Iterator[Problem]:
     targets = items_of(document.value.get("export"))
     for index, target in enumerate(targets):
+        if target == "adapter" and not document.value.get("adapter"):
+            what = "there is no adapter to export: the weights of the base are trained"
+            yield document.problem(
+                ("export", index), what, found=target, hint="write `merged`, or leave `export` out: `model/` is the result"
+            )
         if target in targets[:index]:
             yield document.problem(("export", index), f"`{target}` stands twice in `export`", hint="keep one")
         path = ("export", index)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from luthier.config.adapter_folder import contradictions
+from luthier.config.name_pattern import NamePattern
 from luthier.config.optimizer_rules import check_optimizer
 from luthier.config.yaml_file import Document, KeyPath, items_of
 from luthier.core.errors import Problem
@@ -109,6 +110,8 @@ def _precision(document: Document) -> Iterator[Problem]:
 
 def _adapter(document: Document) -> Iterator[Problem]:
     adapter = document.value.get("adapter")
+    if adapter is None:
+        yield from _no_adapter(document)
     if adapter == "qlora" and document.value.get("load_in_4bit") is not True:
         yield document.problem(("adapter",), "`adapter: qlora` wants `load_in_4bit: true`", hint="write it, or use `adapter: lora`")
     if document.value.get("load_in_4bit") is True and document.value.get("load_in_8bit") is True:
@@ -116,12 +119,6 @@ def _adapter(document: Document) -> Iterator[Problem]:
     if document.value.get("load_in_8bit") is True and document.value.get("peft_use_dora") is True:
         what = "`peft_use_dora` does not run beside `load_in_8bit`"
         yield document.problem(("peft_use_dora",), what, hint="load the base in 4 bits (`load_in_4bit: true`) or whole")
-    if not adapter:
-        yield Problem(
-            "`adapter` is missing; training all weights is not in this version yet",
-            where=document.place(()).file,
-            hint="write `adapter: lora`",
-        )
     for index, pattern in enumerate(items_of(document.value.get("lora_target_modules"))):
         yield from _invalid_pattern(document, ("lora_target_modules", index), pattern)
     for name in ("lora_rank_pattern", "lora_alpha_pattern"):
@@ -131,6 +128,35 @@ def _adapter(document: Document) -> Iterator[Problem]:
     if document.value.get("peft_ensure_weight_tying") and not document.value.get("lora_modules_to_save"):
         what = "`peft_ensure_weight_tying` acts only with `lora_modules_to_save`"
         yield document.problem(("peft_ensure_weight_tying",), what, hint="name the embeddings there, or leave it out")
+
+
+def _no_adapter(document: Document) -> Iterator[Problem]:
+    """Without an adapter weights of the base are trained: they have to be whole, and what describes an adapter would do nothing."""
+    for name in ("load_in_4bit", "load_in_8bit"):
+        if document.value.get(name) is True:
+            what = f"`{name}` does not go without `adapter`: quantised weights cannot be trained themselves"
+            yield document.problem((name,), what, hint="write `adapter: lora`, or take it out to train the weights whole")
+    for name, written in document.value.items():
+        if name.startswith(("lora_", "peft_")) and (name,) in document.places and written not in (None, False):
+            what = f"`{name}` does nothing without `adapter`: the weights of the base themselves are trained"
+            yield document.problem((name,), what, found=str(written), hint="write `adapter: lora`, or take it out")
+    section = document.value.get("evaluate")
+    if isinstance(section, dict) and section.get("engine") == "vllm":
+        what = "vLLM holds the base and its adapter; without `adapter` there are two whole models"
+        yield document.problem(("evaluate", "engine"), what, found="vllm", hint="leave `evaluate.engine` out")
+
+
+def _unfrozen(document: Document) -> Iterator[Problem]:
+    patterns = items_of(document.value.get("unfrozen_parameters"))
+    if patterns and document.value.get("adapter"):
+        what = "`unfrozen_parameters` and `adapter` exclude each other"
+        hint = "take one of them out; `lora_modules_to_save` trains whole modules beside an adapter"
+        yield document.problem(("unfrozen_parameters",), what, found=str(document.value["adapter"]), hint=hint)
+    for index, pattern in enumerate(patterns):
+        try:
+            NamePattern.parse(str(pattern))
+        except ValueError as error:
+            yield document.problem(("unfrozen_parameters", index), "this is no valid pattern", found=pattern, hint=str(error))
 
 
 def _invalid_pattern(document: Document, path: KeyPath, pattern: Any) -> Iterator[Problem]:
@@ -190,6 +216,7 @@ _RULES: tuple[Callable[[Document], Iterator[Problem]], ...] = (
     _batches,
     _precision,
     _adapter,
+    _unfrozen,
     _first_weights,
     contradictions,
     _vllm,

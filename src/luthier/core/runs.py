@@ -14,6 +14,7 @@ from luthier.core.errors import BusyError, IntegrityError, Problem, UserError
 from luthier.core.files import HashMemory, link_or_copy, read_json, remove, sha256_json, write_json
 from luthier.core.records import JsonObject, JsonValue
 from luthier.core.stages import apart
+from luthier.core.weight_files import ADAPTER_CONFIG, MODEL_CONFIG
 
 MANIFEST_FORMAT = 1
 
@@ -196,6 +197,21 @@ class RunFolder:
         return self.path / "adapter"
 
     @property
+    def model(self) -> Path:
+        """Training's result where no adapter is trained: a whole model and its tokenizer files."""
+        return self.path / "model"
+
+    @property
+    def tuned(self) -> Path:
+        """Training's result, whichever of the two it is; the adapter's folder where there is none yet."""
+        return self.model if self.model.is_dir() else self.adapter
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether training's result is there."""
+        return (self.adapter / ADAPTER_CONFIG).is_file() or (self.model / MODEL_CONFIG).is_file()
+
+    @property
     def evaluate(self) -> Path:
         """One folder for each suite."""
         return self.path / "evaluate"
@@ -316,7 +332,7 @@ class RunFolder:
         return None
 
     def same_training(self) -> list[RunFolder]:
-        """The runs beside this one with the same training, that from which it was taken first: equal key, equal adapter."""
+        """The runs beside this one with the same training, that from which it was taken first: equal key, equal result."""
         ours = self._training()
         if ours is None:
             return []
@@ -327,7 +343,7 @@ class RunFolder:
             sibling = RunFolder(path)
             sibling.hashes = self.hashes
             theirs = sibling._training()
-            if theirs is not None and (theirs.key, theirs.outputs.get("adapter")) == (ours.key, ours.outputs.get("adapter")):
+            if theirs is not None and (theirs.key, _result(theirs)) == (ours.key, _result(ours)):
                 found.append(sibling)
         return found
 
@@ -362,6 +378,11 @@ class RunFolder:
             stream.write(str(os.getpid()))
             stream.flush()
             yield
+
+
+def _result(record: StageRecord) -> tuple[str | None, ...]:
+    """The hashes of a training's result."""
+    return tuple(record.outputs.get(name) for name in ("adapter", "model"))
 
 
 def find_runs(output_dir: Path) -> list[RunFolder]:

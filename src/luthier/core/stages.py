@@ -48,7 +48,7 @@ _ROWS = (
 
 STAGES: dict[str, StageFacts] = {
     "data": StageFacts(9, _ROWS, ("data",)),
-    "train": StageFacts(3, _TORCH, ("train", "adapter")),
+    "train": StageFacts(3, _TORCH, ("train", "adapter", "model")),
     "evaluate": StageFacts(7, (*_TORCH, "numpy"), ("evaluate",)),
     "export": StageFacts(3, _TORCH, ("export/merged", "export/summary.json")),
     # Apart from the export, so that a new suite or name writes a new card and never merges again.

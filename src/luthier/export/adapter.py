@@ -89,10 +89,13 @@ def check_adapter(folder: Path) -> JsonObject:
         "rank": settings["r"],
         "alpha": settings["lora_alpha"],
         "adapted_modules": _check_pairs(tensors, settings, weights),
-        "tokenizer": sorted(
-            file.name for file in folder.iterdir() if file.name.startswith(("tokenizer", "chat_template", "special_tokens"))
-        ),
+        "tokenizer": tokenizer_files(folder),
     }
+
+
+def tokenizer_files(folder: Path) -> list[str]:
+    """The names of the tokenizer's files in `folder`."""
+    return sorted(file.name for file in folder.iterdir() if file.name.startswith(("tokenizer", "chat_template", "special_tokens")))
 
 
 def _check_settings(settings: JsonObject, path: Path) -> None:

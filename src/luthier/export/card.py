@@ -16,8 +16,8 @@ UNKNOWN = "unknown"
 _PACKAGES = ("luthier", "torch", "transformers", "peft", "bitsandbytes", "tokenizers")
 # Settings that matter to someone who judges or repeats the training, in the order of the table.
 _SETTINGS = (
-    "adapter", "load_in_4bit", "load_in_8bit", "lora_r", "lora_alpha", "lora_dropout", "lora_target_modules", "lora_target_linear",
-    "chat_template", "train_on_inputs", "sequence_len", "excess_length_strategy", "sample_packing",
+    "adapter", "unfrozen_parameters", "load_in_4bit", "load_in_8bit", "lora_r", "lora_alpha", "lora_dropout", "lora_target_modules",
+    "lora_target_linear", "chat_template", "train_on_inputs", "sequence_len", "excess_length_strategy", "sample_packing",
     "micro_batch_size", "gradient_accumulation_steps",
     "num_epochs", "max_steps", "learning_rate", "lr_scheduler", "warmup_ratio", "warmup_steps", "optimizer", "weight_decay",
     "loraplus_lr_ratio", "loraplus_lr_embedding", "max_grad_norm", "bf16", "fp16", "gradient_checkpointing", "deterministic", "seed",
@@ -60,9 +60,6 @@ def write_card(subject: Subject, folder: RunFolder, exported: JsonObject) -> str
     return "\n\n".join(section.strip("\n") for section in sections) + "\n"
 
 
-_QUANTISED_TAGS = {"load_in_4bit": ("qlora", "4-bit"), "load_in_8bit": ("8-bit",)}
-
-
 def base_license(folder: Path) -> str:
     """The license that the base's own card names in its front matter, or `unknown`."""
     card = folder / "README.md"
@@ -80,8 +77,36 @@ def base_license(folder: Path) -> str:
     return UNKNOWN
 
 
-def usage_code(subject: Subject, has_chat_template: bool, adapter: str = "adapter") -> str:
-    """Plain transformers and peft that ask the tuned model; it runs as printed where `adapter` is the adapter's folder."""
+def usage_code(subject: Subject, has_chat_template: bool, folder: str | None = None) -> str:
+    """Plain transformers, and peft for an adapter, that ask the tuned model; it runs as printed where `folder` is training's result."""
+    lines = _model_lines(subject, folder or "model") if _is_whole(subject) else _adapter_lines(subject, folder or "adapter")
+    if has_chat_template:
+        messages = '[{"role": "user", "content": "Write your request here."}]'
+        lines.append(
+            f'prompt = tokenizer.apply_chat_template({messages}, add_generation_prompt=True, return_dict=True, return_tensors="pt")'
+        )
+    else:
+        lines.append('prompt = tokenizer("Write the beginning of a text here.", return_tensors="pt")')
+    # The base's own settings may end answers elsewhere than the run's chat template does.
+    options = ["**prompt", "max_new_tokens=128", "do_sample=False", f"eos_token_id={list(subject.eos_ids)}"]
+    answer = f'model.generate({", ".join(options)})[0, prompt["input_ids"].shape[1]:]'
+    return "\n".join([*lines, f"print(tokenizer.decode({answer}, skip_special_tokens=True))"])
+
+
+def _is_whole(subject: Subject) -> bool:
+    """Whether the run trained weights of the base and no adapter."""
+    return subject.settings.get("adapter") is None
+
+
+def _model_lines(subject: Subject, folder: str) -> list[str]:
+    return [
+        "from transformers import AutoModelForCausalLM, AutoTokenizer",
+        f'tokenizer = AutoTokenizer.from_pretrained("{folder}")',
+        f'model = AutoModelForCausalLM.from_pretrained("{folder}", dtype="{subject.plan.dtype}")',
+    ]
+
+
+def _adapter_lines(subject: Subject, adapter: str) -> list[str]:
     settings = subject.settings
     quantised = _quantised(settings)
     names = ["AutoModelForCausalLM", "AutoTokenizer", *(["BitsAndBytesConfig"] if quantised else [])]
@@ -96,17 +121,7 @@ def usage_code(subject: Subject, has_chat_template: bool, adapter: str = "adapte
     lines += ["from peft import PeftModel", f"from transformers import {', '.join(names)}"]
     lines.append(f'tokenizer = AutoTokenizer.from_pretrained("{adapter}")')
     lines.append(f'model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained({", ".join(options)}), "{adapter}")')
-    if has_chat_template:
-        messages = '[{"role": "user", "content": "Write your request here."}]'
-        lines.append(
-            f'prompt = tokenizer.apply_chat_template({messages}, add_generation_prompt=True, return_dict=True, return_tensors="pt")'
-        )
-    else:
-        lines.append('prompt = tokenizer("Write the beginning of a text here.", return_tensors="pt")')
-    # The base's own settings may end answers elsewhere than the run's chat template does.
-    options = ["**prompt", "max_new_tokens=128", "do_sample=False", f"eos_token_id={list(subject.eos_ids)}"]
-    answer = f'model.generate({", ".join(options)})[0, prompt["input_ids"].shape[1]:]'
-    return "\n".join([*lines, f"print(tokenizer.decode({answer}, skip_special_tokens=True))"])
+    return lines
 
 
 def _quantised(settings: Mapping[str, JsonValue]) -> str:
@@ -119,9 +134,11 @@ def _quantised(settings: Mapping[str, JsonValue]) -> str:
 def _front_matter(subject: Subject) -> str:
     """The block that model hubs read. JSON strings are YAML strings, so nothing in a name can break it."""
     license_name = base_license(subject.base_folder)
-    lines = ["---", f"base_model: {json.dumps(subject.base_model)}", "library_name: peft", "pipeline_tag: text-generation"]
+    lines = ["---", f"base_model: {json.dumps(subject.base_model)}"]
+    lines += [f"library_name: {'transformers' if _is_whole(subject) else 'peft'}", "pipeline_tag: text-generation"]
     lines += [f"license: {json.dumps(license_name)}"] if license_name != UNKNOWN else []
-    tags = ["luthier", "lora", *(tag for key, tags in _QUANTISED_TAGS.items() if subject.settings.get(key) for tag in tags)]
+    tags = ["luthier", "full" if _is_whole(subject) else "lora"]
+    tags += [tag for key, found in _QUANTISED_TAGS.items() if subject.settings.get(key) for tag in found]
     tags += [word for word, key in (("dora", "peft_use_dora"), ("rslora", "peft_use_rslora")) if subject.settings.get(key)]
     return "\n".join([*lines, "tags:", *(f"- {tag}" for tag in tags), "---"])
 
@@ -140,19 +157,24 @@ def _introduction(subject: Subject) -> str:
         rank += f" (written as plain LoRA of twice the rank, as it started by `{settings['peft_init_lora_weights']}`)"
     if whole := settings.get("lora_modules_to_save"):
         rank += f", with {', '.join(whole)} trained whole,"
+    made = f"{kind} of {rank} for"
+    if _is_whole(subject):
+        made = f"{'part' if settings.get('unfrozen_parameters') else 'full'} fine-tuning of"
     return (
-        f"A {kind} of {rank} for `{subject.base_model}`, trained, measured and exported by Luthier "
+        f"A {made} `{subject.base_model}`, trained, measured and exported by Luthier "
         f"from one run file. Everything on this card was written by the run itself; what it does not know is called {UNKNOWN}."
     )
 
 
 def _usage(subject: Subject, folder: RunFolder, exported: JsonObject) -> str:
-    chat = _has_template(folder.adapter)
+    chat = _has_template(folder.tuned)
     parts = [
-        "In the run's folder, or wherever the folder `adapter` was copied:",
+        f"In the run's folder, or wherever the folder `{'model' if _is_whole(subject) else 'adapter'}` was copied:",
         f"```python\n{usage_code(subject, chat)}\n```",
     ]
-    if "merged" in exported:
+    if "merged" in exported and _is_whole(subject):
+        parts.append("The folder `export/merged` holds a copy of the model.")
+    elif "merged" in exported:
         parts.append(
             "The folder `export/merged` holds the same model without an adapter: "
             '`AutoModelForCausalLM.from_pretrained("export/merged")`. ' + _merge_sentence(exported["merged"])
@@ -160,12 +182,12 @@ def _usage(subject: Subject, folder: RunFolder, exported: JsonObject) -> str:
     return "\n\n".join(parts)
 
 
-def _has_template(adapter: Path) -> bool:
-    """Whether the tokenizer in `adapter` knows how a conversation is worded, in either of the two places for it."""
-    template = adapter / "chat_template.jinja"
+def _has_template(tuned: Path) -> bool:
+    """Whether the tokenizer in `tuned` knows how a conversation is worded, in either of the two places for it."""
+    template = tuned / "chat_template.jinja"
     if template.is_file():
         return bool(template.read_text(encoding="utf-8").strip())
-    settings = summary_or_none(adapter / "tokenizer_config.json") or {}
+    settings = summary_or_none(tuned / "tokenizer_config.json") or {}
     return bool(settings.get("chat_template"))
 
 
@@ -268,7 +290,10 @@ def _source_licenses(folder: RunFolder) -> dict[str, str]:
 
 
 def _training(subject: Subject, folder: RunFolder) -> str:
-    rows = [[f"`{name}`", f"`{json.dumps(subject.settings[name])}`"] for name in _SETTINGS if subject.settings.get(name) is not None]
+    said = [name for name in _SETTINGS if subject.settings.get(name) not in (None, [])]
+    if _is_whole(subject):
+        said = [name for name in said if not name.startswith("lora_")]
+    rows = [[f"`{name}`", f"`{json.dumps(subject.settings[name])}`"] for name in said]
     parts = [_table(["setting", "value"], rows)]
     summary = summary_or_none(folder.train_summary)
     if summary:
@@ -289,6 +314,9 @@ def _number(value: JsonValue) -> str:
 def _hashes(subject: Subject, folder: RunFolder, exported: JsonObject) -> str:
     rows = [["base", f"`{subject.base_identity}`", base_license(subject.base_folder)]]
     rows += [["adapter", f"`{exported['adapter']['sha256']}`", "follows base and data"]] if "adapter" in exported else []
+    rows += [
+        [f"model/{name}", f"`{digest}`", "follows base and data"] for name, digest in exported.get("model", {}).get("sha256", {}).items()
+    ]
     rows += [
         [f"merged/{name}", f"`{digest}`", "follows base and data"] for name, digest in exported.get("merged", {}).get("sha256", {}).items()
     ]
@@ -311,7 +339,7 @@ def _limits(folder: RunFolder, exported: JsonObject) -> str:
         if found := facts.get("opened_otherwise"):
             opened = f"transformers opens the {name}'s tokenizer as `{found}`, which makes other tokens of this data than it was trained on"
             lines.append(f"{opened}; open it with `PreTrainedTokenizerFast.from_pretrained`.")
-    if "merged" not in exported:
+    if "merged" not in exported and "model" not in exported:
         lines.append("No merged model was exported.")
     return "\n".join(f"* {line}" for line in lines)
 

@@ -17,11 +17,11 @@ from peft import PeftModel
 from peft.tuners.lora import LoraLayer
 from peft.utils import ModulesToSaveWrapper
 from safetensors import SafetensorError, safe_open
-from transformers import AutoTokenizer, GenerationConfig, PreTrainedModel
+from transformers import AutoTokenizer, PreTrainedModel
 
 from luthier.config.keys.base import BaseSettings
 from luthier.core.errors import LuthierError
-from luthier.core.files import read_json, sha256_bytes, sha256_file, write_json
+from luthier.core.files import sha256_bytes, sha256_file
 from luthier.core.records import JsonObject, Plan
 from luthier.export.adapter import read_header
 from luthier.model import device
@@ -29,8 +29,8 @@ from luthier.model.adapters.files import load_adapter
 from luthier.model.base import load_base, set_training
 from luthier.model.locate import ModelLocation
 from luthier.model.tokenizer import TextTokenizer
+from luthier.model.weights.saving import SHARD_BYTES, Tail, save_model
 
-SHARD_BYTES = 4_000_000_000
 # Share of the memory that one copy of the weights may take when both sides of the check are computed in float32: beside it lie
 # the kept logits, activations and the tensors that are being written.
 _FLOAT32_SHARE = 0.7
@@ -68,14 +68,6 @@ class LogitDifference:
             "rows": self.rows,
             "positions": self.positions,
         }
-
-
-@dataclass(frozen=True, slots=True)
-class Tail:
-    """What the merged model's folder needs beside weights and configuration: end-of-answer ids, and the id that pads."""
-
-    eos_ids: tuple[int, ...]
-    pad_id: int | None
 
 
 def merge(
@@ -211,31 +203,10 @@ def write_merged(model: PeftModel, target: Path, dtype: torch.dtype, tail: Tail,
             merged: PreTrainedModel = model.merge_and_unload(safe_merge=True)
     except ValueError as error:
         raise MergeError(f"the adapter cannot be merged: {error}") from error
-    stored = merged.generation_config.to_diff_dict() if merged.generation_config is not None else {}
-    stored.pop("_from_model_config", None)
-    # transformers refuses to save what some published bases carry (a temperature beside greedy search): it is written below instead.
-    merged.generation_config = GenerationConfig()
-    merged.to(dtype)
-    merged.config.dtype = dtype
-    merged.config.use_cache = True
-    target.mkdir(parents=True, exist_ok=True)
     try:
-        merged.save_pretrained(target, max_shard_size=shard_bytes)
+        save_model(merged, target, dtype, tail, shard_bytes)
     except SafetensorError as error:  # Its own kind, for a full disk too.
         raise MergeError(f"the merged weights cannot be written to {target.parent}: {error}") from error
-    settings = read_json(target / "config.json")
-    settings["eos_token_id"] = tail.eos_ids[0] if len(tail.eos_ids) == 1 else list(tail.eos_ids)
-    settings["pad_token_id"] = tail.pad_id
-    write_json(target / "config.json", settings)
-    write_json(target / "generation_config.json", generation_settings(stored, tail))
-
-
-def generation_settings(stored: JsonObject, tail: Tail) -> JsonObject:
-    """The base's generation settings with the ids that end and pad the tuned model's answers."""
-    ids: JsonObject = {"eos_token_id": tail.eos_ids[0] if len(tail.eos_ids) == 1 else list(tail.eos_ids)}
-    if tail.pad_id is not None:
-        ids["pad_token_id"] = tail.pad_id
-    return {**stored, **ids}
 
 
 @torch.inference_mode()

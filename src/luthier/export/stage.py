@@ -1,4 +1,4 @@
-"""The front doors of the export: one checks the adapter and merges it where asked, the other writes the card."""
+"""The front doors of the export: one checks training's result and merges it where asked, the other writes the card."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from luthier.core.records import JsonObject, Plan
 from luthier.core.runs import RunFolder
 from luthier.export.adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS, check_adapter
 from luthier.export.card import Subject, write_card
-from luthier.export.merge import Tail, merge, opened_otherwise
+from luthier.export.merge import merge, opened_otherwise
+from luthier.export.whole import check_model, copy_model
 from luthier.model.locate import ModelLocation
 from luthier.model.token_file import load_rows
 from luthier.model.tokenizer import TextTokenizer
 from luthier.model.tokens import make_encoder
+from luthier.model.weights.saving import Tail
 
 # Rows, and tokens of each, over which the merged model is held to the adapter: enough to meet every layer with real text, and with
 # a vocabulary of 150,000 still below a gigabyte of logits.
@@ -44,8 +46,8 @@ class _Work:
 def run(config: RunConfig, folder: RunFolder, location: ModelLocation, plan: Plan, events: EventLog) -> None:
     """Writes `export/`: the targets that the run file names, and `summary.json`.
 
-    All of it is written beside `export/` and renamed at the end, so a failure leaves no half export. Raises `IntegrityError` where the
-    adapter is not whole, `MergeError` where the merged model answers otherwise, `NotYetError` for a target of a later version.
+    All of it is written beside `export/` and renamed at the end, so a failure leaves no half export. Raises `IntegrityError` where
+    training's result is not whole, `MergeError` where the merged model answers otherwise, `NotYetError` for a target of a later version.
     """
     for name in config.export:
         if name not in EXPORT_TARGETS:
@@ -64,14 +66,15 @@ def run(config: RunConfig, folder: RunFolder, location: ModelLocation, plan: Pla
 
 
 def _export(work: _Work) -> None:
-    """Fills the temporary folder. The adapter is checked whatever is asked for: every other target is made from it."""
-    targets: JsonObject = {"adapter": check_adapter(work.folder.adapter)}
-    folders = {"adapter": work.folder.adapter, "merged": work.target / "merged"}
+    """Fills the temporary folder. Training's result is checked whatever is asked for: every other target is made from it."""
+    result = work.folder.tuned
+    targets: JsonObject = {"model": check_model(result)} if _is_whole(work.config) else {"adapter": check_adapter(result)}
+    folders = {"adapter": result, "model": result, "merged": work.target / "merged"}
     tail = _tail(work.config, work.folder, work.location)
     if "merged" in work.config.export:
         targets["merged"] = _merged(work, tail)
     if "adapter" not in work.config.export:
-        del targets["adapter"]
+        targets.pop("adapter", None)
     for name in targets:
         targets[name]["opened_otherwise"] = _opened_otherwise(work, name, folders[name])
         work.events.emit("export.target", target=name)
@@ -97,6 +100,10 @@ def _merged(work: _Work, tail: Tail) -> JsonObject:
     started = monotonic_seconds()
     target = work.target / "merged"
     rows = check_rows(work.folder)
+    if _is_whole(work.config):
+        copied = copy_model(work.folder.model, target, work.config.base_settings(), work.plan, rows)
+        work.events.note(f"merged model: a copy of `{work.folder.model.name}/`; logits checked over {copied['rows']} rows")
+        return {"path": "merged", **copied}
     result = merge(work.location, work.folder.adapter, target, work.config.base_settings(), work.plan, rows, tail)
     _copy_tokenizer(work.folder.adapter, target)
     if result["dtype"] != "float32" and result["mean"] > result["adapter_effect"]["mean"] / 2:
@@ -111,7 +118,7 @@ def _merged(work: _Work, tail: Tail) -> JsonObject:
 
 def _opened_otherwise(work: _Work, name: str, folder: Path) -> str:
     """The stock tokenizer's class where it reads the run's rows as other tokens than those that were trained on; the user is warned."""
-    tokenizer = TextTokenizer.from_folder(work.folder.adapter)
+    tokenizer = TextTokenizer.from_folder(work.folder.tuned)
     texts = [tokenizer.decode(ids, skip_special=False) for ids in _first_rows(work.folder, _READ_ROWS)]
     if found := opened_otherwise(folder, texts):
         work.events.warn(
@@ -137,8 +144,8 @@ def _first_rows(folder: RunFolder, count: int) -> list[list[int]]:
 
 
 def _tail(config: RunConfig, folder: RunFolder, location: ModelLocation) -> Tail:
-    """The ids that end an answer and the one that pads, by the adapter's own tokenizer files: the tuned model is asked with them."""
-    tuned = ModelLocation(location.name, folder.adapter, "")
+    """The ids that end an answer and the one that pads, by the tuned model's own tokenizer files: the tuned model is asked with them."""
+    tuned = ModelLocation(location.name, folder.tuned, "")
     templates = read_json(folder.templates) if folder.templates.is_file() else {}
     encoder = make_encoder(tuned, config.token_settings(), templates)
     return Tail(encoder.stop_ids, encoder.tokenizer.pad_id)
@@ -150,6 +157,11 @@ def _copy_tokenizer(adapter: Path, target: Path) -> None:
     for file in sorted(adapter.iterdir()):
         if file.is_file() and file.name not in kept_out:
             write_bytes(target / file.name, file.read_bytes())
+
+
+def _is_whole(config: RunConfig) -> bool:
+    """Whether training's result is a model and no adapter."""
+    return config.adapter is None
 
 
 def _card_settings(config: RunConfig) -> JsonObject:

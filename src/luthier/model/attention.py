@@ -113,6 +113,8 @@ def rows_attention(
                 hint="set attn_implementation: eager (or sdpa), which run on every model",
             )
         )
+    if torch.is_autocast_enabled(query.device.type):  # Turned positions are float32 there, and not every kernel turns them back.
+        query, key, value = (part.to(torch.get_autocast_dtype(query.device.type)) for part in (query, key, value))
     scale, dropout = terms.get("scaling"), terms.get("dropout") or 0.0
     window, softcap = terms.get("sliding_window"), terms.get("softcap")
     windowed = window is not None and rows.longest > window

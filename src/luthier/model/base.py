@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from bitsandbytes.nn import Linear4bit
 from safetensors import SafetensorError
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
 
 from luthier.config.keys.base import BaseSettings
 from luthier.core.errors import ModelError, Problem
 from luthier.core.records import Plan
+from luthier.core.weight_files import MODEL_CONFIG, PART_WEIGHTS
 from luthier.model.device import torch_dtype
 from luthier.model.locate import ModelLocation
 
@@ -49,6 +53,22 @@ def load_base(location: ModelLocation, settings: BaseSettings, plan: Plan) -> Pr
     model.requires_grad_(False)
     model.config.use_cache = False
     set_training(model, False)
+    return model
+
+
+def load_trained_model(location: ModelLocation, folder: Path, settings: BaseSettings, plan: Plan) -> PreTrainedModel:
+    """The model that was trained without an adapter, frozen, in the plan's number format: training's result, or a checkpoint.
+
+    A checkpoint of a part of the weights lies on top of the base at `location`. `ModelError` where there is neither.
+    """
+    if (folder / MODEL_CONFIG).is_file():
+        return load_base(ModelLocation(folder.name, folder, ""), settings, plan)
+    if not (folder / PART_WEIGHTS).is_file():
+        raise ModelError(Problem("no trained model here", found=str(folder), expected=f"{MODEL_CONFIG} and weights"))
+    model = load_base(location, settings, plan)
+    with torch.no_grad():
+        for name, value in load_file(folder / PART_WEIGHTS).items():
+            model.get_parameter(name).copy_(value)
     return model
 
 

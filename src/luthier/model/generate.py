@@ -6,7 +6,7 @@ Shapes: B rows of the batch that still run, L tokens of prompt and answer so far
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,8 +22,9 @@ from luthier.core.candidates import BASE, TUNED
 from luthier.core.errors import ModelError, Problem, UserError
 from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationEvent, GenerationRequest, Scored, TokenEvent, Tokenizer
 from luthier.core.records import TEXT_ROLE, JsonObject, Message, Plan, without_input_role
+from luthier.core.weight_files import ADAPTER_CONFIG
 from luthier.model.adapters.files import load_adapter
-from luthier.model.base import load_base
+from luthier.model.base import load_base, load_trained_model
 from luthier.model.device import apply
 from luthier.model.locate import ModelLocation
 from luthier.model.template import ChatTemplate, TemplateRefusal
@@ -73,12 +74,25 @@ class _Row:
 
 
 class LocalGenerator:
-    """The `Generator` of a local model. One iterator of `generate` at a time: the adapter is switched on or off for all."""
+    """The `Generator` of a local model. One iterator of `generate` at a time: the adapter is switched on or off for all.
 
-    def __init__(self, model: PreTrainedModel | PeftModel, tokenizer: Tokenizer, voices: Mapping[str, Voice], batch_size: int = 32) -> None:
+    Where no adapter but the model itself was trained, `open_base` loads the untuned one, which stays beside it once it was asked: two such
+    models take less memory than training the one took.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel | PeftModel,
+        tokenizer: Tokenizer,
+        voices: Mapping[str, Voice],
+        batch_size: int = 32,
+        open_base: Callable[[], PreTrainedModel] | None = None,
+    ) -> None:
         self._peft = model if isinstance(model, PeftModel) else None
         # The same module with the adapter's layers in it, without the wrapper's work for each token.
         self._net: PreTrainedModel = model.get_base_model() if self._peft is not None else model
+        self._open_base = open_base
+        self._nets: dict[str, PreTrainedModel] = {TUNED: self._net}
         self._tokenizer = tokenizer
         self._voices = dict(voices)
         self._batch_size = batch_size
@@ -134,7 +148,13 @@ class LocalGenerator:
         return _Row(request, prompt, random)
 
     def _speaking_as(self, name: str) -> AbstractContextManager[Any]:
-        return self._peft.disable_adapter() if self._peft is not None and name == BASE else nullcontext()
+        if self._peft is not None:
+            return self._peft.disable_adapter() if name == BASE else nullcontext()
+        if self._open_base is not None:
+            if name not in self._nets:
+                self._nets[name] = self._open_base().eval()
+            self._net = self._nets[name]
+        return nullcontext()
 
     def _run_batch(self, rows: list[_Row], stop_ids: frozenset[int]) -> Iterator[GenerationEvent]:
         """Decodes `rows` together, prompts padded on the left; rows that end leave the batch and the cache."""
@@ -295,7 +315,7 @@ def _batches_by_tokens(order: Sequence[int], pairs: Sequence[tuple[list[int], li
 @contextmanager
 def open_local(
     location: ModelLocation,
-    adapter_folder: Path | None,
+    tuned_folder: Path | None,
     settings: BaseSettings,
     plan: Plan,
     templates: Mapping[str, str] | None = None,
@@ -303,22 +323,29 @@ def open_local(
     batch_size: int = 32,
     tokenizer_folder: Path | None = None,
 ) -> Iterator[LocalGenerator]:
-    """The base at `location` ready to answer, with the adapter in `adapter_folder` as `tuned` where one is given.
+    """The base at `location` ready to answer, with the adapter or the model in `tuned_folder` as `tuned` where one is given.
 
-    `tuned` is asked with the tokenizer and the chat template saved beside the adapter; `base` with its own template where it has one,
+    `tuned` is asked with the tokenizer and the chat template saved beside it; `base` with its own template where it has one,
     else as the tuned model is. `templates` are the wordings that rows name (`data/templates.json`); of `tokens` the default system text
     counts, which the tuned model was trained with. A checkpoint's folder has no tokenizer: `tokenizer_folder` then has it. The memory is
     given back at the end.
     """
     apply(plan)
-    tokenizer = TextTokenizer.from_folder(tokenizer_folder or adapter_folder or location.path)
-    voices = make_voices(location, tokenizer, adapter_folder is not None, templates or {}, tokens)
-    model: PreTrainedModel | PeftModel = load_base(location, settings, plan)
-    if adapter_folder is not None:
-        model = load_adapter(model, adapter_folder)
+    tokenizer = TextTokenizer.from_folder(tokenizer_folder or tuned_folder or location.path)
+    voices = make_voices(location, tokenizer, tuned_folder is not None, templates or {}, tokens)
+    is_whole = tuned_folder is not None and not (tuned_folder / ADAPTER_CONFIG).is_file()
+    model: PreTrainedModel | PeftModel
+    if tuned_folder is not None:
+        model = (
+            load_trained_model(location, tuned_folder, settings, plan)
+            if is_whole
+            else load_adapter(load_base(location, settings, plan), tuned_folder)
+        )
+    else:
+        model = load_base(location, settings, plan)
     model.eval()
     try:
-        yield LocalGenerator(model, tokenizer, voices, batch_size)
+        yield LocalGenerator(model, tokenizer, voices, batch_size, (lambda: load_base(location, settings, plan)) if is_whole else None)
     finally:
         del model
         gc.collect()

@@ -33,26 +33,26 @@ class Models:
     plan: Callable[[], Plan]
     engine: str
 
-    def opener(self, adapter: Path | None = None) -> Open:
-        """Opens the base with the run's adapter, or with the weights in `adapter`."""
+    def opener(self, checkpoint: Path | None = None) -> Open:
+        """Opens the base and what the run trained, or the weights in `checkpoint`."""
 
         def open_generator() -> AbstractContextManager[Generator]:
             config, folder = self.loaded.config, self.folder
             base = locate(config.base_model, config.revision_of_model, folder.hashes)
-            parts = (base, adapter or folder.adapter, config.base_settings(), self.plan())
+            parts = (base, checkpoint or folder.tuned, config.base_settings(), self.plan())
             templates, tokens = read_json(folder.templates), config.token_settings()
             if self.engine == "vllm":
                 from luthier.model.vllm import open_vllm
 
-                return open_vllm(*parts, templates, tokens, folder.adapter)
+                return open_vllm(*parts, templates, tokens, folder.tuned)
             from luthier.model.generate import open_local
 
-            return open_local(*parts, templates, tokens, config.evaluate.batch_size, folder.adapter)
+            return open_local(*parts, templates, tokens, config.evaluate.batch_size, folder.tuned)
 
         return open_generator
 
     def harness_arguments(self, model: str) -> JsonObject:
-        """What lm-eval opens `base` or `tuned` with: the base's files, the tuned model's tokenizer, and the adapter for `tuned`."""
+        """What lm-eval opens `base` or `tuned` with: the base's files, the tuned tokenizer, and for `tuned` its adapter or model."""
         config, plan = self.loaded.config, self.plan()
         if config.quantization != "none":
             raise NotYetError(
@@ -61,10 +61,10 @@ class Models:
                 hint="take suites of the kind `lm_eval` out",
             )
         base = locate(config.base_model, config.revision_of_model, self.folder.hashes)
-        adapter = str(self.folder.adapter.resolve())
-        arguments: JsonObject = {"pretrained": str(base.path), "tokenizer": adapter, "dtype": plan.dtype}
+        tuned = str(self.folder.tuned.resolve())
+        arguments: JsonObject = {"pretrained": str(base.path), "tokenizer": tuned, "dtype": plan.dtype}
         if model == TUNED:
-            arguments["peft"] = adapter
+            arguments["pretrained" if self.folder.tuned == self.folder.model else "peft"] = tuned
         return {"model_args": arguments, "device": plan.device, "batch_size": config.evaluate.batch_size}
 
 

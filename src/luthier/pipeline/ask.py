@@ -99,8 +99,8 @@ def guarded(text: str, guard: GuardSettings) -> Guarded | None:
 def _open(target: str, overrides: Sequence[str]) -> _Opened:
     settle()
     path = Path(target)
-    # The adapter of a run is asked as the run is: its own files do not tell a 4-bit base from a whole one.
-    if path.name == "adapter" and (path.parent / "resolved.yaml").is_file():
+    # The result of a run is asked as the run is: its own files do not tell a 4-bit base from a whole one.
+    if path.name in ("adapter", "model") and (path.parent / "resolved.yaml").is_file():
         path = path.parent
     if path.is_file() or (path / "resolved.yaml").is_file():
         return _open_run(load(path, overrides), target)
@@ -111,13 +111,13 @@ def _open_run(loaded: LoadedRun, target: str) -> _Opened:
     from luthier.model.generate import open_local
 
     config, folder = loaded.config, RunFolder(loaded.folder)
-    if not (folder.adapter / "adapter_config.json").is_file():
-        raise ModelError(Problem("this run has no trained adapter yet", where=str(folder.path), hint=f"type `luthier train {target}`"))
+    if not folder.is_trained:
+        raise ModelError(Problem("this run has no trained model yet", where=str(folder.path), hint=f"type `luthier train {target}`"))
     # Wrong rules are told before a model is opened.
     guard = guard_settings(config.guard.model_dump())
     opened = open_local(
         base_location(loaded, folder),
-        folder.adapter,
+        folder.tuned,
         config.base_settings(),
         plan_of(config, folder),
         templates=read_json(folder.templates),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -20,6 +21,7 @@ from luthier.evaluate.judging.needs import needs_of
 from luthier.evaluate.kinds.registry import OWN_ROWS
 from luthier.evaluate.suites.suite_files import SuiteFile, read_suites
 from luthier.pipeline.ready import file_gaps, machine_gaps, machine_losses
+from luthier.pipeline.whole import whole_training
 
 # Two letters of a short name: `MITT`, `Apach-2.0`.
 _NEAR_LICENSE = 0.8
@@ -31,7 +33,8 @@ def load_run(path: Path | str, overrides: Overrides = (), for_data: bool = False
 
     With `for_data` it may lack what training alone needs.
     """
-    return load(path, overrides, _suite_files_of, for_data)
+    loaded = load(path, overrides, _suite_files_of, for_data)
+    return loaded if for_data else replace(loaded, notes=(*loaded.notes, *whole_training(loaded.config)))
 
 
 def check(loaded: LoadedRun) -> list[str]:

@@ -86,7 +86,7 @@ def show_run(run_dir: str) -> JsonObject:
 
 
 def _files(folder: RunFolder) -> dict[str, Path]:
-    return {"adapter": folder.adapter, "export": folder.export, "card": folder.card, "report": folder.report_html}
+    return {"adapter": folder.adapter, "model": folder.model, "export": folder.export, "card": folder.card, "report": folder.report_html}
 
 
 def show_text(found: JsonObject) -> str:

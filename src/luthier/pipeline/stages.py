@@ -145,7 +145,9 @@ def _train_inputs(loaded: LoadedRun, folder: RunFolder) -> dict[str, str]:
 
 def _model_inputs(loaded: LoadedRun, folder: RunFolder) -> dict[str, str]:
     """The base, and of training its result alone: what else it writes tells seconds, which are never twice the same."""
-    return {"base": base_location(loaded, folder).identity, "adapter": _recorded(folder, "train").get("train/adapter", "absent")}
+    recorded = _recorded(folder, "train")
+    trained = {"model": recorded["train/model"]} if "train/model" in recorded else {"adapter": recorded.get("train/adapter", "absent")}
+    return {"base": base_location(loaded, folder).identity, **trained}
 
 
 def _evaluate_inputs(loaded: LoadedRun, folder: RunFolder) -> dict[str, str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from luthier.config import names, rules, yaml_file
-from luthier.config.load import load, load_text, set_values
+from luthier.config.load import adapter_of_other_tools, load, load_text, set_values
 from luthier.config.yaml_file import Document
 from luthier.core.errors import ConfigError, Problem, UserError
 from luthier.core.files import write_text
@@ -85,9 +85,8 @@ def from_axolotl(source: Path, target: Path, force: bool, overrides: Sequence[st
     if refused:
         lines.append("# Left out:")
         lines += [f"#   {_comment(problem)}" for problem in refused]
-    if not document.value.get("adapter"):
-        if not any(name.startswith("lora_") for name, value in document.value.items() if value is not None):
-            naming.notes.append("the file trains all weights, which is not in this version yet: `adapter: lora` was put in its place")
+    if not document.value.get("adapter") and (adapter := adapter_of_other_tools(document)):
+        naming.notes.append(f"`{adapter}` without `adapter` means `adapter: lora`")
         document.value["adapter"] = "lora"
     write_text(target, "\n".join(lines) + "\n" + yaml_file.dump(document.value))
     notes = [*naming.notes, *(f"left out: {_comment(problem)}" for problem in refused)]

@@ -10,6 +10,7 @@ from luthier.core.events import read_events
 from luthier.core.files import read_jsonl
 from luthier.core.records import JsonObject, JsonValue
 from luthier.core.runs import RunFolder, StageRecord, summary_or_none
+from luthier.core.weight_files import ADAPTER_WEIGHTS
 
 # The stages that a report is about; the report itself is not among them, so that writing it again changes nothing.
 REPORTED_STAGES = ("data", "train", "evaluate", "export")
@@ -89,7 +90,7 @@ class RunFacts:
     review: JsonObject
     beside: tuple[BesideFacts, ...]
     export: JsonObject
-    adapter_bytes: int
+    weights_bytes: int
 
 
 def read_run(folder: RunFolder) -> RunFacts:
@@ -98,7 +99,8 @@ def read_run(folder: RunFolder) -> RunFacts:
     manifest = folder.manifest()
     train = _object(summary_or_none(folder.train_summary))
     evaluation = summary_or_none(folder.evaluate / "summary.json")
-    weights = folder.adapter / "adapter_model.safetensors"
+    adapter = folder.adapter / ADAPTER_WEIGHTS
+    weights = [adapter] if adapter.is_file() else list(folder.model.glob("*.safetensors"))
     return RunFacts(
         name=manifest.run,
         started=str(events[0].get("time", "")) if events else "",
@@ -118,7 +120,7 @@ def read_run(folder: RunFolder) -> RunFacts:
         review=_object(summary_or_none(folder.review_summary)),
         beside=tuple(_beside(folder, manifest.stages.get("evaluate"))),
         export=_object(summary_or_none(folder.export_summary)),
-        adapter_bytes=weights.stat().st_size if weights.is_file() else 0,
+        weights_bytes=sum(file.stat().st_size for file in weights),
     )
 
 

@@ -62,8 +62,9 @@ def key_numbers(facts: RunFacts) -> list[KeyNumber]:
         numbers.append(KeyNumber("Training rows", count(rows), f"of {count(facts.data.get('read'))} read"))
     if train.get("tokens_per_second"):
         numbers.append(KeyNumber("Training speed", count(round(train["tokens_per_second"])), "tokens per second"))
-    if facts.adapter_bytes:
-        numbers.append(KeyNumber("Adapter", size(facts.adapter_bytes), f"{millions(train.get('trainable_parameters'))} parameters"))
+    if facts.weights_bytes:
+        title, told = ("Model", "trained parameters") if "model_sha256" in train else ("Adapter", "parameters")
+        numbers.append(KeyNumber(title, size(facts.weights_bytes), f"{millions(train.get('trainable_parameters'))} {told}"))
     if train.get("peak_memory_bytes"):
         numbers.append(KeyNumber("Peak memory", size(train["peak_memory_bytes"]), "training"))
     if facts.stages:
@@ -159,6 +160,7 @@ def hashes(facts: RunFacts) -> list[tuple[str, str]]:
         rows.append(("base model", str(identity)))
     if digest := facts.train.get("adapter_sha256"):
         rows.append(("adapter weights", str(digest)))
+    rows += [(f"model weights: {name}", str(digest)) for name, digest in facts.train.get("model_sha256", {}).items()]
     for source in facts.data.get("sources", ()):
         rows.append((f"source {source.get('path', '')}", str(source.get("sha256", ""))))
     rows += [(f"suite {suite.name}", suite.sha256) for suite in facts.suites if suite.sha256]
@@ -177,16 +179,21 @@ def export_rows(facts: RunFacts) -> list[tuple[str, str, str]]:
             f"{count(adapter['adapted_modules'])} adapted modules, rank {adapter.get('rank')}; " if "adapted_modules" in adapter else ""
         )
         rows.append(("adapter", size(adapter.get("bytes")), f"{modules}complete, opens with peft"))
+    if "model" in targets:
+        model = targets["model"]
+        rows.append(("model", size(model.get("bytes")), f"{count(model.get('parameters'))} parameters, complete, opens with transformers"))
     if "merged" in targets:
-        rows.append(("merged", size(targets["merged"].get("bytes")), _merge_words(targets["merged"])))
+        rows.append(
+            ("merged", size(targets["merged"].get("bytes")), _merge_words(targets["merged"], "model" if "model" in targets else "adapter"))
+        )
     return rows
 
 
-def _merge_words(merged: JsonObject) -> str:
+def _merge_words(merged: JsonObject, held_to: str) -> str:
     if "max_logit_difference" not in merged:
         return "written"
     text = (
-        f"held to the adapter's logits over {merged.get('rows')} rows: largest difference {merged['max_logit_difference']:.2g} "
+        f"held to the {held_to}'s logits over {merged.get('rows')} rows: largest difference {merged['max_logit_difference']:.2g} "
         f"(allowed {merged.get('tolerance', float('nan')):.2g}), mean {merged.get('mean', float('nan')):.2g}"
     )
     if other := merged.get("against_quantised"):

@@ -1,8 +1,8 @@
 """Checkpoints: whole or not there, each file held by its hash, no pickle.
 
-`checkpoint-N/` opens with `PeftModel.from_pretrained`. Its marker `COMPLETE` is written last and holds the SHA-256 of every
-other file; the folder is made under another name and renamed, so that a run killed at any instant finds either this
-checkpoint or the one before.
+`checkpoint-N/` opens with `PeftModel.from_pretrained`, or as a model where all weights are trained. Its marker `COMPLETE` is
+written last and holds the SHA-256 of every other file; the folder is made under another name and renamed, so that a run killed at
+any instant finds either this checkpoint or the one before.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from safetensors.torch import load_file, save
 from luthier.core.errors import TrainingError
 from luthier.core.files import read_json, remove, sha256_file, sync_folder, write_bytes, write_json
 from luthier.core.records import JsonObject
+from luthier.core.weight_files import ADAPTER_WEIGHTS, CHECKPOINT_WEIGHTS, weights_of
 
 FORMAT = 1
 _MARKER = "COMPLETE"
-_STATE, _OPTIMIZER, _ADAPTER = "trainer_state.json", "optimizer.safetensors", "adapter_model.safetensors"
+_STATE, _OPTIMIZER = "trainer_state.json", "optimizer.safetensors"
 _RNG = "rng/"
 _NAME = re.compile(r"checkpoint-(\d+)")
 
@@ -34,17 +35,19 @@ class Checkpoint:
 
     key: str
     step: int
-    adapter: dict[str, torch.Tensor]
+    weights: dict[str, torch.Tensor]
     tensors: dict[str, torch.Tensor]
     numbers: JsonObject
     progress: JsonObject
 
 
-def save_checkpoint(checkpoints: Path, point: Checkpoint, write_config: Callable[[Path], None]) -> Path:
+def save_checkpoint(
+    checkpoints: Path, point: Checkpoint, write_config: Callable[[Path], None], weights_file: str = ADAPTER_WEIGHTS
+) -> Path:
     """Writes `checkpoint-<step>` with the state of every random source, and returns its path.
 
-    `write_config` writes `adapter_config.json` into the folder it is given. Where the disk refuses, a `TrainingError`;
-    checkpoints before this one stay as they are.
+    `write_config` writes into the folder that it is given what belongs to the weights, such as `adapter_config.json`. Where the disk
+    refuses, a `TrainingError`; checkpoints before this one stay as they are.
     """
     final = checkpoints / f"checkpoint-{point.step}"
     building = checkpoints / f".{final.name}.tmp"
@@ -53,7 +56,7 @@ def save_checkpoint(checkpoints: Path, point: Checkpoint, write_config: Callable
         remove(building)
         building.mkdir(parents=True)
         write_config(building)
-        write_bytes(building / _ADAPTER, save(point.adapter, metadata={"format": "pt"}))
+        write_bytes(building / weights_file, save(point.weights, metadata={"format": "pt"}))
         write_bytes(building / _OPTIMIZER, save({**point.tensors, **_torch_rng()}))
         write_json(building / _STATE, {**state, "rng": _plain_rng()})
         write_json(building / _MARKER, {file.name: sha256_file(file) for file in sorted(building.iterdir())})
@@ -86,7 +89,7 @@ def load_newest(checkpoints: Path, key: str, warn: Callable[[str], None]) -> Che
         tensors = load_file(path / _OPTIMIZER)
         rng = {name: tensors.pop(name) for name in list(tensors) if name.startswith(_RNG)}
         _set_rng(rng, state["rng"])
-        return Checkpoint(key, state["step"], load_file(path / _ADAPTER), tensors, state["optimizer"], state["progress"])
+        return Checkpoint(key, state["step"], load_file(weights_of(path)), tensors, state["optimizer"], state["progress"])
     return None
 
 
@@ -115,7 +118,8 @@ def _fault(path: Path) -> str:
     for name, digest in hashes.items():
         if not (path / name).is_file() or sha256_file(path / name) != digest:
             return f"{name} does not have its recorded bytes"
-    return "" if {_STATE, _OPTIMIZER, _ADAPTER} <= hashes.keys() else "files are missing from its list"
+    is_whole = {_STATE, _OPTIMIZER} <= hashes.keys() and not hashes.keys().isdisjoint(CHECKPOINT_WEIGHTS)
+    return "" if is_whole else "files are missing from its list"
 
 
 def _torch_rng() -> dict[str, torch.Tensor]:

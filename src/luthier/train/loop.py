@@ -20,6 +20,7 @@ from luthier.config.keys.watching import WatchSettings
 from luthier.core.errors import Interrupted, TrainingError
 from luthier.core.events import EventLog, monotonic_seconds
 from luthier.core.files import remove
+from luthier.core.weight_files import ADAPTER_WEIGHTS
 from luthier.model.base import set_training
 from luthier.model.token_file import TokenRow
 from luthier.train.batches import BatchPlan, Rhythm, Step, evaluation_batches
@@ -79,11 +80,12 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Where checkpoints go, whose they are, and how `adapter_config.json` is written into one."""
+    """Where checkpoints go, whose they are, how the configuration beside the weights is written into one, and the weights' file."""
 
     checkpoints: Path
     key: str
     write_config: Callable[[Path], None]
+    weights_file: str = ADAPTER_WEIGHTS
 
 
 class Loop:
@@ -212,7 +214,7 @@ class Loop:
         return best is None or loss < best
 
     def _save(self, store: Store, events: EventLog) -> None:
-        path = save_checkpoint(store.checkpoints, self._checkpoint(store.key), store.write_config)
+        path = save_checkpoint(store.checkpoints, self._checkpoint(store.key), store.write_config, store.weights_file)
         prune(store.checkpoints, self._settings.watch.save_total_limit, path)
         events.emit("train.checkpoint", step=self.progress.step, path=f"{store.checkpoints.name}/{path.name}")
 
@@ -226,14 +228,14 @@ class Loop:
         if folder.is_dir():
             remove(folder)  # What a kill in the middle of an earlier rehearsal left.
         try:
-            save_checkpoint(folder, point, store.write_config)
+            save_checkpoint(folder, point, store.write_config, store.weights_file)
             found = load_newest(folder, store.key, lambda _: None)
         finally:
             if folder.is_dir():
                 remove(folder)
         same = found is not None and all(
             torch.equal(found_part[name], value)
-            for found_part, part in ((found.adapter, point.adapter), (found.tensors, point.tensors))
+            for found_part, part in ((found.weights, point.weights), (found.tensors, point.tensors))
             for name, value in part.items()
         )
         if not same:
@@ -245,7 +247,7 @@ class Loop:
         point = load_newest(store.checkpoints, store.key, events.warn)
         if point is None:
             return
-        self._strategy.load(point.adapter, point.tensors, point.numbers)
+        self._strategy.load(point.weights, point.tensors, point.numbers)
         losses = [(step, loss) for step, loss in point.progress["eval_losses"]]
         self.progress = Progress(**{**point.progress, "eval_losses": losses})
         events.note(f"training goes on after step {point.step} of {self.course.steps}")
@@ -267,14 +269,16 @@ class Loop:
 
     def _not_finite(self, what: str, value: float, step: int, row_ids: Sequence[str]) -> TrainingError:
         shown = ", ".join(row_ids[:_SHOWN_ROWS]) + (f" and {len(row_ids) - _SHOWN_ROWS} more" if len(row_ids) > _SHOWN_ROWS else "")
-        broken = [
-            name for name, weight in self._model.named_parameters() if weight.is_floating_point() and not torch.isfinite(weight).all()
-        ]
+        weights = [(name, weight) for name, weight in self._model.named_parameters() if weight.is_floating_point()]
+        broken = {name: weight.requires_grad for name, weight in weights if not torch.isfinite(weight).all()}
         if broken:
-            cause = f"the weights are not finite themselves ({broken[0]}): the base model's file is damaged"
+            first = next(iter(broken))
+            cause = f"the weights are not finite themselves ({first}): the base model's file is damaged"
             if any("lora_" in name for name in broken):
-                cause = f"an earlier step made the adapter not finite ({broken[0]}): lower learning_rate"
-        elif any(weight.dtype is torch.float16 for weight in self._model.parameters()):
+                cause = f"an earlier step made the adapter not finite ({first}): lower learning_rate"
+            elif self.progress.step and any(broken.values()):
+                cause = f"an earlier step made the trained weights not finite ({first}): lower learning_rate"
+        elif any(weight.dtype is torch.float16 for _, weight in weights):
             cause = "float16 ends at 65,504, and the base was not made for it: leave fp16 out (bf16: auto), or lower learning_rate"
         elif self.progress.first_loss is None:
             cause = "at the first step it is mostly a number format that the base was not made for (try bf16: false), or a damaged row"

@@ -7,7 +7,7 @@ them predict a trained token, V vocabulary, D hidden width.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -104,9 +104,12 @@ class SupervisedObjective:
     chunk at a time, so that the logits are never whole.
     """
 
-    def __init__(self, model: PeftModel, embedding_noise: float = 0.0) -> None:
-        """`embedding_noise` is NEFTune's alpha: noise on the embeddings while the model is in training mode."""
-        base: PreTrainedModel = model.get_base_model()
+    def __init__(self, model: PeftModel | PreTrainedModel, embedding_noise: float = 0.0, compute: torch.dtype | None = None) -> None:
+        """`embedding_noise` is NEFTune's alpha: noise on the embeddings while the model is in training mode.
+
+        `compute` is the number format of products where weights are held in a wider one to be trained; None: the base's own.
+        """
+        base: PreTrainedModel = model.get_base_model() if isinstance(model, PeftModel) else model
         self._base = base
         self._decoder: torch.nn.Module = base.get_decoder()
         self._head: torch.nn.Module = base.get_output_embeddings()
@@ -117,7 +120,8 @@ class SupervisedObjective:
             scale=(getattr(config, "logit_scale", None) or 1.0) / (getattr(config, "logits_scaling", None) or 1.0),
         )
         self._device = next(base.parameters()).device
-        self._dtype = compute_dtype(base)
+        self._dtype = compute or compute_dtype(base)
+        self._turns_weights = compute is not None and any(value.dtype != compute for value in base.parameters())
         self._noise = EmbeddingNoise(base.get_input_embeddings(), embedding_noise) if embedding_noise else None
 
     def count(self, rows: Sequence[TokenRow]) -> int:
@@ -149,9 +153,10 @@ class SupervisedObjective:
 
     def loss_sum(self, batch: SupervisedBatch) -> torch.Tensor:
         """The float32 sum of cross entropy in nats over the batch's trained tokens."""
-        with self._noise.over(batch.lengths) if self._noise is not None else nullcontext():
-            hidden = self._hidden(batch)[0].index_select(0, batch.sources)
-        return head_loss(hidden, self._head, batch.targets, self._form)
+        with self._precision():
+            with self._noise.over(batch.lengths) if self._noise is not None else nullcontext():
+                hidden = self._hidden(batch)[0].index_select(0, batch.sources)
+            return head_loss(hidden, self._head, batch.targets, self._form)
 
     def check(self, row: TokenRow) -> None:
         """Holds the objective's logits to the whole model's on the first tokens of `row`.
@@ -160,7 +165,7 @@ class SupervisedObjective:
         """
         short = TokenRow(row.id, row.ids[:_CHECKED_TOKENS], row.trained[:_CHECKED_TOKENS])
         batch = self.batch([short])
-        with torch.no_grad():
+        with torch.no_grad(), self._precision():
             own = self._form.apply(self._head(self._hidden(batch)).float())
             whole = self._base(input_ids=batch.ids, position_ids=batch.positions, use_cache=False, **self._row_terms(batch)).logits.float()
         if not torch.allclose(own, whole, rtol=1e-2, atol=1e-2):
@@ -171,6 +176,10 @@ class SupervisedObjective:
                     found=f"a difference of {(own - whole).abs().max().item():.3g}",
                 )
             )
+
+    def _precision(self) -> AbstractContextManager[object]:
+        """Products in the number format that is asked for, of weights that are held in float32."""
+        return torch.autocast(self._device.type, self._dtype) if self._turns_weights else nullcontext()
 
     def _hidden(self, batch: SupervisedBatch) -> torch.Tensor:
         """The decoder's output after its last norm, [1, T, D]."""
@@ -212,7 +221,8 @@ def head_loss(hidden: torch.Tensor, head: torch.nn.Module, targets: torch.Tensor
     if not len(targets):
         return hidden.float().sum() * 0.0
     if type(head) is torch.nn.Linear and not head.weight.requires_grad:
-        return _FrozenHeadLoss.apply(hidden, head.weight, head.bias, targets, form)
+        with torch.autocast(hidden.device.type, enabled=False):
+            return _FrozenHeadLoss.apply(hidden.to(head.weight.dtype), head.weight, head.bias, targets, form)
     # A head that is itself adapted, or trained whole: logits of a chunk are made again in the backward pass.
     size = _chunk_tokens(head.weight.shape[0])
     parts = [

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from peft import PeftModel
+from safetensors import SafetensorError
+from transformers import PreTrainedModel
 
 from luthier.config.row_sections import allowed_bad_rows
 from luthier.config.schema import RunConfig
@@ -16,6 +19,7 @@ from luthier.core.events import EventLog, read_events
 from luthier.core.files import read_json, read_jsonl, remove, sha256_file, write_json, write_jsonl
 from luthier.core.records import Example, JsonObject, Plan
 from luthier.core.runs import RunFolder
+from luthier.core.weight_files import ADAPTER_WEIGHTS
 from luthier.model import device
 from luthier.model.adapters.files import save_adapter, save_adapter_config
 from luthier.model.adapters.make import add_lora, go_on
@@ -23,8 +27,11 @@ from luthier.model.adapters.whole import parted_weights
 from luthier.model.attention import use_rows
 from luthier.model.base import checkpoint_layers, load_base, parameter_counts
 from luthier.model.locate import ModelLocation
+from luthier.model.memory import whole_note
 from luthier.model.token_file import save_rows
 from luthier.model.tokens import OVER_LENGTH, EncodedRows, RowEncoder, encode_rows, encoder_of
+from luthier.model.weights.saving import GENERATION_CONFIG, Tail, save_model
+from luthier.model.weights.trained import RowGuard, checkpoint_file, unfreeze, write_model_config
 from luthier.train.batches import BatchPlan
 from luthier.train.loop import Loop, Progress, Rows, Settings, Store
 from luthier.train.objective import SupervisedObjective, trained_tokens
@@ -36,7 +43,7 @@ _SHOWN_REJECTS = 5
 
 
 def run(config: RunConfig, folder: RunFolder, location: ModelLocation, plan: Plan, events: EventLog, key: str) -> None:
-    """Trains an adapter on the rows in `data/` and writes `train/` and `adapter/`.
+    """Trains an adapter, or weights of the base, on the rows in `data/` and writes `train/` and `adapter/` or `model/`.
 
     Goes on from the newest complete checkpoint of the same `key`. Raises `DataError` where no row can be trained on,
     `TrainingError` where training breaks off, and `Interrupted` after Ctrl-C or SIGTERM has saved.
@@ -54,11 +61,13 @@ def run(config: RunConfig, folder: RunFolder, location: ModelLocation, plan: Pla
     for warning in warnings:
         events.warn(warning)
 
-    model = _make_model(config, location, plan)
-    if parted := parted_weights(model):
+    model, guards = _make_model(config, location, plan)
+    if isinstance(model, PeftModel) and (parted := parted_weights(model)):
         warnings.append(parted)
         events.warn(parted)
-    loop, store = _make_loop(config, folder, model, Rows(train.rows, validation.rows), key)
+    if not isinstance(model, PeftModel):
+        events.note(whole_note(*parameter_counts(model), plan.dtype, config.optimizer))
+    loop, store = _make_loop(config, folder, model, guards, Rows(train.rows, validation.rows), key, plan)
     steps = loop.course.steps
     events.emit(
         "train.start", steps=steps, rows=len(train.rows), validation_rows=len(validation.rows), device=plan.device, dtype=plan.dtype
@@ -70,11 +79,10 @@ def run(config: RunConfig, folder: RunFolder, location: ModelLocation, plan: Pla
             f"the device's memory is full ({str(error).splitlines()[0]}). Lower micro_batch_size or set gradient_checkpointing: true."
         ) from error
 
-    _write_adapter(model, encoder, folder.adapter, config.base_model)
+    facts = {**_course_facts(progress, loop, train), **_model_facts(model, config, location, plan)}
     summary = {
-        **_course_facts(progress, loop, train),
-        **_model_facts(model, config, location, plan),
-        "adapter_sha256": sha256_file(folder.adapter / "adapter_model.safetensors"),
+        **facts,
+        **_write_result(model, encoder, folder, config.base_model, plan),
         "length": _length_facts(train, config),
         "rejected": _reasons(train),
         "warnings": warnings,
@@ -109,37 +117,76 @@ def _encode(folder: RunFolder, encoder: RowEncoder, name: str) -> EncodedRows:
     return encoded
 
 
-def _make_model(config: RunConfig, location: ModelLocation, plan: Plan) -> PeftModel:
-    """The base with its adapter, a fresh one or one to go on with, set to attention by rows where the run file names none."""
-    base = load_base(location, config.base_settings(), plan)
+def _make_model(config: RunConfig, location: ModelLocation, plan: Plan) -> tuple[PreTrainedModel | PeftModel, list[RowGuard]]:
+    """The base with its adapter, a fresh one or one to go on with, or with its own weights to be trained, and the guards of rows that stay.
+
+    Set to attention by rows where the run file names none.
+    """
+    # Where all weights are trained they are read in the precision that they are held in.
+    whole = config.adapter is None and not config.unfrozen_parameters
+    base = load_base(location, config.base_settings(), replace(plan, dtype="float32") if whole else plan)
     if config.attn_implementation is None:
         use_rows(base)
-    lora = config.lora_settings()
-    model = go_on(base, lora, Path(lora.go_on_with)) if lora.go_on_with else add_lora(base, lora, config.seed)
+    model: PreTrainedModel | PeftModel = base
+    guards: list[RowGuard] = []
+    if config.adapter is None:
+        guards = unfreeze(base, config.unfrozen_parameters)
+    else:
+        lora = config.lora_settings()
+        model = go_on(base, lora, Path(lora.go_on_with)) if lora.go_on_with else add_lora(base, lora, config.seed)
     if config.gradient_checkpointing:
         checkpoint_layers(base)
     torch.manual_seed(config.seed)  # Dropout draws from here on; loading and the adapter's first weights have no part in it.
-    return model
+    return model, guards
 
 
-def _make_loop(config: RunConfig, folder: RunFolder, model: PeftModel, rows: Rows, key: str) -> tuple[Loop, Store]:
-    objective = SupervisedObjective(model, config.batch_settings().embedding_noise)
+def _make_loop(
+    config: RunConfig,
+    folder: RunFolder,
+    model: PreTrainedModel | PeftModel,
+    guards: Sequence[RowGuard],
+    rows: Rows,
+    key: str,
+    plan: Plan,
+) -> tuple[Loop, Store]:
+    dtype = device.torch_dtype(plan)
+    objective = SupervisedObjective(model, config.batch_settings().embedding_noise, None if isinstance(model, PeftModel) else dtype)
     objective.check(rows.train[0])
-    strategy = Single()
-    wrapped = strategy.wrap(model, make_optimizer(model, config.optimizer_settings()))
+    strategy = Single(scaled=dtype is torch.float16)
+    optimizer = make_optimizer(model, config.optimizer_settings())
+    for guard in guards:
+        guard.watch(optimizer)
+    wrapped = strategy.wrap(model, optimizer)
     batches = BatchPlan([len(row.ids) for row in rows.train], config.batch_settings(), strategy.processes)
     settings = Settings(config.batch_settings(), config.optimizer_settings(), config.watch_settings())
     schedule = Schedule(config.schedule_settings(), batches.course.steps)
     loop = Loop(wrapped, objective, strategy, schedule, batches, rows, settings)
-    return loop, Store(folder.checkpoints, key, lambda target: save_adapter_config(model, target, config.base_model))
+    if isinstance(model, PeftModel):
+        return loop, Store(folder.checkpoints, key, lambda target: save_adapter_config(model, target, config.base_model))
+    return loop, Store(folder.checkpoints, key, lambda target: write_model_config(model, target), checkpoint_file(model))
 
 
-def _write_adapter(model: PeftModel, encoder: RowEncoder, target: Path, base_name: str) -> None:
-    """The result: what peft opens, with the tokenizer and the chat template that the rows were rendered with."""
+def _write_result(model: PreTrainedModel | PeftModel, encoder: RowEncoder, folder: RunFolder, base_name: str, plan: Plan) -> JsonObject:
+    """Writes the result with the tokenizer and the chat template that the rows were rendered with, and returns its hashes.
+
+    An adapter as peft opens it; a model as transformers opens it, in the plan's number format. `TrainingError` where the disk refuses it.
+    """
+    target = folder.adapter if isinstance(model, PeftModel) else folder.model
     remove(target)
-    save_adapter(model, target, base_name)
+    if isinstance(model, PeftModel):
+        save_adapter(model, target, base_name)
+        encoder.tokenizer.save(target, encoder.asking_template)
+        write_json(target / GENERATION_CONFIG, model.get_base_model().generation_config.to_diff_dict())
+        return {"adapter_sha256": sha256_file(target / ADAPTER_WEIGHTS)}
+    try:
+        save_model(model, target, device.torch_dtype(plan), Tail(encoder.stop_ids, encoder.tokenizer.pad_id))
+    except SafetensorError as error:
+        raise TrainingError(
+            f"the trained model cannot be written to {target}: {error}. Checkpoints are intact; free some space, then run the same "
+            "command again."
+        ) from error
     encoder.tokenizer.save(target, encoder.asking_template)
-    write_json(target / "generation_config.json", model.get_base_model().generation_config.to_diff_dict())
+    return {"model_sha256": {file.name: sha256_file(file) for file in sorted(target.glob("*.safetensors"))}}
 
 
 def _refuse_many(config: RunConfig, train: EncodedRows, folder: RunFolder) -> None:
@@ -199,7 +246,7 @@ def _course_facts(progress: Progress, loop: Loop, train: EncodedRows) -> JsonObj
     }
 
 
-def _model_facts(model: PeftModel, config: RunConfig, location: ModelLocation, plan: Plan) -> JsonObject:
+def _model_facts(model: torch.nn.Module, config: RunConfig, location: ModelLocation, plan: Plan) -> JsonObject:
     trained, total = parameter_counts(model)
     return {
         "peak_memory_bytes": device.peak_memory_bytes(plan),

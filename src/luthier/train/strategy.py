@@ -6,9 +6,11 @@ from typing import Protocol
 
 import torch
 from peft import PeftModel
+from transformers import PreTrainedModel
 
 from luthier.core.records import JsonObject
-from luthier.model.adapters.weights import adapter_weights, load_weights, trainable
+from luthier.model.adapters.weights import trainable
+from luthier.model.weights.trained import load_trained, trained_weights
 from luthier.train.optim import load_optimizer_state, optimizer_state, set_learning_rate
 
 # The loss's scale among the optimizer's numbers, whose names end in `/entry`.
@@ -21,7 +23,7 @@ class Strategy(Protocol):
     rank: int
     processes: int
 
-    def wrap(self, model: PeftModel, optimizer: torch.optim.Optimizer) -> torch.nn.Module:
+    def wrap(self, model: PreTrainedModel | PeftModel, optimizer: torch.optim.Optimizer) -> torch.nn.Module:
         """The model as the objective runs it; the strategy keeps it and its optimizer."""
         ...
 
@@ -46,10 +48,10 @@ class Strategy(Protocol):
         ...
 
     def state(self) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor], JsonObject]:
-        """The whole adapter, and the optimizer's tensors and numbers, on the CPU."""
+        """Every trained weight, and the optimizer's tensors and numbers, on the CPU."""
         ...
 
-    def load(self, adapter: dict[str, torch.Tensor], tensors: dict[str, torch.Tensor], numbers: JsonObject) -> None:
+    def load(self, weights: dict[str, torch.Tensor], tensors: dict[str, torch.Tensor], numbers: JsonObject) -> None:
         """Takes back what `state` gave."""
         ...
 
@@ -60,18 +62,20 @@ class Single:
     rank = 0
     processes = 1
 
-    def __init__(self) -> None:
+    def __init__(self, scaled: bool = False) -> None:
+        """`scaled`: products are in float16, though no weight may be."""
+        self._scaled = scaled
         self._scaler: torch.amp.GradScaler | None = None
-        self._model: PeftModel
+        self._model: PreTrainedModel | PeftModel
         self._optimizer: torch.optim.Optimizer
         self._parameters: list[torch.nn.Parameter] = []
         self._norm: torch.Tensor | None = None
 
-    def wrap(self, model: PeftModel, optimizer: torch.optim.Optimizer) -> torch.nn.Module:
+    def wrap(self, model: PreTrainedModel | PeftModel, optimizer: torch.optim.Optimizer) -> torch.nn.Module:
         """The model itself. One that computes in float16 has its loss scaled, by 65,536 at first as in PyTorch."""
         self._model, self._optimizer = model, optimizer
-        halves = [value for value in model.parameters() if value.dtype is torch.float16]
-        self._scaler = torch.amp.GradScaler(halves[0].device.type) if halves else None
+        is_half = self._scaled or any(value.dtype is torch.float16 for value in model.parameters())
+        self._scaler = torch.amp.GradScaler(next(model.parameters()).device.type) if is_half else None
         self._parameters = [value for _, value in trainable(model)]
         return model
 
@@ -108,15 +112,15 @@ class Single:
         self._norm = None
 
     def state(self) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor], JsonObject]:
-        """The adapter's weights, the optimizer's tensors, and its numbers with the loss's scale."""
+        """The trained weights, the optimizer's tensors, and its numbers with the loss's scale."""
         tensors, numbers = optimizer_state(self._optimizer, self._model)
         if self._scaler is not None:
             numbers[_SCALING] = dict(self._scaler.state_dict())
-        return adapter_weights(self._model), tensors, numbers
+        return trained_weights(self._model), tensors, numbers
 
-    def load(self, adapter: dict[str, torch.Tensor], tensors: dict[str, torch.Tensor], numbers: JsonObject) -> None:
+    def load(self, weights: dict[str, torch.Tensor], tensors: dict[str, torch.Tensor], numbers: JsonObject) -> None:
         """Puts weights and optimizer back."""
-        load_weights(self._model, adapter)
+        load_trained(self._model, weights)
         if self._scaler is not None:
             self._scaler.load_state_dict(numbers[_SCALING])
         own = {name: number for name, number in numbers.items() if name != _SCALING}

@@ -249,14 +249,14 @@ def test_a_file_for_data_alone_wants_nothing_of_training(tmp_path: Path) -> None
     path = tmp_path / "run.yaml"
     path.write_text(DATA_ONLY)
     loaded = load(path, for_data=True)
-    assert loaded.stand_ins == ("adapter", "learning_rate")
-    assert "without `adapter` and `learning_rate` the file is good for data; training will want it too" in loaded.notes
+    assert loaded.stand_ins == ("learning_rate",)
+    assert "without `learning_rate` the file is good for data; training will want it too" in loaded.notes
     # Nothing that is kept bears what stands in: training would take it for the user's.
     kept = yaml.safe_load(loaded.resolved_text())
     assert not {"adapter", "learning_rate"} & set(kept)
     with pytest.raises(ConfigError) as raised:
         load(path)
-    assert {problem.what for problem in raised.value.problems} >= {"the key `adapter` is missing", "the key `learning_rate` is missing"}
+    assert {problem.what for problem in raised.value.problems} >= {"the key `learning_rate` is missing"}
     path.write_text(DATA_ONLY + "adapter: lora\nlearning_rate: 1.0\n")
     whole = load(path, for_data=True)
     assert whole.stand_ins == ()

@@ -159,3 +159,21 @@ def test_usage_is_six_lines_of_python(tmp_path: Path) -> None:
     assert 'bnb_4bit_quant_type="nf4"' in quantised
     assert "apply_chat_template" not in quantised
     assert json.dumps("org/base") in quantised
+
+
+def test_a_model_without_an_adapter_is_no_peft_model(tmp_path: Path, folder: RunFolder) -> None:
+    settings = SETTINGS | {"adapter": None, "unfrozen_parameters": ["model.norm"]}
+    subject = _subject(tmp_path, settings=settings)
+    folder.model.mkdir()
+    card = write_card(subject, folder, {"model": {"sha256": {"model.safetensors": "ab" * 32}, "bytes": 5}})
+    front = yaml.safe_load(card.split("---")[1])
+    assert front["library_name"] == "transformers"
+    assert "lora" not in front["tags"]
+    assert "A part fine-tuning of `org/base`" in card
+    assert "| model/model.safetensors | `" + "ab" * 32 in card
+    assert "lora_r" not in card
+    assert "No merged model" not in card
+    code = usage_code(subject, has_chat_template=True)
+    ast.parse(code)
+    assert "peft" not in code
+    assert 'AutoModelForCausalLM.from_pretrained("model", dtype="float32")' in code

@@ -119,3 +119,10 @@ def test_a_nested_lora_is_no_training_of_all_weights(tmp_path: Path) -> None:
     started = from_axolotl(tmp_path / "other.yaml", tmp_path / "run.yaml", force=False)
     assert not any("all weights" in note for note in started.notes)
     assert load(tmp_path / "run.yaml").config.lora_r == 8
+
+
+def test_a_translated_file_without_an_adapter_trains_all_weights(tmp_path: Path) -> None:
+    (tmp_path / "other.yaml").write_text("base_model: x/y\nlearning_rate: 1e-5\nunfrozen_parameters: [lm_head]\n")
+    from_axolotl(tmp_path / "other.yaml", tmp_path / "run.yaml", force=False)
+    config = load(tmp_path / "run.yaml").config
+    assert (config.adapter, config.unfrozen_parameters) == (None, ("lm_head",))

@@ -34,7 +34,7 @@ def test_what_is_saved_is_loaded(tmp_path):
     save(tmp_path, 2, 10)
     found = load(tmp_path)
     assert (found.step, found.numbers, found.progress) == (10, {"a/step": 10}, {"step": 10})
-    assert torch.equal(found.adapter["a.weight"], torch.full((2, 3), 10.0))
+    assert torch.equal(found.weights["a.weight"], torch.full((2, 3), 10.0))
     assert list(found.tensors) == ["a/exp_avg"]
     assert sorted(path.name for path in (tmp_path / "checkpoint-10").iterdir()) == [
         "COMPLETE", "adapter_config.json", "adapter_model.safetensors", "optimizer.safetensors", "trainer_state.json",

@@ -1,4 +1,4 @@
-"""Keys of the adapter."""
+"""Keys of what is trained: an adapter, or weights of the base."""
 
 from __future__ import annotations
 
@@ -40,9 +40,12 @@ class LoraSettings:
 
 
 class AdapterKeys(Section):
-    """What is trained beside the frozen base."""
+    """What is trained: an adapter beside the frozen base, or weights of the base."""
 
-    adapter: Literal["lora", "qlora"] = key(..., "train", "Kind of adapter; `qlora` wants `load_in_4bit: true`.")
+    adapter: Literal["lora", "qlora"] | None = key(
+        None, "train", "Kind of adapter; `qlora` wants `load_in_4bit: true`. Without one the weights of the base are trained."
+    )
+    unfrozen_parameters: Names = key((), "train", "Without an adapter: patterns of the weights that are trained, all where none is given.")
     lora_r: Int = key(16, "train", "Rank of the adapter.", ge=1, le=MOST)
     lora_alpha: Scale = key(32, "train", "Scale of the adapter: its output is multiplied by alpha / r.")
     lora_dropout: Float = key(0.0, "train", "Dropout before the adapter.", ge=0, lt=1)

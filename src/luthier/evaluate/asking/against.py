@@ -12,6 +12,7 @@ from luthier.config.schema import AgainstEntry
 from luthier.core.candidates import OWN_CANDIDATES, PARSER, RESERVED
 from luthier.core.errors import ConfigError, ModelError, Problem
 from luthier.core.runs import RunFolder
+from luthier.core.weight_files import weights_of
 
 Kind = Literal["endpoint", "checkpoint", "run", "predictions"]
 
@@ -98,13 +99,11 @@ def _hash(rival: Rival, folder: RunFolder) -> str:
             raise ModelError(Problem("the file of predictions is not there", where=rival.where))
         return folder.hashes.sha256(path)
     if rival.kind == "checkpoint":
-        return folder.hashes.sha256(checkpoint_folder(folder, rival.where) / "adapter_model.safetensors")
+        return folder.hashes.sha256(weights_of(checkpoint_folder(folder, rival.where)))
     other = RunFolder(Path(rival.where))
-    if not (other.adapter / "adapter_config.json").is_file():
-        raise ModelError(
-            Problem("this run has no trained adapter", where=rival.where, hint="train it, or take it out of `evaluate.against`")
-        )
-    return folder.hashes.sha256_tree(other.adapter)
+    if not other.is_trained:
+        raise ModelError(Problem("this run has no trained model", where=rival.where, hint="train it, or take it out of `evaluate.against`"))
+    return folder.hashes.sha256_tree(other.tuned)
 
 
 def checkpoint_folder(folder: RunFolder, name: str) -> Path:
@@ -140,7 +139,7 @@ def _why_none(folder: RunFolder) -> str:
     kept = "this training kept none"
     if taken and not (folder.path.parent / taken).is_dir():
         kept = f"the training was taken from the run `{taken}`, which is gone with its checkpoints"
-    homes = [str(run.adapter) for run in (folder, *folder.same_training())]
+    homes = [str(run.tuned) for run in (folder, *folder.same_training())]
     return f"{kept}. {saving}, and they act on a training to come: set them, delete {' and '.join(homes)}, and run again"
 
 

@@ -13,10 +13,12 @@ from luthier.core.files import read_json, sha256_json
 from luthier.core.protocols import Generator
 from luthier.core.records import JsonObject
 from luthier.core.runs import RunFolder
+from luthier.core.weight_files import ADAPTER_CONFIG, ADAPTER_WEIGHTS, MODEL_CONFIG, weights_of
 
 # Goes up when a request is worded otherwise than before, so that what was answered to the old wording is not taken for an answer.
 GENERATION_VERSION = 1
-_WEIGHTS = ("adapter_model.safetensors", "adapter_config.json", "README.md")
+_WEIGHTS = (ADAPTER_WEIGHTS, ADAPTER_CONFIG, "README.md")
+_MODEL = ("model*.safetensors", "model.safetensors.index.json", MODEL_CONFIG)
 # Fields of training that change how a run's own models are asked, beside what the adapter, the base's record and the plan tell.
 ASKING_FIELDS = ("load_in_4bit", "load_in_8bit", "attn_implementation", "default_system_message")
 _PLAN_FACTS = ("device", "device_name", "dtype", "threads", "deterministic", "tf32", "versions")
@@ -74,7 +76,7 @@ def run_source(
     """
 
     def identity(model: str) -> JsonObject:
-        files = {path.name: path for path in _files(folder.adapter) if model != BASE or path.name not in _WEIGHTS}
+        files = {path.name: path for path in _files(folder.tuned) if model != BASE or not _is_weights(path)}
         return _identity(folder, files, asking, plan or folder)
 
     return Source(open_generator, identity, batch_size)
@@ -84,8 +86,11 @@ def checkpoint_source(folder: RunFolder, checkpoint: Path, open_generator: OpenG
     """The run's model with the weights of a checkpoint; one that has the final weights has the tuned model's answers."""
 
     def identity(model: str) -> JsonObject:
-        files = {path.name: path for path in _files(folder.adapter)}
+        files = {path.name: path for path in _files(folder.tuned)}
         weights = {name: checkpoint / name for name in _WEIGHTS if name in files and (checkpoint / name).is_file()}
+        if folder.tuned == folder.model:
+            files = {name: path for name, path in files.items() if not _is_weights(path)}
+            weights = {path.name: path for path in (weights_of(checkpoint), checkpoint / MODEL_CONFIG) if path.is_file()}
         return _identity(folder, files | weights, asking, folder)
 
     return Source(open_generator, identity, batch_size)
@@ -100,8 +105,13 @@ def endpoint_source(endpoint: EndpointSection, open_generator: OpenGenerator) ->
     return Source(open_generator, identity, can_score=endpoint.log_probabilities, may_recover=True)
 
 
-def _files(adapter: Path) -> list[Path]:
-    return sorted(path for path in adapter.rglob("*") if path.is_file()) if adapter.is_dir() else []
+def _files(tuned: Path) -> list[Path]:
+    return sorted(path for path in tuned.rglob("*") if path.is_file()) if tuned.is_dir() else []
+
+
+def _is_weights(path: Path) -> bool:
+    """Whether a file of training's result says how the weights are, and not how the model is spoken to."""
+    return path.name in _WEIGHTS or any(path.match(pattern) for pattern in _MODEL)
 
 
 def _identity(folder: RunFolder, files: Mapping[str, Path], asking: JsonObject, planned: RunFolder) -> JsonObject:

@@ -134,7 +134,7 @@ def test_the_key_minds_what_a_rival_rests_on(tmp_path: Path) -> None:
     after = rival_inputs(found, folder)
     assert all(before[name] != after[name] for name in before)
     (other.adapter / "adapter_config.json").unlink()
-    with pytest.raises(ModelError, match="no trained adapter"):
+    with pytest.raises(ModelError, match="no trained model"):
         rival_inputs(found, folder)
 
 

@@ -1,0 +1,52 @@
+"""What to know before the base's own weights are trained: how many they are, and what that takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from luthier.config.name_pattern import NamePattern
+from luthier.config.paths import STARTER
+from luthier.config.schema import RunConfig
+from luthier.export.adapter import read_header
+
+# "LoRA Without Regret" (Schulman and others, 2025) found the best rate of full fine-tuning at a tenth of LoRA's, mostly 1e-4 and more.
+_RATE_OF_LORA = 1e-4
+
+
+def whole_training(config: RunConfig) -> list[str]:
+    """A line on what a training without an adapter trains and takes; a second one where the learning rate is one for adapters.
+
+    Weights are counted where the base is the built-in one or a folder; the training says it of every base before its first step.
+    """
+    if config.adapter is not None:
+        return []
+    what = "weights of the base that `unfrozen_parameters` means" if config.unfrozen_parameters else "every weight of the base"
+    lines = [f"no `adapter` is written: {what} will be trained, and the result is a whole model. {_memory(config)}"]
+    if config.learning_rate >= _RATE_OF_LORA:
+        lines.append(
+            f"`learning_rate: {config.learning_rate:g}` is one for adapters: training all weights did best at about a tenth of it "
+            "(LoRA Without Regret, 2025)"
+        )
+    return lines
+
+
+def _memory(config: RunConfig) -> str:
+    from luthier.model.memory import whole_note
+
+    counts = _counts(config)
+    if counts is None or not counts[0]:
+        return "Weights, gradients and AdamW's moments take 16 bytes for each (4 + 4 + 8), beside activations"
+    return f"Of {config.base_model}, {whole_note(*counts, 'float32', config.optimizer)}"
+
+
+def _counts(config: RunConfig) -> tuple[int, int] | None:
+    """Trained and all weights by the base's files; None where they are not on this machine as a folder."""
+    from luthier.model.locate import STARTER_FOLDER
+
+    folder = STARTER_FOLDER if config.base_model == STARTER else Path(config.base_model).expanduser()
+    sizes = {name: entry.elements for file in folder.glob("*.safetensors") for name, entry in read_header(file).items()}
+    if not sizes:
+        return None
+    patterns = [NamePattern.parse(pattern) for pattern in config.unfrozen_parameters]
+    trained = [size for name, size in sizes.items() if not patterns or any(pattern.matches(name) for pattern in patterns)]
+    return sum(trained), sum(sizes.values())
