@@ -89,8 +89,14 @@ def qwen(attention: str = "sdpa", dtype: torch.dtype = torch.float32, **changes:
         "pad_token_id": 0,
         "initializer_range": 0.2,
     }
+    config = Qwen2Config(**{**shape, **changes})
     torch.manual_seed(3)
-    model = Qwen2ForCausalLM._from_config(Qwen2Config(**{**shape, **changes}), attn_implementation=attention, dtype=dtype)
+    drawn = Qwen2ForCausalLM._from_config(config, attn_implementation=attention, dtype=torch.float32)
+    if dtype == torch.float32:
+        return drawn.requires_grad_(False)
+    # Rounded, not drawn anew: not every version of transformers draws the same numbers in another format.
+    model = Qwen2ForCausalLM._from_config(config, attn_implementation=attention, dtype=dtype)
+    model.load_state_dict(drawn.state_dict())
     return model.requires_grad_(False)
 
 
