@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
-EVERY := not gpu and not peer and not torch211
+EVERY := not gpu and not peer
 QUICK := $(EVERY) and not slow and not lm_eval
 
 .PHONY: demo test test-all test-gpu venv lint clean
