@@ -158,6 +158,29 @@ def test_what_is_left_out_is_told(base, tmp_path):
     assert any("over_length" in event["message"] for event in events if event["event"] == "warning")
 
 
+WATCHED = {"early_stopping_patience": 1, "eval_steps": 2, "num_epochs": 6, "learning_rate": 0.05}
+
+
+@pytest.mark.parametrize("changes", [{}, {"adapter": None}], ids=["adapter", "whole"])
+def test_the_result_is_the_best_checkpoint(base, tmp_path, changes):
+    folder, events = run(tmp_path / "run", base, **WATCHED, **changes)
+    summary = read_json(folder.train_summary)
+    best = summary["result_step"]
+    losses = {event["step"]: event["loss"] for event in events if event["event"] == "train.eval"}
+    assert losses[best] == min(loss for step, loss in losses.items() if step)
+    assert summary["steps"] == best + 2 < next(event["steps"] for event in events if event["event"] == "train.start")
+    assert summary["final_eval_loss"] == losses[best + 2]
+    result, name = (folder.adapter, "adapter_model.safetensors") if not changes else (folder.model, "model.safetensors")
+    saved = load_file(folder.checkpoints / f"checkpoint-{best}" / name)
+    written = load_file(result / name)
+    assert saved.keys() == written.keys()
+    assert all(torch.equal(value, saved[key]) for key, value in written.items())
+    last, _ = run(tmp_path / "last", base, **WATCHED, **changes, load_best_model_at_end=False)
+    assert "result_step" not in read_json(last.train_summary)
+    other = load_file((last.adapter if not changes else last.model) / name)
+    assert any(not torch.equal(value, saved[key]) for key, value in other.items())
+
+
 def test_nothing_left_to_train_on(base, tmp_path):
     with pytest.raises(DataError, match="no row is left"):
         run(tmp_path / "run", base, sequence_len=8)
