@@ -92,6 +92,13 @@ def _wants_evaluations(document: Document, name: str, held_out: bool) -> Iterato
             yield document.problem((name,), what, hint=f"leave `{other}` out to evaluate after each epoch, or write `eval_steps: 100`")
 
 
+def _watchdog(document: Document) -> Iterator[Problem]:
+    if document.value.get("loss_watchdog_patience") and not document.value.get("loss_watchdog_threshold"):
+        what = "`loss_watchdog_patience` acts only with `loss_watchdog_threshold`"
+        hint = "write the threshold, about twice the loss of the first steps, or leave it out"
+        yield document.problem(("loss_watchdog_patience",), what, hint=hint)
+
+
 def _batches(document: Document) -> Iterator[Problem]:
     total, micro = document.value.get("batch_size"), document.value.get("micro_batch_size")
     if total is not None and micro is None:
@@ -226,6 +233,7 @@ _RULES: tuple[Callable[[Document], Iterator[Problem]], ...] = (
     _exclude_each_other,
     _strategies,
     _held_out,
+    _watchdog,
     _batches,
     _precision,
     _adapter,

@@ -33,7 +33,8 @@ _SHOWN_ROWS = 8
 class Progress:
     """What the loop has seen so far; saved with every checkpoint, so that a resumed run tells the same story.
 
-    Losses are means over trained tokens in nats. `window_*` gather since the last log line.
+    Losses are means over trained tokens in nats. `window_*` gather since the last log line; `high_losses`
+    counts the last steps in a row whose loss was above `loss_watchdog_threshold`.
     """
 
     step: int = 0
@@ -45,6 +46,7 @@ class Progress:
     window_loss_sum: float = 0.0
     window_trained_tokens: int = 0
     evaluated_step: int = -1
+    high_losses: int = 0
     eval_losses: list[tuple[int, float]] = field(default_factory=list)
 
     @property
@@ -173,6 +175,7 @@ class Loop:
         overflow = self._strategy.overflow()
         if not math.isfinite(grad_norm) and overflow is None:
             raise self._not_finite("gradient norm", grad_norm, done + 1, [row.id for micro in mine for row in micro])
+        self._watch_loss(done + 1, loss_sum / trained, [row.id for micro in mine for row in micro])
         rate = self._settings.optimizer.learning_rate * self._schedule.factor(done)
         self._strategy.step(self._settings.optimizer.max_grad_norm, rate, self._schedule.momentum(done))
         if overflow is not None:
@@ -180,6 +183,21 @@ class Loop:
         self._note_step(done + 1, loss_sum, trained, monotonic_seconds() - started)
         if (done + 1) % self._log_every == 0 or done == 0 or done + 1 == self.course.steps:
             self._log_step(rate, grad_norm, events)
+
+    def _watch_loss(self, step: int, loss: float, row_ids: Sequence[str]) -> None:
+        """`TrainingError` where this loss is one too many in a row above the highest allowed one."""
+        watch, seen = self._settings.watch, self.progress
+        if watch.highest_loss is None or loss <= watch.highest_loss:
+            seen.high_losses = 0
+            return
+        seen.high_losses += 1
+        if seen.high_losses >= watch.high_losses:
+            raise TrainingError(
+                f"the loss is {loss:.4f} at step {step}, and {seen.high_losses} steps in a row were above "
+                f"`loss_watchdog_threshold: {watch.highest_loss:g}`. Rows of the batch: {_shown(row_ids)}. Look at these rows, or lower "
+                f"learning_rate ({self._settings.optimizer.learning_rate:g}), or raise the threshold: with that alone the same command "
+                "goes on from the newest checkpoint. Nothing of this step was kept; checkpoints before it are intact."
+            )
 
     def _note_step(self, step: int, loss_sum: float, trained: int, seconds: float) -> None:
         seen = self.progress
@@ -318,7 +336,6 @@ class Loop:
         return Rhythm(watch.save_strategy, watch.save_steps, watch.saves_per_epoch).steps(self.course, self._settings.batches.epochs)
 
     def _not_finite(self, what: str, value: float, step: int, row_ids: Sequence[str]) -> TrainingError:
-        shown = ", ".join(row_ids[:_SHOWN_ROWS]) + (f" and {len(row_ids) - _SHOWN_ROWS} more" if len(row_ids) > _SHOWN_ROWS else "")
         weights = [(name, weight) for name, weight in self._model.named_parameters() if weight.is_floating_point()]
         broken = {name: weight.requires_grad for name, weight in weights if not torch.isfinite(weight).all()}
         if broken:
@@ -336,6 +353,11 @@ class Loop:
             rate = self._settings.optimizer.learning_rate
             cause = f"the learning rate is mostly too high (learning_rate is {rate:g}): lower it or warm up longer"
         return TrainingError(
-            f"{what} is {value} at step {step}, before the optimizer step. Likely cause: {cause}. Rows of the batch: {shown}. "
+            f"{what} is {value} at step {step}, before the optimizer step. Likely cause: {cause}. Rows of the batch: {_shown(row_ids)}. "
             "Nothing of this step was kept; checkpoints before it are intact."
         )
+
+
+def _shown(row_ids: Sequence[str]) -> str:
+    more = f" and {len(row_ids) - _SHOWN_ROWS} more" if len(row_ids) > _SHOWN_ROWS else ""
+    return ", ".join(row_ids[:_SHOWN_ROWS]) + more

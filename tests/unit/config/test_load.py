@@ -220,6 +220,8 @@ WRONG = [
     ("load_best_model_at_end: true\nval_set_size: 0.1\nevals_per_epoch: 0\n", 5, "`evals_per_epoch: 0` stands in", "eval_steps"),
     ("early_stopping_patience: 0\nval_set_size: 0.1\n", 5, "at least 1", ""),
     ("metric_for_best_model: eval_accuracy\n", 5, "lowest evaluation loss", ""),
+    ("loss_watchdog_patience: 2\n", 5, "acts only with `loss_watchdog_threshold`", "twice"),
+    ("loss_watchdog_threshold: 0\n", 5, "more than 0", ""),
     ("greater_is_better: true\n", 5, "lowest evaluation loss", ""),
     ("cosine_min_lr_ratio: 0.1\nlr_scheduler: linear\n", 5, "acts only with", ""),
     ("split: {validation: 0.5, test: 0.5}\n", 5, "leaves no rows", ""),

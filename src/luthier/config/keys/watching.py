@@ -12,7 +12,8 @@ from luthier.config.keys.fields import Float, Int, Section, key
 class WatchSettings:
     """When training logs, evaluates and saves; None leaves it to the defaults of `train.stage`.
 
-    `patience` counts evaluations; `loads_best` gives the best evaluated weights as the result.
+    `patience` counts evaluations; `loads_best` gives the best evaluated weights as the result. `high_losses` steps in a row with a
+    loss above `highest_loss` end the training with an error.
     """
 
     logging_steps: int | None
@@ -25,6 +26,8 @@ class WatchSettings:
     save_total_limit: int
     patience: int | None = None
     loads_best: bool = False
+    highest_loss: float | None = None
+    high_losses: int = 3
 
 
 class WatchKeys(Section):
@@ -47,6 +50,11 @@ class WatchKeys(Section):
         None, "train", "Give the weights with the lowest evaluation loss as the result; under `early_stopping_patience` true by itself."
     )
 
+    loss_watchdog_threshold: Float | None = key(
+        None, "none", "End training with an error where the loss stays above this, in nats for a token.", gt=0
+    )
+    loss_watchdog_patience: Int | None = key(None, "none", "Steps in a row above the threshold; 3 where it is not given.", ge=1)
+
     def watch_settings(self) -> WatchSettings:
         """When training logs, evaluates and saves."""
         asked = self.load_best_model_at_end
@@ -61,4 +69,6 @@ class WatchKeys(Section):
             save_total_limit=self.save_total_limit,
             patience=self.early_stopping_patience,
             loads_best=self.early_stopping_patience is not None if asked is None else asked,
+            highest_loss=self.loss_watchdog_threshold,
+            high_losses=self.loss_watchdog_patience or 3,
         )
