@@ -68,8 +68,8 @@ def _held_out(document: Document) -> Iterator[Problem]:
         )
     if document.value.get("save_strategy") == "best" and not held_out:
         yield document.problem(("save_strategy",), "`save_strategy: best` wants held-out rows", hint="write `val_set_size: 0.05`")
-    for name in ("early_stopping_patience", "load_best_model_at_end"):
-        yield from _wants_evaluations(document, name, bool(held_out))
+    for name in ("early_stopping_patience", "load_best_model_at_end", "loss_per_row"):
+        yield from _wants_held_out(document, name, bool(held_out))
     numbers = [share for share in (shares.get("validation", 0), shares.get("test", 0)) if isinstance(share, int | float)]
     if sum(numbers) >= 1:
         yield document.problem(
@@ -81,12 +81,12 @@ def _held_out(document: Document) -> Iterator[Problem]:
         )
 
 
-def _wants_evaluations(document: Document, name: str, held_out: bool) -> Iterator[Problem]:
+def _wants_held_out(document: Document, name: str, held_out: bool) -> Iterator[Problem]:
     if not document.value.get(name):
         return
     if not held_out:
         yield document.problem((name,), f"`{name}` wants held-out rows", hint="write `val_set_size: 0.05`")
-    for other, off in (("eval_strategy", "no"), ("evals_per_epoch", 0)):
+    for other, off in () if name == "loss_per_row" else (("eval_strategy", "no"), ("evals_per_epoch", 0)):
         if document.value.get(other) == off:
             what = f"`{name}` wants evaluations, and `{other}: {off}` stands in {document.place((other,)).text()}"
             yield document.problem((name,), what, hint=f"leave `{other}` out to evaluate after each epoch, or write `eval_steps: 100`")

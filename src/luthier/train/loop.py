@@ -16,6 +16,7 @@ from luthier.config.keys.watching import WatchSettings
 from luthier.core.errors import Interrupted, TrainingError
 from luthier.core.events import EventLog, monotonic_seconds
 from luthier.core.files import remove
+from luthier.core.records import JsonObject
 from luthier.core.weight_files import ADAPTER_WEIGHTS
 from luthier.model.base import set_training
 from luthier.model.token_file import TokenRow
@@ -279,6 +280,17 @@ class Loop:
         self.progress.evaluated_step = self.progress.step
         events.emit("train.eval", step=self.progress.step, loss=loss, trained_tokens=trained)
         return best is None or loss < best
+
+    def row_losses(self) -> list[JsonObject]:
+        """The mean loss of each validation row over its trained tokens, in nats, each row alone; None where no token carries loss."""
+        set_training(self._model, False)
+        told: list[JsonObject] = []
+        with torch.no_grad():
+            for row in self._rows.validation:
+                trained = self._objective.count([row])
+                loss = self._objective.loss_sum(self._objective.batch([row])).item() / trained if trained else None
+                told.append({"id": row.id, "trained_tokens": trained, "loss": loss})
+        return told
 
     def _save(self, store: Store, events: EventLog) -> None:
         path = save_checkpoint(store.checkpoints, self._checkpoint(store.key), store.write_config, store.weights_file)

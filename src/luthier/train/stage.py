@@ -39,6 +39,8 @@ from luthier.train.optim import make_optimizer
 from luthier.train.schedule import Schedule
 from luthier.train.strategy import Single
 
+# In `train/`, where `loss_per_row` asks for it.
+ROW_LOSSES = "row_losses.jsonl"
 _SHOWN_REJECTS = 5
 
 
@@ -89,6 +91,8 @@ def run(config: RunConfig, folder: RunFolder, location: ModelLocation, plan: Pla
         "warnings": warnings,
     }
     write_json(folder.train_summary, summary)
+    if config.loss_per_row:
+        write_jsonl(folder.train / ROW_LOSSES, loop.row_losses())
     write_jsonl(folder.curve, curve(read_events(folder.events_jsonl)))
     events.emit("train.end", **{name: summary[name] for name in ("steps", "final_loss", "final_eval_loss", "seconds", "tokens_per_second")})
 
@@ -219,7 +223,7 @@ def _warnings(config: RunConfig, train: EncodedRows, validation: EncodedRows, fo
         found.append(
             f"the longest row has {longest:,} tokens, and the base was made for {positions:,} positions (`max_position_embeddings`)"
         )
-    watched = ("eval_strategy", "eval_steps", "evals_per_epoch", "early_stopping_patience", "load_best_model_at_end")
+    watched = ("eval_strategy", "eval_steps", "evals_per_epoch", "early_stopping_patience", "load_best_model_at_end", "loss_per_row")
     asked = [name for name in watched if getattr(config, name) not in (None, "no", 0)]
     if asked and not validation.rows:
         found.append(f"{asked[0]} is set, but there are no validation rows: nothing is evaluated during training")

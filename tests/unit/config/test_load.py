@@ -222,6 +222,7 @@ WRONG = [
     ("metric_for_best_model: eval_accuracy\n", 5, "lowest evaluation loss", ""),
     ("loss_watchdog_patience: 2\n", 5, "acts only with `loss_watchdog_threshold`", "twice"),
     ("loss_watchdog_threshold: 0\n", 5, "more than 0", ""),
+    ("loss_per_row: true\n", 5, "wants held-out rows", "val_set_size"),
     ("greater_is_better: true\n", 5, "lowest evaluation loss", ""),
     ("cosine_min_lr_ratio: 0.1\nlr_scheduler: linear\n", 5, "acts only with", ""),
     ("split: {validation: 0.5, test: 0.5}\n", 5, "leaves no rows", ""),

@@ -158,6 +158,21 @@ def test_what_is_left_out_is_told(base, tmp_path):
     assert any("over_length" in event["message"] for event in events if event["event"] == "warning")
 
 
+@pytest.mark.parametrize("packed", [True, False], ids=["packed", "apart"])
+def test_the_loss_of_each_row_adds_up_to_the_evaluation(base, tmp_path, done, packed):
+    folder, _ = run(tmp_path / "run", base, sample_packing=packed, loss_per_row=True)
+    told = list(read_jsonl(folder.train / stage.ROW_LOSSES))
+    rows = load_rows(folder.tokens / "validation.safetensors")
+    assert [row["id"] for row in told] == [row.id for row in rows]
+    assert [row["trained_tokens"] for row in told] == [int(row.trained[1:].sum()) for row in rows]
+    assert len({row["loss"] for row in told}) > 1
+    mean = sum(row["loss"] * row["trained_tokens"] for row in told) / sum(row["trained_tokens"] for row in told)
+    assert mean == pytest.approx(read_json(folder.train_summary)["final_eval_loss"], rel=1e-5)
+    assert not (done[0].train / stage.ROW_LOSSES).exists()
+    if packed:
+        assert sha256_file(folder.adapter / "adapter_model.safetensors") == sha256_file(done[0].adapter / "adapter_model.safetensors")
+
+
 WATCHED = {"early_stopping_patience": 1, "eval_steps": 2, "num_epochs": 6, "learning_rate": 0.05}
 
 

@@ -55,6 +55,8 @@ class WatchKeys(Section):
     )
     loss_watchdog_patience: Int | None = key(None, "none", "Steps in a row above the threshold; 3 where it is not given.", ge=1)
 
+    loss_per_row: bool = key(False, "train", "Write the result's loss on each held-out row to `train/row_losses.jsonl`.")
+
     def watch_settings(self) -> WatchSettings:
         """When training logs, evaluates and saves."""
         asked = self.load_best_model_at_end
