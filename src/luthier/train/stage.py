@@ -250,7 +250,7 @@ def _course_facts(progress: Progress, loop: Loop, train: EncodedRows, result_ste
         "final_loss": progress.last_loss,
         "best_eval_loss": progress.best_eval_loss,
         "final_eval_loss": progress.final_eval_loss,
-        **({"result_step": result_step} if result_step is not None else {}),
+        **({} if result_step is None else {"result_step": result_step, "result_eval_loss": dict(progress.eval_losses)[result_step]}),
         "seconds": round(progress.seconds, 3),
         "tokens_per_second": round(progress.tokens / progress.seconds, 1) if progress.seconds else 0.0,
     }

@@ -184,7 +184,7 @@ def test_the_result_is_the_best_checkpoint(base, tmp_path, changes):
     losses = {event["step"]: event["loss"] for event in events if event["event"] == "train.eval"}
     assert losses[best] == min(loss for step, loss in losses.items() if step)
     assert summary["steps"] == best + 2 < next(event["steps"] for event in events if event["event"] == "train.start")
-    assert summary["final_eval_loss"] == losses[best + 2]
+    assert (summary["result_eval_loss"], summary["final_eval_loss"]) == (losses[best], losses[best + 2])
     result, name = (folder.adapter, "adapter_model.safetensors") if not changes else (folder.model, "model.safetensors")
     saved = load_file(folder.checkpoints / f"checkpoint-{best}" / name)
     written = load_file(result / name)
