@@ -68,6 +68,8 @@ def _held_out(document: Document) -> Iterator[Problem]:
         )
     if document.value.get("save_strategy") == "best" and not held_out:
         yield document.problem(("save_strategy",), "`save_strategy: best` wants held-out rows", hint="write `val_set_size: 0.05`")
+    for name in ("early_stopping_patience", "load_best_model_at_end", "loss_per_row"):
+        yield from _wants_held_out(document, name, bool(held_out))
     numbers = [share for share in (shares.get("validation", 0), shares.get("test", 0)) if isinstance(share, int | float)]
     if sum(numbers) >= 1:
         yield document.problem(
@@ -77,6 +79,24 @@ def _held_out(document: Document) -> Iterator[Problem]:
         yield document.problem(
             ("split", "validation"), "`split.validation` and `test_datasets` exclude each other", hint="keep one of the two"
         )
+
+
+def _wants_held_out(document: Document, name: str, held_out: bool) -> Iterator[Problem]:
+    if not document.value.get(name):
+        return
+    if not held_out:
+        yield document.problem((name,), f"`{name}` wants held-out rows", hint="write `val_set_size: 0.05`")
+    for other, off in () if name == "loss_per_row" else (("eval_strategy", "no"), ("evals_per_epoch", 0)):
+        if document.value.get(other) == off:
+            what = f"`{name}` wants evaluations, and `{other}: {off}` stands in {document.place((other,)).text()}"
+            yield document.problem((name,), what, hint=f"leave `{other}` out to evaluate after each epoch, or write `eval_steps: 100`")
+
+
+def _watchdog(document: Document) -> Iterator[Problem]:
+    if document.value.get("loss_watchdog_patience") and not document.value.get("loss_watchdog_threshold"):
+        what = "`loss_watchdog_patience` acts only with `loss_watchdog_threshold`"
+        hint = "write the threshold, about twice the loss of the first steps, or leave it out"
+        yield document.problem(("loss_watchdog_patience",), what, hint=hint)
 
 
 def _batches(document: Document) -> Iterator[Problem]:
@@ -213,6 +233,7 @@ _RULES: tuple[Callable[[Document], Iterator[Problem]], ...] = (
     _exclude_each_other,
     _strategies,
     _held_out,
+    _watchdog,
     _batches,
     _precision,
     _adapter,

@@ -53,7 +53,11 @@ def key_numbers(facts: RunFacts) -> list[KeyNumber]:
     train = facts.train
     if train.get("final_eval_loss") is not None:
         numbers.append(
-            KeyNumber("Validation loss", decimal(train["final_eval_loss"], 3), f"best {decimal(train.get('best_eval_loss'), 3)}")
+            KeyNumber(
+                "Validation loss",
+                decimal(train.get("result_eval_loss", train["final_eval_loss"]), 3),
+                f"best {decimal(train.get('best_eval_loss'), 3)}",
+            )
         )
     elif train.get("final_loss") is not None:
         numbers.append(KeyNumber("Training loss", decimal(train["final_loss"], 3), f"from {decimal(train.get('first_loss'), 3)}"))

@@ -99,12 +99,31 @@ def list_checkpoints(checkpoints: Path) -> list[Path]:
     return [path for _, path in sorted(found)]
 
 
-def prune(checkpoints: Path, keep: int, newest: Path) -> None:
-    """Removes all but the `keep` newest checkpoints up to `newest`, and any beyond it, which an earlier course of the run left."""
+def load_weights_at(checkpoints: Path, step: int) -> dict[str, torch.Tensor]:
+    """The weights of the checkpoint of `step`; no random source is touched. `TrainingError` where it is gone, cut or altered."""
+    path = checkpoints / f"checkpoint-{step}"
+    if fault := _fault(path):
+        raise TrainingError(
+            f"{path} has the best validation loss, but its weights cannot be taken: {fault}. Remove it and every later checkpoint and "
+            "run the same command again, which trains from the one before; or write `load_best_model_at_end: false`."
+        )
+    return load_file(weights_of(path))
+
+
+def prune(checkpoints: Path, keep: int, newest: Path, best_step: int | None = None) -> None:
+    """Removes all but the `keep` newest checkpoints up to `newest`, and any beyond it, which an earlier course of the run left.
+
+    The one of `best_step` stays and counts among the `keep`; where `keep` is 1 it stays beside the newest.
+    """
     paths = list_checkpoints(checkpoints)
     position = paths.index(newest) + 1
-    for path in paths[: max(0, position - keep)] + paths[position:]:
-        remove(path)
+    kept = set(paths[max(0, position - keep) : position])
+    best = checkpoints / f"checkpoint-{best_step}"
+    if best in paths[:position] and best not in kept:
+        kept = {best, *paths[position - max(1, keep - 1) : position]}
+    for path in paths:
+        if path not in kept:
+            remove(path)
 
 
 def _fault(path: Path) -> str:

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import math
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -20,13 +16,15 @@ from luthier.config.keys.watching import WatchSettings
 from luthier.core.errors import Interrupted, TrainingError
 from luthier.core.events import EventLog, monotonic_seconds
 from luthier.core.files import remove
+from luthier.core.records import JsonObject
 from luthier.core.weight_files import ADAPTER_WEIGHTS
 from luthier.model.base import set_training
 from luthier.model.token_file import TokenRow
 from luthier.train.batches import BatchPlan, Rhythm, Step, evaluation_batches
-from luthier.train.checkpoint import Checkpoint, load_newest, prune, save_checkpoint
+from luthier.train.checkpoint import Checkpoint, load_newest, load_weights_at, prune, save_checkpoint
 from luthier.train.objective import Objective
 from luthier.train.schedule import Schedule
+from luthier.train.signals import signals
 from luthier.train.strategy import Strategy
 
 _SHOWN_ROWS = 8
@@ -36,7 +34,8 @@ _SHOWN_ROWS = 8
 class Progress:
     """What the loop has seen so far; saved with every checkpoint, so that a resumed run tells the same story.
 
-    Losses are means over trained tokens in nats. `window_*` gather since the last log line.
+    Losses are means over trained tokens in nats. `window_*` gather since the last log line; `high_losses`
+    counts the last steps in a row whose loss was above `loss_watchdog_threshold`.
     """
 
     step: int = 0
@@ -48,12 +47,25 @@ class Progress:
     window_loss_sum: float = 0.0
     window_trained_tokens: int = 0
     evaluated_step: int = -1
+    high_losses: int = 0
     eval_losses: list[tuple[int, float]] = field(default_factory=list)
 
     @property
     def best_eval_loss(self) -> float | None:
         """The lowest evaluation loss."""
         return min((loss for _, loss in self.eval_losses), default=None)
+
+    @property
+    def best_step(self) -> int | None:
+        """The step with the lowest evaluation loss, the first of equals; what was measured before the first step does not count."""
+        trained = [(loss, step) for step, loss in self.eval_losses if step > 0]
+        return min(trained)[1] if trained else None
+
+    @property
+    def evaluations_since_best(self) -> int:
+        """Evaluations after the one of `best_step`, none of which was better."""
+        best = self.best_step
+        return 0 if best is None else sum(step > best for step, _ in self.eval_losses)
 
     @property
     def final_eval_loss(self) -> float | None:
@@ -111,27 +123,35 @@ class Loop:
         self._eval_batches = evaluation_batches([len(row.ids) for row in rows.validation], settings.batches) if rows.validation else []
 
     def run(self, store: Store, events: EventLog) -> Progress:
-        """Trains to the end and returns what was seen.
+        """Trains to the end, or until patience is over, and returns what was seen; the model then has its last weights or its best.
 
         Raises `TrainingError` before the optimizer step where loss or gradient is not finite, and `Interrupted` after Ctrl-C
-        or SIGTERM, once the step at hand is done and saved.
+        or SIGTERM, once the step at hand is done and saved. SIGUSR1 saves after the step at hand.
         """
         self._resume(store, events)
         first, total = self.progress.step, self.course.steps
         steps = self._plan.steps(after=first)
-        with stop_request() as stop_asked:
+        with signals() as asked:
             for done in range(first, total + 1):
                 improved = self._evaluate(events) if self._is_evaluation_due(done) else False
-                is_save_due = done in self._save_steps or (improved and self._settings.watch.save_strategy == "best" and done > 0)
-                if done > first and (is_save_due or (stop_asked() and done < total)):
-                    self._save(store, events)
-                if done == total:
+                is_last = done == total or self._is_patience_over()
+                if done > first:
+                    is_save_asked = asked.take_save()
+                    if self._is_save_due(done, improved) or is_save_asked or (asked.is_stop_asked and not is_last):
+                        self._save(store, events)
+                    if is_save_asked:
+                        events.note(f"a checkpoint of step {done} is written, as SIGUSR1 asks")
+                if is_last:
                     break
-                if stop_asked():
+                if asked.is_stop_asked:
                     raise Interrupted(f"stopped after step {done} of {total}; the same command goes on from there")
                 self._step(done, next(steps), events)
                 if done == first:
                     self._rehearse_saving(store)
+        if self.progress.step < total:
+            self._tell_early_end(events)
+        if self._settings.watch.loads_best:
+            self._load_best(store, events)
         return self.progress
 
     def _step(self, done: int, step: Step, events: EventLog) -> None:
@@ -156,6 +176,7 @@ class Loop:
         overflow = self._strategy.overflow()
         if not math.isfinite(grad_norm) and overflow is None:
             raise self._not_finite("gradient norm", grad_norm, done + 1, [row.id for micro in mine for row in micro])
+        self._watch_loss(done + 1, loss_sum / trained, [row.id for micro in mine for row in micro])
         rate = self._settings.optimizer.learning_rate * self._schedule.factor(done)
         self._strategy.step(self._settings.optimizer.max_grad_norm, rate, self._schedule.momentum(done))
         if overflow is not None:
@@ -163,6 +184,21 @@ class Loop:
         self._note_step(done + 1, loss_sum, trained, monotonic_seconds() - started)
         if (done + 1) % self._log_every == 0 or done == 0 or done + 1 == self.course.steps:
             self._log_step(rate, grad_norm, events)
+
+    def _watch_loss(self, step: int, loss: float, row_ids: Sequence[str]) -> None:
+        """`TrainingError` where this loss is one too many in a row above the highest allowed one."""
+        watch, seen = self._settings.watch, self.progress
+        if watch.highest_loss is None or loss <= watch.highest_loss:
+            seen.high_losses = 0
+            return
+        seen.high_losses += 1
+        if seen.high_losses >= watch.high_losses:
+            raise TrainingError(
+                f"the loss is {loss:.4f} at step {step}, and {seen.high_losses} steps in a row were above "
+                f"`loss_watchdog_threshold: {watch.highest_loss:g}`. Rows of the batch: {_shown(row_ids)}. Look at these rows, or lower "
+                f"learning_rate ({self._settings.optimizer.learning_rate:g}), or raise the threshold: with that alone the same command "
+                "goes on from the newest checkpoint. Nothing of this step was kept; checkpoints before it are intact."
+            )
 
     def _note_step(self, step: int, loss_sum: float, trained: int, seconds: float) -> None:
         seen = self.progress
@@ -192,6 +228,38 @@ class Loop:
         )
         seen.window_loss_sum, seen.window_trained_tokens = 0.0, 0
 
+    def _is_patience_over(self) -> bool:
+        """So many evaluations in a row were no better than the best before them, as transformers' `EarlyStoppingCallback` counts."""
+        patience = self._settings.watch.patience
+        return patience is not None and self.progress.evaluations_since_best >= patience
+
+    def _is_save_due(self, done: int, improved: bool) -> bool:
+        """`improved`: the evaluation of this step is lower than all before, that before the first step included."""
+        watch = self._settings.watch
+        is_best = (improved and watch.save_strategy == "best") or (watch.loads_best and self.progress.best_step == done)
+        return done in self._save_steps or is_best
+
+    def _tell_early_end(self, events: EventLog) -> None:
+        seen = self.progress
+        events.note(
+            f"training ends after step {seen.step} of {self.course.steps}: {seen.evaluations_since_best} evaluations in a row were no "
+            f"better than that of step {seen.best_step} (early_stopping_patience)"
+        )
+
+    def _load_best(self, store: Store, events: EventLog) -> None:
+        """Takes the weights of the best evaluated step back; every one that became the best was saved."""
+        seen = self.progress
+        if seen.best_step is None:
+            return
+        losses = dict(seen.eval_losses)
+        if seen.best_step != seen.step:
+            self._strategy.load_weights(load_weights_at(store.checkpoints, seen.best_step))
+            events.note(
+                f"the result has the weights of step {seen.best_step}, whose validation loss of {losses[seen.best_step]:.4f} is lowest"
+            )
+        if losses.get(0, math.inf) <= losses[seen.best_step]:
+            events.warn(f"no validation loss while training was lower than the {losses[0]:.4f} before the first step")
+
     def _is_evaluation_due(self, done: int) -> bool:
         return done in self._eval_steps and done != self.progress.evaluated_step
 
@@ -213,9 +281,21 @@ class Loop:
         events.emit("train.eval", step=self.progress.step, loss=loss, trained_tokens=trained)
         return best is None or loss < best
 
+    def row_losses(self) -> list[JsonObject]:
+        """The mean loss of each validation row over its trained tokens, in nats, each row alone; None where no token carries loss."""
+        set_training(self._model, False)
+        told: list[JsonObject] = []
+        with torch.no_grad():
+            for row in self._rows.validation:
+                trained = self._objective.count([row])
+                loss = self._objective.loss_sum(self._objective.batch([row])).item() / trained if trained else None
+                told.append({"id": row.id, "trained_tokens": trained, "loss": loss})
+        return told
+
     def _save(self, store: Store, events: EventLog) -> None:
         path = save_checkpoint(store.checkpoints, self._checkpoint(store.key), store.write_config, store.weights_file)
-        prune(store.checkpoints, self._settings.watch.save_total_limit, path)
+        watch = self._settings.watch
+        prune(store.checkpoints, watch.save_total_limit, path, self.progress.best_step if watch.loads_best else None)
         events.emit("train.checkpoint", step=self.progress.step, path=f"{store.checkpoints.name}/{path.name}")
 
     def _checkpoint(self, key: str) -> Checkpoint:
@@ -268,7 +348,6 @@ class Loop:
         return Rhythm(watch.save_strategy, watch.save_steps, watch.saves_per_epoch).steps(self.course, self._settings.batches.epochs)
 
     def _not_finite(self, what: str, value: float, step: int, row_ids: Sequence[str]) -> TrainingError:
-        shown = ", ".join(row_ids[:_SHOWN_ROWS]) + (f" and {len(row_ids) - _SHOWN_ROWS} more" if len(row_ids) > _SHOWN_ROWS else "")
         weights = [(name, weight) for name, weight in self._model.named_parameters() if weight.is_floating_point()]
         broken = {name: weight.requires_grad for name, weight in weights if not torch.isfinite(weight).all()}
         if broken:
@@ -286,34 +365,11 @@ class Loop:
             rate = self._settings.optimizer.learning_rate
             cause = f"the learning rate is mostly too high (learning_rate is {rate:g}): lower it or warm up longer"
         return TrainingError(
-            f"{what} is {value} at step {step}, before the optimizer step. Likely cause: {cause}. Rows of the batch: {shown}. "
+            f"{what} is {value} at step {step}, before the optimizer step. Likely cause: {cause}. Rows of the batch: {_shown(row_ids)}. "
             "Nothing of this step was kept; checkpoints before it are intact."
         )
 
 
-@contextmanager
-def stop_request() -> Iterator[Callable[[], bool]]:
-    """While it is open, the first Ctrl-C or SIGTERM only makes the yielded function true; the second ends the process as usual.
-
-    Signals reach the main thread alone; in another thread the function stays false.
-    """
-    asked = False
-    former: dict[int, object] = {}
-
-    def restore() -> None:
-        while former:
-            number, handler = former.popitem()
-            signal.signal(number, handler)
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        asked = True
-        restore()
-
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
-            former[number] = signal.signal(number, ask)
-    try:
-        yield lambda: asked
-    finally:
-        restore()
+def _shown(row_ids: Sequence[str]) -> str:
+    more = f" and {len(row_ids) - _SHOWN_ROWS} more" if len(row_ids) > _SHOWN_ROWS else ""
+    return ", ".join(row_ids[:_SHOWN_ROWS]) + more

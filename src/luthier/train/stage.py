@@ -39,6 +39,8 @@ from luthier.train.optim import make_optimizer
 from luthier.train.schedule import Schedule
 from luthier.train.strategy import Single
 
+# In `train/`, where `loss_per_row` asks for it.
+ROW_LOSSES = "row_losses.jsonl"
 _SHOWN_REJECTS = 5
 
 
@@ -79,7 +81,8 @@ def run(config: RunConfig, folder: RunFolder, location: ModelLocation, plan: Pla
             f"the device's memory is full ({str(error).splitlines()[0]}). Lower micro_batch_size or set gradient_checkpointing: true."
         ) from error
 
-    facts = {**_course_facts(progress, loop, train), **_model_facts(model, config, location, plan)}
+    result_step = progress.best_step if config.watch_settings().loads_best else None
+    facts = {**_course_facts(progress, loop, train, result_step), **_model_facts(model, config, location, plan)}
     summary = {
         **facts,
         **_write_result(model, encoder, folder, config.base_model, plan),
@@ -88,6 +91,8 @@ def run(config: RunConfig, folder: RunFolder, location: ModelLocation, plan: Pla
         "warnings": warnings,
     }
     write_json(folder.train_summary, summary)
+    if config.loss_per_row:
+        write_jsonl(folder.train / ROW_LOSSES, loop.row_losses())
     write_jsonl(folder.curve, curve(read_events(folder.events_jsonl)))
     events.emit("train.end", **{name: summary[name] for name in ("steps", "final_loss", "final_eval_loss", "seconds", "tokens_per_second")})
 
@@ -218,7 +223,8 @@ def _warnings(config: RunConfig, train: EncodedRows, validation: EncodedRows, fo
         found.append(
             f"the longest row has {longest:,} tokens, and the base was made for {positions:,} positions (`max_position_embeddings`)"
         )
-    asked = [name for name in ("eval_strategy", "eval_steps", "evals_per_epoch") if getattr(config, name) not in (None, "no", 0)]
+    watched = ("eval_strategy", "eval_steps", "evals_per_epoch", "early_stopping_patience", "load_best_model_at_end", "loss_per_row")
+    asked = [name for name in watched if getattr(config, name) not in (None, "no", 0)]
     if asked and not validation.rows:
         found.append(f"{asked[0]} is set, but there are no validation rows: nothing is evaluated during training")
     return found
@@ -228,8 +234,11 @@ def _reasons(encoded: EncodedRows) -> dict[str, int]:
     return dict(sorted(Counter(reject.reason for reject in encoded.rejects).items()))
 
 
-def _course_facts(progress: Progress, loop: Loop, train: EncodedRows) -> JsonObject:
-    """What happened; `seconds` are those of the optimizer steps, without loading and evaluation."""
+def _course_facts(progress: Progress, loop: Loop, train: EncodedRows, result_step: int | None) -> JsonObject:
+    """What happened; `seconds` are those of the optimizer steps, without loading and evaluation.
+
+    `result_step` is the step whose weights are the result, where that need not be the last one.
+    """
     return {
         "steps": progress.step,
         "epochs": round(loop.course.epoch_at(progress.step), 4),
@@ -241,6 +250,7 @@ def _course_facts(progress: Progress, loop: Loop, train: EncodedRows) -> JsonObj
         "final_loss": progress.last_loss,
         "best_eval_loss": progress.best_eval_loss,
         "final_eval_loss": progress.final_eval_loss,
+        **({} if result_step is None else {"result_step": result_step, "result_eval_loss": dict(progress.eval_losses)[result_step]}),
         "seconds": round(progress.seconds, 3),
         "tokens_per_second": round(progress.tokens / progress.seconds, 1) if progress.seconds else 0.0,
     }

@@ -55,6 +55,10 @@ class Strategy(Protocol):
         """Takes back what `state` gave."""
         ...
 
+    def load_weights(self, weights: dict[str, torch.Tensor]) -> None:
+        """Takes back the trained weights alone, once no step follows."""
+        ...
+
 
 class Single:
     """One process, one device."""
@@ -120,8 +124,12 @@ class Single:
 
     def load(self, weights: dict[str, torch.Tensor], tensors: dict[str, torch.Tensor], numbers: JsonObject) -> None:
         """Puts weights and optimizer back."""
-        load_trained(self._model, weights)
+        self.load_weights(weights)
         if self._scaler is not None:
             self._scaler.load_state_dict(numbers[_SCALING])
         own = {name: number for name, number in numbers.items() if name != _SCALING}
         load_optimizer_state(self._optimizer, self._model, tensors, own)
+
+    def load_weights(self, weights: dict[str, torch.Tensor]) -> None:
+        """Puts the weights back."""
+        load_trained(self._model, weights)

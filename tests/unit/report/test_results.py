@@ -11,6 +11,7 @@ from luthier.report.book import Shelf
 from luthier.report.glance import safety, standpoints
 from luthier.report.reading import RunFacts, SuiteFacts, read_run
 from luthier.report.results import comparison, headline_metric, side_by_side, verdict
+from luthier.report.sections import key_numbers
 
 Write = Callable[..., RunFolder]
 
@@ -239,3 +240,9 @@ def test_figures_say_of_how_many_rows_they_are() -> None:
 def test_a_comparison_counts_the_rows_that_both_have(empty: RunFacts) -> None:
     suite = _suite({"value": 0.6, "low": 0.5, "high": 0.7, "count": 1})
     assert verdict(replace(empty, suites=(suite,))).sentence.endswith(", 1 row.")
+
+
+@pytest.mark.parametrize(("more", "shown"), [({}, "0.750"), ({"result_step": 40, "result_eval_loss": 0.5}, "0.500")])
+def test_the_validation_loss_is_that_of_the_weights_that_are_the_result(empty: RunFacts, more: dict[str, float], shown: str) -> None:
+    numbers = key_numbers(replace(empty, train={"final_eval_loss": 0.75, "best_eval_loss": 0.5, **more}))
+    assert [number.value for number in numbers if number.label == "Validation loss"] == [shown]

@@ -16,7 +16,7 @@ from luthier.core.events import EventLog
 from luthier.model.adapters.weights import adapter_weights
 from luthier.model.token_file import TokenRow
 from luthier.train.checkpoint import list_checkpoints
-from luthier.train.loop import Store, stop_request
+from luthier.train.loop import Store
 from training_parts import LORA, adapted, by_rows, make_loop, qwen, rows, write_nothing
 
 
@@ -128,12 +128,21 @@ def test_a_signal_ends_after_the_step_and_saves(tmp_path, number):
     assert signal.getsignal(number) is former
 
 
-def test_the_second_signal_is_the_systems():
-    with stop_request() as asked:
-        os.kill(os.getpid(), signal.SIGINT)
-        assert asked()
-        with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
+def test_sigusr1_saves_after_the_step_and_changes_nothing(tmp_path):
+    def save(event):
+        if event["event"] == "train.step" and event["step"] in (1, 3):
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+    asked, plain = (make_loop(adapted(by_rows(qwen()), LORA), rows(30), epochs=2.0) for _ in range(2))
+    former = signal.getsignal(signal.SIGUSR1)
+    events = run(tmp_path / "asked", asked, save)
+    assert signal.getsignal(signal.SIGUSR1) is former
+    assert [event["step"] for event in of(events, "train.checkpoint")] == [1, 3]
+    assert "a checkpoint of step 3 is written, as SIGUSR1 asks" in [event["message"] for event in of(events, "note")]
+    assert of(events, "train.step")[-1]["step"] == asked.course.steps
+    run(tmp_path / "plain", plain)
+    for name, value in adapter_weights(plain._model).items():
+        assert torch.equal(value, adapter_weights(asked._model)[name]), name
 
 
 def test_a_loss_that_is_not_finite_stops_before_the_step(tmp_path):

@@ -158,6 +158,44 @@ def test_what_is_left_out_is_told(base, tmp_path):
     assert any("over_length" in event["message"] for event in events if event["event"] == "warning")
 
 
+@pytest.mark.parametrize("packed", [True, False], ids=["packed", "apart"])
+def test_the_loss_of_each_row_adds_up_to_the_evaluation(base, tmp_path, done, packed):
+    folder, _ = run(tmp_path / "run", base, sample_packing=packed, loss_per_row=True)
+    told = list(read_jsonl(folder.train / stage.ROW_LOSSES))
+    rows = load_rows(folder.tokens / "validation.safetensors")
+    assert [row["id"] for row in told] == [row.id for row in rows]
+    assert [row["trained_tokens"] for row in told] == [int(row.trained[1:].sum()) for row in rows]
+    assert len({row["loss"] for row in told}) > 1
+    mean = sum(row["loss"] * row["trained_tokens"] for row in told) / sum(row["trained_tokens"] for row in told)
+    assert mean == pytest.approx(read_json(folder.train_summary)["final_eval_loss"], rel=1e-5)
+    assert not (done[0].train / stage.ROW_LOSSES).exists()
+    if packed:
+        assert sha256_file(folder.adapter / "adapter_model.safetensors") == sha256_file(done[0].adapter / "adapter_model.safetensors")
+
+
+WATCHED = {"early_stopping_patience": 1, "eval_steps": 2, "num_epochs": 6, "learning_rate": 0.05}
+
+
+@pytest.mark.parametrize("changes", [{}, {"adapter": None}], ids=["adapter", "whole"])
+def test_the_result_is_the_best_checkpoint(base, tmp_path, changes):
+    folder, events = run(tmp_path / "run", base, **WATCHED, **changes)
+    summary = read_json(folder.train_summary)
+    best = summary["result_step"]
+    losses = {event["step"]: event["loss"] for event in events if event["event"] == "train.eval"}
+    assert losses[best] == min(loss for step, loss in losses.items() if step)
+    assert summary["steps"] == best + 2 < next(event["steps"] for event in events if event["event"] == "train.start")
+    assert (summary["result_eval_loss"], summary["final_eval_loss"]) == (losses[best], losses[best + 2])
+    result, name = (folder.adapter, "adapter_model.safetensors") if not changes else (folder.model, "model.safetensors")
+    saved = load_file(folder.checkpoints / f"checkpoint-{best}" / name)
+    written = load_file(result / name)
+    assert saved.keys() == written.keys()
+    assert all(torch.equal(value, saved[key]) for key, value in written.items())
+    last, _ = run(tmp_path / "last", base, **WATCHED, **changes, load_best_model_at_end=False)
+    assert "result_step" not in read_json(last.train_summary)
+    other = load_file((last.adapter if not changes else last.model) / name)
+    assert any(not torch.equal(value, saved[key]) for key, value in other.items())
+
+
 def test_nothing_left_to_train_on(base, tmp_path):
     with pytest.raises(DataError, match="no row is left"):
         run(tmp_path / "run", base, sequence_len=8)
