@@ -98,7 +98,9 @@ def note_overlap(sides: Sides, store: RowStore, held_out: RowStore, is_grouped: 
     if len(held_out):
         requests, answers = _shared(store, store.kept(), held_out, held_out.kept())
         if requests or answers:
-            shared = f"{requests} of {len(held_out)} rows of `test_datasets` ask, and {answers} answer, what also stands in `datasets`"
+            shared = (
+                f"{requests} of {len(held_out.kept())} rows of `test_datasets` ask, and {answers} answer, what also stands in `datasets`"
+            )
             division.warnings.append(f"{shared}; the evaluation loss is the better for it")
     elif not is_grouped and VALIDATION in division.sides:
         drawn = np.frombuffer(bytes(sides.sides), np.uint8)

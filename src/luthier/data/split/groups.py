@@ -51,7 +51,8 @@ def near_keys(labels: Labels) -> Keys:
 def exchange_ties(exchanges: ExchangeColumns, kept: NDArray[np.int64], asked: Keys, answered: Keys) -> Keys:
     """Keys that rows share which an equal exchange ties, one to the next; `kept` are the rows' numbers in `exchanges`.
 
-    `asked` and `answered` are the rows' own keys; they are what a row with one answer exchanges, which counts where a row with several has it too.
+    `asked` and `answered` are the rows' own keys; they are what a row with one answer exchanges,
+    which counts where a row with several has it too.
     """
     rows = np.frombuffer(exchanges.row, np.int64)
     labels = single(len(kept))
