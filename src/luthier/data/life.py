@@ -19,7 +19,7 @@ from luthier.data.split.sides import SIDES
 
 _LEAST_ID = 4
 _LONGEST_SHOWN = 160
-_AFTER_CLEANING = ("dedup", "near_dedup")
+_AFTER_CLEANING = ("dedup", "near_dedup", "held_out")
 # A file may hold a million rows: where no line is named, so many lives are told.
 MOST_OF_A_FILE = 20
 _ID = re.compile(r"[0-9a-f]{1,16}(?:-\d+)?")

@@ -26,11 +26,11 @@ from luthier.data.intake.prepare import Settings, decontaminator_of
 from luthier.data.outputs.forms import write_formats
 from luthier.data.outputs.provenance import Steps, provenance_of, report_of
 from luthier.data.reading.wording import Wordings
-from luthier.data.rows.rejects import RejectLog
+from luthier.data.rows.rejects import CONTAMINATED, RejectLog
 from luthier.data.rows.spool import JsonSpool
 from luthier.data.rows.store import Prepared, RowStore
 from luthier.data.similar.collection import Grams
-from luthier.data.similar.removal import drop_equal, drop_near
+from luthier.data.similar.removal import drop_equal, drop_held_out, drop_near
 from luthier.data.sources.making import MadeRows, Teachers, made_rows, rejects_of
 from luthier.data.split.check import check_files
 from luthier.data.split.division import Sides, divided, note_overlap
@@ -155,7 +155,7 @@ def _take_in(work: _Work, training: list[Source], testing: list[Source], suite_i
 
 
 def _reduce(work: _Work) -> None:
-    """Leaves out equal rows where the run file asks for it, then nearly equal ones."""
+    """Leaves out equal rows where the run file asks for it, then nearly equal ones, then what `test_datasets` ask."""
     before = len(work.rows) + len(work.held_out)
     for store in (work.rows, work.held_out):
         drop_equal(store, work.rejects, work.settings.remove_duplicates)
@@ -165,6 +165,12 @@ def _reduce(work: _Work) -> None:
     if work.near:
         drop_near(work.rows, work.texts, float(work.near), work.rejects)
         work.steps.add("near_dedup", left, len(work.rows.kept()) + len(work.held_out.kept()))
+    clean = work.settings.clean
+    if clean is not None and CONTAMINATED not in clean.off and len(work.held_out):
+        before = len(work.rows.kept())
+        drop_held_out(work.rows, work.held_out, work.rejects)
+        rest = len(work.held_out.kept())
+        work.steps.add("held_out", before + rest, len(work.rows.kept()) + rest)
     if not len(work.rows.kept()):
         hint = f"every row is listed with its reason in {work.folder.rejected}"
         raise DataError(Problem("no row is left to train on", where="clean", hint=hint))

@@ -19,6 +19,7 @@ _STEP_NAMES = {
     "clean": "cleaning",
     "dedup": "equal rows",
     "near_dedup": "nearly equal rows",
+    "held_out": "rows of `test_datasets`",
     "augment": "added variants",
 }
 

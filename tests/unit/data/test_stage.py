@@ -238,6 +238,21 @@ def test_rows_of_test_datasets_become_validation_rows(write: Any) -> None:
     assert [row["key"] for row in read_json(result.folder.provenance)["sources"]] == ["datasets[0]", "test_datasets[0]"]
 
 
+def test_cleaning_leaves_out_what_test_datasets_ask(write: Any) -> None:
+    test = write("t.jsonl", [{"prompt": "Ask 3!", "completion": "other words"}, *pairs(1, 7), *pairs(1, 7)])
+    result = Result(write("a.jsonl", pairs(20)), test_datasets=[test], clean={})
+    assert result.asks("validation") == ["Ask 3!", "ask 7"]
+    assert result.asks("train") == [f"ask {number}" for number in range(20) if number not in (3, 7)]
+    left = [row for row in result.rejected if row["reason"] == "contaminated"]
+    assert [row["line"] for row in left] == [4, 8]
+    assert "of `test_datasets` at " in left[0]["detail"]
+    assert left[0]["detail"].endswith("t.jsonl:1 asks")
+    assert not result.said("warning")
+    kept = Result(write("a.jsonl", pairs(20)), test_datasets=[test], clean={"off": ["contaminated"]})
+    assert len(kept.asks("train")) == 20
+    assert kept.said("warning")[0].startswith("2 of 2 rows of `test_datasets` ask, and 1 answer")
+
+
 def test_a_leak_is_an_error(write: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     real = stage.divided
 

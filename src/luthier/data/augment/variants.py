@@ -22,8 +22,8 @@ from luthier.data.clean.contamination import Decontaminator
 from luthier.data.clean.records import Row
 from luthier.data.rows.digests import canonical, digest_of, id_of
 from luthier.data.rows.fields import BadRow, Fields
-from luthier.data.rows.grams import NEAR, said
-from luthier.data.rows.keys import answer_form
+from luthier.data.rows.grams import NEAR, Said, said
+from luthier.data.rows.keys import answer_form, exchange_keys
 from luthier.data.rows.rejects import DUPLICATE
 from luthier.data.rows.store import RowStore, changed_line
 from luthier.data.similar.between import near_any
@@ -38,6 +38,7 @@ from luthier.data.teacher.variants import Wording, paraphrases
 VERSION = 3
 PARAPHRASE = "paraphrase"
 STEP = "augment"
+_TOLD = "its request is nearly that of a held-out row, or its answer or an exchange is one's"
 # A row whose request a teacher cannot reword is no failure of a variant.
 NOT_ASKED = "teacher_not_asked"
 
@@ -106,16 +107,25 @@ def variants_of(store: RowStore, sides: Sides, settings: DataSettings, around: A
     heard = [said(each.fields.messages) for each in found]
     are_near = near_any([one.request or "" for one in heard], [one.request or "" for one in held_out], NEAR, around.folder)
     answers = {answer_form(canonical(one.answer)) for one in held_out if one.answer is not None}
+    exchanged = set(exchange_keys(pair for one in held_out for pair in _exchanged(one)))
     left = []
     for each, own, is_near in zip(found, heard, are_near, strict=True):
-        if (own.request is None or not is_near) and answer_form(canonical(own.answer or "")) not in answers:
+        is_told = answer_form(canonical(own.answer or "")) in answers or not exchanged.isdisjoint(exchange_keys(_exchanged(own)))
+        if (own.request is None or not is_near) and not is_told:
             left.append(each)
         else:
-            _leave_out(each, "near_held_out", "its request is nearly that of a held-out row, or its answer is one's", around)
+            _leave_out(each, "near_held_out", _TOLD, around)
     added = Variants(notes=notes, teacher=report)
     _add(added, left, store, Cleaner.of(settings.clean, around.guard, around.decontaminator), around)
     notes.append(f"{len(added.lines)} variants were added to {count} training rows; {len(found) - len(added.lines)} were left out")
     return added
+
+
+def _exchanged(row: Said) -> Sequence[tuple[str, str]]:
+    """What a row exchanges; one with a single answer its request and that."""
+    if row.exchanges or row.request is None or row.answer is None:
+        return row.exchanges
+    return ((row.request, row.answer),)
 
 
 def _rules_for(row: Example, rules: Sequence[AugmentRule]) -> tuple[AugmentRule, ...]:

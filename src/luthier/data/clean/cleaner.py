@@ -20,6 +20,7 @@ from luthier.data.clean.shell import ShellRules
 from luthier.data.clean.substance import boilerplate, refusal, repetition, template_token, truncated, vague_answer
 from luthier.data.clean.view import view
 from luthier.data.rows.fields import BadRow
+from luthier.data.rows.rejects import CONTAMINATED
 
 # The rules on one row, in the order of `codes.RULES`.
 ROW_RULES: Mapping[str, RowRule] = {
@@ -39,7 +40,6 @@ ROW_RULES: Mapping[str, RowRule] = {
     "refusal": refusal,
     "template_token": template_token,
 }
-CONTAMINATED = "contaminated"
 # Counts rows that are kept though their answer, one word, is that of an item.
 ONE_WORD = "contaminated:one_word_answers_kept"
 # The changes that write marks of e-mail addresses.

@@ -39,7 +39,10 @@ RULES = (
     Rule("repetition", "Rejects answers that go in circles: one word, line or phrase over and over."),
     Rule("refusal", "Rejects answers that decline to answer."),
     Rule("template_token", "Rejects rows in which tokens of a chat template leaked into the text."),
-    Rule("contaminated", "Rejects rows that repeat an item of a suite that the run evaluates, or of a file of `decontaminate`."),
+    Rule(
+        "contaminated",
+        "Rejects rows that repeat an item of a suite of the run or of `decontaminate`, or that ask what `test_datasets` ask.",
+    ),
     Rule("secret", "Writes a mark such as `<GITHUB_TOKEN>` over each secret (or rejects the row) and drops rows in which one may be left."),
     Rule("url", "Does with URLs what `urls` says; those with credentials or a private host count as secrets."),
     Rule(

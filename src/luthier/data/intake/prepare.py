@@ -21,7 +21,7 @@ from luthier.data.reading import formats
 from luthier.data.rows.digests import digest_of, id_of
 from luthier.data.rows.fields import BadRow, Fields, place
 from luthier.data.rows.grams import Said, said
-from luthier.data.rows.keys import row_keys
+from luthier.data.rows.keys import exchange_keys, row_keys
 from luthier.data.rows.store import NO_GROUP, Prepared, changed_line
 from luthier.data.similar.hashing import gram_hashes
 
@@ -144,6 +144,7 @@ class Preparation:
         if row.is_made:
             done.places.append(_place_in_source(row.origin))
         done.keys.add(row_keys(heard, row.origin))
+        done.exchanges.add(len(done.lines) - 1, exchange_keys(heard.exchanges))
         if changes:
             done.changes.update(changes)
             done.changed.append(changed_line(example.id, changes, was))

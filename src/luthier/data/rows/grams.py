@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from luthier.core.records import TEXT_ROLE, Message
@@ -46,21 +46,40 @@ class Said:
     """What a row asks and answers, as texts to compare; None where it has no such part.
 
     The answer is the last turn of the assistant with its tool calls (the last trained piece of a raw text), the request all turns before
-    it but the system's: a system text that every row shares would make all requests alike.
+    it but the system's: a system text that every row shares would make all requests alike. Of a row with several answers `exchanges`
+    are what each trained one was asked (the turns since the answer before it, the user's among them) and the answer itself.
     """
 
     request: str | None
     answer: str | None
+    exchanges: tuple[tuple[str, str], ...] = ()
 
 
 def said(messages: Sequence[Message]) -> Said:
-    """Request and answer of a row."""
+    """Request, answer and exchanges of a row."""
     for index in range(len(messages) - 1, -1, -1):
         message = messages[index]
-        if message.role == "assistant" or (message.role == TEXT_ROLE and message.train):
+        if _is_answer(message):
             before = [_words_of(turn) for turn in messages[:index] if turn.role != "system"]
-            return Said("\n".join(before) if before else None, _words_of(message))
+            has_several = any(_is_answer(turn) for turn in messages[:index])
+            return Said("\n".join(before) if before else None, _words_of(message), tuple(_exchanges(messages)) if has_several else ())
     return Said(None, None)
+
+
+def _is_answer(message: Message) -> bool:
+    return message.role == "assistant" or (message.role == TEXT_ROLE and bool(message.train))
+
+
+def _exchanges(messages: Sequence[Message]) -> Iterator[tuple[str, str]]:
+    """What was asked and said in each turn of the row that is trained; an answer to a tool's result alone is none."""
+    asked: list[Message] = []
+    for message in messages:
+        if not _is_answer(message):
+            asked += [message] if message.role != "system" else []
+            continue
+        if message.train is not False and any(turn.role != "tool" for turn in asked):
+            yield "\n".join(map(_words_of, asked)), _words_of(message)
+        asked = []
 
 
 def _words_of(message: Message) -> str:

@@ -7,6 +7,7 @@ be, and never part rows that belong together.
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
@@ -18,12 +19,39 @@ from luthier.data.rows.masks import has_words, masked
 NO_KEY = 0
 # Answers under so many words are compared as they stand.
 FEWEST_WORDS = 3
+# Ties by pairs of keys, of which a row may have several.
+EXCHANGE = "exchange"
 # The order in which `row_keys` gives a row's keys.
 REQUEST, ANSWER, FILE, MASKED_ANSWER, COMMIT = "request", "answer", "file", "masked_answer", "commit"
 # Makers whose rows are about the code of one file; of two rows of such a file one would tell the other.
 CODE_MAKERS = frozenset(
     ("explain", "complete", "document", "question", "commits", "infill", "locate", "usage", "tests", "tools", "teacher"),
 )
+
+
+@dataclass(slots=True)
+class ExchangeColumns:
+    """Of rows with several answers each exchange that counts: the row's number, and the keys of request and answer.
+
+    A row with one answer has no entry: its exchange is its request and its answer.
+    """
+
+    row: array[int] = field(default_factory=lambda: array("Q"))
+    request: array[int] = field(default_factory=lambda: array("Q"))
+    answer: array[int] = field(default_factory=lambda: array("Q"))
+
+    def add(self, row: int, keys: Iterable[tuple[int, int]]) -> None:
+        """Adds the exchanges of one row, as `exchange_keys` gives them."""
+        for request, answer in keys:
+            self.row.append(row)
+            self.request.append(request)
+            self.answer.append(answer)
+
+    def extend(self, other: ExchangeColumns, offset: int) -> None:
+        """Adds those of further rows, whose first has the number `offset`."""
+        self.row.extend(offset + row for row in other.row)
+        self.request.extend(other.request)
+        self.answer.extend(other.answer)
 
 
 @dataclass(slots=True)
@@ -60,6 +88,23 @@ def row_keys(said: Said, origin: Origin) -> tuple[int, int, int, int, int]:
     return request, answer, file_key(origin), mask, commit_key(origin)
 
 
+def exchange_keys(exchanges: Iterable[tuple[str, str]]) -> list[tuple[int, int]]:
+    """The keys of request and answer of each exchange that counts: one of the two has three words or more.
+
+    Of "hello" and "Hi there" each conversation has its own, and nothing that it says is learnt of another.
+    """
+    found = []
+    for request, answer in exchanges:
+        plain, form = normalised(request), answer_form(canonical(answer))
+        if _has_words(plain) or _has_words(normalised(answer)):
+            found.append((text_key(plain or request.strip()), text_key(form)))
+    return found
+
+
+def _has_words(form: str) -> bool:
+    return form.count(" ") >= FEWEST_WORDS - 1
+
+
 def answer_form(plain: str) -> str:
     """The form in which canonical answers are equal: the normalised one from three words on, else the text itself.
 
@@ -67,7 +112,7 @@ def answer_form(plain: str) -> str:
     fewer words, for it has three.
     """
     form = normalised(plain)
-    return form if form.count(" ") >= FEWEST_WORDS - 1 else plain
+    return form if _has_words(form) else plain
 
 
 def file_key(origin: Origin) -> int:

@@ -21,6 +21,7 @@ EXAMPLES_PER_REASON = 5
 FIRST_SHOWN = 5
 DUPLICATE = "duplicate"
 NEAR_DUPLICATE = "near_duplicate"
+CONTAMINATED = "contaminated"
 # Steps whose rejects are rows that cannot be used; what a rule turns down could be.
 _UNUSABLE = ("read", "format")
 # Rejects share files and details, so that nearly all of them are answered from memory.

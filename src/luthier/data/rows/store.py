@@ -19,7 +19,7 @@ from luthier.core.files import Spool
 from luthier.core.records import JsonObject, Origin, Reject
 from luthier.data.rows.digests import ROW_BYTES, id_of, numbered
 from luthier.data.rows.fields import place
-from luthier.data.rows.keys import KeyColumns
+from luthier.data.rows.keys import ExchangeColumns, KeyColumns
 
 # Stands in a waiting row for its group, which is known only when all rows are; a group's name is as long.
 NO_GROUP = "0" * 16
@@ -49,6 +49,7 @@ class Prepared:
     encoded: list[bytes] = field(default_factory=list)
     digests: bytearray = field(default_factory=bytearray)
     keys: KeyColumns = field(default_factory=KeyColumns)
+    exchanges: ExchangeColumns = field(default_factory=ExchangeColumns)
     text_grams: GramHashes | None = None
     request_grams: GramHashes | None = None
     read: int = 0
@@ -68,12 +69,14 @@ def changed_line(row_id: str, changes: Mapping[str, int], was: str = "") -> Json
 class RowStore:
     """Takes prepared rows in their order and writes them to the sides of a division.
 
-    `digests` holds `ROW_BYTES` bytes a row, `keys` gives what may tie it to others; `dropped` is 1 for rows that were left out afterwards.
+    `digests` holds `ROW_BYTES` bytes a row, `keys` and `exchanges` give what may tie it to others.
+    `dropped` is 1 for rows that were left out afterwards.
     """
 
     def __init__(self, folder: Path) -> None:
         self._spool = Spool(folder)
         self.digests = bytearray()
+        self.exchanges = ExchangeColumns()
         self._keys = {name: array("Q") for name in KeyColumns.__slots__}
         self.dropped = bytearray()
         self._lines = array("I")
@@ -103,6 +106,7 @@ class RowStore:
             if known or any(keys):
                 known.frombytes(bytes(known.itemsize * (len(self) - len(known))))
                 known.extend(keys)
+        self.exchanges.extend(prepared.exchanges, len(self))
         self.digests += prepared.digests
         self.dropped += bytes(count)
         self._lines.extend(prepared.lines)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from luthier.core.records import Origin, Reject
-from luthier.data.rows.rejects import DUPLICATE, NEAR_DUPLICATE, RejectLog
+from luthier.data.rows.keys import NO_KEY
+from luthier.data.rows.rejects import CONTAMINATED, DUPLICATE, NEAR_DUPLICATE, RejectLog
 from luthier.data.rows.store import RowStore
 from luthier.data.similar.collection import Grams
 from luthier.data.similar.duplicates import near_duplicates
@@ -38,6 +39,19 @@ def drop_near(store: RowStore, texts: Grams, threshold: float, rejects: RejectLo
         row, earlier = int(kept[number]), int(kept[near[number]])
         detail = f"nearly equal (word 3-gram Jaccard of {threshold:g} or more) to row {store.id(earlier)} at {store.where(earlier)}"
         _drop(store, rejects, row, origin, "near_dedup", NEAR_DUPLICATE, detail)
+
+
+def drop_held_out(store: RowStore, held_out: RowStore, rejects: RejectLog) -> None:
+    """Leaves out of `store` every row whose normalised request is one of `held_out`."""
+    kept, testing = store.kept(), held_out.kept()
+    theirs, mine = held_out.keys("request", testing), store.keys("request", kept)
+    order = np.argsort(theirs, kind="stable")
+    known, testing = theirs[order], testing[order]
+    found = np.flatnonzero(np.isin(mine, known) & (mine != NO_KEY))
+    for place, origin in zip(found.tolist(), store.origins(kept[found]), strict=True):
+        other = int(testing[np.searchsorted(known, mine[place])])
+        detail = f"it asks what row {held_out.id(other)} of `test_datasets` at {held_out.where(other)} asks"
+        _drop(store, rejects, int(kept[place]), origin, "held_out", CONTAMINATED, detail)
 
 
 def _drop(store: RowStore, rejects: RejectLog, number: int, origin: Origin, step: str, reason: str, detail: str) -> None:

@@ -31,7 +31,7 @@ from luthier.data.teacher.teach import VERSION as TEACHER_VERSION
 from luthier.data.teacher.teach import teach
 from luthier.retrieval.index import build
 from luthier.retrieval.records import Chunk, Excluded, Reading, SourceFile
-from luthier.retrieval.sources.cutting import chunks_of
+from luthier.retrieval.sources.cutting import chunks_of, code_of
 from luthier.retrieval.sources.reading import identify, read
 
 _STEP = "make"
@@ -122,7 +122,7 @@ def material_of(entry: SourceEntry, reading: Reading, progress: Progress) -> tup
             progress("files cut into pieces", number)
     material = Material(
         name=entry.name or reading.name,
-        files=reading.files,
+        files=tuple(map(code_of, reading.files)),
         chunks=tuple(chunks),
         index=build(chunks),
         commits=reading.commits,

@@ -49,6 +49,8 @@ class _Row:
     request: Key | None
     answer: Key | None
     file: str | None
+    # Of a row with several answers: what each trained one answers, and itself.
+    exchanges: tuple[tuple[Key, Key], ...] = ()
 
     @property
     def keys(self) -> tuple[Key | None, Key | None, Key | None]:
@@ -94,7 +96,27 @@ def _row(row: dict[str, Any]) -> _Row:
         return _Row(row["id"], [], None, answer, _file(row))
     text = "\n".join(asked)
     words = _WORD.findall(text.lower())
-    return _Row(row["id"], words, _short(" ".join(words) if words else f"\0{text.strip()}"), answer, _file(row))
+    return _Row(row["id"], words, _request_key(text, words), answer, _file(row), tuple(_exchanges(messages[: last + 1])))
+
+
+def _exchanges(messages: list[dict[str, Any]]) -> Iterator[tuple[Key, Key]]:
+    """Of several answers each trained one with the turns since the answer before it, where one of both has three words or more.
+
+    Turns of tools alone ask nothing.
+    """
+    ends = [place for place, message in enumerate(messages) if _answers(message)]
+    for start, end in zip([-1, *ends], ends if len(ends) > 1 else (), strict=False):
+        turns = [message for message in messages[start + 1 : end] if message["role"] != "system"]
+        if messages[end].get("train") is False or all(message["role"] == "tool" for message in turns):
+            continue
+        asked, said = "\n".join(map(_text, turns)), _text(messages[end])
+        words = _WORD.findall(asked.lower())
+        if max(len(words), len(_WORD.findall(said.lower()))) >= _WORDY:
+            yield _request_key(asked, words), _answer_key(said)
+
+
+def _request_key(text: str, words: list[str]) -> Key:
+    return _short(" ".join(words) if words else f"\0{text.strip()}")
 
 
 def _answers(message: dict[str, Any]) -> bool:
@@ -147,6 +169,9 @@ class _Index:
         self._files = [file for file, _ in rows]
         self._rows = [row for _, row in rows]
         self._keys: list[dict[Key, int]] = [{}, {}, {}]
+        self._exchanges: dict[tuple[Key, Key], int] = {}
+        # The same of rows with one answer, made when a row with several is met.
+        self._single: dict[tuple[Key, Key], int] | None = None
         # By Python's hash of a gram: two grams with one hash make a further candidate, and candidates are counted by their words.
         self._times: Counter[int] = Counter()
         for number, (file, row) in enumerate(rows):
@@ -154,7 +179,11 @@ class _Index:
             for known, key in zip(self._keys, row.keys, strict=True):
                 if key is not None:
                     known.setdefault(key, number)
+            for pair in row.exchanges:
+                self._exchanges.setdefault(pair, number)
             self._times.update(map(hash, row.grams))
+        for file, row in rows if self._exchanges else ():
+            self._meet_exchanges(row, file)
         self._sizes = array("l", bytes(array("l").itemsize * len(rows)))
         self._postings: dict[int, int | _Postings] = {}
         for number, row in enumerate(self._rows):
@@ -192,6 +221,7 @@ class _Index:
     def meet(self, row: _Row, file: int) -> None:
         """`IntegrityError` where a strong edge ties `row` of the file with this number to a row of the slice that stands in another."""
         self._meet_keys(row, file)
+        self._meet_exchanges(row, file)
         if len(row.words) < 3:
             return
         candidates = self._candidates(row, file)
@@ -209,6 +239,25 @@ class _Index:
         for known, key, edge in zip(self._keys, row.keys, _EDGES, strict=True):
             if key is not None and (other := known.get(key)) is not None and self._files[other] != file:
                 self._leak(row, file, other, edge)
+
+    def _meet_exchanges(self, row: _Row, file: int) -> None:
+        if not row.exchanges:
+            pairs = ((row.request, row.answer),) if self._exchanges and row.request is not None and row.answer is not None else ()
+            places = [self._exchanges.get(pair) for pair in pairs]
+        else:
+            single = self._singles()
+            places = [known.get(pair) for pair in row.exchanges for known in (self._exchanges, single)]
+        for other in places:
+            if other is not None and self._files[other] != file:
+                self._leak(row, file, other, "an equal exchange")
+
+    def _singles(self) -> dict[tuple[Key, Key], int]:
+        if self._single is None:
+            self._single = {}
+            for number, row in enumerate(self._rows):
+                if not row.exchanges and row.request is not None and row.answer is not None:
+                    self._single.setdefault((row.request, row.answer), number)
+        return self._single
 
     def _candidates(self, row: _Row, file: int) -> set[int]:
         found: set[int] = set()

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from luthier.config.row_sections import DataSettings, SplitSection
 from luthier.core.records import JsonObject
 from luthier.data.rows.grams import NEAR as NEAR_FROM
-from luthier.data.rows.keys import ANSWER, COMMIT, FILE, MASKED_ANSWER, NO_KEY, REQUEST
+from luthier.data.rows.keys import ANSWER, COMMIT, EXCHANGE, FILE, MASKED_ANSWER, NO_KEY, REQUEST
 from luthier.data.rows.store import RowStore
 from luthier.data.similar.collection import Grams
 from luthier.data.similar.duplicates import near_components
 from luthier.data.split.draw import draw
 from luthier.data.split.earlier import earlier_sides
-from luthier.data.split.groups import NEAR, Keys, Ties, near_keys
+from luthier.data.split.groups import NEAR, Keys, Ties, exchange_ties, near_keys
 from luthier.data.split.plain import hold_out
 from luthier.data.split.sides import SIDES, TRAIN, VALIDATION, Division
 
@@ -85,6 +85,9 @@ def _ties(store: RowStore, requests: Grams, kept: NDArray[np.int64]) -> Ties:
     asked = keys("request")
     near_by_request = np.where(asked == NO_KEY, NO_KEY, near_keys(near)).astype(np.uint64)
     strong = {REQUEST: asked, ANSWER: keys("answer"), FILE: keys("file"), NEAR: near_by_request}
+    exchanged = exchange_ties(store.exchanges, kept, asked, strong[ANSWER])
+    if exchanged.any():
+        strong[EXCHANGE] = exchanged
     weak = {MASKED_ANSWER: keys("masked_answer"), COMMIT: keys("commit")}
     return Ties(ids, store.times()[kept], strong, weak)
 
@@ -95,7 +98,9 @@ def note_overlap(sides: Sides, store: RowStore, held_out: RowStore, is_grouped: 
     if len(held_out):
         requests, answers = _shared(store, store.kept(), held_out, held_out.kept())
         if requests or answers:
-            shared = f"{requests} of {len(held_out)} rows of `test_datasets` ask, and {answers} answer, what also stands in `datasets`"
+            shared = (
+                f"{requests} of {len(held_out.kept())} rows of `test_datasets` ask, and {answers} answer, what also stands in `datasets`"
+            )
             division.warnings.append(f"{shared}; the evaluation loss is the better for it")
     elif not is_grouped and VALIDATION in division.sides:
         drawn = np.frombuffer(bytes(sides.sides), np.uint8)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from luthier.config.row_sections import SplitSection
-from luthier.data.rows.keys import ANSWER, FILE, NO_KEY, REQUEST
+from luthier.data.rows.keys import ANSWER, EXCHANGE, FILE, NO_KEY, REQUEST
 from luthier.data.similar.hashing import mixed
 from luthier.data.similar.unions import Labels
 from luthier.data.split.groups import NEAR, Keys, Ties, components, pairs_across
@@ -37,6 +37,7 @@ _TIES = {
     FILE: ("are about one file of code", "fewer rows of a file (`max_rows_per_file` of its source) or more files help"),
     ANSWER: ("share one answer", "fewer rows of one answer help, or answers that say more"),
     REQUEST: ("ask the same", "`clean: {near_duplicates: 0.7}` leaves equal requests with near answers out"),
+    EXCHANGE: ("hold an exchange that others hold too", "fewer conversations that share a question and its answer help"),
     NEAR: ("ask in nearly the same words", "`clean: {near_duplicates: 0.7}` or requests in other words help"),
 }
 _UNDECIDED = -1

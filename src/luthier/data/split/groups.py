@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from luthier.data.rows.keys import NO_KEY
+from luthier.data.rows.keys import NO_KEY, ExchangeColumns
+from luthier.data.similar.hashing import mixed
 from luthier.data.similar.unions import Labels, single, tie
 
 Keys = NDArray[np.uint64]
@@ -45,6 +46,36 @@ def near_keys(labels: Labels) -> Keys:
     """Keys from `near_components`: rows of one component share one, a row alone has none."""
     sizes = np.bincount(labels, minlength=len(labels))
     return np.where(sizes[labels] > 1, labels + 1, NO_KEY).astype(np.uint64)
+
+
+def exchange_ties(exchanges: ExchangeColumns, kept: NDArray[np.int64], asked: Keys, answered: Keys) -> Keys:
+    """Keys that rows share which an equal exchange ties, one to the next; `kept` are the rows' numbers in `exchanges`.
+
+    `asked` and `answered` are the rows' own keys; they are what a row with one answer exchanges,
+    which counts where a row with several has it too.
+    """
+    rows = np.frombuffer(exchanges.row, np.int64)
+    labels = single(len(kept))
+    if not len(rows) or not len(kept):
+        return near_keys(labels)
+    places = np.minimum(np.searchsorted(kept, rows), len(kept) - 1)
+    is_kept = kept[places] == rows
+    owners = places[is_kept]
+    pairs = _paired(np.frombuffer(exchanges.request, np.uint64)[is_kept], np.frombuffer(exchanges.answer, np.uint64)[is_kept])
+    single_rows = np.ones(len(kept), bool)
+    single_rows[owners] = False
+    singles = np.flatnonzero(single_rows & (asked != NO_KEY) & (answered != NO_KEY))
+    own = _paired(asked[singles], answered[singles])
+    is_met = np.isin(own, pairs)
+    owners, pairs = np.concatenate((owners, singles[is_met])), np.concatenate((pairs, own[is_met]))
+    first, second = edges(pairs)
+    tie(labels, owners[first], owners[second])
+    return near_keys(labels)
+
+
+def _paired(requests: Keys, answers: Keys) -> Keys:
+    """One key for each request with its answer; never 0."""
+    return np.maximum(mixed(mixed(requests) + answers), 1)
 
 
 def components(ties: Ties) -> tuple[Labels, Labels]:

@@ -4,10 +4,11 @@ import re
 import subprocess
 import sys
 
-from luthier.data.clean.cleaner import CONTAMINATED, ROW_RULES
+from luthier.data.clean.cleaner import ROW_RULES
 from luthier.data.clean.codes import RULES, rule_codes
 from luthier.data.clean.secrets import PERSONAL_DATA, SECRET, URL
 from luthier.data.clean.shell import DANGEROUS_COMMAND, SHELL_SYNTAX, SHELLCHECK
+from luthier.data.rows.rejects import CONTAMINATED
 
 
 def test_the_table_is_the_order_of_the_rules() -> None:

@@ -37,7 +37,19 @@ def written(folder: Path, *sides: list[dict[str, object]]) -> list[Path]:
     return paths
 
 
+def talk(name: str, *texts: str, train: bool | None = None) -> dict[str, object]:
+    messages: list[dict[str, object]] = [
+        {"role": "assistant" if place % 2 else "user", "content": text} for place, text in enumerate(texts)
+    ]
+    if train is not None:
+        messages[1]["train"] = train
+    return {"id": name, "messages": messages, "origin": {"maker": "chat", "maker_version": 1}}
+
+
 LEAKS = [
+    (talk("b", "Which oil is it?", "5W", "p", "x"), row("a", "which oil IS it", "5W"), "an equal exchange"),
+    (row("b", "which oil IS it", "5W"), talk("a", "Which oil is it?", "5W", "p", "x"), "an equal exchange"),
+    (talk("b", "oil?", "It is the 5W.", "p", "x"), talk("a", "m", "n", "oil", "it is the 5w", "q", "y"), "an equal exchange"),
     (row("b", "Show ALL  files!", "x"), row("a", "show all files", "y"), "an equal request"),
     (row("b", "??", "x"), row("a", "??", "y"), "an equal request"),
     (row("b", "p", " same\n"), row("a", "q", "same"), "an equal answer"),
@@ -78,6 +90,10 @@ def test_a_planted_leak_is_named(
         (row("b", "p", "ls -l"), row("a", "q", "ls -L")),
         (row("b", "p", "None."), row("a", "q", "none")),
         (row("b", LONG, "x"), row("a", LONG.replace("lines", "rows"), "y")),
+        (talk("b", "hello", "hi", "p", "x"), talk("a", "hello", "hi", "q", "y")),
+        (talk("b", "hello", "hi", "p", "x"), row("a", "hello", "hi")),
+        (talk("b", "Which oil is it?", "5W", "p", "x", train=False), row("a", "which oil is it", "5W")),
+        (talk("b", "Which oil is it?", "5W", "p", "x"), row("a", "which oil is it", "10W")),
         (row("b", "p", "x", maker="alpaca", repo="r", path="train"), row("a", "q", "y", maker="alpaca", repo="r", path="train")),
     ],
 )

@@ -68,3 +68,39 @@ def test_a_folder_without_rows_is_told() -> None:
         again(pairs(20))
     (problem,) = raised.value.problems
     assert (problem.where, problem.found) == ("split.keep", "runs/first")
+
+
+def turns(*texts: str) -> dict[str, Any]:
+    return {"messages": [{"role": "assistant" if place % 2 else "user", "content": text} for place, text in enumerate(texts)]}
+
+
+def test_a_conversation_stands_with_the_rows_whose_exchange_it_holds() -> None:
+    """The first exchange of each conversation is a row of its own: no pair stands on two sides, and a greeting ties nothing."""
+    pairs_of = [(f"how is part{n} of model{n} mounted", f"turn screw{n} until click{n} sounds") for n in range(200)]
+    rows = [turns(*pair) for pair in pairs_of]
+    rows += [turns(*pair, f"and what follows part{n}", f"close lid{n} over tray{n} again") for n, pair in enumerate(pairs_of)]
+    rows += [turns("hello", "hi", f"where does note{n} lie today", f"in drawer{n} behind shelf{n}") for n in range(200)]
+    write_rows(Path("a.jsonl"), rows)
+    result = Stage("first", datasets=[{"path": "a.jsonl"}], split=SPLIT)
+    side_of: dict[str, set[str]] = {}
+    for side in ("train", "validation", "test"):
+        for row in result.rows(side):
+            side_of.setdefault(row.messages[0].content, set()).add(side)
+    assert side_of.pop("hello") == {"train", "validation", "test"}
+    assert [len(found) for found in side_of.values()] == [1] * 200
+    assert {side for found in side_of.values() for side in found} == {"train", "validation", "test"}
+    groups = [row.group for row in result.rows()]
+    assert len(set(groups)) == 400
+
+
+def test_an_exchange_in_the_middle_ties_two_conversations() -> None:
+    shared = ("how warm may the oil be", "ninety degrees at most")
+    rows = [turns(f"one{n} two{n} three{n}", f"four{n} five{n} six{n}") for n in range(40)]
+    rows += [
+        turns(f"red{n} green{n} blue{n}", f"cyan{n} pink{n} gold{n}", *shared, f"up{n} down{n} left{n}", f"a{n} b{n} c{n}") for n in (1, 2)
+    ]
+    write_rows(Path("a.jsonl"), rows)
+    result = Stage("first", datasets=[{"path": "a.jsonl"}], split=SPLIT)
+    groups = [row.group for row in result.rows() if len(row.messages) == 6]
+    assert len(groups) == 2
+    assert len(set(groups)) == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from luthier.retrieval.chunks.cut import cut
@@ -57,3 +59,37 @@ def test_a_document_that_cannot_be_read_is_left_out_with_its_reason(monkeypatch:
     found = chunks_of(SourceFile("shop.md", "markdown", PAGE))
     assert found == Excluded("shop.md", "nested_too_deeply", "the document is nested too deeply")
     assert chunks_of(SourceFile("shop.py", "python", CODE)) == cut(SourceFile("shop.py", "python", CODE))
+
+
+CELLS = [
+    {"cell_type": "markdown", "metadata": {}, "source": ["# Rain\n", "\n", "Single storms do not hide the trend of a month."]},
+    {
+        "cell_type": "code",
+        "metadata": {},
+        "outputs": [{"output_type": "display_data", "data": {"application/json": {"source": ["def fake():\n", "    pass"]}}}],
+        "source": ["%matplotlib inline\n", "!pip install pandas\n", *CODE.splitlines(keepends=True)],
+    },
+    {"cell_type": "code", "metadata": {}, "outputs": [], "source": ["%%bash\n", "def x(): pass"]},
+]
+
+
+@pytest.mark.parametrize("indent", [1, None])
+@pytest.mark.parametrize("language", ["python", "julia"])
+def test_a_notebook_gives_sections_and_the_code_of_its_cells(indent: int | None, language: str) -> None:
+    text = json.dumps({"nbformat": 4, "metadata": {"language_info": {"name": language}}, "cells": CELLS}, indent=indent)
+    found = chunks_of(SourceFile("rain.ipynb", "notebook", text))
+    assert not isinstance(found, Excluded)
+    assert [chunk.name for chunk in found if chunk.kind == "section"] == ["Rain"]
+    code = [chunk for chunk in found if chunk.kind == "function"]
+    if language != "python":
+        assert not code
+        return
+    assert [(chunk.language, chunk.name, chunk.doc) for chunk in code] == [
+        ("python", "total", "The sum of the prices."),
+        ("python", "rebate", "A tenth less."),
+    ]
+    assert code[0].text == CODE.split("\n\n\n", maxsplit=1)[0]
+    if indent:
+        lines = text.split("\n")
+        assert json.loads(lines[code[1].lines[0] - 1].strip(" ,")) == "def rebate(price: int) -> int:\n"
+    assert not any("pip install" in chunk.text for chunk in found if chunk.kind != "section")

@@ -21,7 +21,7 @@ from luthier.data.synthesize.reading.worth import code_without_doc, fault, head_
 from luthier.data.synthesize.wording import dedented, drawn, fenced, first_sentence, paragraphs, sentence, ticked, worded
 from luthier.retrieval.records import Chunk
 
-VERSION = 4
+VERSION = 5
 PER_FILE = 12
 # Of the getters, setters and methods whose declaration follows from their name: a few show the form, more would only repeat it.
 _MOST_PLAIN = 2

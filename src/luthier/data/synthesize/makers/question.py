@@ -23,7 +23,7 @@ from luthier.data.synthesize.reading.worth import names_in, new_words
 from luthier.data.synthesize.wording import bullets, listed, paragraphs, pick, sentence, stands, ticked, worded
 from luthier.retrieval.records import Chunk
 
-VERSION = 4
+VERSION = 5
 PER_FILE = 18
 _MOST_LISTED = 25
 _LEAST_OFFERED = 3
@@ -237,7 +237,7 @@ class _Asking:
         if not found:
             return None
         said = bullets(
-            f"{ticked(one.full_name)} ({stands(one)})" + (f": {summary(one)}" if summary(one) else "") for one in found[:_MOST_LISTED]
+            f"{ticked(spoken(one))} ({stands(one)})" + (f": {summary(one)}" if summary(one) else "") for one in found[:_MOST_LISTED]
         )
         count = "One class derives" if len(found) == 1 else f"{len(found)} classes derive"
         return self._made(chunk, _SUBTYPES, paragraphs(f"{count} from {ticked(chunk.name)} ({stands(chunk)}):", said))

@@ -16,7 +16,7 @@ from luthier.data.synthesize.wording import dedented, drawn, fenced, paragraphs,
 from luthier.retrieval.records import Chunk
 from luthier.retrieval.repository.spdx import together
 
-VERSION = 4
+VERSION = 5
 PER_FILE = 16
 _MOST_LINES = 60
 _LEAST_LINES = 2

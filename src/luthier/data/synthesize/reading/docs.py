@@ -103,14 +103,16 @@ def read_doc(text: str) -> Doc:
     """The parts of the doc comment `text`, which has no comment marks any more."""
     parts = _Parts()
     lines = text.expandtabs(4).replace("\r", "").split("\n")
-    at = 0
+    at, in_fence = 0, False
     while at < len(lines):
         taken = _tagged(lines, at, parts) or _section(lines, at, parts)
         if taken:
             at = taken
             continue
         if not (_RULER.match(lines[at])):
-            parts.prose.append(lines[at])
+            in_fence ^= lines[at].lstrip().startswith("```")
+            # Text may stand right below a heading; it is a paragraph of its own.
+            parts.prose += [lines[at], *([""] if not in_fence and _MARKDOWN_HEADING.match(lines[at]) else [])]
         at += 1
     told = list(_blocks("\n".join(parts.prose), parts))
     return Doc(

@@ -14,6 +14,8 @@ from luthier.retrieval.records import Chunk
 MOST_DEFINITIONS = 5
 # Uses that are looked at for one name: rows show one or two and count a few.
 MOST_USES = 60
+# Languages that write `Ring::new` for a member of `Ring`.
+_COLONS = frozenset(("rust", "cpp"))
 CODE_KINDS = ("function", "method")
 # `Interface` files declare what a file beside them defines: both speak of one thing.
 _INTERFACES = {".resi": ".res", ".pyi": ".py", ".d.ts": ".ts", ".h": ".c", ".hpp": ".cpp", ".mli": ".ml", ".rei": ".re"}
@@ -249,10 +251,10 @@ def module_of(path: str) -> str:
 
 
 def spoken(chunk: Chunk) -> str:
-    """The name by which rows call a definition: with its scope, and for ReScript with the file's module before it."""
+    """The name by which rows call a definition: with its scope, as its language joins them, for ReScript with the file's module before."""
     if chunk.language == "rescript":
         return within_module(chunk.path, chunk.full_name)
-    return chunk.full_name
+    return chunk.full_name.replace(".", "::") if chunk.language in _COLONS else chunk.full_name
 
 
 def within_module(path: str, name: str) -> str:

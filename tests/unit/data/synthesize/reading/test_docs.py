@@ -154,3 +154,10 @@ def test_an_example_that_is_all_below_the_first_line_keeps_its_step() -> None:
         read_doc("IsLess tells of loads\n\n    IsLess(t, 1)\n    IsLess(t, 2)").prose
         == "IsLess tells of loads\n\n```\nIsLess(t, 1)\nIsLess(t, 2)\n```"
     )
+
+
+def test_a_heading_with_text_right_below_it_is_let_go() -> None:
+    """Rust's habit: `# Panics` above "Panics when ..."."""
+    assert read_doc("Makes a ring.\n\n# Panics\nPanics when `limit` is zero.").prose == "Makes a ring.\n\nPanics when `limit` is zero."
+    assert "# limit\nnew(3)" in read_doc("Makes a ring:\n\n```\n# limit\nnew(3)\n```").prose
+    assert "# Limit\nnew(3)" in read_doc("Makes a ring:\n\n```\n# Limit\nnew(3)\n```").prose
