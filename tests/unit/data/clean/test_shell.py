@@ -168,6 +168,34 @@ def test_prose_and_comments_are_no_commands(answer: str) -> None:
     assert code(judged(row("a", answer))) is None
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        f"\u200b{WIPE}",
+        f"\u200b$ {WIPE}",
+        f"\ufeff{WIPE}",
+        f"Run `\u200b{WIPE}` now to free the disk.",
+        "rm\u200b -rf /",
+        "r\u200bm -rf /",
+        "\u2060rm -rf ~",
+        f"\u00ad{WIPE}",
+        f"\u200b```\n{WIPE}\n```",
+        "Run `ls\u200b -l` now.",
+        "\u200bls -l",
+    ],
+)
+def test_what_nobody_sees_hides_no_command(answer: str) -> None:
+    assert code(judged(row("a", answer))) == shell.DANGEROUS_COMMAND
+    found = judged(turns(("user", "a"), ("assistant", answer), ("user", "b"), ("assistant", "It is done.")))
+    assert code(found) == shell.DANGEROUS_COMMAND
+
+
+def test_pictures_and_joiners_of_words_hide_nothing() -> None:
+    text = "git commit -m 'Write it \U0001f469\u200d\U0001f4bb'"
+    assert judged(row("a", text)).bad is None
+    assert judged(row("a", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645 `ls -l` \u2764\ufe0f")).bad is None
+
+
 def test_what_the_guard_cannot_settle_is_counted() -> None:
     assert judged(row("a", "$ $TOOL --all")).counts["shell:not_settled"] == 1
     assert "shell:not_settled" not in judged(row("a", f"$ $TOOL --all\n$ {WIPE}")).counts
