@@ -28,7 +28,7 @@ from luthier.config.row_sections import CleanSection, ShellSection
 from luthier.config.schema import GuardSection
 from luthier.core.errors import DataError, MissingExtraError, Problem
 from luthier.data.clean.records import Row
-from luthier.data.clean.shown_commands import Shown, program_names, shown_commands, typed_lines
+from luthier.data.clean.shown_commands import Shown, behind_leads, program_names, shown_commands, typed_lines
 from luthier.data.clean.view import Block, split_code
 from luthier.data.clean.words import words
 from luthier.data.rows.fields import BadRow
@@ -130,7 +130,7 @@ def _written_commands(row: Row, which: str) -> Commands | None:
     is_whole = len(split.blocks) == 1 and not split.prose.strip()
     if text and (which == "all" or row.origin.maker == "commands"):
         answer = _typed(split.blocks[0]) if is_whole else text
-        return Commands(answer, (answer, *called))
+        return Commands(answer, (answer, *called, *(() if is_whole else _inline(split.prose))))
     if is_whole and blocks:
         return Commands(blocks[0], (blocks[0], *called))
     if not split.blocks and not last.content.startswith(_INDENTED) and _is_bare(text):
@@ -161,6 +161,8 @@ def _inline(prose: str) -> Iterator[str]:
             continue
         if _is_bare(text):
             yield text
+        if (behind := behind_leads(text)) is not None:
+            yield behind
 
 
 def _called(row: Row) -> Iterator[str]:
