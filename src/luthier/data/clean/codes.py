@@ -27,7 +27,8 @@ RULES = (
     ),
     Rule(
         "broken_characters",
-        "Rejects rows with replacement characters (U+FFFD), private-use characters, non-characters or hidden tag characters.",
+        "Rejects rows with replacement characters (U+FFFD), private-use characters, non-characters, hidden tag characters or controls"
+        " that turn the order of a line around (U+202A-202E, U+2066-2069).",
     ),
     Rule("license", "Rejects rows whose license is not one of `licenses`, where that names any."),
     Rule("short_answer", "Rejects rows with an answer of fewer than `min_answer_characters`."),

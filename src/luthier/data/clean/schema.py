@@ -13,8 +13,12 @@ from luthier.data.clean.view import View, texts
 RowRule = Callable[[View, CleanSection], str | None]
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x84\x86-\x9f]")
-# Replacement, private use and non-characters; tags (U+E0000 to U+E007F), which nobody sees, but for those of a flag.
-_BROKEN = re.compile("[\ufffd\ufffe\uffff\ue000-\uf8ff\U000f0000-\U0010ffff]|(?<![\U0001f3f4\U000e0020-\U000e007f])[\U000e0000-\U000e007f]")
+# Replacement, private use and non-characters; tags (U+E0000 to U+E007F), which nobody sees, but for those of a flag; and
+# what turns the order of a line around, so that a reader sees other code than a program reads (CVE-2021-42574).
+_BROKEN = re.compile(
+    "[\ufffd\ufffe\uffff\u202a-\u202e\u2066-\u2069\ue000-\uf8ff\U000f0000-\U0010ffff]"
+    "|(?<![\U0001f3f4\U000e0020-\U000e007f])[\U000e0000-\U000e007f]"
+)
 # Keys of a JSON schema whose properties stand elsewhere.
 _PUT_TOGETHER = frozenset(("$ref", "allOf", "anyOf", "oneOf", "patternProperties", "if"))
 # Whom each role may follow; the empty text stands for the start.

@@ -84,7 +84,8 @@ def _mask_origins(works: Sequence[_Work], strength: Strength) -> None:
     texts = list(dict.fromkeys(text for origin in origins for name in _ORIGIN if (text := getattr(origin, name)) is not None))
     changed: dict[str, tuple[str, Counter[str]]] = {}
     for text, findings in zip(texts, scan(texts, strength) if texts else (), strict=True):
-        spans = [span for span in _secret_url_spans(text) if span[2] == CREDENTIALS]
+        # A URL with a mark in it tells no secret, and where the row comes from.
+        spans = [span for span in _secret_url_spans(text) if span[2] == CREDENTIALS and not holds_mark(text[span[0] : span[1]])]
         kinds = Counter(f"{SECRET}:{finding.kind}" for finding in findings) or Counter({f"{SECRET}:{CREDENTIALS}": len(spans)})
         if findings or spans:
             changed[text] = (replaced(text, findings) if findings else _replaced(text, spans), kinds)

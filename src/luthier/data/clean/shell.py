@@ -12,6 +12,8 @@ Under `rows: auto` a row is one of shell where one of these holds; the first and
 * code in a line of prose is such a command: it is rated, for it is shown in passing.
 Under `rows: all` every answer is taken for shell. Besides, each answer is searched line by line for what a reader would copy
 (`shown_commands`), and a row with a dangerous one there is one of shell too; what stands behind a prompt is rated as a block is.
+
+Characters that nobody sees hide no command: one is looked for with them and without them, and rated both ways.
 """
 
 from __future__ import annotations
@@ -19,17 +21,18 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from luthier.config.row_sections import CleanSection, ShellSection
 from luthier.config.schema import GuardSection
 from luthier.core.errors import DataError, MissingExtraError, Problem
 from luthier.data.clean.records import Row
-from luthier.data.clean.shown_commands import Shown, program_names, shown_commands, typed_lines
+from luthier.data.clean.shown_commands import Shown, behind_leads, program_names, shown_commands, typed_lines
 from luthier.data.clean.view import Block, split_code
 from luthier.data.clean.words import words
 from luthier.data.rows.fields import BadRow
+from luthier.guard.characters import as_written, without_unseen
 from luthier.guard.lint import LintResult, lint, tool_path
 from luthier.guard.policy import Policy
 from luthier.guard.risk.levels import Verdict
@@ -95,6 +98,28 @@ class Judged:
 
 def commands_of(row: Row, which: str) -> Commands | None:
     """The commands of `row`, None where it is no row of shell; `which` is `auto` or `all`."""
+    found = _written_commands(row, which)
+    seen = _as_seen(row)
+    plain = _written_commands(seen, which) if seen is not row else None
+    if plain is None:
+        return found
+    contents = [message.content for message in row.fields.messages if message.role == "assistant"]
+    hidden = (text for command in plain.rated for content in contents for text in as_written(command, content))
+    rated = tuple(dict.fromkeys((*(found.rated if found is not None else ()), *plain.rated, *hidden)))
+    return Commands(found.answer if found is not None else plain.answer, rated)
+
+
+def _as_seen(row: Row) -> Row:
+    """`row` without the characters in its answers that nobody sees; itself where there are none."""
+    messages = row.fields.messages
+    seen = tuple(
+        replace(message, content=without_unseen(message.content)) if message.role == "assistant" else message for message in messages
+    )
+    return row if seen == messages else replace(row, fields=replace(row.fields, messages=seen))
+
+
+def _written_commands(row: Row, which: str) -> Commands | None:
+    """The commands of `row` as it is written."""
     last = next((message for message in reversed(row.fields.messages) if message.role == "assistant"), None)
     if last is None:
         return None
@@ -105,7 +130,7 @@ def commands_of(row: Row, which: str) -> Commands | None:
     is_whole = len(split.blocks) == 1 and not split.prose.strip()
     if text and (which == "all" or row.origin.maker == "commands"):
         answer = _typed(split.blocks[0]) if is_whole else text
-        return Commands(answer, (answer, *called))
+        return Commands(answer, (answer, *called, *(() if is_whole else _inline(split.prose))))
     if is_whole and blocks:
         return Commands(blocks[0], (blocks[0], *called))
     if not split.blocks and not last.content.startswith(_INDENTED) and _is_bare(text):
@@ -136,6 +161,8 @@ def _inline(prose: str) -> Iterator[str]:
             continue
         if _is_bare(text):
             yield text
+        if (behind := behind_leads(text)) is not None:
+            yield behind
 
 
 def _called(row: Row) -> Iterator[str]:
@@ -273,7 +300,9 @@ class ShellRules:
 
 
 def _shown(row: Row) -> list[Shown]:
-    return [one for message in row.fields.messages if message.role == "assistant" for one in shown_commands(message.content)]
+    contents = [message.content for message in row.fields.messages if message.role == "assistant"]
+    texts = dict.fromkeys(text for content in contents for text in (content, without_unseen(content)))
+    return [one for text in texts for one in shown_commands(text)]
 
 
 def _as_words(command: str) -> str:

@@ -3,12 +3,15 @@
 Generous, for it is asked only whether one of them is dangerous: a line counts that begins with a known program, or does so behind a prompt
 (`$`, `#`, `%`, `>`, `❯`, `➜ ~`, `user@host:~$`, `[root@host ~]#`, `(venv) $`) or the mark of a list. Looked at are the lines of prose, of
 indented code, of fenced blocks that name no language and of those of shell, and in a sentence what follows words such as `run` and `type`.
-Behind a prompt that nothing else is written with (`$`, `user@host:~#`, `❯`, `➜`) any text is one.
+Behind a prompt that nothing else is written with (`$`, `user@host:~#`, `❯`, `➜`) any text is one. Nobody knows all prompts: a known program
+behind one to three signs, something in brackets, or a word or path that ends in a sign of a prompt is one as well (`★ `, `fish> `). What
+Python hands to the shell or starts as a program is one, too.
 """
 
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,12 +19,15 @@ from functools import lru_cache
 from luthier.data.clean.view import split_code
 from luthier.data.clean.words import words
 from luthier.guard.risk.facts import programs
+from luthier.guard.risk.inline.effects import effects
+from luthier.guard.values.symbols import is_settled
 
 # Fences of these names say nothing of what stands in them; those of other languages hold code.
 _NAMELESS = frozenset(("", "text", "txt", "plain", "plaintext", "none", "output", "log", "raw", "code"))
 _SHELLS = words("shells")
 _SESSIONS = re.compile(r"console|session|terminal")
 _MOST_CHARACTERS = 2_000
+_MOST_CODE = 50_000
 _CODE_WORDS = words("code_words")
 _FUNCTION_WORDS = words("function_words")
 _LIST_MARK = re.compile(r"[ \t]*(?:\d{1,3}[.)]|[-*+•])[ \t]+")
@@ -33,12 +39,24 @@ _SURE = re.compile(
     r"|[\w.-]+@[\w.-]+(?::[^\s$#%>]*|[ \t][~/][^\s$#%>]*)?[ \t]?[$#%>❯➜]"
     r"|[~/][\w./~-]*[ \t]?[$#%](?=[ \t])"
     r"|(?:ba|z|k)?sh-[\d.]+[$#%]"
-    r"|PS [A-Za-z]:[^>\n]{0,80}>"
+    r"|PS (?:[A-Za-z]:|[~/])[^>\n]{0,80}>"
+    r"|[└╰][─━]{1,4}[$#%❯>]"
     r"|[$❯➜»](?=[ \t])"
     r")[ \t]*"
 )
 # Prompts that are also headings, quotations, comments and variables: a known program has to follow.
 _PERHAPS = re.compile(rf"[ \t]*{_ENVIRONMENT}(?:[$%#>]{{1,2}})[ \t]*")
+# Whatever else may stand in front of what is typed: a time of day, signs that open no quotation, option or path, something in brackets, a
+# word or path that ends in a sign of a prompt, the number of a cell, and `!`, by which other programs hand a line to the shell.
+_LEAD = re.compile(
+    r"[ \t]*(?:\d{1,2}:\d\d(?::\d\d)?(?=[ \t])|(?:In|Out)[ \t]?\[\d+\]:"
+    r"|\[[^\]\n]{1,40}\]:?|\([^)\n]{1,40}\)|<[^>\n]{1,40}>|\{[^}\n]{1,40}\}"
+    r"|[\w.-]{1,40}@[\w.-]{1,60}[ \t:]{0,2}[~/][\w./~-]{0,80}[ \t]?[$#%>❯➜➤»λ]"
+    r"|[\w@.:~/\\+-]{1,60}[$#%>❯➜➤»λ]|\\!|λ|[^\w\s\"'`()\[\]{}<\\/.~-]{1,3})[ \t]*"
+)
+_MOST_LEADS = 4
+_PYTHON = frozenset(("python", "py", "python3", "ipython", "jupyter", "pycon"))
+_STARTS_PROGRAMS = re.compile(r"\b(?:os|subprocess|pty|commands|asyncio)\b")
 # The folder and the branch that themes of zsh show behind `➜`.
 _THEME = re.compile(r"[~\w./-]+[ \t]+(?:git:\([^)\n]*\)[ \t]*)?(?:[✗✔][ \t]*)?")
 _ODD_STARTS = re.compile(r">{1,2}[ \t]*/|:[ \t]*\(\)[ \t]*\{|\w+[ \t]*\(\)[ \t]*\{[^\n]*\|")
@@ -73,12 +91,15 @@ def shown_commands(text: str) -> list[Shown]:
     """What may be a command in `text`, each once: line by line, and lines that follow each other as one."""
     split = split_code(text)
     parts = [split.prose]
+    found: dict[str, Shown] = {}
     for block in split.blocks:
         if block.name in _NAMELESS or _SESSIONS.search(block.name) is not None:
             parts.append(block.text)
+        elif block.name in _PYTHON:
+            found.update((one.text, one) for one in _of_python(block.text))
+            parts.append("\n".join(line for line in block.text.split("\n") if line.lstrip().startswith(("!", "%", "In ["))))
         elif block.name in _SHELLS:  # A script, where `#` opens a comment.
             parts.append("\n".join(line for line in block.text.split("\n") if not line.lstrip().startswith("#")))
-    found: dict[str, Shown] = {}
     for part in parts:
         for one in _of_lines(_joined(part)):
             if one.text not in found or one.is_sure:
@@ -121,6 +142,10 @@ def _of_lines(lines: Sequence[str]) -> Iterator[Shown]:
 
 def _of_line(line: str) -> Iterator[Shown]:
     """The ways in which a line can be read as a command; the last one is the one with the least in front of it."""
+    behind = behind_leads(line)
+    if behind is not None:
+        yield Shown(behind)
+        yield Shown(_cut(behind))
     if _begins(line):
         yield Shown(_cut(line.strip()))
     mark = _LIST_MARK.match(line)
@@ -145,6 +170,28 @@ def _of_line(line: str) -> Iterator[Shown]:
         if _begins(line):
             yield Shown(line.strip())
             yield Shown(_cut(line.strip()))
+
+
+def behind_leads(line: str) -> str | None:
+    """The command of a known program behind whatever short thing stands in front of it in `line`; None where there is none."""
+    line = line.strip().strip("`")
+    for _ in range(_MOST_LEADS):
+        found = _LEAD.match(line)
+        if found is None:
+            return None
+        line = line[found.end() :]
+        if _begins(line):
+            return line.strip()
+    return None
+
+
+def _of_python(code: str) -> Iterator[Shown]:
+    """What code of Python hands to the shell or starts as a program, where the code alone tells it."""
+    if len(code) > _MOST_CODE or _STARTS_PROGRAMS.search(code) is None:
+        return
+    for effect in effects("python", code):
+        if effect.kind in ("shell", "argv") and effect.texts and all(map(is_settled, effect.texts)):
+            yield Shown(effect.texts[0] if effect.kind == "shell" else shlex.join(effect.texts))
 
 
 def _begins(line: str) -> bool:

@@ -3,7 +3,8 @@
 A URL is a secret where it holds credentials (a password, or a token as user or in its query) or names a private host: a private
 address (RFC 1918, RFC 6598, RFC 4193), a name without a dot, or one that ends in `.internal`, `.local`, `.corp` and the like. Loopback
 addresses and `localhost` say nothing about anybody, no more than the names and addresses set apart for documents (RFC 2606, RFC 5737);
-so they pass, as does a name that stands for one, such as `hostname`.
+so they pass, as does a name that stands for one, such as `hostname`. Where a mark such as `<CREDENTIAL_URI>` stands for the user or the
+password, the URL held credentials, for a secret of a source is masked before any row is made of it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from ipaddress import ip_address, ip_network
 
 from luthier.data.clean.words import words
 from luthier.guard.secrets.assigned import is_placeholder, looks_drawn
+from luthier.guard.secrets.kinds import KINDS
+from luthier.guard.secrets.scan import mark
 
 CREDENTIALS = "url-credentials"
 PRIVATE_HOST = "private-host"
@@ -22,7 +25,14 @@ _SCHEMES = (
     "https?|ftps?|sftp|ssh|git|svn|wss?|ldaps?|smb|nfs|rtsps?|rtmps?|mysql|mariadb|postgres|postgresql|mongodb|rediss?|amqps?|tcp|udp|imaps?|smtps?"
     "|telnet|vnc|rdp|socks[45]h?|jdbc:\\w+|mssql|sqlserver|clickhouse|nats|kafka|mqtts?"
 )
-_URL = re.compile(rf"(?<![\w.+-])(?:git\+|mongodb\+srv|[a-z]{{2,12}}\+(?=\w))?(?:{_SCHEMES})?://(?=[^\s/])[^\s\"'<>`\\^]+", re.IGNORECASE)
+_BEFORE_HOST = rf"(?<![\w.+-])(?:git\+|mongodb\+srv|[a-z]{{2,12}}\+(?=\w))?(?:{_SCHEMES})?://"
+_URL = re.compile(rf"{_BEFORE_HOST}(?=[^\s/])[^\s\"'<>`\\^]+", re.IGNORECASE)
+# Documents write `<PASSWORD>` for a password that is nobody's; a masked one in a URL has a mark of another kind.
+_CREDENTIAL_MARKS = "|".join(sorted(mark(kind) for kind in KINDS - {"password"}))
+_MARKED_URL = re.compile(
+    rf"(?i:{_BEFORE_HOST})[^\s\"'<>`\\^/@]{{0,100}}(?:{_CREDENTIAL_MARKS})[^\s\"'<>`\\^/@]{{0,100}}(?:@|:[^\s\"'<>`\\^/@]{{1,100}}@)"
+    r"(?=[^\s/])[^\s\"'<>`\\^]+"
+)
 # What goes on in angle brackets stands for something: `https://user:<password>@host`.
 _GOES_ON = re.compile(r"<[\w -]{1,60}>[@:./]")
 _TRAILING = ".,;:!?*_"
@@ -39,6 +49,13 @@ _NAMED_HOST = re.compile(
     r"|\b(?:ssh|scp|sftp|mosh|ping|telnet|nc|ncat|dig|nslookup|traceroute|curl|wget)[ \t](?:(?:-{1,2}[\w-]{1,20}|\d{1,5})[ \t])*)"
     rf"(?P<host>{_PRIVATE_NAME})(?![\w-]|\.\w|\()"
 )
+# Wherever they stand: what leaves the machine tells no private host, though some of these be names of code.
+_BARE_ADDRESS = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?!\w|\.\w)")
+_BARE_NAME = re.compile(
+    r"(?i)(?<![\w.+$/\\-])(?!(?:self|this|threading|user|java)\.)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.){1,6}"
+    r"(?:internal|local|corp|lan|intranet|private|localdomain|home(?:\.arpa)?)(?![\w-]|\.\w|\()"
+)
+_IMPORTED = re.compile(r"(?:^|\n)[ \t]*(?:from|import)[ \t]+\Z")
 _STANDS_FOR_A_HOST = words("hosts")
 _QUERY = re.compile(r"[?&;#]([\w.-]{1,60})=([^&;#\s]{1,4000})")
 _TOKEN_NAME = re.compile(
@@ -62,6 +79,12 @@ def urls(text: str) -> Iterator[Url]:
     """The URLs of `text`, in its order."""
     if "://" not in text:
         return
+    marked = [Url(found.start(), found.start() + len(_trimmed(found.group())), CREDENTIALS) for found in _MARKED_URL.finditer(text)]
+    plain = (url for url in _plain_urls(text) if not any(url.start < other.end and other.start < url.end for other in marked))
+    yield from sorted((*marked, *plain), key=lambda url: url.start) if marked else plain
+
+
+def _plain_urls(text: str) -> Iterator[Url]:
     for found in _URL.finditer(text):
         start, end = found.start(), found.start() + len(_trimmed(found.group()))
         if _GOES_ON.match(text, found.end()) or text.startswith("://", start):
@@ -84,6 +107,18 @@ def private_hosts(text: str) -> Iterator[tuple[int, int]]:
     for found in _NAMED_HOST.finditer(text):
         if found["host"].partition(".")[0].lower() not in _STANDS_FOR_A_HOST:
             yield found.span("host")
+
+
+def bare_private_hosts(text: str) -> list[tuple[int, int]]:
+    """Private addresses of version 4 and names with a private ending, wherever they stand, as characters `start` to `end` in their order.
+
+    More than `private_hosts`: for texts that leave the machine, where an example too much that is masked costs little.
+    """
+    found = [match.span() for match in _BARE_ADDRESS.finditer(text) if _is_private_address(match[0])]
+    for match in _BARE_NAME.finditer(text):
+        if _IMPORTED.search(text, max(0, match.start() - 40), match.start()) is None:
+            found.append(match.span())
+    return sorted(found)
 
 
 def _trimmed(url: str) -> str:

@@ -1,4 +1,7 @@
-"""What may leave this machine for an endpoint and its journal: texts as row cleaning would keep them, by its own rules and no others."""
+"""What may leave this machine for an endpoint and its journal: texts as row cleaning would keep them, and without any private host.
+
+Rows may keep a private address in a command, for most are examples; to others none is told, whatever a run file lets stay in rows.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ from dataclasses import dataclass
 
 from luthier.core.records import Message, Origin
 from luthier.data.clean.records import Row
-from luthier.data.clean.secrets import SECRET, Masking, masked
+from luthier.data.clean.secrets import HOST_MARK, SECRET, Masking, masked
+from luthier.data.clean.urls import PRIVATE_HOST, bare_private_hosts
 from luthier.data.rows.fields import Fields
 from luthier.guard.secrets.strength import default_strength
 
@@ -38,6 +42,18 @@ def sendable(texts: Sequence[str]) -> list[Sendable]:
     rows = [Row(Fields((Message("user", text),)), _NOWHERE, is_made=True) for text in texts]
     outcomes = masked(rows, [_MASKING] * len(rows), default_strength())
     return [
-        Sendable("", False, {}) if outcome.row is None else Sendable(outcome.row.fields.messages[0].content, True, outcome.changes)
+        Sendable("", False, {}) if outcome.row is None else _without_hosts(outcome.row.fields.messages[0].content, outcome.changes)
         for outcome in outcomes
     ]
+
+
+def _without_hosts(text: str, changes: Mapping[str, int]) -> Sendable:
+    spans = bare_private_hosts(text)
+    if not spans:
+        return Sendable(text, True, changes)
+    parts, position = [], 0
+    for start, end in spans:
+        parts += [text[position:start], HOST_MARK]
+        position = end
+    kind = f"{SECRET}:{PRIVATE_HOST}"
+    return Sendable("".join([*parts, text[position:]]), True, {**changes, kind: changes.get(kind, 0) + len(spans)})

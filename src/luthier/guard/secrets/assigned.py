@@ -115,6 +115,12 @@ _CONNECTION_NAME = re.compile(r"(?:^|[;\"'\s])[A-Za-z][\w ]{1,40}=\Z", re.MULTIL
 _TO_SEMICOLON = re.compile(r"[^;\s\"'`]{0,100}(?=;)")
 # What goes on behind a sign that ends values elsewhere, but for the next parameter of a URL and the next command of a line.
 _REST = re.compile(r"(?:[&*$^%#!+~](?![\w.-]{1,40}=)[^\s\"'`,;<>(){}\[\]|&=.:]+)+")
+# The secret half of AWS's access keys, and how far from it its other half or its owner's name may stand.
+_FORTY = re.compile(r"(?:=|:)[ \t]{0,4}[\"'`]?(?P<secret>[A-Za-z0-9+/]{40})(?![A-Za-z0-9+/=_-])")
+_AWS = re.compile(r"(?<![A-Za-z0-9])(?:(?i:aws)(?![a-z])|A[KS]IA[0-9A-Z]{16}(?![A-Za-z0-9]))")
+_NEAR = 300
+_BEHIND_BLANK = re.compile(r"[ \t](?P<token>[A-Za-z0-9+/]{16,400}={0,2})(?=[\s\"'`,;)]|\.?(?:\s|$))")
+_LEAST_ENTROPY = 3.5
 _SIGNS = "=:,>"
 # Below this it costs more to look for lines than to look through all of them.
 _LONG_TEXT = 2_000
@@ -179,9 +185,34 @@ def _assignments_between(text: str, first: int, last: int) -> Iterator[Span]:
             position = min(position, start + inner)
 
 
+def beside_access_keys(text: str) -> Iterator[Span]:
+    """The secret access keys of AWS, 40 drawn characters of base64 behind `=` or `:`, near an access key's id or the name AWS: `SK=...`.
+
+    Alone such a value could be a hash or a path.
+    """
+    if "AKIA" not in text and "ASIA" not in text and "aws" not in text.lower():
+        return
+    for match in _FORTY.finditer(text):
+        near = text[max(0, match.start() - _NEAR) : match.end() + _NEAR]
+        if _AWS.search(near) is not None and _is_drawn(match["secret"]):
+            yield (*match.span("secret"), "generic-secret")
+
+
+def goes_on(text: str, end: int) -> int:
+    """Where a value that ends at `end` goes on to behind a blank, as a key does that was cut in two; `end` where no drawn token follows."""
+    match = _BEHIND_BLANK.match(text, end)
+    return match.end() if match is not None and _is_drawn(match["token"]) else end
+
+
+def _is_drawn(token: str) -> bool:
+    """Whether a long run of base64 has digits and letters of both cases in no order."""
+    has_all = any(map(str.isdigit, token)) and token.upper() != token != token.lower()
+    return has_all and entropy(token) >= _LEAST_ENTROPY and looks_drawn(token, is_quoted=False, is_password=False)
+
+
 def grown(text: str, start: int, end: int) -> int:
     """Where a value ends of which characters `start` to `end` were found: at its quote, at the `;` of a connection string, or where no
-    character of a value follows."""
+    character of a value follows, nor a drawn token behind a blank."""
     before = text[start - 1 : start]
     if before in _QUOTES and before:
         closing = _TO_QUOTE[before].match(text, end)
@@ -189,7 +220,7 @@ def grown(text: str, start: int, end: int) -> int:
     if _CONNECTION_NAME.search(text, max(0, start - 60), start) and (rest := _TO_SEMICOLON.match(text, end)) is not None:
         return rest.end()
     rest = _REST.match(text, end)
-    return rest.end() if rest is not None else end
+    return rest.end() if rest is not None else goes_on(text, end)
 
 
 def _is_called(text: str, name_start: int, end: int, value: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from luthier.core.issued import issued, shapes
-from luthier.guard.secrets.assigned import assigned, grown, is_stand_in
+from luthier.guard.secrets.assigned import assigned, beside_access_keys, grown, is_stand_in
 from luthier.guard.secrets.command_lines import handed
 from luthier.guard.secrets.findings import Finding, Lines, merge
 from luthier.guard.secrets.joined import joined
@@ -59,6 +59,7 @@ def _spans(text: str) -> Iterator[tuple[int, int, str]]:
     yield from _issued(text)
     for start, end, kind in (*assigned(text), *handed(text), *told(text)):
         yield start, grown(text, start, end), kind
+    yield from beside_access_keys(text)
     yield from told_keys(text)
     yield from key_parts(text)
     yield from joined(text)

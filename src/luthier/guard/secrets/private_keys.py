@@ -24,14 +24,20 @@ _HEAD = re.compile(
     r"|BPUEVOU1NIIFBSSVZBVE|BFTkNSWVBURU|BEU0EgUFJJVkFURS))[A-Za-z0-9+/]{16,}={0,2})"
 )
 _HEADS = (KEY_MARK, "PuTTY-User-Key-File", "OpenVPN Static key", "b3BlbnNzaC1", "MII", "MHcC", "MIG", "MIH", "MC4C", "LS0tLS1C")
-# What may stand between two lines of a key: an end of line, also as two characters, quotes and signs of code, comments and diffs, a hole.
-_BETWEEN = re.compile(r"""(?:(?!-{2,5}END )(?:\\+[rnt]|[\s"'`+,>|*#;:.()\[\]{}\\-]|//|/\*|<[a-z_]{1,20}>|\u2026))*""")
+# The number of a line, as editors, `cat -n` and `grep -n` show it; behind it stands a sign or a blank.
+_LINE_NUMBER = r"[ \t]{0,20}\d{1,6}(?=[ \t]{0,8}[|:│.)]|[ \t])"
+# What may stand between two lines of a key: an end of line, also as two characters, quotes and signs of code, comments and diffs, a hole,
+# the number of the next line.
+_BETWEEN = re.compile(
+    rf"""(?:(?!-{{2,5}}END )(?:\r?\n{_LINE_NUMBER}|│|"""
+    r"""\\+[rnt]|[\s"'`+,>|*#;:.()\[\]{}\\-]|//|/\*|<[a-z_]{1,20}>|\u2026))*"""
+)
 _FIELD = re.compile(
     r"(?:Proc-Type|DEK-Info|Version|Comment|Encryption|Public-Lines|Private-Lines|Private-MAC|Key-Derivation|Argon2-\w+|Hash|Charset): ?"
     r"[^\n\\\"']{0,200}"
 )
 _WORD = re.compile(r"[A-Za-z0-9+/]{4,}={0,2}")
-_PIECE = re.compile(r"\\+[rnt]|(?P<word>=?[A-Za-z0-9+/]+={0,2})")
+_PIECE = re.compile(rf"(?m:^){_LINE_NUMBER}|" r"\\+[rnt]|(?P<word>=?[A-Za-z0-9+/]+={0,2})")
 _LEAST, _SURELY = 16, 40
 _SHORT_WORDS = 2
 # No key has more characters than this.

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from luthier.core.text import is_unicode
+from luthier.guard.secrets.assigned import goes_on
 from luthier.guard.secrets.child import ChildScanner
 from luthier.guard.secrets.findings import FAILED_KINDS, GENERAL_KINDS, UNDECODABLE, Finding, Scanner, merge, whole
 from luthier.guard.secrets.kinds import KINDS
@@ -40,6 +41,7 @@ _MARK = re.compile("|".join(mark(kind) for kind in sorted(KINDS)).encode())
 
 # Letters and digits go on a value, also behind a sign, but for the next parameter of a URL; in front may stand an option: `-pVALUE`.
 _RESTS = re.compile(rb"[A-Za-z0-9]|[&*$^%#!+~][A-Za-z0-9](?![\w.-]{0,40}=)")
+_MOST_REST = 500
 _BEGINS = re.compile(rb"(?:[^-\\]|[^\s\"'`-]-)[A-Za-z0-9]\Z")
 
 
@@ -143,11 +145,16 @@ def _without_marks(text: str, findings: tuple[Finding, ...]) -> tuple[Finding, .
 
 
 def has_remains(text: str, findings: Sequence[Finding]) -> bool:
-    """Whether right beside a finding of `text` that no issuer's shape bounds stands what may be the rest of the value."""
+    """Whether right beside a finding of `text` that no issuer's shape bounds stands what may be the rest of the value.
+
+    Behind a blank that is a long drawn token alone, which no other finding covers.
+    """
     source = text.encode("utf-8")
+    starts = {finding.start for finding in findings}
     return any(
         _RESTS.match(source, finding.end) is not None
         or _BEGINS.search(b" " + source[max(0, finding.start - 3) : finding.start]) is not None
+        or (finding.end + 1 not in starts and goes_on(source[finding.end : finding.end + _MOST_REST].decode("utf-8", "ignore"), 0) > 0)
         for finding in findings
         if finding.kind in GENERAL_KINDS
     )

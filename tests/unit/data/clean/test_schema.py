@@ -79,7 +79,9 @@ def test_white_space_stays(text: str) -> None:
     assert says(control_characters, row(answer=text)) is None
 
 
-@pytest.mark.parametrize("text", ["caf\ufffd", "\ue0b0 main", "\U000f0001", "\uffff", "hid\U000e0041den"])
+@pytest.mark.parametrize(
+    "text", ["caf\ufffd", "\ue0b0 main", "\U000f0001", "\uffff", "hid\U000e0041den", "if a: # \u202e }", "x\u2066y\u2069", "\u202ax"]
+)
 def test_broken_characters_go_and_are_named_by_code_alone(text: str) -> None:
     detail = says(broken_characters, row(answer=text))
     assert detail is not None

@@ -34,6 +34,23 @@ def test_urls_with_credentials(url: str) -> None:
 @pytest.mark.parametrize(
     "url",
     [
+        "postgresql://bob:<CREDENTIAL_URI>@db.prod.lan/inv",
+        "https://<GITHUB_TOKEN>@github.com/a/b",
+        "https://<GITHUB_TOKEN>:x-oauth-basic@github.com/a/b",
+        "mongodb+srv://app:<GENERIC_SECRET>@db.acme.com:27017/app?w=1",
+    ],
+)
+def test_a_mark_in_credentials_tells_of_credentials(url: str) -> None:
+    assert kinds(f"See https://a.org/b, {url}, and https://a.org/c.") == [
+        ("https://a.org/b", ""),
+        (url, CREDENTIALS),
+        ("https://a.org/c", ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
         "http://10.1.2.3/x",
         "http://192.168.0.7:8080",
         "ssh://172.20.1.1",

@@ -59,6 +59,13 @@ def test_no_line_beside_a_mark_is_left(way: str, drop: str) -> None:
     assert done.text.endswith("return handle, key")
 
 
+@pytest.mark.parametrize("way", ["{:>3} | {}\n", "{:>6}\t{}\n", "{}: {}\n", "{}:{}\n", "{:>4} │ {}\r\n"])
+@pytest.mark.parametrize("shown", [[BEGIN, *LINES, END], [BEGIN, *LINES[:5]], [*LINES[4:], END]])
+def test_numbers_of_lines_hide_no_key(way: str, shown: list[str]) -> None:
+    text = "It is:\n" + "".join(way.format(number, line) for number, line in enumerate(shown, 1))
+    assert not left(text)
+
+
 def test_fields_of_a_key_do_not_end_it() -> None:
     encrypted = ["Proc-Type: 4,ENCRYPTED", "DEK-Info: AES-128-CBC,0123456789ABCDEF", ""]
     assert not left("\n".join([BEGIN, *encrypted, *LINES]))

@@ -141,6 +141,11 @@ def test_a_secret_is_redacted_and_nothing_else() -> None:
         ("key=a$q;", False),
         ("3a", False),
         ("key=a%41", False),
+        ("key=a Kq8Lm2vTG/bPxRfiCYzz", False),
+        ("key=a Kq8Lm2vTG/bPxRfiCYzz.io/x:80", True),
+        ("key=a and words that follow", True),
+        ("key=a HttpPasswordManagerFactory", True),
+        ("key=a 0123456789abcdef0123456789abcdef01234567", True),
     ],
 )
 def test_remains_beside_a_mark_make_a_text_unclean(text: str, is_clean: bool) -> None:
@@ -154,6 +159,21 @@ def test_remains_beside_a_mark_make_a_text_unclean(text: str, is_clean: bool) ->
 
     (done,) = redact_with([First()], [text])
     assert (done.text, done.is_clean) == (text.replace("a", "<PASSWORD>", 1), is_clean)
+
+
+def test_a_key_that_a_blank_cuts_in_two_goes_whole() -> None:
+    key = "wJalrXUtnFEMI/K7MDEN" + " " + "G/bPxRfiCYzzKq8Lm2vT"
+    (done,) = redact([f"AWS_SECRET={key} # of the store"], "fast")
+    assert (done.text, done.is_clean) == ("AWS_SECRET=<GENERIC_SECRET> # of the store", True)
+
+
+@pytest.mark.parametrize(
+    ("before", "is_found"),
+    [("AKIA" + "Q3EGRTZ7KPL2MXVB\nSK=", True), ("# of AWS\nSK = '", True), ("aws_sk: ", True), ("SK=", False), ("of laws\nSK=", False)],
+)
+def test_the_secret_half_of_an_access_key_beside_the_other(before: str, is_found: bool) -> None:
+    (done,) = redact([f"{before}{'wJalrXUtnFEMI/K7MDENG/bP' + 'xRfiCYzzKq8Lm2vT'}"], "fast")
+    assert ("<GENERIC_SECRET>" in done.text) is is_found
 
 
 def test_what_a_second_scan_finds_makes_a_text_unclean() -> None:

@@ -40,6 +40,15 @@ GPL_3 = "GNU GENERAL PUBLIC LICENSE Version 3, 29 June 2007 ... 5. Conveying Mod
 LGPL_3 = "GNU LESSER GENERAL PUBLIC LICENSE Version 3, 29 June 2007 ... supplemented by the additional permissions listed below."
 
 
+def test_the_first_sentence_of_a_grant_tells_of_no_lesser_license() -> None:
+    sentence = MIT.partition(" The above")[0]
+    as_is = 'THE SOFTWARE IS PROVIDED "AS IS".'
+    assert license_of_text(sentence) is None
+    assert license_of_text(f"MIT License\n\n{sentence} {as_is}") is None
+    assert license_of_header(f"# MIT License\n#\n# {sentence}\nx = 1\n") == "MIT"
+    assert license_of_text(f"MIT No Attribution\n\n{sentence} {as_is}") == "MIT-0"
+
+
 @pytest.mark.parametrize(
     ("text", "name"),
     [
