@@ -16,6 +16,7 @@ from luthier.core.runs import RunFolder
 from luthier.model.shapes import BaseShapes, Matrix, Sizes
 from luthier.pipeline import forecast as module
 from luthier.pipeline.check import load_run
+from luthier.pipeline.experiment import Experiment
 from luthier.pipeline.forecast import forecast, forecast_text, operations_per_token
 from luthier.pipeline.run import run_stages
 from luthier.pipeline.start import from_template
@@ -150,3 +151,7 @@ def test_the_command_tells_the_same_as_json(run_file: Path) -> None:
     assert done.exit_code == 0
     assert json.loads(done.output)["memory"]["fits"] is True
     assert "base weights" in CliRunner().invoke(plan_command, [str(run_file)]).output
+
+
+def test_the_programming_interface_tells_the_same(run_file: Path) -> None:
+    assert Experiment(load_run(run_file)).plan(2.0) == forecast(load_run(run_file), 2.0)
