@@ -14,13 +14,14 @@ import click
 from luthier.cli import experiment
 from luthier.cli.guard import guard
 from luthier.cli.parts import SETTINGS, Group
+from luthier.cli.plan import plan
 from luthier.cli.runs import review, runs
 from luthier.core.errors import EXIT_FAILED, LuthierError
 from luthier.core.visible import visible
 
 
 class _Main(Group):
-    later = ("plan", "serve", "find-lr", "doctor")
+    later = ("serve", "find-lr", "doctor")
 
 
 def main() -> None:
@@ -105,6 +106,7 @@ def group() -> None:
 for _command in (
     experiment.run,
     experiment.check,
+    plan,
     experiment.data,
     experiment.train,
     experiment.evaluate,

@@ -47,7 +47,7 @@ _ROWS = (
 )
 
 STAGES: dict[str, StageFacts] = {
-    "data": StageFacts(10, _ROWS, ("data",)),
+    "data": StageFacts(11, _ROWS, ("data",)),
     "train": StageFacts(3, _TORCH, ("train", "adapter", "model")),
     "evaluate": StageFacts(7, (*_TORCH, "numpy"), ("evaluate",)),
     "export": StageFacts(3, _TORCH, ("export/merged", "export/summary.json")),

@@ -2,67 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import math
-import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from luthier.core.errors import IntegrityError
 from luthier.core.files import read_json, sha256_file
 from luthier.core.records import JsonObject
-
-ADAPTER_WEIGHTS = "adapter_model.safetensors"
-ADAPTER_CONFIG = "adapter_config.json"
-# Widths of the element types that the safetensors format names.
-_WIDTH_BYTES = {"BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "I16": 2, "U16": 2, "F16": 2, "BF16": 2}
-_WIDTH_BYTES |= {"I32": 4, "U32": 4, "F32": 4, "I64": 8, "U64": 8, "F64": 8}
-# The format's own limit; a larger length means that the file is something else.
-_LARGEST_HEADER_BYTES = 100_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class TensorEntry:
-    """One tensor of a safetensors file: element type as the format names it, and shape."""
-
-    dtype: str
-    shape: tuple[int, ...]
-
-    @property
-    def elements(self) -> int:
-        """The number of elements."""
-        return math.prod(self.shape)
-
-
-def read_header(path: Path) -> dict[str, TensorEntry]:
-    """The tensors of a safetensors file by name, read from its header alone.
-
-    `IntegrityError` where the file is cut, is something else, or its tensors do not fill it without gap or overlap.
-    """
-    size = path.stat().st_size
-    with path.open("rb") as stream:
-        head = stream.read(8)
-        length = struct.unpack("<Q", head)[0] if len(head) == 8 else _LARGEST_HEADER_BYTES
-        if length >= min(size, _LARGEST_HEADER_BYTES):
-            raise IntegrityError(f"{path}: not a safetensors file, or cut ({size} bytes)")
-        try:
-            header = json.loads(stream.read(length))
-        except ValueError as error:
-            raise IntegrityError(f"{path}: the safetensors header is no JSON ({error})") from error
-    header.pop("__metadata__", None)
-    tensors = {}
-    end = 0
-    for name, row in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
-        entry = TensorEntry(row["dtype"], tuple(row["shape"]))
-        first, last = row["data_offsets"]
-        if first != end or last - first != entry.elements * _WIDTH_BYTES.get(entry.dtype, 0):
-            raise IntegrityError(f"{path}: tensor `{name}` does not fit its place in the file")
-        tensors[name] = entry
-        end = last
-    if size != 8 + length + end:
-        raise IntegrityError(f"{path}: {size} bytes, {8 + length + end} expected")
-    return tensors
+from luthier.core.weight_files import ADAPTER_CONFIG, ADAPTER_WEIGHTS, TensorEntry, read_header
 
 
 def check_adapter(folder: Path) -> JsonObject:

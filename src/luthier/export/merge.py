@@ -23,7 +23,7 @@ from luthier.config.keys.base import BaseSettings
 from luthier.core.errors import LuthierError
 from luthier.core.files import sha256_bytes, sha256_file
 from luthier.core.records import JsonObject, Plan
-from luthier.export.adapter import read_header
+from luthier.core.weight_files import read_header
 from luthier.model import device
 from luthier.model.adapters.files import load_adapter
 from luthier.model.base import load_base, set_training

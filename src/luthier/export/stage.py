@@ -13,7 +13,8 @@ from luthier.core.events import EventLog, monotonic_seconds
 from luthier.core.files import read_json, remove, sync_folder, write_bytes, write_json, write_text
 from luthier.core.records import JsonObject, Plan
 from luthier.core.runs import RunFolder
-from luthier.export.adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS, check_adapter
+from luthier.core.weight_files import ADAPTER_CONFIG, ADAPTER_WEIGHTS
+from luthier.export.adapter import check_adapter
 from luthier.export.card import Subject, write_card
 from luthier.export.merge import merge, opened_otherwise
 from luthier.export.whole import check_model, copy_model

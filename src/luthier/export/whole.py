@@ -11,8 +11,8 @@ from luthier.config.keys.base import BaseSettings
 from luthier.core.errors import IntegrityError
 from luthier.core.files import link_or_copy, read_json, sha256_file
 from luthier.core.records import JsonObject, Plan
-from luthier.core.weight_files import MODEL_CONFIG
-from luthier.export.adapter import read_header, tokenizer_files
+from luthier.core.weight_files import MODEL_CONFIG, read_header
+from luthier.export.adapter import tokenizer_files
 from luthier.export.merge import compare, hold, logits_of, tolerance_for
 from luthier.model import device
 from luthier.model.base import load_base

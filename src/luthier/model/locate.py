@@ -47,6 +47,14 @@ def locate(name: str, revision: str | None, hashes: HashMemory, where: str = "ba
     return ModelLocation(name, path, f"commit:{path.name}")
 
 
+def locate_here(name: str, revision: str | None, hashes: HashMemory) -> ModelLocation | None:
+    """The same where the files are on this machine already; None where they would have to be fetched."""
+    if name == STARTER or Path(name).expanduser().is_dir():
+        return locate(name, revision, hashes)
+    path = _cached(name, revision, MODEL_FILES)
+    return ModelLocation(name, path, f"commit:{path.name}") if path is not None and _is_whole(path) else None
+
+
 def locate_tokenizer(name: str, hashes: HashMemory) -> ModelLocation:
     """The files of a tokenizer alone, by the same names as a model; no weights are fetched or hashed. `ModelError` where there are none."""
     folder = STARTER_FOLDER if name == STARTER else Path(name).expanduser()

@@ -1,6 +1,20 @@
-"""Memory arithmetic of training the base's own weights. Without torch."""
+"""Memory arithmetic of training: what lies on the device, part by part, from shapes and settings alone. Without torch.
+
+Sizes: T tokens of a micro batch, h hidden width, q and k widths of all query and of all key heads, H heads, i width of the feed-forward
+part, V vocabulary, w bytes of a value in the number format of the run (4 or 2).
+"""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from luthier.config.keys.adapter import LoraSettings
+from luthier.config.keys.base import Quantization
+from luthier.config.keys.optimizer import OptimizerSettings
+from luthier.model.shapes import BaseShapes, Matrix
+from luthier.model.trained_shapes import TrainedTensor, adapted_matrices, adapter_tensors, base_tensors, optimizer_bytes
 
 _FLOAT32_BYTES = 4
 _WIDTH_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
@@ -12,6 +26,21 @@ _MOMENT_BYTES = {
     **dict.fromkeys(("lion", "lion_32bit", "paged_lion_32bit"), 4),
     **dict.fromkeys(("lion_8bit", "paged_lion_8bit"), 1),
 }
+
+# NF4 with double quantisation as bitsandbytes holds it: a byte for two weights, a byte for each block of 64, a float32 for each 256 of
+# those, two tables of 16 and 256 float32 and one offset for each matrix.
+_NF4_BLOCK, _NF4_NESTED_BLOCK, _NF4_TABLES_BYTES = 64, 256, 4 * (16 + 256 + 1)
+# Logits of a chunk take 4 V bytes a token: 64 MB hold 110 tokens of a vocabulary of 151,936 or 2,048 of one of 8,192.
+_CHUNK_BYTES = 64 << 20
+_SMALLEST_CHUNK = 256
+# What a training process holds beside the other parts. On a CPU: measured, Python with torch 2.13, transformers, peft and bitsandbytes is
+# 0.43 GB at its start and 0.57 GB by the end of a training of the starter model. On CUDA: an assumption, the context with the kernels that
+# are loaded; it is no part of what torch tells as its peak.
+PROCESS_BYTES = {"cpu": 540 << 20, "cuda": 600 << 20}
+# An assumption: what CUDA's caching allocator holds in blocks that fit nothing that is asked for.
+_UNUSED_SHARE = {"cpu": 0.0, "cuda": 0.05}
+# Tensors of the feed-forward width that an activation keeps for its gradient; written out in Python it keeps each step.
+_KEPT_BY_ACTIVATION = {"gelu_new": 4, "gelu_fast": 4, "gelu_pytorch_tanh": 1}
 
 
 def whole_note(trained: int, total: int, dtype: str, optimizer: str) -> str:
@@ -29,3 +58,221 @@ def whole_note(trained: int, total: int, dtype: str, optimizer: str) -> str:
 
 def _size(count: int) -> str:
     return f"{count / 1e9:.2f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What the memory of a training depends on beside the base's shapes and the batch. `lora` None trains weights of the base."""
+
+    dtype: str
+    device: str
+    quantization: Quantization
+    attention: str | None
+    lora: LoraSettings | None
+    unfrozen: tuple[str, ...]
+    optimizer: OptimizerSettings
+    recomputes: bool
+
+    @property
+    def width(self) -> int:
+        """Bytes of a value in the run's number format."""
+        return _WIDTH_BYTES[self.dtype]
+
+    def trained(self, base: BaseShapes) -> list[TrainedTensor]:
+        """Every trained tensor."""
+        return base_tensors(base, self.unfrozen) if self.lora is None else adapter_tensors(base, self.lora)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """The largest micro batch: its tokens, those of them that predict a trained token, and the tokens of its longest row."""
+
+    tokens: int
+    trained: int
+    longest: int
+
+
+def memory_parts(base: BaseShapes, training: Training, load: Load) -> dict[str, int]:
+    """Bytes of each part at the peak of a step, by its name.
+
+    The parts do not all peak at once, so that their sum is an upper estimate: logits of a chunk and gradients of activations are there one
+    after the other.
+    """
+    trained = training.trained(base)
+    values = sum(tensor.size for tensor in trained)
+    parts = {
+        "base weights": base_bytes(base, training),
+        "adapter": adapter_bytes(base, training),
+        "gradients": values * _FLOAT32_BYTES,
+        "optimizer state": optimizer_bytes(trained, training.optimizer),
+        "activations": activation_bytes(base, training, load),
+        "gradients of activations": _gradient_bytes(base, training, load),
+        "logits of a chunk": _logit_bytes(base, training, load),
+        "weights in passing": _passing_bytes(base, training),
+    }
+    parts["process"] = PROCESS_BYTES[training.device] + int(_UNUSED_SHARE[training.device] * sum(parts.values()))
+    return parts
+
+
+def allocated_bytes(parts: Mapping[str, int], device: str) -> int:
+    """What is to be held beside the measured peak: on CUDA that is what torch allocated, on a CPU the whole process."""
+    return sum(size for name, size in parts.items() if device == "cpu" or name != "process")
+
+
+def base_bytes(base: BaseShapes, training: Training) -> int:
+    """The base as it is held: matrices of layers as their quantisation says, trained weights in float32, all else in w bytes.
+
+    NF4: n/2 + n/64 + 4 n/(64 * 256) + 1,092 bytes for a matrix of n weights; LLM.int8: n + 4 O. Where only some weights are trained,
+    norms and biases are float32 too.
+    """
+    matrices = {f"{matrix.module}.weight": matrix for matrix in base.matrices}
+    whole = {tensor.name for tensor in base_tensors(base, training.unfrozen)} if training.lora is None else set()
+    total = 0
+    for name, shape in base.parameters.items():
+        matrix, size = matrices.get(name), math.prod(shape)
+        if matrix is not None and training.quantization != "none":
+            total += _quantized_bytes(matrix, training.quantization)
+        elif name in whole or (training.lora is None and len(shape) < 2):
+            total += size * _FLOAT32_BYTES
+        else:
+            total += size * training.width
+    return total
+
+
+def _quantized_bytes(matrix: Matrix, quantization: Quantization) -> int:
+    if quantization == "int8":
+        return matrix.size + _FLOAT32_BYTES * matrix.outputs
+    blocks = math.ceil(matrix.size / _NF4_BLOCK)
+    return math.ceil(matrix.size / 2) + blocks + _FLOAT32_BYTES * math.ceil(blocks / _NF4_NESTED_BLOCK) + _NF4_TABLES_BYTES
+
+
+def adapter_bytes(base: BaseShapes, training: Training) -> int:
+    """The adapter in float32, 4 bytes a value, and the factors that it started from, where it started from a part of the base."""
+    if training.lora is None:
+        return 0
+    tensors = adapter_tensors(base, training.lora)
+    kept = [tensor for tensor in tensors if tensor.name.endswith((".lora_A.weight", ".lora_B.weight"))]
+    first = sum(tensor.size for tensor in kept) if training.lora.start.startswith(("pissa", "olora")) else 0
+    return _FLOAT32_BYTES * (sum(tensor.size for tensor in tensors) + first)
+
+
+def activation_bytes(base: BaseShapes, training: Training, load: Load) -> int:
+    """What is kept of the forward pass for the backward pass.
+
+    Each layer: queries, keys, values and the output of attention, w (2 q + 2 k) and 4 H; the input of each norm, 4 h; the inputs of what is
+    adapted or trained, w h for attention and w h for the feed-forward part, w i for its last product; and w i for each step of the
+    activation (three where it is gated). With recompute each layer keeps its input, w h, and one layer at a time all of it. After the
+    layers: 4 h of the last norm, and w h for each trained token.
+    """
+    layers = _layers(base)
+    kept = _kept_modules(base, training)
+    sizes = [_layer_bytes(base, training, load, layer, kept) for layer in layers]
+    width, hidden = training.width, base.sizes.hidden
+    after = load.tokens * (4 * hidden + 4 + 2 * width * base.sizes.head_width) + load.trained * (width * hidden + 8)
+    if training.recomputes:
+        return len(sizes) * load.tokens * hidden * width + max(sizes, default=0) + after
+    return sum(sizes) + after
+
+
+def _layers(base: BaseShapes) -> list[list[Matrix]]:
+    """The linear layers of each decoder layer."""
+    found: dict[str, list[Matrix]] = {}
+    for matrix in base.matrices:
+        found.setdefault(_layer_of(matrix.module), []).append(matrix)
+    return list(found.values())
+
+
+def _layer_of(name: str) -> str:
+    return next((part for part in name.split(".") if part.isdigit()), "")
+
+
+def _kept_modules(base: BaseShapes, training: Training) -> dict[str, int]:
+    """Modules whose input is kept, with the rank of their adapter, 0 where they are trained whole."""
+    if training.lora is None:
+        return {tensor.name.removesuffix(".weight"): 0 for tensor in base_tensors(base, training.unfrozen)}
+    return {matrix.module: rank for matrix, rank in adapted_matrices(base, training.lora)}
+
+
+def _layer_bytes(base: BaseShapes, training: Training, load: Load, layer: Sequence[Matrix], kept: Mapping[str, int]) -> int:
+    """The sum for one layer."""
+    sizes, width = base.sizes, training.width
+    queries, keys = sizes.heads * sizes.head_width, sizes.key_heads * sizes.head_width
+    chosen = [matrix for matrix in layer if matrix.module in kept]
+    values = 2 * queries + 2 * keys
+    values += sizes.intermediate * (3 if base.is_gated else _KEPT_BY_ACTIVATION.get(sizes.activation, 1))
+    more = 4 * sizes.heads + _norm_bytes(base, training, _layer_of(layer[0].module))
+    dropout = training.lora.dropout if training.lora is not None else 0.0
+    if dropout:
+        # Each adapter has an input of its own, with its mask: of one byte where one kernel drops, on CUDA.
+        mask = 1 if training.device == "cuda" else width
+        more += sum(matrix.inputs * (width + mask) + kept[matrix.module] * width for matrix in chosen)
+    else:
+        wide = [matrix for matrix in chosen if base.is_wide(matrix)]
+        values += sizes.hidden * any(matrix.inputs == sizes.hidden for matrix in chosen if matrix not in wide)
+        values += sizes.hidden * any(matrix.inputs == sizes.hidden for matrix in wide)
+        values += sizes.intermediate * any(matrix.inputs == sizes.intermediate for matrix in wide)
+    if training.lora is not None and training.lora.dora:
+        values += sum(matrix.outputs for matrix in chosen)
+    return load.tokens * (values * width + more) + _score_bytes(base, training, load)
+
+
+def _norm_bytes(base: BaseShapes, training: Training, layer: str) -> int:
+    """Per token: RMS norms keep their input in float32, layer norms, which have a bias, in w bytes; trained ones keep their result too."""
+    sizes = base.sizes
+    total = 0
+    for name, shape in base.parameters.items():
+        if len(shape) != 1 or not name.endswith(".weight") or _layer_of(name) != layer:
+            continue
+        places = sizes.hidden
+        if shape[0] == sizes.head_width != sizes.hidden:  # A norm of queries or of keys; one of each.
+            places = sizes.head_width * (sizes.heads + sizes.key_heads) // 2
+        is_layer_norm = f"{name.removesuffix('.weight')}.bias" in base.parameters
+        total += places * (training.width if is_layer_norm else _FLOAT32_BYTES) + _FLOAT32_BYTES
+        total += places * _FLOAT32_BYTES if training.lora is None and not is_layer_norm else 0
+    return total
+
+
+def _score_bytes(base: BaseShapes, training: Training, load: Load) -> int:
+    """Scores that are written out: T rows of keys for each head, in float32 for the softmax and in w bytes; a mask of the flat batch."""
+    sizes = base.sizes
+    if training.attention == "sdpa":
+        return 0
+    written = training.attention == "eager" or sizes.softcap or (sizes.window and load.longest > sizes.window)
+    if not written:
+        return 0
+    length = load.tokens if training.attention == "eager" else load.longest
+    each = _FLOAT32_BYTES + (training.width if training.width < _FLOAT32_BYTES else 0) + (training.width if sizes.softcap else 0)
+    return load.tokens * length * sizes.heads * each
+
+
+def _gradient_bytes(base: BaseShapes, training: Training, load: Load) -> int:
+    """Gradients of one layer's activations in the backward pass: w (2 h + 3 i), or w (2 h + 2 i) where nothing is gated, for each token."""
+    sizes = base.sizes
+    return load.tokens * training.width * (2 * sizes.hidden + (3 if base.is_gated else 2) * sizes.intermediate)
+
+
+def _logit_bytes(base: BaseShapes, training: Training, load: Load) -> int:
+    """Logits of one chunk in float32, and in w bytes where that is another format; three times where the head is adapted or trained."""
+    tokens = min(load.trained, head_chunk_tokens(base.sizes.vocabulary))
+    trained = {tensor.name.split(".modules_to_save")[0].split(".lora_")[0].removesuffix(".weight") for tensor in training.trained(base)}
+    moves = base.head.module in trained or (training.lora is None and base.is_tied and base.embedding.removesuffix(".weight") in trained)
+    each = (3 if moves else 1) * _FLOAT32_BYTES + (training.width if training.width < _FLOAT32_BYTES else 0)
+    return tokens * base.sizes.vocabulary * each
+
+
+def head_chunk_tokens(vocabulary: int) -> int:
+    """Tokens whose logits are made at once."""
+    return max(_SMALLEST_CHUNK, _CHUNK_BYTES // (4 * vocabulary))
+
+
+def _passing_bytes(base: BaseShapes, training: Training) -> int:
+    """Weights that are there for one product: the largest matrix unpacked (w), or with its adapter added in float32; for DoRA's norms twice
+    in float32. Without an adapter the weights in w bytes of a whole pass, where they are held in float32."""
+    largest = max((matrix.size for matrix in base.matrices), default=0)
+    if training.lora is None:
+        trained = sum(tensor.size for tensor in training.trained(base))
+        return trained * training.width if training.width < _FLOAT32_BYTES else 0
+    if training.lora.dora:
+        return 2 * largest * _FLOAT32_BYTES
+    unpacked = largest * training.width if training.quantization != "none" else 0
+    return unpacked + (largest * _FLOAT32_BYTES if training.width == _FLOAT32_BYTES else 0)

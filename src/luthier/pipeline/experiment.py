@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from luthier.config.load import LoadedRun, Overrides
-from luthier.core.errors import NotYetError
 from luthier.core.events import Listener
+from luthier.core.records import JsonObject
 from luthier.core.runs import RunFolder
 from luthier.pipeline.check import check, load_run
 from luthier.pipeline.gate import require_gate
@@ -38,9 +38,11 @@ class Experiment:
         """What loading noted and warns of, and what this machine lacks; `ConfigError` lists what is wrong with the files that are named."""
         return [*self.loaded.notes, *self.loaded.warnings, *check(self.loaded)]
 
-    def plan(self) -> None:
-        """What will run, and its memory, time and cost: not in this version yet."""
-        raise NotYetError("`plan`", hint="`check` validates the file; `runs show` says what is done")
+    def plan(self, price_per_hour: float | None = None) -> JsonObject:
+        """What will run, and the training's memory in bytes, time in seconds and cost, as `luthier plan --json` tells them."""
+        from luthier.pipeline.forecast import forecast
+
+        return forecast(self.loaded, price_per_hour)
 
     def run(self) -> Path:
         """Data, training, evaluation, export and report."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from luthier.config.name_pattern import NamePattern
 from luthier.config.paths import STARTER
 from luthier.config.schema import RunConfig
-from luthier.export.adapter import read_header
+from luthier.core.weight_files import read_header
 
 # "LoRA Without Regret" (Schulman and others, 2025) found the best rate of full fine-tuning at a tenth of LoRA's, mostly 1e-4 and more.
 _RATE_OF_LORA = 1e-4

@@ -21,12 +21,10 @@ from transformers import PreTrainedModel
 from luthier.core.errors import ModelError, Problem
 from luthier.model.adapters.whole import compute_dtype
 from luthier.model.attention import ROWS, RowLayout, layout_of
+from luthier.model.memory import head_chunk_tokens
 from luthier.model.token_file import TokenRow
 from luthier.train.noise import EmbeddingNoise
 
-# Logits of a chunk take 4 V bytes a token: 64 MB hold 110 tokens of a vocabulary of 151,936 or 2,048 of one of 8,192.
-_CHUNK_BYTES = 64 << 20
-_SMALLEST_CHUNK = 256
 _CHECKED_TOKENS = 48
 _FILLING_ROW = 128
 
@@ -224,7 +222,7 @@ def head_loss(hidden: torch.Tensor, head: torch.nn.Module, targets: torch.Tensor
         with torch.autocast(hidden.device.type, enabled=False):
             return _FrozenHeadLoss.apply(hidden.to(head.weight.dtype), head.weight, head.bias, targets, form)
     # A head that is itself adapted, or trained whole: logits of a chunk are made again in the backward pass.
-    size = _chunk_tokens(head.weight.shape[0])
+    size = head_chunk_tokens(head.weight.shape[0])
     parts = [
         checkpoint(_chunk_loss, part, head, target, form, use_reentrant=False)
         for part, target in zip(hidden.split(size), targets.split(size), strict=True)
@@ -236,10 +234,6 @@ def _chunk_loss(hidden: torch.Tensor, head: torch.nn.Module, targets: torch.Tens
     return functional.cross_entropy(form.apply(head(hidden).float()), targets, reduction="sum")
 
 
-def _chunk_tokens(vocabulary: int) -> int:
-    return max(_SMALLEST_CHUNK, _CHUNK_BYTES // (4 * vocabulary))
-
-
 class _FrozenHeadLoss(torch.autograd.Function):
     """Cross entropy behind a frozen head. The gradient for `hidden` is made in the forward pass, while a chunk's logits are there."""
 
@@ -247,7 +241,7 @@ class _FrozenHeadLoss(torch.autograd.Function):
     def forward(
         ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, targets: torch.Tensor, form: LogitForm
     ) -> torch.Tensor:
-        size = _chunk_tokens(weight.shape[0])
+        size = head_chunk_tokens(weight.shape[0])
         precise = torch.promote_types(hidden.dtype, torch.float32)
         total = torch.zeros((), dtype=precise, device=hidden.device)
         grad = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None

@@ -9,7 +9,8 @@ from safetensors.torch import load_file, save_file
 
 from luthier.core.errors import IntegrityError
 from luthier.core.files import sha256_file
-from luthier.export.adapter import check_adapter, read_header
+from luthier.core.weight_files import read_header
+from luthier.export.adapter import check_adapter
 
 A, B = "base_model.model.layers.0.q_proj.lora_A.weight", "base_model.model.layers.0.q_proj.lora_B.weight"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import torch
 from transformers import PreTrainedModel
@@ -11,6 +11,7 @@ from transformers.pytorch_utils import Conv1D
 
 from luthier.config.keys.adapter import LoraSettings
 from luthier.core.errors import ModelError, Problem
+from luthier.model.adapters.names import is_listed, is_named, pattern_of
 
 
 def target_modules(model: PreTrainedModel, settings: LoraSettings) -> set[str] | str:
@@ -36,18 +37,6 @@ def target_modules(model: PreTrainedModel, settings: LoraSettings) -> set[str] |
 def linear_names(model: PreTrainedModel) -> set[str]:
     """Full names of every layer that can be adapted."""
     return {name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear | Conv1D)}
-
-
-def is_named(name: str, target: str) -> bool:
-    """Whether the module `name` is meant by `target`: its full name or its last parts."""
-    return name == target or name.endswith(f".{target}")
-
-
-def is_listed(name: str, targets: Iterable[str]) -> bool:
-    """Whether the module `name`, or one that it lies in, is meant by one of `targets`."""
-    parts = name.split(".")
-    above = [".".join(parts[: size + 1]) for size in range(len(parts))]
-    return any(is_named(part, target) for part in above for target in targets)
 
 
 def no_such_target(model: PreTrainedModel, settings: LoraSettings) -> ModelError:
@@ -107,8 +96,3 @@ def check_patterns(adapted: Iterable[str], settings: LoraSettings) -> None:
             short = sorted({name.rsplit(".", 1)[-1] for name in names})
             what = "no adapted module is the first to match this pattern"
             raise ModelError(Problem(what, where=key, found=pattern, expected=f"the end of a name, among {', '.join(short)}"))
-
-
-def pattern_of(patterns: Mapping[str, int], name: str) -> str | None:
-    """The first of `patterns` that the module `name` matches."""
-    return next((pattern for pattern in patterns if re.match(rf"(.*\.)?({pattern})$", name)), None)

@@ -1,0 +1,157 @@
+"""What a plan tells before a run and after it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from luthier.cli.plan import plan as plan_command
+from luthier.core.files import read_json, write_json, write_text
+from luthier.core.records import Plan
+from luthier.core.runs import RunFolder
+from luthier.model.shapes import BaseShapes, Matrix, Sizes
+from luthier.pipeline import forecast as module
+from luthier.pipeline.check import load_run
+from luthier.pipeline.experiment import Experiment
+from luthier.pipeline.forecast import forecast, forecast_text, operations_per_token
+from luthier.pipeline.run import run_stages
+from luthier.pipeline.start import from_template
+
+GPU = Plan("cuda", "NVIDIA H100 80GB HBM3", "bfloat16", 1, memory_bytes=80 << 30)
+
+
+@pytest.fixture
+def run_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(module, "plan_of", lambda config, folder: GPU)
+    from_template("commands", Path("run.yaml"), force=False)
+    return Path("run.yaml")
+
+
+def test_before_the_data_the_largest_batch_is_the_run_files(run_file: Path) -> None:
+    loaded = load_run(run_file, ("micro_batch_size=4", "sequence_len=512"))
+    found = forecast(loaded, 2.0)
+    assert set(found["stages"].values()) == {"to do"}
+    assert found["batches"]["tokens"] is None
+    assert found["time"] is None
+    assert "2,048 tokens" in found["memory"]["basis"]
+    assert found["memory"]["total_bytes"] == sum(found["memory"]["parts"].values())
+    assert not loaded.folder.exists()
+    assert "not known before the first step" in forecast_text(found)
+
+
+def test_after_the_data_its_rows_count(run_file: Path) -> None:
+    before = forecast(load_run(run_file))["memory"]["parts"]["activations"]
+    run_stages(load_run(run_file), "data")
+    found = forecast(load_run(run_file), 2.0)
+    assert found["stages"]["data"] == "done"
+    assert found["stages"]["train"] == "to do"
+    assert found["batches"]["rows"] == 16
+    assert found["memory"]["parts"]["activations"] < before
+    time = found["time"]
+    assert time["seconds"] == pytest.approx(found["batches"]["tokens"] / time["tokens_per_second"], abs=0.1)
+    assert time["cost"] == pytest.approx(2.0 * found["batches"]["tokens"] / time["tokens_per_second"] / 3600, abs=1e-4)
+    assert "assumed 35%" in time["basis"]
+
+
+def earlier_run(name: str, resolved: str, tokens_per_second: float) -> RunFolder:
+    folder = RunFolder(Path("runs") / name)
+    write_text(folder.resolved_yaml, resolved)
+    write_json(folder.plan_json, GPU.to_json())
+    write_json(folder.train_summary, {"tokens_per_second": tokens_per_second})
+    return folder
+
+
+def test_an_earlier_run_with_the_same_settings_tells_the_rate(run_file: Path) -> None:
+    run_stages(load_run(run_file), "data")
+    earlier_run("same", load_run(run_file).resolved_text(), 1234.5)
+    earlier_run("other", load_run(run_file, ("micro_batch_size=7",)).resolved_text(), 99.0)
+    assert forecast(load_run(run_file))["time"]["tokens_per_second"] == 1234.5
+
+
+def test_an_unknown_device_has_no_time(run_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_stages(load_run(run_file), "data")
+    monkeypatch.setattr(module, "plan_of", lambda config, folder: replace(GPU, device="cpu", device_name="some processor"))
+    assert forecast(load_run(run_file))["time"] is None
+
+
+@pytest.mark.parametrize(
+    ("written", "share", "expected"),
+    [
+        (("micro_batch_size=16", "gradient_accumulation_steps=1"), 0.9, {"micro_batch_size": 8, "gradient_accumulation_steps": 2}),
+        (("micro_batch_size=1",), 0.7, {"gradient_checkpointing": True}),
+    ],
+)
+def test_the_cheapest_change_that_fits_is_named(
+    run_file: Path, monkeypatch: pytest.MonkeyPatch, written: tuple[str, ...], share: float, expected: dict[str, object]
+) -> None:
+    written = ("sequence_len=2048", *written)
+    parts = forecast(load_run(run_file, written))["memory"]["parts"]
+    device = parts["process"] + int(share * (sum(parts.values()) - parts["process"]))
+    monkeypatch.setattr(module, "plan_of", lambda config, folder: replace(GPU, memory_bytes=device))
+    found = forecast(load_run(run_file, written))
+    assert not found["memory"]["fits"]
+    assert found["memory"]["change"] == expected
+    assert "the cheapest change that fits: " in forecast_text(found)
+    changes = tuple(f"{name}={json.dumps(value)}" for name, value in expected.items())
+    assert forecast(load_run(run_file, (*written, *changes)))["memory"]["fits"]
+
+
+def test_a_written_batch_size_stays(run_file: Path) -> None:
+    written = {"micro_batch_size": 4, "batch_size": 8, "gradient_accumulation_steps": None}
+    config = load_run(run_file).config.model_copy(update=written)
+    assert list(module._changes(config))[:2] == [{"micro_batch_size": 2}, {"micro_batch_size": 1}]
+
+
+def test_nothing_fits_a_device_that_is_too_small(run_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "plan_of", lambda config, folder: replace(GPU, memory_bytes=1 << 20))
+    found = forecast(load_run(run_file))
+    assert found["memory"]["change"] is None
+    assert "no change" in forecast_text(found)
+
+
+def test_a_base_that_is_not_here_is_not_fetched(run_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("luthier.model.locate._download", lambda *_: pytest.fail("fetched"))
+    found = forecast(load_run(run_file, ("base_model=somebody/no-such-model",)))
+    assert found["memory"] is None
+    assert "fetches nothing" in forecast_text(found)
+
+
+def test_the_measured_peak_stands_beside_the_estimate(run_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_stages(load_run(run_file), "data")
+    folder = RunFolder(load_run(run_file).folder)
+    write_json(folder.train_summary, {"peak_memory_bytes": 123_000_000})
+    monkeypatch.setattr(module, "_is_done", lambda spec, *_: spec.name in ("data", "train"))
+    found = forecast(load_run(run_file))
+    assert found["memory"]["measured_bytes"] == 123_000_000
+    assert "measured peak 0.12 GB" in forecast_text(found)
+    assert read_json(folder.train_summary) == {"peak_memory_bytes": 123_000_000}
+
+
+def test_operations_of_a_token_are_those_of_the_formula(run_file: Path) -> None:
+    """Qwen2.5-7B with rank 16 on every linear layer, rows of 2,048 tokens that all carry loss: 29.96 G."""
+    h, k, i = 3584, 512, 18944
+    widths = {"q": (h, h), "k": (k, h), "v": (k, h), "o": (h, h), "gate": (i, h), "up": (i, h), "down": (h, i)}
+    matrices = tuple(Matrix(f"layers.{layer}.{name}", *pair) for layer in range(28) for name, pair in widths.items())
+    sizes = Sizes(h, 28, 28, 4, 128, i, 152064)
+    base = BaseShapes(sizes, {}, matrices, "embed_tokens.weight", Matrix("lm_head", 152064, h, in_layer=False), is_tied=False)
+    config = load_run(run_file, ("lora_r=16", "lora_target_linear=true")).config
+    rows = module._Rows([2048, 2048], [2048, 2048])
+    assert operations_per_token(config, base, GPU, rows) == pytest.approx(29.96e9, rel=1e-3)
+    again = config.model_copy(update={"gradient_checkpointing": True})
+    assert operations_per_token(again, base, GPU, rows) == pytest.approx(29.96e9 * 26.4 / 18.2, rel=0.01)
+
+
+def test_the_command_tells_the_same_as_json(run_file: Path) -> None:
+    done = CliRunner().invoke(plan_command, [str(run_file), "--json"])
+    assert done.exit_code == 0
+    assert json.loads(done.output)["memory"]["fits"] is True
+    assert "base weights" in CliRunner().invoke(plan_command, [str(run_file)]).output
+
+
+def test_the_programming_interface_tells_the_same(run_file: Path) -> None:
+    assert Experiment(load_run(run_file)).plan(2.0) == forecast(load_run(run_file), 2.0)
