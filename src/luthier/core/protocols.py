@@ -12,7 +12,11 @@ from luthier.core.records import JsonObject, Message
 
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
-    """A request to a `Generator`. `model` is one of its `names()`; `temperature` 0 is greedy; `template` as in `Example`."""
+    """A request to a `Generator`. `model` is one of its `names()`; `temperature` 0 is greedy; `template` as in `Example`.
+
+    The answer ends before the first text of `stop` that it would hold. `top_logprobs` asks how likely each token was, and so many of the
+    likeliest in its place; None asks for neither.
+    """
 
     id: str
     messages: tuple[Message, ...]
@@ -23,14 +27,34 @@ class GenerationRequest:
     temperature: float = 0.0
     top_p: float = 1.0
     seed: int = 0
+    stop: tuple[str, ...] = ()
+    top_logprobs: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LikelyToken:
+    """A token by its text, and its log-probability in nats. A token that holds a part of a character reads as U+FFFD."""
+
+    text: str
+    nats: float
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """A token of an answer, its log-probability in nats before any temperature, and the likeliest tokens in its place, best first."""
+
+    text: str
+    nats: float
+    likely: tuple[LikelyToken, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class TokenEvent:
-    """A piece of text that was just generated for request `id`."""
+    """A piece of text that was just generated for request `id`; with `logprobs`, where they were asked for, of the tokens up to its end."""
 
     id: str
     text: str
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,10 +42,10 @@ class Models:
             parts = (base, checkpoint or folder.tuned, config.base_settings(), self.plan())
             templates, tokens = read_json(folder.templates), config.token_settings()
             if self.engine == "vllm":
-                from luthier.model.vllm import open_vllm
+                from luthier.model.answering.vllm import open_vllm
 
                 return open_vllm(*parts, templates, tokens, folder.tuned)
-            from luthier.model.generate import open_local
+            from luthier.model.answering.local import open_local
 
             return open_local(*parts, templates, tokens, config.evaluate.batch_size, folder.tuned)
 

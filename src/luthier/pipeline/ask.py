@@ -108,7 +108,7 @@ def _open(target: str, overrides: Sequence[str]) -> _Opened:
 
 
 def _open_run(loaded: LoadedRun, target: str) -> _Opened:
-    from luthier.model.generate import open_local
+    from luthier.model.answering.local import open_local
 
     config, folder = loaded.config, RunFolder(loaded.folder)
     if not folder.is_trained:
@@ -127,8 +127,8 @@ def _open_run(loaded: LoadedRun, target: str) -> _Opened:
 
 
 def _open_model(target: str, overrides: Sequence[str]) -> _Opened:
+    from luthier.model.answering.local import open_local
     from luthier.model.device import make_plan
-    from luthier.model.generate import open_local
 
     path = Path(target)
     adapter = path if (path / "adapter_config.json").is_file() else None

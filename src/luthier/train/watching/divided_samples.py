@@ -10,7 +10,8 @@ from peft import PeftModel
 from transformers import DynamicCache, PreTrainedModel
 
 from luthier.core.protocols import Tokenizer
-from luthier.model.generate import LocalGenerator, Row
+from luthier.model.answering.local import LocalGenerator
+from luthier.model.answering.rows import Row
 from luthier.train.strategies.strategy import Strategy
 
 

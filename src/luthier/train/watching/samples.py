@@ -18,9 +18,9 @@ from luthier.config.keys.samples import SampleSettings
 from luthier.core.events import EventLog
 from luthier.core.protocols import DoneEvent, GenerationRequest
 from luthier.core.records import JsonObject
+from luthier.model.answering.local import LocalGenerator
 from luthier.model.attention import attention_of_the_base
 from luthier.model.base import set_training
-from luthier.model.generate import LocalGenerator
 from luthier.model.token_file import TokenRow
 from luthier.model.tokens import RowEncoder
 

@@ -12,7 +12,7 @@ from luthier.config.schema import RunConfig
 from luthier.core.events import EventLog
 from luthier.core.files import read_jsonl, sha256_file
 from luthier.core.runs import RunFolder
-from luthier.model.generate import draw
+from luthier.model.answering.rows import draw
 from luthier.model.locate import locate
 from luthier.model.token_file import load_rows
 from luthier.train import stage

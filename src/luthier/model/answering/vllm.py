@@ -1,4 +1,4 @@
-"""Answers from the local model through vLLM's offline engine, for suites that are large: the same prompts and stops as `model/generate`.
+"""Answers through vLLM's offline engine, for suites that are large: the same prompts and stops as `model/answering/local`.
 
 Prompts are worded and answers decoded here, with the run's own tokenizer and template, so that both engines are asked the same tokens.
 Equal seeds give equal draws in one vLLM version on one device; its kernels round otherwise than PyTorch's, so that answers may differ
@@ -17,14 +17,13 @@ from typing import Any
 from luthier.config.keys.base import BaseSettings
 from luthier.config.keys.tokens import TokenSettings
 from luthier.core.candidates import TUNED
-from luthier.core.errors import UserError
 from luthier.core.files import read_json
 from luthier.core.optional import load
 from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationEvent, GenerationRequest, Scored, TokenEvent, Tokenizer
 from luthier.core.records import JsonObject, Message, Plan
-from luthier.model.generate import UNBOUNDED, Voice, fitting, make_voices
+from luthier.model.answering.scores import UNBOUNDED, fitting
+from luthier.model.answering.voices import Voice, make_voices, worded
 from luthier.model.locate import ModelLocation
-from luthier.model.template import TemplateRefusal
 from luthier.model.tokenizer import TextTokenizer
 
 # Requests handed over at once: vLLM batches them itself, and between two lots progress is told and a closed iterator is heeded.
@@ -57,13 +56,13 @@ class VllmGenerator:
         """The events of all requests, a lot of one model after another; closing the iterator stops before the next lot."""
         waiting: dict[str, list[tuple[GenerationRequest, list[int]]]] = {name: [] for name in self._voices}
         for request in requests:
-            prompt = self._prompt(request)
+            prompt = worded(request, self._voices, self._engine.longest or UNBOUNDED)
             if isinstance(prompt, ErrorEvent):
                 yield prompt
             else:
                 waiting[request.model].append((request, prompt))
         for model, asked in waiting.items():
-            stops = frozenset(self._voices[model].encoder.stop_ids)
+            stops = self._voices[model].stop_ids
             for start in range(0, len(asked), _LOT):
                 lot = asked[start : start + _LOT]
                 parameters = [self._parameters(request, stops) for request, _ in lot]
@@ -84,21 +83,6 @@ class VllmGenerator:
             nats = sum(float(entry[token].logprob) for entry, token in zip(told, answer, strict=True))
             scores.append(Scored(nats, len(answer), cut_tokens))
         return scores
-
-    def _prompt(self, request: GenerationRequest) -> list[int] | ErrorEvent:
-        voice = self._voices.get(request.model)
-        if voice is None:
-            return ErrorEvent(request.id, f"there is no model `{request.model}` here, only {', '.join(self._voices)}")
-        try:
-            prompt: list[int] = voice.prompt(request.messages, request.tools, request.template)
-        except (UserError, TemplateRefusal) as error:
-            return ErrorEvent(request.id, str(error))
-        if not prompt:
-            return ErrorEvent(request.id, "the prompt is empty")
-        if self._engine.longest is not None and len(prompt) + request.max_new_tokens > self._engine.longest:
-            room = f"{len(prompt):,} tokens of prompt and {request.max_new_tokens:,} of answer"
-            return ErrorEvent(request.id, f"{room} are more than the model's {self._engine.longest:,} positions")
-        return prompt
 
     def _parameters(self, request: GenerationRequest, stops: frozenset[int]) -> Any:
         """vLLM's sampling parameters. The wording's own ends of turn alone stop an answer, as they do with the local engine."""
@@ -138,7 +122,7 @@ def open_vllm(
     tokens: TokenSettings | None = None,
     tokenizer_folder: Path | None = None,
 ) -> Iterator[VllmGenerator]:
-    """The base at `location` in vLLM, with the adapter in `adapter_folder` as `tuned`; arguments as in `generate.open_local`.
+    """The base at `location` in vLLM, with the adapter in `adapter_folder` as `tuned`; arguments as in `local.open_local`.
 
     `MissingExtraError` where vLLM is not installed.
     """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,88 +10,36 @@ from pathlib import Path
 
 import pytest
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import AutoModelForCausalLM, MistralConfig, MistralForCausalLM, PreTrainedModel, Qwen2Config, Qwen2ForCausalLM
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, PreTrainedModel, Qwen2Config
 
+from answering_parts import SIZES, Plain, make_adapter, make_base, mistral, save_tokenizer
 from luthier.config.keys.base import BaseSettings
 from luthier.config.keys.tokens import TokenSettings
 from luthier.core.errors import ModelError
 from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationEvent, GenerationRequest, Generator, TokenEvent
 from luthier.core.records import INPUT_ROLE, Message, Plan
-from luthier.model.generate import LocalGenerator, Voice, draw, make_voices, open_local
+from luthier.model.answering.local import LocalGenerator, open_local
+from luthier.model.answering.rows import draw
+from luthier.model.answering.voices import Voice, make_voices
 from luthier.model.locate import ModelLocation
 from luthier.model.tokenizer import TextTokenizer
 
 # Products as small as these lose more to a second thread than they win.
 torch.set_num_threads(1)
-CHATML = (
-    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
 LENGTH = 24
 PLAN = Plan(device="cpu", device_name="test", dtype="float32", threads=1)
 SETTINGS = BaseSettings("tiny", None, None, quantization="none", attention=None)
-SIZES = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
-
-
-def save_tokenizer(folder: Path, template: str | None) -> int:
-    """A byte-level tokenizer without merges; the number of its ids."""
-    specials = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
-    vocabulary = {text: index for index, text in enumerate([*specials, *sorted(pre_tokenizers.ByteLevel.alphabet())])}
-    rust = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
-    rust.add_special_tokens(specials)
-    rust.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    rust.decoder = decoders.ByteLevel()
-    folder.mkdir(parents=True, exist_ok=True)
-    rust.save(str(folder / "tokenizer.json"))
-    config = {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>", "tokenizer_class": "PreTrainedTokenizerFast"}
-    (folder / "tokenizer_config.json").write_text(json.dumps(config))
-    if template is not None:
-        (folder / "chat_template.jinja").write_text(template)
-    return len(vocabulary)
 
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> ModelLocation:
-    folder = tmp_path_factory.mktemp("base")
-    torch.manual_seed(5)
-    config = Qwen2Config(
-        vocab_size=save_tokenizer(folder, CHATML),
-        max_position_embeddings=256,
-        initializer_range=0.3,
-        eos_token_id=2,
-        pad_token_id=0,
-        **SIZES,
-    )
-    Qwen2ForCausalLM(config).save_pretrained(folder)
-    return ModelLocation("tiny", folder, "sha256:0")
+    return make_base(tmp_path_factory.mktemp("base"))
 
 
 @pytest.fixture(scope="module")
 def adapter(base: ModelLocation, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("adapter")
-    model = get_peft_model(
-        AutoModelForCausalLM.from_pretrained(base.path), LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM")
-    )
-    torch.manual_seed(6)
-    with torch.no_grad():
-        for name, value in model.named_parameters():
-            if "lora_" in name:
-                value.normal_(std=0.3)
-    model.save_pretrained(folder)
-    save_tokenizer(folder, CHATML.replace("assistant", "helper"))
-    return folder
-
-
-class Plain:
-    """Prompts that are the last message's text, with stop ids of the test's own."""
-
-    def __init__(self, tokenizer: TextTokenizer, stop_ids: tuple[int, ...]) -> None:
-        self.tokenizer, self.stop_ids = tokenizer, stop_ids
-
-    def prompt(self, messages: tuple[Message, ...], tools: object = (), template: str = "") -> list[int]:
-        return self.tokenizer.encode(messages[-1].content)
+    return make_adapter(base, tmp_path_factory.mktemp("adapter"))
 
 
 def requests(count: int = 12, **changes: object) -> list[GenerationRequest]:
@@ -123,13 +70,6 @@ def common_tokens(answers: list[list[int]]) -> tuple[int, ...]:
 
 def cut(answer: list[int], stops: tuple[int, ...]) -> list[int]:
     return list(takewhile(lambda token: token not in stops, answer))
-
-
-def mistral() -> PreTrainedModel:
-    """A model whose window of 16 tokens is shorter than its prompts."""
-    torch.manual_seed(8)
-    config = MistralConfig(vocab_size=259, sliding_window=16, initializer_range=0.3, max_position_embeddings=256, eos_token_id=2, **SIZES)
-    return MistralForCausalLM(config).eval()
 
 
 @pytest.mark.parametrize("kind", ["qwen", "mistral"])

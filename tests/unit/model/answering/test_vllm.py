@@ -21,10 +21,10 @@ from luthier.config.keys.base import BaseSettings
 from luthier.core.errors import MissingExtraError, ModelError
 from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationRequest, Generator
 from luthier.core.records import Message, Plan
-from luthier.model import vllm
-from luthier.model.generate import open_local
+from luthier.model.answering import vllm
+from luthier.model.answering.local import open_local
+from luthier.model.answering.vllm import engine_arguments, longest_of, open_vllm
 from luthier.model.locate import STARTER_FOLDER, ModelLocation
-from luthier.model.vllm import engine_arguments, longest_of, open_vllm
 
 torch.set_num_threads(1)
 PLAN = Plan(device="cpu", device_name="test", dtype="float32", threads=1)
