@@ -38,9 +38,9 @@ def save_tokenizer(folder: Path, template: str | None) -> int:
     return len(vocabulary)
 
 
-def make_base(folder: Path) -> ModelLocation:
+def make_base(folder: Path, seed: int = 5) -> ModelLocation:
     """A Qwen2 of two layers with a byte-level tokenizer, saved in `folder`."""
-    torch.manual_seed(5)
+    torch.manual_seed(seed)
     config = Qwen2Config(
         vocab_size=save_tokenizer(folder, CHATML),
         max_position_embeddings=256,

@@ -20,9 +20,9 @@ ADAPTER_WEIGHTS = "adapter_model.safetensors"
 ADAPTER_CONFIG = "adapter_config.json"
 
 
-def load_adapter(model: PreTrainedModel, folder: Path) -> PeftModel:
+def load_adapter(model: PreTrainedModel | PeftModel, folder: Path, name: str = ADAPTER) -> PeftModel:
     """`model` with the adapter in `folder`, frozen, in peft's own layers; DoRA in Luthier's, for peft's make every weight anew for each
-    token."""
+    token. A model that has adapters already gets one more, under `name`, which is not the active one."""
     if not (folder / ADAPTER_CONFIG).is_file():
         raise ModelError(Problem("no adapter here", found=str(folder), expected=f"{ADAPTER_CONFIG} and {ADAPTER_WEIGHTS}"))
     with warnings.catch_warnings():
@@ -33,7 +33,11 @@ def load_adapter(model: PreTrainedModel, folder: Path) -> PeftModel:
         config.inference_mode = True
         if getattr(config, "use_dora", False):
             register_layers(config)
-        return PeftModel.from_pretrained(model, str(folder), config=config, use_safetensors=True)
+        if isinstance(model, PeftModel):
+            model.add_adapter(name, config)
+            model.load_adapter(str(folder), name, use_safetensors=True)
+            return model
+        return PeftModel.from_pretrained(model, str(folder), adapter_name=name, config=config, use_safetensors=True)
 
 
 def save_adapter(model: PeftModel, folder: Path, base_name: str) -> None:

@@ -1,0 +1,138 @@
+"""Models in memory: several adapters on one base, models of their own beside it, each loaded once and forgotten when nobody names it."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from peft import PeftModel
+from transformers import PreTrainedModel
+
+from luthier.config.keys.base import BaseSettings
+from luthier.config.keys.tokens import TokenSettings
+from luthier.core.candidates import BASE, TUNED
+from luthier.core.records import Plan
+from luthier.core.weight_files import ADAPTER_CONFIG
+from luthier.model.adapters.files import load_adapter
+from luthier.model.answering.engine import Speaker
+from luthier.model.answering.voices import make_voices
+from luthier.model.base import load_base, load_trained_model
+from luthier.model.locate import ModelLocation
+from luthier.model.tokenizer import TextTokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class ModelParts:
+    """What a model is opened with: its base, what was trained on it, the settings and the plan, and how it is worded.
+
+    `tuned` is a folder with an adapter or with a model; None asks the base alone. `templates` are the wordings that rows name.
+    """
+
+    location: ModelLocation
+    tuned: Path | None
+    settings: BaseSettings
+    plan: Plan
+    templates: Mapping[str, str] = field(default_factory=dict)
+    tokens: TokenSettings | None = None
+
+    @property
+    def is_adapted(self) -> bool:
+        """Whether what was trained is an adapter, which shares its base with others."""
+        return self.tuned is not None and (self.tuned / ADAPTER_CONFIG).is_file()
+
+
+@dataclass(slots=True)
+class _Shared:
+    """A base with the adapters on it; `model` is wrapped by peft once it has one.
+
+    `active` is the adapter that is switched on, empty where none is, and None where peft has just changed them.
+    """
+
+    net: PreTrainedModel
+    model: PeftModel | None = None
+    active: str | None = ""
+    users: set[str] = field(default_factory=set)
+
+    def switch(self, adapter: str) -> None:
+        """Turns on `adapter`, none where it is empty."""
+        if self.model is None or adapter == self.active:
+            return
+        if not adapter:
+            self.model.base_model.disable_adapter_layers()
+        else:
+            self.model.base_model.enable_adapter_layers()
+            self.model.set_adapter(adapter, inference_mode=True)
+        self.active = adapter
+
+
+class LoadedModels:
+    """The models that are in memory, each under a name of its own."""
+
+    def __init__(self) -> None:
+        self._nets: dict[tuple[object, ...], _Shared] = {}
+        # Names of models, and the nets that they speak through.
+        self._keys: dict[str, tuple[object, ...]] = {}
+        self._count = 0
+        self._adapters: dict[str, str] = {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Those that are loaded, the one that was loaded longest ago first."""
+        return tuple(self._keys)
+
+    def open(self, name: str, parts: ModelParts, which: str) -> Speaker:
+        """Loads a model under `name`: with `which` the `tuned` or the `base` one of `parts`. A base that is there already is shared."""
+        tokenizer = TextTokenizer.from_folder(parts.tuned or parts.location.path)
+        voice = make_voices(parts.location, tokenizer, parts.tuned is not None, parts.templates, parts.tokens)[which]
+        is_whole = which == TUNED and not parts.is_adapted
+        key: tuple[object, ...] = (str(parts.tuned if is_whole else parts.location.path), is_whole, parts.settings, parts.plan.dtype)
+        shared = self._nets.get(key)
+        if shared is None:
+            shared = self._nets[key] = _Shared(_net(parts, is_whole).eval())
+        shared.users.add(name)
+        self._keys[name] = key
+        adapter = ""
+        if which == TUNED and parts.is_adapted:
+            assert parts.tuned is not None
+            # peft's names of adapters are parts of module paths, which a dot would divide.
+            self._count += 1
+            adapter = self._adapters[name] = f"adapter{self._count}"
+            shared.model = load_adapter(shared.model or shared.net, parts.tuned, adapter)
+            shared.model.eval()
+            shared.active = None
+        return Speaker(voice, tokenizer, shared.net, _switch(shared, adapter))
+
+    def close(self, name: str) -> None:
+        """Forgets a model; its base goes with the last that speaks through it."""
+        key = self._keys.pop(name)
+        shared = self._nets[key]
+        shared.users.discard(name)
+        adapter = self._adapters.pop(name, None)
+        if not shared.users:
+            del self._nets[key], shared
+            gc.collect()
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+        elif adapter is not None and shared.model is not None:
+            shared.switch("")
+            shared.model.delete_adapter(adapter)
+            shared.active = None
+
+
+def _net(parts: ModelParts, is_whole: bool) -> PreTrainedModel:
+    if is_whole:
+        assert parts.tuned is not None
+        return load_trained_model(parts.location, parts.tuned, parts.settings, parts.plan)
+    return load_base(parts.location, parts.settings, parts.plan)
+
+
+def _switch(shared: _Shared, adapter: str) -> Callable[[], None]:
+    return lambda: shared.switch(adapter)
+
+
+def kinds_of(parts: ModelParts) -> tuple[str, ...]:
+    """What can be asked of a model: `base`, and `tuned` where something was trained."""
+    return (BASE,) if parts.tuned is None else (BASE, TUNED)
