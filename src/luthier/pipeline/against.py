@@ -19,6 +19,7 @@ from luthier.core.records import JsonObject, Plan
 from luthier.core.runs import RunFolder
 from luthier.evaluate.asking.against import Rival, checkpoint_folder
 from luthier.evaluate.asking.sources import Others, Source, checkpoint_source, endpoint_source, run_source
+from luthier.model.answering.parts import ModelParts
 from luthier.model.locate import locate
 
 Open = Callable[[], AbstractContextManager[Generator]]
@@ -39,15 +40,22 @@ class Models:
         def open_generator() -> AbstractContextManager[Generator]:
             config, folder = self.loaded.config, self.folder
             base = locate(config.base_model, config.revision_of_model, folder.hashes)
-            parts = (base, checkpoint or folder.tuned, config.base_settings(), self.plan())
-            templates, tokens = read_json(folder.templates), config.token_settings()
+            parts = ModelParts(
+                base,
+                checkpoint or folder.tuned,
+                config.base_settings(),
+                self.plan(),
+                read_json(folder.templates),
+                config.token_settings(),
+                tokenizer_folder=folder.tuned,
+            )
             if self.engine == "vllm":
                 from luthier.model.answering.vllm import open_vllm
 
-                return open_vllm(*parts, templates, tokens, folder.tuned)
+                return open_vllm(parts)
             from luthier.model.answering.local import open_local
 
-            return open_local(*parts, templates, tokens, config.evaluate.batch_size, folder.tuned)
+            return open_local(parts, config.evaluate.batch_size)
 
         return open_generator
 

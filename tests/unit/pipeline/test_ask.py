@@ -11,10 +11,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from luthier.cli.main import group
+from luthier.config.load import LoadedRun
 from luthier.core.errors import UserError
 from luthier.core.protocols import DoneEvent, GenerationEvent, GenerationRequest, TokenEvent
 from luthier.guard.settings import GuardSettings, guard_settings
-from luthier.pipeline import ask
+from luthier.model.answering import local
+from luthier.pipeline import ask, opening
 from luthier.pipeline.ask import Question, answer, guarded
 
 RUN = "base_model: starter\nadapter: lora\nlearning_rate: 1e-3\noutput_dir: {out}\n"
@@ -26,14 +28,14 @@ class Opened(Exception):
 
 @pytest.fixture(autouse=True)
 def openers(monkeypatch: pytest.MonkeyPatch) -> None:
-    def run(loaded: ask.LoadedRun, target: str) -> None:
+    def run(loaded: LoadedRun, target: str) -> None:
         raise Opened("run", loaded.folder)
 
     def model(target: str, overrides: object) -> None:
         raise Opened("model", target)
 
-    monkeypatch.setattr(ask, "_open_run", run)
-    monkeypatch.setattr(ask, "_open_model", model)
+    monkeypatch.setattr(opening, "_run", run)
+    monkeypatch.setattr(opening, "_model", model)
 
 
 def opened(target: Path | str, *overrides: str) -> tuple[str, object]:
@@ -106,7 +108,8 @@ class Said:
 
 
 def asked(monkeypatch: pytest.MonkeyPatch, text: str, guard: GuardSettings, *options: str) -> Result:
-    monkeypatch.setattr(ask, "_open_model", lambda target, overrides: (nullcontext(Said(text)), guard))
+    monkeypatch.setattr(ask, "target_of", lambda target, overrides: opening.Target(None, guard))  # type: ignore[arg-type]
+    monkeypatch.setattr(local, "open_local", lambda parts: nullcontext(Said(text)))
     return CliRunner().invoke(group, ["ask", "starter", "hi", *options])
 
 

@@ -3,45 +3,20 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import torch
 from peft import PeftModel
 from transformers import PreTrainedModel
 
-from luthier.config.keys.base import BaseSettings
-from luthier.config.keys.tokens import TokenSettings
-from luthier.core.candidates import BASE, TUNED
-from luthier.core.records import Plan
-from luthier.core.weight_files import ADAPTER_CONFIG
+from luthier.core.candidates import TUNED
 from luthier.model.adapters.files import load_adapter
 from luthier.model.answering.engine import Speaker
+from luthier.model.answering.parts import ModelParts
 from luthier.model.answering.voices import make_voices
 from luthier.model.base import load_base, load_trained_model
-from luthier.model.locate import ModelLocation
 from luthier.model.tokenizer import TextTokenizer
-
-
-@dataclass(frozen=True, slots=True)
-class ModelParts:
-    """What a model is opened with: its base, what was trained on it, the settings and the plan, and how it is worded.
-
-    `tuned` is a folder with an adapter or with a model; None asks the base alone. `templates` are the wordings that rows name.
-    """
-
-    location: ModelLocation
-    tuned: Path | None
-    settings: BaseSettings
-    plan: Plan
-    templates: Mapping[str, str] = field(default_factory=dict)
-    tokens: TokenSettings | None = None
-
-    @property
-    def is_adapted(self) -> bool:
-        """Whether what was trained is an adapter, which shares its base with others."""
-        return self.tuned is not None and (self.tuned / ADAPTER_CONFIG).is_file()
 
 
 @dataclass(slots=True)
@@ -86,7 +61,7 @@ class LoadedModels:
     def open(self, name: str, parts: ModelParts, which: str) -> Speaker:
         """Loads a model under `name`: with `which` the `tuned` or the `base` one of `parts`. A base that is there already is shared."""
         tokenizer = TextTokenizer.from_folder(parts.tuned or parts.location.path)
-        voice = make_voices(parts.location, tokenizer, parts.tuned is not None, parts.templates, parts.tokens)[which]
+        voice = make_voices(parts, tokenizer)[which]
         is_whole = which == TUNED and not parts.is_adapted
         key: tuple[object, ...] = (str(parts.tuned if is_whole else parts.location.path), is_whole, parts.settings, parts.plan.dtype)
         shared = self._nets.get(key)
@@ -131,8 +106,3 @@ def _net(parts: ModelParts, is_whole: bool) -> PreTrainedModel:
 
 def _switch(shared: _Shared, adapter: str) -> Callable[[], None]:
     return lambda: shared.switch(adapter)
-
-
-def kinds_of(parts: ModelParts) -> tuple[str, ...]:
-    """What can be asked of a model: `base`, and `tuned` where something was trained."""
-    return (BASE,) if parts.tuned is None else (BASE, TUNED)

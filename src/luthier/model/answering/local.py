@@ -8,27 +8,23 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from pathlib import Path
 from typing import Any
 
 import torch
 from peft import PeftModel
 from transformers import DynamicCache, PreTrainedModel
 
-from luthier.config.keys.base import BaseSettings
-from luthier.config.keys.tokens import TokenSettings
 from luthier.core.candidates import BASE, TUNED
 from luthier.core.protocols import ErrorEvent, GenerationEvent, GenerationRequest, Scored, Tokenizer
-from luthier.core.records import Message, Plan
-from luthier.core.weight_files import ADAPTER_CONFIG
+from luthier.core.records import Message
 from luthier.model.adapters.files import load_adapter
 from luthier.model.answering.batch import Prompts, RunningBatch
+from luthier.model.answering.parts import ModelParts
 from luthier.model.answering.rows import Row, chosen
 from luthier.model.answering.scores import fitting, positions_of, summed_logprobs
 from luthier.model.answering.voices import Voice, make_voices, worded
 from luthier.model.base import load_base, load_trained_model
 from luthier.model.device import apply
-from luthier.model.locate import ModelLocation
 from luthier.model.tokenizer import TextTokenizer
 
 
@@ -147,36 +143,20 @@ class LocalGenerator:
 
 
 @contextmanager
-def open_local(
-    location: ModelLocation,
-    tuned_folder: Path | None,
-    settings: BaseSettings,
-    plan: Plan,
-    templates: Mapping[str, str] | None = None,
-    tokens: TokenSettings | None = None,
-    batch_size: int = 32,
-    tokenizer_folder: Path | None = None,
-) -> Iterator[LocalGenerator]:
-    """The base at `location` ready to answer, with the adapter or the model in `tuned_folder` as `tuned` where one is given.
-
-    `tuned` is asked with the tokenizer and the chat template saved beside it; `base` with its own template where it has one,
-    else as the tuned model is. `templates` are the wordings that rows name (`data/templates.json`); of `tokens` the default system text
-    counts, which the tuned model was trained with. A checkpoint's folder has no tokenizer: `tokenizer_folder` then has it. The memory is
-    given back at the end.
-    """
-    apply(plan)
-    tokenizer = TextTokenizer.from_folder(tokenizer_folder or tuned_folder or location.path)
-    voices = make_voices(location, tokenizer, tuned_folder is not None, templates or {}, tokens)
-    is_whole = tuned_folder is not None and not (tuned_folder / ADAPTER_CONFIG).is_file()
+def open_local(parts: ModelParts, batch_size: int = 32) -> Iterator[LocalGenerator]:
+    """The base ready to answer, with the adapter or the model that was trained as `tuned`. The memory is given back at the end."""
+    apply(parts.plan)
+    tokenizer = TextTokenizer.from_folder(parts.own_tokenizer)
+    voices = make_voices(parts, tokenizer)
+    location, settings, plan = parts.location, parts.settings, parts.plan
+    is_whole = parts.tuned is not None and not parts.is_adapted
     model: PreTrainedModel | PeftModel
-    if tuned_folder is not None:
-        model = (
-            load_trained_model(location, tuned_folder, settings, plan)
-            if is_whole
-            else load_adapter(load_base(location, settings, plan), tuned_folder)
-        )
-    else:
+    if parts.tuned is None:
         model = load_base(location, settings, plan)
+    elif is_whole:
+        model = load_trained_model(location, parts.tuned, settings, plan)
+    else:
+        model = load_adapter(load_base(location, settings, plan), parts.tuned)
     model.eval()
     try:
         yield LocalGenerator(model, tokenizer, voices, batch_size, (lambda: load_base(location, settings, plan)) if is_whole else None)

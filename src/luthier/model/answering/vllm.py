@@ -15,15 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from luthier.config.keys.base import BaseSettings
-from luthier.config.keys.tokens import TokenSettings
 from luthier.core.candidates import TUNED
 from luthier.core.files import read_json
 from luthier.core.optional import load
 from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationEvent, GenerationRequest, Scored, TokenEvent, Tokenizer
 from luthier.core.records import JsonObject, Message, Plan
+from luthier.model.answering.parts import ModelParts
 from luthier.model.answering.scores import UNBOUNDED, fitting
 from luthier.model.answering.voices import Voice, make_voices, worded
-from luthier.model.locate import ModelLocation
 from luthier.model.tokenizer import TextTokenizer
 
 # Requests handed over at once: vLLM batches them itself, and between two lots progress is told and a closed iterator is heeded.
@@ -113,27 +112,16 @@ class VllmGenerator:
 
 
 @contextmanager
-def open_vllm(
-    location: ModelLocation,
-    adapter_folder: Path | None,
-    settings: BaseSettings,
-    plan: Plan,
-    templates: Mapping[str, str] | None = None,
-    tokens: TokenSettings | None = None,
-    tokenizer_folder: Path | None = None,
-) -> Iterator[VllmGenerator]:
-    """The base at `location` in vLLM, with the adapter in `adapter_folder` as `tuned`; arguments as in `local.open_local`.
-
-    `MissingExtraError` where vLLM is not installed.
-    """
+def open_vllm(parts: ModelParts) -> Iterator[VllmGenerator]:
+    """The base in vLLM, with the adapter of `parts` as `tuned`. `MissingExtraError` where vLLM is not installed."""
     module = load("vllm", extra="vllm", reason="evaluate.engine: vllm")
-    tokenizer = TextTokenizer.from_folder(tokenizer_folder or adapter_folder or location.path)
-    voices = make_voices(location, tokenizer, adapter_folder is not None, templates or {}, tokens)
-    config = read_json(location.path / "config.json")
-    llm = module.LLM(**engine_arguments(location.path, config, adapter_folder, settings, plan))
+    tokenizer = TextTokenizer.from_folder(parts.own_tokenizer)
+    voices = make_voices(parts, tokenizer)
+    config = read_json(parts.location.path / "config.json")
+    llm = module.LLM(**engine_arguments(parts.location.path, config, parts.tuned, parts.settings, parts.plan))
     adapter = None
-    if adapter_folder is not None:
-        adapter = load("vllm.lora.request", extra="vllm").LoRARequest(TUNED, 1, str(adapter_folder))
+    if parts.tuned is not None:
+        adapter = load("vllm.lora.request", extra="vllm").LoRARequest(TUNED, 1, str(parts.tuned))
     try:
         yield VllmGenerator(Engine(module, llm, adapter, longest_of(config)), tokenizer, voices)
     finally:

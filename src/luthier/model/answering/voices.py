@@ -10,7 +10,7 @@ from luthier.core.candidates import BASE, TUNED
 from luthier.core.errors import ModelError, Problem, UserError
 from luthier.core.protocols import ErrorEvent, GenerationRequest
 from luthier.core.records import TEXT_ROLE, JsonObject, Message, without_input_role
-from luthier.model.locate import ModelLocation
+from luthier.model.answering.parts import ModelParts
 from luthier.model.template import ChatTemplate, TemplateRefusal
 from luthier.model.tokenizer import TextTokenizer
 from luthier.model.tokens import RowEncoder
@@ -59,21 +59,19 @@ def worded(request: GenerationRequest, voices: Mapping[str, Voice], longest: int
     return prompt
 
 
-def make_voices(
-    location: ModelLocation,
-    tokenizer: TextTokenizer,
-    is_adapted: bool,
-    templates: Mapping[str, str],
-    tokens: TokenSettings | None = None,
-) -> dict[str, Voice]:
-    """How `base` and, where an adapter is there, `tuned` are spoken to, both with `tokenizer`, the tuned model's own."""
-    own = TextTokenizer.from_folder(location.path).chat_template if is_adapted else tokenizer.chat_template
+def make_voices(parts: ModelParts, tokenizer: TextTokenizer) -> dict[str, Voice]:
+    """How `base` and, where something was trained, `tuned` are spoken to, both with `tokenizer`, the tuned model's own.
+
+    `tuned` is asked with the chat template saved beside it; `base` with its own where it has one, else as the tuned model is.
+    """
+    is_adapted = parts.tuned is not None
+    own = TextTokenizer.from_folder(parts.location.path).chat_template if is_adapted else tokenizer.chat_template
     asked = tokenizer.chat_template or own
     if asked is None:
         raise ModelError(
             Problem(
                 "neither the base model nor the adapter has a chat template",
-                found=location.name,
+                found=parts.location.name,
                 hint="set `chat_template` in the run file, for example `chat_template: chatml`",
             )
         )
@@ -81,5 +79,6 @@ def make_voices(
     base = Voice(RowEncoder(tokenizer, ChatTemplate("base", own), {}, plain), folds_input=True) if own else None
     if not is_adapted and base:
         return {BASE: base}
-    tuned = Voice(RowEncoder(tokenizer, ChatTemplate("run", asked), templates, tokens or plain), wordings=frozenset(templates))
+    encoder = RowEncoder(tokenizer, ChatTemplate("run", asked), parts.templates, parts.tokens or plain)
+    tuned = Voice(encoder, wordings=frozenset(parts.templates))
     return {BASE: base or tuned, TUNED: tuned}

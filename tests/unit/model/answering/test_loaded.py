@@ -12,8 +12,9 @@ from luthier.config.keys.base import BaseSettings
 from luthier.core.protocols import DoneEvent, GenerationRequest
 from luthier.core.records import Message, Plan
 from luthier.model.answering.engine import AnsweringEngine
-from luthier.model.answering.loaded import LoadedModels, ModelParts
+from luthier.model.answering.loaded import LoadedModels
 from luthier.model.answering.local import open_local
+from luthier.model.answering.parts import ModelParts
 
 torch.set_num_threads(1)
 PLAN = Plan(device="cpu", device_name="test", dtype="float32", threads=1)
@@ -35,7 +36,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[ModelPart
 
 def alone(parts: ModelParts, which: str, requests: list[GenerationRequest]) -> dict[str, str]:
     asked = [replace(request, model=which) for request in requests]
-    with open_local(parts.location, parts.tuned, parts.settings, parts.plan) as generator:
+    with open_local(parts) as generator:
         return {event.id: event.text for event in generator.generate(asked) if isinstance(event, DoneEvent)}
 
 

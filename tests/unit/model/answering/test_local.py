@@ -20,6 +20,7 @@ from luthier.core.errors import ModelError
 from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationEvent, GenerationRequest, Generator, TokenEvent
 from luthier.core.records import INPUT_ROLE, Message, Plan
 from luthier.model.answering.local import LocalGenerator, open_local
+from luthier.model.answering.parts import ModelParts
 from luthier.model.answering.rows import draw
 from luthier.model.answering.voices import Voice, make_voices
 from luthier.model.locate import ModelLocation
@@ -91,7 +92,7 @@ def test_greedy_answers_are_those_of_transformers(base: ModelLocation, kind: str
 
 
 def test_pieces_of_text_make_the_whole(base: ModelLocation) -> None:
-    with open_local(base, None, SETTINGS, PLAN) as generator:
+    with open_local(ModelParts(base, None, SETTINGS, PLAN)) as generator:
         told: dict[str, str] = {}
         whole: dict[str, str] = {}
         for event in generator.generate(requests(6)):
@@ -134,7 +135,7 @@ def test_a_character_of_several_tokens_is_told_whole(base: ModelLocation) -> Non
 
 def test_the_adapter_is_switched(base: ModelLocation, adapter: Path) -> None:
     stock = AutoModelForCausalLM.from_pretrained(base.path).eval()
-    with open_local(base, adapter, SETTINGS, PLAN) as generator:
+    with open_local(ModelParts(base, adapter, SETTINGS, PLAN)) as generator:
         assert isinstance(generator, Generator)
         assert generator.names() == ("base", "tuned")
         mixed = [replace(request, id=f"{model} {request.id}", model=model) for request in requests(3) for model in ("tuned", "base")]
@@ -158,17 +159,17 @@ def test_a_base_without_a_template_is_asked_as_the_tuned_model(base: ModelLocati
     bare = ModelLocation("bare", tmp_path, "sha256:0")
     tokenizer = TextTokenizer.from_folder(adapter)
     messages = (Message("user", "x"),)
-    voices = make_voices(bare, tokenizer, True, {"shout": "!{{ messages[0].content }}"})
+    voices = make_voices(ModelParts(bare, adapter, SETTINGS, PLAN, {"shout": "!{{ messages[0].content }}"}), tokenizer)
     assert voices["base"].prompt(messages) == voices["tuned"].prompt(messages)
     assert tokenizer.decode(voices["base"].prompt(messages, template="shout")) == "!x"
     with pytest.raises(ModelError, match="neither the base model nor the adapter"):
-        make_voices(bare, TextTokenizer.from_folder(tmp_path), False, {})
+        make_voices(ModelParts(bare, None, SETTINGS, PLAN), TextTokenizer.from_folder(tmp_path))
 
 
 def test_rows_with_a_wording_of_their_own(base: ModelLocation, adapter: Path) -> None:
     tokenizer = TextTokenizer.from_folder(adapter)
     tokens = TokenSettings(None, None, "Be brief.", train_on_inputs=False, sequence_len=64, excess_length_strategy="drop")
-    voices = make_voices(base, tokenizer, True, {"shout": "!{{ messages[-1].content }}"}, tokens)
+    voices = make_voices(ModelParts(base, adapter, SETTINGS, PLAN, {"shout": "!{{ messages[-1].content }}"}, tokens), tokenizer)
     messages = (Message("user", "sum"), Message(INPUT_ROLE, "1 2"))
 
     def text(name: str, template: str = "") -> str:
@@ -185,7 +186,7 @@ def test_rows_with_a_wording_of_their_own(base: ModelLocation, adapter: Path) ->
 def test_what_cannot_be_asked_is_an_event(base: ModelLocation, adapter: Path) -> None:
     ok, long, unknown, unworded = requests(4)
     long = replace(long, messages=(Message("user", "x" * 300),))
-    with open_local(base, adapter, SETTINGS, PLAN) as generator:
+    with open_local(ModelParts(base, adapter, SETTINGS, PLAN)) as generator:
         asked = [ok, long, replace(unknown, model="other"), replace(unworded, model="tuned", template="whisper")]
         events = list(generator.generate(asked))
     errors = {event.id: event.message for event in events if isinstance(event, ErrorEvent)}
@@ -197,7 +198,7 @@ def test_what_cannot_be_asked_is_an_event(base: ModelLocation, adapter: Path) ->
 
 
 def test_closing_stops_and_frees_the_generator(base: ModelLocation, adapter: Path) -> None:
-    with open_local(base, adapter, SETTINGS, PLAN) as generator:
+    with open_local(ModelParts(base, adapter, SETTINGS, PLAN)) as generator:
         fresh = done(generator.generate(requests(2, model="tuned")))
         running = generator.generate(requests(2))
         next(running)
@@ -208,7 +209,7 @@ def test_closing_stops_and_frees_the_generator(base: ModelLocation, adapter: Pat
 
 
 def test_draws_depend_on_the_seed_alone(base: ModelLocation) -> None:
-    with open_local(base, None, SETTINGS, PLAN, batch_size=8) as generator:
+    with open_local(ModelParts(base, None, SETTINGS, PLAN), batch_size=8) as generator:
         first = done(generator.generate(requests(5, temperature=1.0, top_p=0.9, seed=3)))
         alone = {
             row_id: event
@@ -234,7 +235,7 @@ def test_scores_are_the_summed_log_probabilities(base: ModelLocation, adapter: P
     rows = [((Message("user", "x" * length),), answer) for length, answer in ((3, "ls"), (30, "find . -name x"), (1, ""), (9, "a" * 40))]
     tokenizer = TextTokenizer.from_folder(adapter)
     model = AutoModelForCausalLM.from_pretrained(base.path).eval()
-    with open_local(base, adapter, SETTINGS, PLAN) as generator:
+    with open_local(ModelParts(base, adapter, SETTINGS, PLAN)) as generator:
         found, tuned = generator.score(iter(rows), "base"), generator.score(rows, "tuned")
     for (messages, answer), scored in zip(rows, found, strict=True):
         prompt = tokenizer.encode(f"<|im_start|>user\n{messages[0].content}<|im_end|>\n<|im_start|>assistant\n")
@@ -252,7 +253,7 @@ def test_plain_text_is_scored_as_it_stands(base: ModelLocation, adapter: Path) -
     tokenizer = TextTokenizer.from_folder(adapter)
     model = AutoModelForCausalLM.from_pretrained(base.path).eval()
     rows = [((Message("text", ""),), context), ((Message("text", context),), piece)]
-    with open_local(base, adapter, SETTINGS, PLAN) as generator:
+    with open_local(ModelParts(base, adapter, SETTINGS, PLAN)) as generator:
         found = generator.score(rows, "base")
     begin = tokenizer.eos_id if tokenizer.bos_id is None else tokenizer.bos_id
     first, second = tokenizer.encode(context), tokenizer.encode(piece)
@@ -266,7 +267,7 @@ def test_plain_text_is_scored_as_it_stands(base: ModelLocation, adapter: Path) -
 
 
 def test_a_context_that_leaves_no_room_loses_its_beginning(base: ModelLocation, adapter: Path) -> None:
-    with open_local(base, adapter, SETTINGS, PLAN) as generator:
+    with open_local(ModelParts(base, adapter, SETTINGS, PLAN)) as generator:
         long, short = generator.score(
             [((Message("text", f"{'z' * 400}{'a' * 196}"),), "b" * 60), ((Message("text", "a" * 5),), "b")], "base"
         )

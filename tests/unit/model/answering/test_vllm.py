@@ -23,6 +23,7 @@ from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationRequest, Gen
 from luthier.core.records import Message, Plan
 from luthier.model.answering import vllm
 from luthier.model.answering.local import open_local
+from luthier.model.answering.parts import ModelParts
 from luthier.model.answering.vllm import engine_arguments, longest_of, open_vllm
 from luthier.model.locate import STARTER_FOLDER, ModelLocation
 
@@ -111,14 +112,14 @@ def ends(generator: Generator, requests: list[GenerationRequest]) -> dict[str, A
 @pytest.mark.parametrize("limit", [3, 40])
 def test_answers_counts_and_reasons_are_the_local_engines(limit: int) -> None:
     requests = asked(max_new_tokens=limit)
-    with open_vllm(STARTER, None, SETTINGS, PLAN) as fast, open_local(STARTER, None, SETTINGS, PLAN) as local:
+    with open_vllm(ModelParts(STARTER, None, SETTINGS, PLAN)) as fast, open_local(ModelParts(STARTER, None, SETTINGS, PLAN)) as local:
         found = ends(fast, requests)
         assert found == ends(local, requests)
     assert {event.finish_reason for event in found.values()} <= {"stop", "length"}
 
 
 def test_scores_are_the_local_engines() -> None:
-    with open_vllm(STARTER, None, SETTINGS, PLAN) as fast, open_local(STARTER, None, SETTINGS, PLAN) as local:
+    with open_vllm(ModelParts(STARTER, None, SETTINGS, PLAN)) as fast, open_local(ModelParts(STARTER, None, SETTINGS, PLAN)) as local:
         rows = [(request.messages, "ls -lS") for request in asked()]
         # The last has more context than the model has positions: both leave the same part of it away.
         rows.append(((Message("text", "word " * 4000),), " and more"))
@@ -132,7 +133,7 @@ def test_scores_are_the_local_engines() -> None:
 
 
 def test_what_the_engine_is_made_with(adapter: Path) -> None:
-    with open_vllm(STARTER, adapter, SETTINGS, PLAN) as generator:
+    with open_vllm(ModelParts(STARTER, adapter, SETTINGS, PLAN)) as generator:
         assert isinstance(generator, Generator)
         assert generator.names() == ("base", "tuned")
     made = LLM.made
@@ -146,14 +147,14 @@ def test_what_the_engine_is_made_with(adapter: Path) -> None:
 
 
 def test_the_adapter_is_switched_on_for_tuned_alone(adapter: Path) -> None:
-    with open_vllm(STARTER, adapter, SETTINGS, PLAN) as generator:
+    with open_vllm(ModelParts(STARTER, adapter, SETTINGS, PLAN)) as generator:
         requests = [*asked("tuned", max_new_tokens=2), GenerationRequest("b", (Message("user", "hello"),), "base", max_new_tokens=2)]
         assert len(ends(generator, requests)) == 4
     assert [(count, lora) for count, lora, _ in LLM.calls] == [(1, None), (3, ("tuned", 1, str(adapter)))]
 
 
 def test_sampling_is_by_the_requests_seed_and_greedy_has_none() -> None:
-    with open_vllm(STARTER, None, SETTINGS, PLAN) as generator:
+    with open_vllm(ModelParts(STARTER, None, SETTINGS, PLAN)) as generator:
         ends(generator, [*asked(max_new_tokens=2), *asked(max_new_tokens=2, temperature=0.7, top_p=0.9, seed=11)])
     (_, _, parameters) = LLM.calls[0]
     greedy, drawn = parameters[0], parameters[-1]
@@ -165,7 +166,7 @@ def test_sampling_is_by_the_requests_seed_and_greedy_has_none() -> None:
 
 
 def test_what_cannot_be_asked_is_told() -> None:
-    with open_vllm(STARTER, None, SETTINGS, PLAN) as generator:
+    with open_vllm(ModelParts(STARTER, None, SETTINGS, PLAN)) as generator:
         found = ends(generator, [*asked("tuned")[:1], GenerationRequest("long", (Message("user", "x"),), "base", max_new_tokens=1 << 20)])
     assert "no model `tuned`" in found["0"].message
     assert "positions" in found["long"].message
@@ -174,7 +175,7 @@ def test_what_cannot_be_asked_is_told() -> None:
 
 def test_large_suites_go_in_lots(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vllm, "_LOT", 2)
-    with open_vllm(STARTER, None, SETTINGS, PLAN) as generator:
+    with open_vllm(ModelParts(STARTER, None, SETTINGS, PLAN)) as generator:
         events = generator.generate(asked(max_new_tokens=2))
         next(events)
         assert len(LLM.calls) == 1
@@ -192,5 +193,5 @@ def test_positions_are_read_from_the_models_configuration(config: dict[str, Any]
 def test_without_vllm_the_install_line_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     monkeypatch.setitem(sys.modules, "vllm", None)
-    with pytest.raises(MissingExtraError, match=r"luthier\[vllm\]"), open_vllm(STARTER, None, SETTINGS, PLAN):
+    with pytest.raises(MissingExtraError, match=r"luthier\[vllm\]"), open_vllm(ModelParts(STARTER, None, SETTINGS, PLAN)):
         pass
