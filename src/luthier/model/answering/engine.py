@@ -114,6 +114,10 @@ class AnsweringEngine:
         """The rows that wait for room."""
         return len(self._waiting)
 
+    def positions(self, name: str) -> int:
+        """The tokens of prompt and answer that the model `name` can hold."""
+        return min(positions_of(self._lanes[name].speaker.net.config), self._limits.positions)
+
     def is_busy(self, name: str) -> bool:
         """Whether something is asked of the model `name`."""
         lane = self._lanes.get(name)

@@ -58,15 +58,21 @@ class LoadedModels:
         """Those that are loaded, the one that was loaded longest ago first."""
         return tuple(self._keys)
 
-    def open(self, name: str, parts: ModelParts, which: str) -> Speaker:
-        """Loads a model under `name`: with `which` the `tuned` or the `base` one of `parts`. A base that is there already is shared."""
-        tokenizer = TextTokenizer.from_folder(parts.tuned or parts.location.path)
+    def has_net(self, parts: ModelParts, which: str) -> bool:
+        """Whether the weights that a model speaks through are here already."""
+        return _key(parts, which) in self._nets
+
+    def open(self, name: str, parts: ModelParts, which: str, net: PreTrainedModel | None = None) -> Speaker:
+        """Makes a model known as `name`: with `which` the `tuned` or the `base` one of `parts`. A base that is here already is shared.
+
+        `net` are its weights where `load_net` has loaded them; they are loaded now where neither is so.
+        """
+        tokenizer = TextTokenizer.from_folder(parts.own_tokenizer)
         voice = make_voices(parts, tokenizer)[which]
-        is_whole = which == TUNED and not parts.is_adapted
-        key: tuple[object, ...] = (str(parts.tuned if is_whole else parts.location.path), is_whole, parts.settings, parts.plan.dtype)
+        key = _key(parts, which)
         shared = self._nets.get(key)
         if shared is None:
-            shared = self._nets[key] = _Shared(_net(parts, is_whole).eval())
+            shared = self._nets[key] = _Shared(net or load_net(parts, which))
         shared.users.add(name)
         self._keys[name] = key
         adapter = ""
@@ -97,11 +103,17 @@ class LoadedModels:
             shared.active = None
 
 
-def _net(parts: ModelParts, is_whole: bool) -> PreTrainedModel:
-    if is_whole:
+def load_net(parts: ModelParts, which: str) -> PreTrainedModel:
+    """The weights that a model speaks through, ready to answer; what takes long in opening it. Safe in another thread."""
+    if which == TUNED and not parts.is_adapted:
         assert parts.tuned is not None
-        return load_trained_model(parts.location, parts.tuned, parts.settings, parts.plan)
-    return load_base(parts.location, parts.settings, parts.plan)
+        return load_trained_model(parts.location, parts.tuned, parts.settings, parts.plan).eval()
+    return load_base(parts.location, parts.settings, parts.plan).eval()
+
+
+def _key(parts: ModelParts, which: str) -> tuple[object, ...]:
+    is_whole = which == TUNED and not parts.is_adapted
+    return str(parts.tuned if is_whole else parts.location.path), is_whole, parts.settings, parts.plan.dtype
 
 
 def _switch(shared: _Shared, adapter: str) -> Callable[[], None]:

@@ -1,0 +1,219 @@
+"""The process that holds the models of a server and answers: started by it, spoken to by lines over a socket (`lines`).
+
+It loads what it is told to, answers everything that is asked at once in turns, says every second that it is alive, and ends when the
+socket does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import socket
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from luthier.core.candidates import TUNED
+from luthier.core.errors import LuthierError, ModelError, Problem
+from luthier.core.protocols import GenerationEvent
+from luthier.core.records import JsonObject
+from luthier.pipeline.engine.lines import BEAT_SECONDS, event_to_json, line, request_from_json
+from luthier.pipeline.opening import Target, target_of
+from luthier.pipeline.process import settle
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from luthier.model.answering.engine import AnsweringEngine
+    from luthier.model.answering.loaded import LoadedModels
+
+_CHUNK_BYTES = 1 << 20
+# How long the loop waits for a line where nothing is to be done.
+_IDLE_SECONDS = 0.02
+
+
+class _Reader(threading.Thread):
+    """Puts each line that comes over the socket into a queue; None at its end."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        super().__init__(daemon=True)
+        self._connection = connection
+        self.lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+
+    def run(self) -> None:
+        rest = b""
+        while True:
+            try:
+                data = self._connection.recv(_CHUNK_BYTES)
+            except OSError:
+                data = b""
+            if not data:
+                self.lines.put(None)
+                return
+            *whole, rest = (rest + data).split(b"\n")
+            for one in whole:
+                self.lines.put(one)
+
+
+class _Beat(threading.Thread):
+    """Says that the process is alive, how long ago its loop last came round, and what it holds."""
+
+    def __init__(self, told: Callable[[], JsonObject], send: Callable[[JsonObject], None]) -> None:
+        super().__init__(daemon=True)
+        self._told, self._send = told, send
+
+    def run(self) -> None:
+        while True:
+            try:
+                self._send({"event": "beat", **self._told()})
+            except OSError:
+                return
+            time.sleep(BEAT_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A model that is to be opened under `name`."""
+
+    name: str
+    target: str
+    overrides: tuple[str, ...]
+    which: str
+
+
+class Program:
+    """The engine with its socket: `run` returns when the other side has gone, or asked it to end."""
+
+    def __init__(self, connection: socket.socket, limits: JsonObject) -> None:
+        from luthier.model.answering.engine import AnsweringEngine, EngineLimits
+        from luthier.model.answering.loaded import LoadedModels
+
+        self._connection = connection
+        self._writing = threading.Lock()
+        self._engine: AnsweringEngine = AnsweringEngine(EngineLimits(**limits))
+        self._loaded: LoadedModels = LoadedModels()
+        # One after another: two models of one base load it once.
+        self._wanted: deque[_Wanted] = deque()
+        self._loader = ThreadPoolExecutor(1, thread_name_prefix="loader")
+        self._load: Future[tuple[Target, PreTrainedModel | None]] | None = None
+        self._came_round = time.monotonic()
+
+    def run(self) -> None:
+        """Answers until the other side has gone."""
+        reader = _Reader(self._connection)
+        reader.start()
+        self._send({"event": "ready", "pid": os.getpid()})
+        _Beat(self._state, self._send).start()
+        while True:
+            self._came_round = time.monotonic()
+            for told in _drained(reader.lines, wait_seconds=_IDLE_SECONDS if self._engine.is_idle else 0.0):
+                if told is None or not self._do(json.loads(told)):
+                    return
+            self._load_next()
+            self._tell(self._engine.step())
+
+    def _do(self, message: JsonObject) -> bool:
+        """Does what one line says; False where it says to end."""
+        match message["do"]:
+            case "ask":
+                refused = self._engine.submit(request_from_json(message["request"]))
+                self._tell([refused] if refused else [])
+            case "cancel":
+                self._engine.cancel(message["id"])
+            case "open":
+                self._wanted.append(_Wanted(message["name"], message["target"], tuple(message["overrides"]), message["which"]))
+            case "close":
+                self._close(message["name"])
+            case "end":
+                return False
+        return True
+
+    def _load_next(self) -> None:
+        """Goes on with what is to be opened: weights are loaded beside the answers that run."""
+        if self._load is None and self._wanted:
+            self._load = self._loader.submit(self._load_weights, self._wanted[0])
+        if self._load is None or not self._load.done():
+            return
+        load, self._load, wanted = self._load, None, self._wanted.popleft()
+        try:
+            target, net = load.result()
+            self._engine.add(wanted.name, self._loaded.open(wanted.name, target.parts, wanted.which, net))
+        except (LuthierError, OSError, MemoryError, RuntimeError) as error:
+            self._send({"event": "failed", "name": wanted.name, "message": str(error)})
+            return
+        plan, location = target.parts.plan, target.parts.location
+        facts = {"base": location.name, "identity": location.identity, "dtype": plan.dtype, "device": plan.device}
+        self._send({"event": "opened", "name": wanted.name, **facts, "positions": self._engine.positions(wanted.name)})
+
+    def _load_weights(self, wanted: _Wanted) -> tuple[Target, PreTrainedModel | None]:
+        from luthier.model.answering.loaded import load_net
+        from luthier.model.device import apply
+
+        target = target_of(wanted.target, wanted.overrides)
+        if wanted.which == TUNED and target.parts.tuned is None:
+            raise ModelError(Problem("nothing was trained here that could be asked as `tuned`", where=wanted.target))
+        if self._loaded.has_net(target.parts, wanted.which):
+            return target, None
+        apply(target.parts.plan)
+        return target, load_net(target.parts, wanted.which)
+
+    def _close(self, name: str) -> None:
+        self._tell(self._engine.remove(name))
+        if name in self._loaded.names:
+            self._loaded.close(name)
+        self._send({"event": "closed", "name": name})
+
+    def _state(self) -> JsonObject:
+        return {
+            "idle_seconds": round(time.monotonic() - self._came_round, 3),
+            "running": self._engine.running,
+            "waiting": self._engine.waiting,
+            "models": list(self._loaded.names),
+            "loading": [wanted.name for wanted in list(self._wanted)],
+        }
+
+    def _tell(self, events: Iterable[GenerationEvent]) -> None:
+        """Sends what one round told in one piece."""
+        if told := b"".join(line(event_to_json(event)) for event in events):
+            self._send_bytes(told)
+
+    def _send(self, message: JsonObject) -> None:
+        self._send_bytes(line(message))
+
+    def _send_bytes(self, told: bytes) -> None:
+        with self._writing:
+            self._connection.sendall(told)
+
+
+def _drained(lines: queue.SimpleQueue[bytes | None], wait_seconds: float) -> Iterator[bytes | None]:
+    """What has come; at most `wait_seconds` are waited for the first."""
+    try:
+        yield lines.get(timeout=wait_seconds) if wait_seconds else lines.get_nowait()
+        while True:
+            yield lines.get_nowait()
+    except queue.Empty:
+        return
+
+
+def main(descriptor: str, limits: str) -> None:
+    """Answers over the socket that was handed over as the file `descriptor`, within `limits`, a JSON object."""
+    settle()
+    # Ctrl-C in a terminal reaches all its processes; the one that started this one ends it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with socket.socket(fileno=int(descriptor)) as connection, suppress(BrokenPipeError, ConnectionResetError):
+        Program(connection, json.loads(limits)).run()
+    # Threads that still load or write are not waited for.
+    sys.stderr.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
