@@ -1,0 +1,89 @@
+"""The engine's process over its socket, with the base model inside the package."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationEvent, GenerationRequest, TokenEvent
+from luthier.core.records import Message
+from luthier.serve.engine.client import EngineClient, NoModelError, Opening
+
+STARTER = Opening("starter", "base")
+REQUEST = GenerationRequest("1", (Message("user", "list files"),), "starter", max_new_tokens=12)
+
+
+def with_engine(work: Callable[[EngineClient], Awaitable[None]]) -> None:
+    async def run() -> None:
+        engine = EngineClient({"rows": 4})
+        engine.start()
+        try:
+            await asyncio.wait_for(work(engine), 120)
+        finally:
+            await engine.stop()
+        assert engine.pid is None
+
+    asyncio.run(run())
+
+
+async def all_of(engine: EngineClient, request: GenerationRequest) -> list[GenerationEvent]:
+    return [event async for event in engine.ask(request)]
+
+
+def test_a_life_of_the_engine() -> None:
+    async def work(engine: EngineClient) -> None:
+        opened = await engine.open("starter", STARTER)
+        assert (opened.base, opened.device) == ("starter", "cpu")
+        assert opened.positions > 100
+        assert await engine.open("starter", STARTER) == opened
+        # Several at once, each with its own answer.
+        requests = [replace(REQUEST, id=str(number), messages=(Message("user", f"list {number}"),)) for number in range(6)]
+        together = await asyncio.gather(*(all_of(engine, request) for request in requests))
+        for request, events in zip(requests, together, strict=True):
+            *tokens, done = events
+            assert isinstance(done, DoneEvent)
+            assert done.id == request.id
+            assert "".join(event.text for event in tokens if isinstance(event, TokenEvent)) == done.text
+            (alone,) = [event for event in await all_of(engine, request) if isinstance(event, DoneEvent)]
+            assert alone == done
+        with pytest.raises(NoModelError, match="neither a run folder nor a model"):
+            await engine.open("none", Opening(str(Path(__file__).parent), "base"))
+        with pytest.raises(NoModelError, match="nothing was trained"):
+            await engine.open("none", Opening("starter", "tuned"))
+        (refused,) = await all_of(engine, replace(REQUEST, model="none"))
+        assert isinstance(refused, ErrorEvent)
+        # A client that leaves frees its place.
+        asked = engine.ask(replace(REQUEST, id="left", max_new_tokens=400))
+        await anext(asked)
+        await asked.aclose()
+        for _ in range(100):
+            await asyncio.sleep(0.05)
+            if engine.beat.state.get("running") == 0 and engine.beat.is_fresh:
+                break
+        assert engine.beat.state["running"] == 0
+        await _dies(engine)
+
+    with_engine(work)
+
+
+async def _dies(engine: EngineClient) -> None:
+    """A process that is killed while it answers: the answer ends with an error, and another process takes over."""
+    asked = engine.ask(replace(REQUEST, id="broken", max_new_tokens=400))
+    await anext(asked)
+    first = engine.pid
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    events = [event async for event in asked]
+    assert isinstance(events[-1], ErrorEvent)
+    assert "has ended" in events[-1].message
+    assert engine.models == {}
+    await engine.open("starter", STARTER)
+    assert engine.pid != first
+    assert engine.restarts == 1
+    assert isinstance((await all_of(engine, replace(REQUEST, id="again")))[-1], DoneEvent)
