@@ -18,12 +18,9 @@ from luthier.cli.guard import guard
 from luthier.cli.parts import SETTINGS, Group
 from luthier.cli.plan import plan
 from luthier.cli.runs import review, runs
+from luthier.cli.serve import serve
 from luthier.core.errors import EXIT_FAILED, ConfigError, LuthierError
 from luthier.core.visible import visible
-
-
-class _Main(Group):
-    later = ("serve",)
 
 
 def main() -> None:
@@ -116,7 +113,7 @@ def _print_version(context: click.Context, _: click.Parameter, value: bool) -> N
         context.exit()
 
 
-@click.group(cls=_Main, context_settings=SETTINGS)
+@click.group(cls=Group, context_settings=SETTINGS)
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show the version and end.")
 def group() -> None:
     """One YAML file turns rows into a small, specialised language model that is measured, reproducible and exported.
@@ -135,6 +132,7 @@ for _command in (
     experiment.evaluate,
     experiment.export,
     experiment.ask,
+    serve,
     review,
     experiment.init,
     runs,

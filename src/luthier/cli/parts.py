@@ -1,10 +1,8 @@
-"""What commands share: groups that answer for later versions, and the options that many take."""
+"""What commands share: groups that know misspelt names, and the options that many take."""
 
 from __future__ import annotations
 
 import click
-
-from luthier.core.errors import NotYetError
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
@@ -16,14 +14,10 @@ run_argument = click.argument("run_file", metavar="RUN.yaml|RUN_DIR")
 
 
 class Group(click.Group):
-    """A group that answers commands of later versions with a plain word, and misspelt ones with the nearest name."""
-
-    later: tuple[str, ...] = ()
+    """A group that answers misspelt commands with the nearest name."""
 
     def resolve_command(self, context: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         """The command that `args` name."""
-        if args[0] in self.later:
-            raise NotYetError(f"`{context.command_path} {args[0]}`")
         if args[0] not in self.commands:
             from difflib import get_close_matches
 

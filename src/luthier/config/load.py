@@ -103,13 +103,13 @@ def load_text(text: str, path: Path, overrides: Overrides = ()) -> LoadedRun:
     return _resolved(_read_merged(path, text, ()), path, text, overrides, None, is_written=False)
 
 
-def load_model(model: str, overrides: Overrides = ()) -> LoadedRun:
-    """A configuration to ask `model` with, outside any run; `overrides` may set the keys of `ASKING_KEYS`."""
+def load_model(model: str, overrides: Overrides = (), more_keys: Sequence[str] = ()) -> LoadedRun:
+    """A configuration to ask `model` with, outside any run; `overrides` may set the keys of `ASKING_KEYS` and `more_keys`."""
     document = Document({"base_model": model})
     set_values(document, overrides)
-    idle = [name for name in document.value if name not in ("base_model", *ASKING_KEYS)]
+    idle = [name for name in document.value if name not in ("base_model", *ASKING_KEYS, *more_keys)]
     if idle:
-        known = ", ".join(ASKING_KEYS)
+        known = ", ".join((*ASKING_KEYS, *more_keys))
         raise ConfigError([Problem(f"`{name}` changes nothing in how a model is asked", "--set", hint=f"known: {known}") for name in idle])
     if problems := list(idle_revision(document)):
         raise ConfigError(problems)

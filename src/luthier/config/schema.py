@@ -21,6 +21,7 @@ from luthier.config.keys.tokens import TokenKeys
 from luthier.config.keys.tracking import TrackKeys
 from luthier.config.keys.watching import WatchKeys
 from luthier.config.row_sections import AugmentSection, CleanSection, DatasetEntry, DataSettings, RowFormat, SourceEntry, SplitSection
+from luthier.config.serve_section import ServeSection
 from luthier.core.candidates import OWN_CANDIDATES, PARSER
 
 ChatTemplateName = Literal["tokenizer_default", "jinja", "alpaca", "chatml", "llama3", "mistral_v1", "gemma", "phi_3", "phi_4", "qwen_25"]
@@ -165,6 +166,7 @@ class RunConfig(TrackKeys, SampleKeys, WatchKeys, ProcessKeys, PrecisionKeys, Sc
     data_formats: tuple[RowFormat, ...] = key((), "data", "What is written of the rows beside JSON Lines.")
     split: SplitSection | None = key(None, "data", "Division into training, validation and test rows.")
     guard: GuardSection = key(GuardSection(), "evaluate", "Rules, protected paths, allowed hosts and policy of the command guard.")
+    serve: ServeSection = key(ServeSection(), "none", "How `luthier serve` listens, and what it answers with.")
     evaluate: EvaluateSection = key(EvaluateSection(), "evaluate", "Suites and comparisons.")
     export: Names = key(("adapter",), "export", "What is written at the end: `adapter`, `merged`.")
 

@@ -40,6 +40,10 @@ def chat_body(request: GenerationRequest, model: str, limit_key: str) -> JsonObj
         body["top_p"] = request.top_p
     if request.tools:
         body["tools"] = list(request.tools)
+    if request.stop:
+        body["stop"] = list(request.stop)
+    if request.top_logprobs is not None:
+        body |= {"logprobs": True, "top_logprobs": request.top_logprobs}
     return body
 
 

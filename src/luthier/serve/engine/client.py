@@ -8,7 +8,7 @@ import socket
 import sys
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -139,7 +139,7 @@ class EngineClient:
                 found.exception()
             self._send({"do": "close", "name": name})
 
-    async def ask(self, request: GenerationRequest) -> AsyncIterator[GenerationEvent]:
+    async def ask(self, request: GenerationRequest) -> AsyncGenerator[GenerationEvent]:
         """The events of one request up to its end; closing the iterator cancels it."""
         await self._ready.wait()
         events: asyncio.Queue[GenerationEvent] = asyncio.Queue()

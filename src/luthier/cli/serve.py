@@ -1,0 +1,39 @@
+"""`luthier serve`: answers, jobs and pages over HTTP."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from luthier.cli.parts import json_option, set_option
+
+
+@click.command()
+@click.argument("target", metavar="[RUN.yaml|RUN_DIR]", required=False)
+@click.option("--port", type=click.IntRange(0, 65_535), help="Port to listen on; 0 takes one that is free.")
+@click.option("--host", help="Address to listen on; every other than this machine's own is open to others.")
+@set_option
+@json_option
+def serve(target: str | None, port: int | None, host: str | None, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Serve a run's models, and its base, over HTTP.
+
+    Without a run the base model inside the package answers. Every request carries the token that is made at the first start.
+    """
+    from luthier.config.load import load, load_model
+    from luthier.config.paths import STARTER
+    from luthier.serve.server import Listening
+    from luthier.serve.server import serve as listen
+
+    served = None if target is None else load(target, overrides)
+    config = load_model(STARTER, overrides, ("serve",)).config if served is None else served.config
+    settings = config.serve.model_copy(update={name: value for name, value in (("port", port), ("host", host)) if value is not None})
+
+    def told(listening: Listening) -> None:
+        if as_json:
+            click.echo(json.dumps({"url": listening.url, "token": listening.token_place, "default_model": listening.default_model}))
+            return
+        click.echo(f"listening on {listening.url}, default model `{listening.default_model}`")
+        click.echo(f"the token stands in {listening.token_place}")
+
+    listen(served, settings, told)

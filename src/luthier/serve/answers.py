@@ -1,0 +1,108 @@
+"""Answers from whichever model is named: the engine's or a remote one, within the server's limits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationEvent, GenerationRequest, TokenEvent
+from luthier.serve.catalogue import Catalogue, Named, UnknownModelError
+from luthier.serve.engine.client import EngineClient, EngineError, NoModelError, Opened
+from luthier.serve.errors import RequestError, busy, unknown, wrong
+from luthier.serve.remote import RemoteModels
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one request and all of them together may take."""
+
+    new_tokens: int = 1_024
+    queue: int = 64
+    seconds: float = 300.0
+    opening_seconds: float = 600.0
+    loaded_models: int = 4
+
+
+class Answers:
+    """Answers requests; models are opened when they are first asked, and the one asked longest ago is closed where there are too many."""
+
+    def __init__(self, catalogue: Catalogue, engine: EngineClient, remote: RemoteModels, limits: Limits) -> None:
+        self.catalogue, self.engine, self.limits = catalogue, engine, limits
+        self._remote = remote
+        self._under_way = 0
+        # Models of the engine, the one asked longest ago first, with how many requests each has.
+        self._users: dict[str, int] = {}
+
+    def find(self, name: str | None) -> Named:
+        """The model called `name`, the default one where it is None; `RequestError` 404 where there is none."""
+        try:
+            return self.catalogue.default if name is None else self.catalogue.find(name)
+        except UnknownModelError as error:
+            raise unknown(str(error), "model") from error
+
+    async def positions(self, named: Named) -> int | None:
+        """The tokens of prompt and answer that a model of the engine can hold; None for a remote one."""
+        async with self._opened(named) as opened:
+            return None if opened is None else opened.positions
+
+    async def ask(self, named: Named, request: GenerationRequest) -> AsyncGenerator[GenerationEvent]:
+        """The events of `request`, put to `named`, up to its end. `RequestError` where it cannot be answered; closing cancels it.
+
+        What is refused before the first token, is refused before the first event.
+        """
+        if self._under_way >= self.limits.queue:
+            raise busy(f"{self._under_way} requests are under way already", retry_after=2)
+        self._under_way += 1
+        try:
+            async with self._opened(named), asyncio.timeout(self.limits.seconds):
+                asked = replace(request, model=named.name)
+                events = self.engine.ask(asked) if named.endpoint is None else self._remote.ask(named.name, named.endpoint, asked)
+                try:
+                    async for event in events:
+                        if isinstance(event, ErrorEvent):
+                            raise wrong(event.message) if named.endpoint is None else RequestError(502, event.message, "upstream_error")
+                        yield event
+                finally:
+                    await events.aclose()
+        except TimeoutError as error:
+            raise RequestError(504, f"the answer took longer than {self.limits.seconds:g} seconds", "timeout_error") from error
+        except NoModelError as error:
+            raise busy(str(error), 10) from error
+        except EngineError as error:
+            raise busy(str(error)) from error
+        finally:
+            self._under_way -= 1
+
+    async def whole(self, named: Named, request: GenerationRequest) -> tuple[DoneEvent, list[TokenEvent]]:
+        """The end of an answer, and what led to it."""
+        tokens: list[TokenEvent] = []
+        async for event in self.ask(named, request):
+            if isinstance(event, DoneEvent):
+                return event, tokens
+            if isinstance(event, TokenEvent):
+                tokens.append(event)
+        raise busy("the answer had no end; ask once more")
+
+    @asynccontextmanager
+    async def _opened(self, named: Named) -> AsyncIterator[Opened | None]:
+        if named.opening is None:
+            yield None
+            return
+        # Last in order: asked last.
+        self._users[named.name] = self._users.pop(named.name, 0) + 1
+        try:
+            async with asyncio.timeout(self.limits.opening_seconds):
+                await self._make_room()
+                opened = await self.engine.open(named.name, named.opening)
+            yield opened
+        finally:
+            self._users[named.name] -= 1
+
+    async def _make_room(self) -> None:
+        loaded = [name for name in self._users if name in self.engine.models]
+        idle = [name for name in loaded if self._users[name] == 0]
+        for name in idle[: max(0, len(loaded) + 1 - self.limits.loaded_models)]:
+            await self.engine.close(name)
+            del self._users[name]

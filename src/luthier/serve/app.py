@@ -1,0 +1,86 @@
+"""The application: its parts put together, its errors in one form."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib import metadata
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from luthier.core.errors import LuthierError
+from luthier.serve import health
+from luthier.serve.answers import Answers, Limits
+from luthier.serve.catalogue import Catalogue
+from luthier.serve.engine.client import EngineClient
+from luthier.serve.errors import RequestError
+from luthier.serve.gate import App, Gate
+from luthier.serve.openai import routes
+from luthier.serve.remote import RemoteModels
+
+_STATUS_KINDS = {404: "not_found_error", 405: "invalid_request_error"}
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What an application is made of. `engine_limits` are those of the engine's process, `hosts` the names that it answers to."""
+
+    catalogue: Catalogue
+    token: str
+    limits: Limits
+    engine_limits: dict[str, int]
+    hosts: frozenset[str]
+    body_bytes: int
+
+
+def make_app(parts: Parts) -> App:
+    """The application; its engine starts and ends with it."""
+    engine, remote = EngineClient(parts.engine_limits), RemoteModels()
+    answers = Answers(parts.catalogue, engine, remote, parts.limits)
+
+    @asynccontextmanager
+    async def life(app: FastAPI) -> AsyncIterator[None]:
+        engine.start()
+        try:
+            yield
+        finally:
+            await engine.stop()
+            await remote.close()
+
+    app = FastAPI(title="Luthier", version=metadata.version("luthier"), lifespan=life, docs_url=None, redoc_url=None)
+    app.include_router(routes.make_router(answers))
+    app.include_router(health.make_router(engine))
+    app.add_exception_handler(RequestError, _told)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(LuthierError, _luthier)
+    app.add_exception_handler(HTTPException, _http)
+    return Gate(app, parts.token, parts.hosts, parts.body_bytes)
+
+
+async def _told(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestError)
+    headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+    return JSONResponse(error.to_json(), error.status, headers)
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
+    """422, with the first field that is wrong; what was sent is not repeated."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"][1:])
+    told = RequestError(422, f"{field}: {first['msg']}" if field else str(first["msg"]), "invalid_request_error", field or None)
+    return JSONResponse(told.to_json(), 422)
+
+
+async def _luthier(request: Request, error: Exception) -> JSONResponse:
+    return JSONResponse(RequestError(503, str(error), "server_error").to_json(), 503)
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    kind = _STATUS_KINDS.get(error.status_code, "invalid_request_error")
+    return JSONResponse(RequestError(error.status_code, str(error.detail), kind).to_json(), error.status_code, error.headers)

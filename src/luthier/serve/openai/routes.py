@@ -1,0 +1,243 @@
+"""`/v1`: the routes of OpenAI's API that an assistant's client calls."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+
+from luthier.core.protocols import DoneEvent, GenerationEvent, GenerationRequest, TokenEvent
+from luthier.core.records import TEXT_ROLE, JsonObject, Message
+from luthier.serve.answers import Answers
+from luthier.serve.catalogue import Named
+from luthier.serve.errors import RequestError, wrong
+from luthier.serve.openai.answer import ChatChoice, Head, completion_logprobs, event_line, usage
+from luthier.serve.openai.bodies import Asked, ChatBody, CompletionBody
+
+_DONE = "[DONE]"
+# The log of an answer is told at the end of the stream where it broke off after it began.
+_HANG_UP_SECONDS = 0.1
+
+
+def make_router(answers: Answers) -> APIRouter:
+    """The routes, answered by `answers`."""
+    router = APIRouter(prefix="/v1", tags=["OpenAI"])
+
+    @router.get("/models")
+    async def models() -> JsonObject:
+        """Every model that can be asked."""
+        found = await asyncio.to_thread(lambda: list(answers.catalogue.all()))
+        return {"object": "list", "data": [_model(named) for named in found]}
+
+    @router.get("/models/{name:path}")
+    async def model(name: str) -> JsonObject:
+        """One model."""
+        return _model(await asyncio.to_thread(answers.find, name))
+
+    @router.post("/chat/completions", response_model=None)
+    async def chat(body: ChatBody, request: Request) -> Response:
+        """An answer to a conversation."""
+        named = await asyncio.to_thread(answers.find, body.model)
+        asked = [_chat_request(body, answers, number) for number in range(body.n or 1)]
+        if body.stream:
+            return await _streamed(_chat_pieces(answers, named, body, asked))
+        return await _unless_gone(request, _chat(answers, named, body, asked))
+
+    @router.post("/completions", response_model=None)
+    async def completions(body: CompletionBody, request: Request) -> Response:
+        """A text's continuation, without the model's template."""
+        named = await asyncio.to_thread(answers.find, body.model)
+        if named.endpoint is not None:
+            raise wrong("a remote model is asked at /v1/chat/completions", "model")
+        asked = [_completion_request(body, answers, number, prompt) for prompt in body.prompts for number in range(body.n or 1)]
+        if body.stream:
+            return await _streamed(_completion_pieces(answers, named, body, asked))
+        return await _unless_gone(request, _completion(answers, named, body, asked))
+
+    return router
+
+
+def _model(named: Named) -> JsonObject:
+    owner = "luthier" if named.kind == "run" else named.kind
+    return {"id": named.name, "object": "model", "created": named.made, "owned_by": owner}
+
+
+def _chat_request(body: ChatBody, answers: Answers, number: int) -> GenerationRequest:
+    field = "max_completion_tokens" if body.max_completion_tokens is not None else "max_tokens"
+    tools = tuple(tool.to_json() for tool in body.tools or ()) if body.tool_choice != "none" else ()
+    request = _request(body, answers, number, _longest(body.most_tokens, field, answers))
+    likely = (body.top_logprobs or 0) if body.logprobs else None
+    return replace(request, messages=tuple(turn.to_message() for turn in body.messages), tools=tools, top_logprobs=likely)
+
+
+def _completion_request(body: CompletionBody, answers: Answers, number: int, prompt: str) -> GenerationRequest:
+    request = _request(body, answers, number, _longest(body.max_tokens, "max_tokens", answers))
+    return replace(request, messages=(Message(TEXT_ROLE, prompt),), top_logprobs=body.logprobs)
+
+
+def _longest(asked: int | None, field: str, answers: Answers) -> int:
+    if asked is not None and asked > answers.limits.new_tokens:
+        raise wrong(f"at most {answers.limits.new_tokens:,} tokens are answered here (`serve.limits.new_tokens`)", field)
+    return asked or answers.limits.new_tokens
+
+
+def _request(body: Asked, answers: Answers, number: int, most: int) -> GenerationRequest:
+    """The `number`-th answer to one prompt: each draws with a seed of its own."""
+    seed = secrets.randbits(32) if body.seed is None else body.seed
+    return GenerationRequest(
+        id=secrets.token_hex(8),
+        messages=(),
+        max_new_tokens=most,
+        temperature=1.0 if body.temperature is None else body.temperature,
+        top_p=1.0 if body.top_p is None else body.top_p,
+        seed=(seed + number) % (1 << 63),
+        stop=body.stops,
+    )
+
+
+async def _chat(answers: Answers, named: Named, body: ChatBody, asked: Sequence[GenerationRequest]) -> JsonObject:
+    async def one(index: int, request: GenerationRequest) -> tuple[ChatChoice, DoneEvent]:
+        choice = ChatChoice(index, bool(request.tools))
+        done, tokens = await answers.whole(named, request)
+        for event in tokens:
+            choice.take(event)
+        choice.end(done)
+        return choice, done
+
+    found = await _together([one(index, request) for index, request in enumerate(asked)])
+    head = Head(named.name, "chat.completion", "chatcmpl")
+    return head.to_json([choice.to_json(bool(body.logprobs)) for choice, _ in found], usage((done for _, done in found), prompts=1))
+
+
+async def _chat_pieces(answers: Answers, named: Named, body: ChatBody, asked: Sequence[GenerationRequest]) -> AsyncGenerator[bytes]:
+    head = Head(named.name, "chat.completion.chunk", "chatcmpl")
+    choices = [ChatChoice(index, bool(request.tools)) for index, request in enumerate(asked)]
+    ends: list[DoneEvent] = []
+    is_first = set(range(len(asked)))
+    async for index, event in _merged([answers.ask(named, request) for request in asked]):
+        choice = choices[index]
+        if index in is_first:
+            is_first.discard(index)
+            yield event_line(head.to_json([choice.piece({"role": "assistant", "content": "", "refusal": None})]))
+        if isinstance(event, TokenEvent):
+            for delta in choice.take(event):
+                yield event_line(head.to_json([choice.piece(delta)]))
+        elif isinstance(event, DoneEvent):
+            ends.append(event)
+            for delta in choice.end(event):
+                yield event_line(head.to_json([choice.piece(delta)]))
+            yield event_line(head.to_json([{**choice.piece({}), "finish_reason": choice.finish_reason}]))
+    if body.stream_options is not None and body.stream_options.include_usage:
+        yield event_line(head.to_json([], usage(ends, prompts=1)))
+    yield event_line(_DONE)
+
+
+async def _completion(answers: Answers, named: Named, body: CompletionBody, asked: Sequence[GenerationRequest]) -> JsonObject:
+    found = await _together([answers.whole(named, request) for request in asked])
+    choices: list[JsonObject] = []
+    for index, (done, tokens) in enumerate(found):
+        told = [one for event in tokens for one in event.logprobs]
+        logprobs = None if body.logprobs is None else completion_logprobs(told, 0)
+        choices.append({"index": index, "text": done.text, "logprobs": logprobs, "finish_reason": done.finish_reason})
+    return Head(named.name, "text_completion", "cmpl").to_json(choices, usage(done for done, _ in found))
+
+
+async def _completion_pieces(
+    answers: Answers, named: Named, body: CompletionBody, asked: Sequence[GenerationRequest]
+) -> AsyncGenerator[bytes]:
+    head = Head(named.name, "text_completion", "cmpl")
+    ends: list[DoneEvent] = []
+    told = [0] * len(asked)
+    async for index, event in _merged([answers.ask(named, request) for request in asked]):
+        piece: JsonObject = {"index": index, "text": "", "logprobs": None, "finish_reason": None}
+        if isinstance(event, TokenEvent):
+            piece["text"] = event.text
+            if body.logprobs is not None:
+                piece["logprobs"] = completion_logprobs(event.logprobs, told[index])
+            told[index] += len(event.text)
+        elif isinstance(event, DoneEvent):
+            ends.append(event)
+            piece["finish_reason"] = event.finish_reason
+        yield event_line(head.to_json([piece]))
+    if body.stream_options is not None and body.stream_options.include_usage:
+        yield event_line(head.to_json([], usage(ends)))
+    yield event_line(_DONE)
+
+
+async def _merged(asked: Sequence[AsyncGenerator[GenerationEvent]]) -> AsyncIterator[tuple[int, GenerationEvent]]:
+    """The events of several answers as they come, each with its number; an error of one ends all."""
+    told: asyncio.Queue[tuple[int, GenerationEvent | Exception | None]] = asyncio.Queue()
+
+    async def pump(index: int, events: AsyncGenerator[GenerationEvent]) -> None:
+        try:
+            async for event in events:
+                told.put_nowait((index, event))
+            told.put_nowait((index, None))
+        except Exception as error:  # noqa: BLE001  It is raised again where the events are read.
+            told.put_nowait((index, error))
+
+    pumps = [asyncio.create_task(pump(index, events)) for index, events in enumerate(asked)]
+    left = len(pumps)
+    try:
+        while left:
+            index, event = await told.get()
+            if isinstance(event, Exception):
+                raise event
+            if event is None:
+                left -= 1
+            else:
+                yield index, event
+    finally:
+        await _cancelled(pumps)
+
+
+async def _together(work: Sequence[Coroutine[Any, Any, Any]]) -> list[Any]:
+    """All results; an error of one cancels the others."""
+    tasks = [asyncio.create_task(one) for one in work]
+    try:
+        return list(await asyncio.gather(*tasks))
+    finally:
+        await _cancelled(tasks)
+
+
+async def _cancelled(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    for task in tasks:
+        with suppress(asyncio.CancelledError, Exception):
+            await task
+
+
+async def _streamed(pieces: AsyncGenerator[bytes]) -> Response:
+    """A stream that begins once the first piece is there: what is refused before it has its own status."""
+    first = await anext(pieces)
+
+    async def rest() -> AsyncIterator[bytes]:
+        yield first
+        try:
+            async for piece in pieces:
+                yield piece
+        except RequestError as error:
+            yield event_line(error.to_json())
+        finally:
+            await pieces.aclose()
+
+    return StreamingResponse(rest(), media_type="text/event-stream", headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+
+
+async def _unless_gone(request: Request, work: Coroutine[Any, Any, JsonObject]) -> Response:
+    """The result of `work`, which is cancelled when the client hangs up."""
+    task = asyncio.create_task(work)
+    try:
+        while not (await asyncio.wait([task], timeout=_HANG_UP_SECONDS))[0]:
+            if await request.is_disconnected():
+                return Response(status_code=499)
+        return JSONResponse(task.result())
+    finally:
+        await _cancelled([task])

@@ -1,0 +1,79 @@
+"""`luthier serve`: settings become parts, and the application listens until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+
+from luthier.config.load import LoadedRun
+from luthier.config.serve_section import ServeSection
+from luthier.core.errors import Problem, UserError
+from luthier.serve.answers import Limits
+from luthier.serve.app import Parts, make_app
+from luthier.serve.catalogue import Catalogue, UnknownModelError
+from luthier.serve.token import read_token
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+# Requests that run when the server is told to stop have so long to end.
+_GRACE_SECONDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where the server listens, and where its token lies."""
+
+    url: str
+    token_place: str
+    default_model: str
+
+
+def serve(served: LoadedRun | None, settings: ServeSection, on_listening: Callable[[Listening], None]) -> None:
+    """Listens until SIGINT or SIGTERM. `UserError` where the place, the token or the default model are not to be had."""
+    root = Path(settings.root)
+    root.mkdir(parents=True, exist_ok=True)
+    token, place = read_token(root)
+    runs = Path(served.config.output_dir if served is not None else "runs")
+    catalogue = Catalogue(served, settings.models, runs, settings.default_model)
+    try:
+        default = catalogue.default.name
+    except UnknownModelError as error:
+        raise UserError(
+            Problem("the default model is not there", where="serve.default_model", found=str(settings.default_model))
+        ) from error
+    limits = settings.limits
+    parts = Parts(
+        catalogue,
+        token,
+        Limits(limits.new_tokens, limits.queue, limits.seconds, limits.opening_seconds, limits.loaded_models),
+        {"rows": limits.rows, "positions": limits.positions},
+        hosts=LOOPBACK if settings.host in LOOPBACK else frozenset(),
+        body_bytes=limits.body_bytes,
+    )
+    listener = _listener(settings.host, settings.port)
+    port = listener.getsockname()[1]
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    on_listening(Listening(f"http://{host}:{port}", place, default))
+    config = uvicorn.Config(
+        make_app(parts), log_level="warning", access_log=False, timeout_graceful_shutdown=_GRACE_SECONDS, server_header=False, lifespan="on"
+    )
+    asyncio.run(uvicorn.Server(config).serve([listener]))
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        hint = "choose another with --port, 0 for any that is free"
+        raise UserError(
+            Problem("nothing can listen here", where="serve.port", found=f"{host}:{port}: {error.strerror}", hint=hint)
+        ) from error
+    return listener
