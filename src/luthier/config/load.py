@@ -153,7 +153,7 @@ def _resolved(
     if stand_ins:
         document.value |= {name: _FOR_TRAINING[name] for name in stand_ins}
         notes.append(f"without {' and '.join(f'`{name}`' for name in stand_ins)} the file is good for data; training will want it too")
-    problems = document.problems + rules.take_later(document) + _read_templates(document) + read_deepspeed(document)
+    problems = document.problems + _read_templates(document) + read_deepspeed(document)
     gate_rules.flatten_gate(document)
     if folder is None:
         _anchor_files(document)

@@ -31,7 +31,6 @@ LATER_EXPORTS = ("gguf",)
 # A folder for each, with its suite file.
 SUITES = Path(__file__).parents[1] / "assets" / "suites"
 BUILT_IN_SUITES = tuple(sorted(path.parent.name for path in SUITES.glob("*/suite.yaml")))
-LATER_SECTIONS = ("serve",)
 CHECKPOINT = re.compile(r"checkpoint-[0-9]+")
 CHAT_TEMPLATES: tuple[str, ...] = get_args(ChatTemplateName)
 
@@ -63,16 +62,6 @@ _AS_ALWAYS: Mapping[str, tuple[Any, ...]] = {
 # Words of a vocabulary, and the cleaning rule of this name: not credentials.
 _NO_CREDENTIALS = re.compile(r"^(?:(?:bos|eos|pad|unk|sep|cls|mask|eot|additional_special|image|audio|tool)_tokens?|secrets)$")
 _SECRET_KEY = re.compile(r"(?:^|_)(?:api_?key|token|secret|password|passwd|credential)s?$", re.IGNORECASE)
-
-
-def take_later(document: Document) -> list[Problem]:
-    """Takes sections and keys of later versions out of `document` and reports those that ask for something."""
-    problems = []
-    for name in LATER_SECTIONS:
-        if document.value.get(name):
-            problems.append(document.problem((name,), f"the section `{name}` is not in this version yet", hint="take it out of the file"))
-        document.value.pop(name, None)
-    return problems
 
 
 def take_secrets(document: Document) -> list[Problem]:

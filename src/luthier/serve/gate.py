@@ -45,7 +45,7 @@ class Gate:
         await self.app(scope, self._counted(receive), send)
 
     def _refusal(self, path: str, headers: dict[bytes, str]) -> RequestError | None:
-        host = headers.get(b"host", "").rsplit(":", 1)[0].strip("[]").lower() if not headers.get(b"host", "").startswith("[") else "::1"
+        host = _host(headers.get(b"host", ""))
         if self.hosts and host not in self.hosts:
             return RequestError(421, f"this server is not called `{host[:100]}`", "invalid_request_error")
         length = headers.get(b"content-length", "0")
@@ -71,6 +71,13 @@ class Gate:
             return message
 
         return counted
+
+
+def _host(written: str) -> str:
+    """The name in a `Host` header, without its port."""
+    if written.startswith("["):
+        return written[1:].partition("]")[0].lower()
+    return written.partition(":")[0].lower()
 
 
 async def _say(send: Send, error: RequestError) -> None:

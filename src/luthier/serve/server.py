@@ -21,6 +21,7 @@ from luthier.serve.token import read_token
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 # Requests that run when the server is told to stop have so long to end.
 _GRACE_SECONDS = 10
+_BACKLOG = 2_048
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,8 @@ def _listener(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        # Who is told the address may connect at once, and waits until the application is up.
+        listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
         hint = "choose another with --port, 0 for any that is free"

@@ -22,11 +22,16 @@ class CallReader:
 
     def __init__(self) -> None:
         self._held = ""
+        # Behind a call comes a line break, which is part of no words.
+        self._is_behind_a_call = False
 
     def take(self, text: str) -> Iterator[str | Called]:
         """The words and calls that are sure now."""
         self._held += text
         while True:
+            if self._is_behind_a_call:
+                self._held = self._held.lstrip("\n")
+                self._is_behind_a_call = not self._held
             start = self._held.find(OPEN)
             if start < 0:
                 sure = len(self._held) - _beginning(self._held)
@@ -43,9 +48,11 @@ class CallReader:
             if start:
                 yield self._held[:start]
             written = self._held[start + len(OPEN) : end]
-            self._held = self._held[end + len(CLOSE) :].lstrip("\n")
+            self._held = self._held[end + len(CLOSE) :]
+            call = _call(written)
+            self._is_behind_a_call = call is not None
             # What is no call stays the words that it is.
-            yield _call(written) or f"{OPEN}{written}{CLOSE}"
+            yield call or f"{OPEN}{written}{CLOSE}"
 
     def end(self) -> Iterator[str | Called]:
         """What is left when the answer has ended; a call without its end is one where its JSON is whole."""

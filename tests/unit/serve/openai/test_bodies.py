@@ -1,0 +1,95 @@
+"""What a body may hold: every field acts or is refused by its name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from luthier.core.records import Message, ToolCall
+from luthier.serve.openai.bodies import ChatBody, CompletionBody
+
+CHAT: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+
+
+def where(body: dict[str, Any], kind: type[ChatBody] | type[CompletionBody] = ChatBody) -> str:
+    with pytest.raises(ValidationError) as raised:
+        kind.model_validate(body)
+    return ".".join(map(str, raised.value.errors()[0]["loc"]))
+
+
+def test_turns_become_messages() -> None:
+    call = {"id": "c1", "type": "function", "function": {"name": "read", "arguments": '{"path": "a"}'}}
+    turns = [
+        {"role": "developer", "content": "Be brief."},
+        {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "content": "x", "tool_call_id": "c1"},
+    ]
+    body = ChatBody.model_validate({**CHAT, "messages": turns})
+    assert [turn.to_message() for turn in body.messages] == [
+        Message("system", "Be brief."),
+        Message("user", "ab"),
+        Message("assistant", "", (ToolCall("read", {"path": "a"}, "c1"),)),
+        Message("tool", "x", tool_call_id="c1"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("best_of", 2),
+        ("frequency_penalty", 0.5),
+        ("presence_penalty", -1),
+        ("logit_bias", {"50256": -100}),
+        ("response_format", {"type": "json_object"}),
+        ("tool_choice", "required"),
+        ("temperature", 2.1),
+        ("temperature", "0"),
+        ("temperature", True),
+        ("top_p", 0),
+        ("n", 9),
+        ("n", 1.5),
+        ("seed", "1"),
+        ("stop", [""]),
+        ("stop", ["a", "b", "c", "d", "e"]),
+        ("max_tokens", 0),
+        ("top_logprobs", 21),
+        ("store", True),
+    ],
+)
+def test_what_cannot_be_done_is_refused_by_name(field: str, value: object) -> None:
+    assert where({**CHAT, field: value}).split(".")[0] == field
+
+
+@pytest.mark.parametrize("field", ["frequency_penalty", "presence_penalty", "temperature"])
+@pytest.mark.parametrize("value", [0, 0.0])
+def test_zero_is_zero_in_both_ways_of_writing(field: str, value: float) -> None:
+    ChatBody.model_validate({**CHAT, field: value})
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [
+        {"role": "user"},
+        {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]},
+        {"role": "user", "content": "x", "tool_calls": [{"id": "1", "function": {"name": "f", "arguments": "{}"}}]},
+        {"role": "assistant", "tool_calls": [{"id": "1", "function": {"name": "f", "arguments": "[1]"}}]},
+        {"role": "assistant", "tool_calls": [{"id": "1", "function": {"name": "f", "arguments": "{"}}]},
+        {"role": "king", "content": "x"},
+    ],
+)
+def test_a_turn_that_says_nothing_known_is_refused(turn: dict[str, Any]) -> None:
+    assert where({**CHAT, "messages": [turn]}).startswith("messages.0")
+
+
+def test_options_go_with_what_they_change() -> None:
+    where({**CHAT, "top_logprobs": 2})
+    where({**CHAT, "stream_options": {"include_usage": True}})
+    ChatBody.model_validate({**CHAT, "stream": True, "stream_options": {"include_usage": True}, "logprobs": True, "top_logprobs": 2})
+    assert ChatBody.model_validate({**CHAT, "max_tokens": 3, "max_completion_tokens": 5}).most_tokens == 5
+    assert ChatBody.model_validate({**CHAT, "stop": "x"}).stops == ("x",)
+    assert CompletionBody.model_validate({"model": "m", "prompt": "x"}).prompts == ["x"]
+    assert where({"model": "m", "prompt": [1, 2]}, CompletionBody).startswith("prompt")
+    assert where({"model": "m", "prompt": "x", "echo": True}, CompletionBody) == "echo"

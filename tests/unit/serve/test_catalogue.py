@@ -1,0 +1,76 @@
+"""Which models are told, under which names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from luthier.config.load import load
+from luthier.serve.catalogue import Catalogue, UnknownModelError
+from luthier.serve.engine.client import Opening
+
+RUN = """
+base_model: starter
+adapter: lora
+learning_rate: 1e-3
+run_name: {name}
+output_dir: {out}
+datasets: [{{path: {rows}}}]
+endpoints: {{big: {{base_url: https://example.org/v1, model: large}}}}
+seed: {seed}
+"""
+
+
+def make_run(out: Path, name: str, seed: int = 1, trained: bool = True) -> Path:
+    out.mkdir(exist_ok=True)
+    file = out.parent / f"{name}{seed}.yaml"
+    file.write_text(RUN.format(name=name, out=out, seed=seed, rows=file))
+    loaded = load(file)
+    loaded.folder.mkdir(parents=True)
+    (loaded.folder / "resolved.yaml").write_text(loaded.resolved_text())
+    if trained:
+        (loaded.folder / "adapter").mkdir()
+        (loaded.folder / "adapter" / "adapter_config.json").write_text("{}")
+    return loaded.folder
+
+
+def test_without_a_run_there_is_the_base_alone(tmp_path: Path) -> None:
+    catalogue = Catalogue(None, {}, tmp_path / "runs")
+    assert [named.name for named in catalogue.all()] == ["starter"]
+    assert catalogue.default.opening == Opening("starter", "base")
+    with pytest.raises(UnknownModelError, match="no run is served"):
+        catalogue.tuned  # noqa: B018
+
+
+def test_a_run_and_what_stands_beside_it(tmp_path: Path) -> None:
+    out = tmp_path / "runs"
+    served = load(make_run(out, "commands"))
+    other, untrained = make_run(out, "docs"), make_run(out, "later", trained=False)
+    twins = [make_run(out, "twin", seed) for seed in (1, 2)]
+    catalogue = Catalogue(served, {"mine": str(other / "adapter"), "plain": "some/model"}, out)
+    found = {named.name: named for named in catalogue.all()}
+    assert list(found)[:2] == ["starter", "commands"]
+    assert set(found) == {"starter", "commands", "docs", *(twin.name for twin in twins), "mine", "plain", "big"}
+    assert found["starter"].opening == Opening(str(served.folder), "base")
+    assert found["commands"].opening == Opening(str(served.folder), "tuned")
+    assert found["mine"].opening == Opening(str(other / "adapter"), "tuned")
+    assert found["plain"].opening == Opening("some/model", "base")
+    assert found["big"].endpoint is not None
+    assert untrained.name not in found
+    assert catalogue.default.name == "commands"
+    assert Catalogue(served, {}, out, "docs").default.name == "docs"
+    with pytest.raises(UnknownModelError, match="there are starter, commands"):
+        catalogue.find("none")
+
+
+def test_a_run_that_is_not_trained_yet_says_so(tmp_path: Path) -> None:
+    served = load(make_run(tmp_path / "runs", "commands", trained=False))
+    catalogue = Catalogue(served, {}, tmp_path / "runs")
+    assert catalogue.default.name == "starter"
+    assert catalogue.base.opening == Opening("starter", "base")
+    with pytest.raises(UnknownModelError, match="no trained model yet"):
+        catalogue.tuned  # noqa: B018
+    (served.folder / "adapter").mkdir()
+    (served.folder / "adapter" / "adapter_config.json").write_text("{}")
+    assert catalogue.default.name == "commands"
