@@ -44,7 +44,8 @@ class OptimizerArguments(Section):
     adjust_lr: Literal["spectral_norm", "rms_norm"] | None = key(
         None,
         "train",
-        "What the rate of `muon` is multiplied by for a matrix [m, n]: sqrt(m / n), or 0.2 sqrt(max(m, n)), which suits AdamW's rates.",
+        "What the rate of `muon` is multiplied by for a matrix [m, n]: 0.2 sqrt(max(m, n)), which suits AdamW's rates (`rms_norm`, where "
+        "nothing is written), or sqrt(m / n).",
     )
 
 
