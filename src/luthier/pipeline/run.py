@@ -189,7 +189,7 @@ def _run_stage(spec: StageSpec, context: Context, retries_failed: bool) -> Stage
     processes = own_rank().count if spec.is_shared else 1
     if folder.is_complete(spec.name, key, or_failed=not retries_failed):
         before = folder.manifest().stages[spec.name].processes
-        if processes not in (1, before):
+        if processes != before:
             done = "one process" if before == 1 else f"{before} processes"
             events.note(f"stage {spec.name} was done by {done} and is kept; with another `run_name` {processes} do it anew")
         events.emit("stage.skip", stage=spec.name, reason="kept")
