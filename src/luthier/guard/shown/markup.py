@@ -35,7 +35,8 @@ _ASCIIDOC_FENCE = re.compile(r"(?:-{4,}|\.{4,})\s*$")
 
 def as_markdown(text: str) -> str:
     """`text` with the code of other languages of markup as Markdown has it; itself where none stands in it."""
-    if _MARKED.search(text) is None:
+    # Most texts hold none of these, and a look for them costs next to nothing.
+    if not ("<" in text or "::" in text or "#+" in text or "\n----" in text or "\n...." in text) or _MARKED.search(text) is None:
         return text
     return _of_lines(_of_html(text)) if "<" in text else _of_lines(text)
 
