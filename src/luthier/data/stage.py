@@ -41,6 +41,7 @@ from luthier.data.split.division import Sides, divided, note_overlap
 from luthier.data.split.earlier import earlier_sides, latest_beside
 from luthier.data.split.sides import SIDES, TEST, TRAIN, VALIDATION
 from luthier.data.teacher.journal import journal_in
+from luthier.data.teacher.ledger import ASKED_AGAIN
 
 _PROGRESS_ROWS = 10_000
 
@@ -209,6 +210,8 @@ def _varied(work: _Work, sides: Sides, suite_items: Sequence[Example]) -> Varian
     around = Around(work.guard, work.endpoints, work.folder.cache, work.folder.data, held_out, decontaminator, work.rejects.pass_on)
     variants = variants_of(work.rows, sides, work.settings, around)
     work.note_cleaning(variants)
+    if variants.teacher is not None and variants.teacher.asked_again:
+        work.events.note(f"{variants.teacher.asked_again} {ASKED_AGAIN}")
     rows = len(work.rows.kept())
     work.steps.add("augment", rows, rows + len(variants.lines))
     return variants

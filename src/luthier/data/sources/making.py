@@ -28,7 +28,7 @@ from luthier.data.sources.versions import row_versions
 from luthier.data.synthesize.budget import thinned
 from luthier.data.synthesize.made import Made, Material, Unfit
 from luthier.data.synthesize.makers.registry import MAKERS, TEACHER, kind_of_source, makers_of
-from luthier.data.teacher.ledger import TeacherReport
+from luthier.data.teacher.ledger import ASKED_AGAIN, TeacherReport
 from luthier.data.teacher.teach import VERSION as TEACHER_VERSION
 from luthier.data.teacher.teach import teach
 from luthier.guard.secrets.strength import STRENGTHS, Strength, default_strength
@@ -250,6 +250,9 @@ def _taught(
         material, settings, writer, judge, teachers.journal, lambda done, _: progress("teacher", done), teachers.seed, report
     ):
         yield made if isinstance(made, Unfit) else (TEACHER, made)
+    # Said, and not written into the record: the rows are the same as of a run that nothing ended.
+    if report.asked_again:
+        progress(ASKED_AGAIN, report.asked_again)
 
 
 def _write_lines(path: Path, rows: Sequence[Example] | Sequence[Reject]) -> None:

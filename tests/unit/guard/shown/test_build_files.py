@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from luthier.data.clean.build_files import build_commands, in_image
+from luthier.guard.shown.build_files import build_commands, in_image
 from luthier.guard.verdict import judge
 
 MAKEFILE = """
