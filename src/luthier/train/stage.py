@@ -31,6 +31,11 @@ from luthier.train.training import Start, Trained, attempts_of, make_loop, make_
 from luthier.train.watching.samples import samples
 from luthier.train.watching.signals import signals
 
+# Of FSDP2 and of ZeRO.
+_OFFLOADED_TO_ITSELF = (
+    "fsdp_config.offload_params: without a GPU divided weights lie in main memory anyway, and nothing is pinned",
+    "deepspeed.zero_optimization.offload_optimizer: without a GPU all lies in main memory anyway, and what is offloaded lies there twice",
+)
 # In `train/`, where `loss_per_row` asks for it.
 ROW_LOSSES = "row_losses.jsonl"
 
@@ -83,8 +88,8 @@ def _prepared(config: RunConfig, folder: RunFolder, location: ModelLocation, pla
     warnings = [*encoder.warnings(), *warnings_of(*splits, folder, config.sequence_len, positions)]
     if not splits[1].rows:
         warnings += _unwatched(config)
-    if plan.device == "cpu" and (shards := config.shard_settings()) is not None and shards.offloads:
-        warnings.append("fsdp_config.offload_params: without a GPU divided weights lie in main memory anyway, and nothing is pinned")
+    if plan.device == "cpu" and training_settings(config).offloaded:
+        warnings.append(_OFFLOADED_TO_ITSELF[config.deepspeed is not None])
     for warning in warnings:
         events.warn(warning)
     return Prepared(encoder, *splits, warnings)
@@ -135,7 +140,7 @@ def follow(config: RunConfig, folder: RunFolder, location: ModelLocation, called
         ) from error
     settings = training_settings(config)
     # Where weights are divided all processes generate samples together.
-    samples_too = settings.shards is not None and settings.samples is not None
+    samples_too = settings.divides_weights and settings.samples is not None
     encoder = encoder_of(folder, location, config.tokenizer_config, config.token_settings()) if samples_too else None
     train(Start(settings, folder, location, plan, EventLog(None), called["key"], rows, encoder, group))
 

@@ -13,7 +13,7 @@ import torch
 from peft import PeftModel
 from transformers import PreTrainedModel
 
-from luthier.config.deepspeed import AUTO, LONG_NAMES
+from luthier.config.deepspeed import AUTO, section_of
 from luthier.config.keys.batches import BatchSettings
 from luthier.config.keys.processes import ZeroSettings
 from luthier.core.errors import ConfigError, Problem
@@ -28,14 +28,6 @@ from luthier.train.strategies.data_parallel import DataParallel
 from luthier.train.strategies.processes import Processes
 from luthier.train.strategies.sharded import settle_divided
 from luthier.train.strategies.strategy import Made, Portion
-
-# What transformers' trainer, and with it Axolotl, puts where a file says "auto": products of the width of the hidden states.
-_BUCKETS: dict[str, Callable[[int], int]] = {
-    "reduce_bucket_size": lambda width: width * width,
-    "allgather_bucket_size": lambda width: width * width,
-    "stage3_prefetch_bucket_size": lambda width: int(0.9 * width * width),
-    "stage3_param_persistence_threshold": lambda width: 10 * width,
-}
 
 
 class _Root(torch.nn.Module):
@@ -65,6 +57,7 @@ class Zero(DataParallel):
         self._deepspeed = load("deepspeed", "deepspeed", "the run file's `deepspeed`")
         logging.getLogger("DeepSpeed").setLevel(logging.ERROR)
         self._settings, self._batches, self._device = settings, batches, device
+        self._divides_weights = settings.divides("weights")
         self._engine: Any
         self._passes = 0
 
@@ -77,7 +70,7 @@ class Zero(DataParallel):
         # Names of sums that PyTorch 2.13 writes otherwise, once each; DeepSpeed is to change them.
         warnings.filterwarnings("ignore", message=r"`torch\.distributed\.\w+` is deprecated", category=FutureWarning)
         with self._group.told_when_lost():
-            root = self._divided(model, settings) if self._settings.divides_weights else _Root(torch.nn.ParameterList(self._parameters))
+            root = self._divided(model, settings) if self._divides_weights else _Root(torch.nn.ParameterList(self._parameters))
             self._engine, *_ = self._deepspeed.initialize(model=root, optimizer=optimizer, config=settings, dist_init_required=False)
         return model
 
@@ -117,7 +110,7 @@ class Zero(DataParallel):
     def grad_norm(self) -> float:
         """The norm over all pieces."""
         with self._group.told_when_lost():
-            if not self._settings.divides_weights:
+            if not self._divides_weights:
                 return float(self._engine.optimizer.scaled_global_norm())
             own = [self._deepspeed.utils.safe_get_local_grad(value).float() for value in self._parameters]
             norm = torch.nn.utils.get_total_norm(own).item()
@@ -138,7 +131,7 @@ class Zero(DataParallel):
         return (weights, tensors, numbers) if self.rank == 0 else ({}, {}, {})
 
     def _weights(self) -> dict[str, torch.Tensor]:
-        if self._settings.divides_weights and not isinstance(self._model, PeftModel):
+        if self._divides_weights and not isinstance(self._model, PeftModel):
             found = {}
             for name, value in trainable(self._model):  # One by one: whole they may fit on no device.
                 gathered = self._deepspeed.utils.safe_get_full_fp32_param(value)
@@ -150,12 +143,12 @@ class Zero(DataParallel):
 
     def _gathered(self, values: Sequence[torch.nn.Parameter], changes: bool = False) -> Any:
         """Whole weights within; what each process `changes` in them is kept of the first one's."""
-        held = list(values) if self._settings.divides_weights else []
+        held = list(values) if self._divides_weights else []
         return self._deepspeed.zero.GatheredParameters(held, modifier_rank=0 if changes else None, enabled=bool(held))
 
     def _link_moments(self) -> None:
         """Lets each weight know its moments: DeepSpeed 0.19 does it after the step of the first group of weights, when others have none."""
-        if self._settings.divides_weights:
+        if self._divides_weights:
             return
         inner = self._engine.optimizer
         for flat, values in zip(inner.single_partition_of_fp32_groups, inner.bit16_groups, strict=True):
@@ -185,7 +178,7 @@ class Zero(DataParallel):
         entries: dict[str, Any] = {}
         for name, value in [*tensors.items(), *numbers.items()]:
             entries.setdefault(name.rpartition("/")[2], value)
-        inner, is_divided = self._engine.optimizer, self._settings.divides_weights
+        inner, is_divided = self._engine.optimizer, self._divides_weights
         fused = any(group.get("fused") for group in self._optimizer.param_groups)
         for flat in inner.fp32_partitioned_groups_flat if is_divided else inner.single_partition_of_fp32_groups:
             self._optimizer.state[flat] = {entry: _held(value, flat, fused) for entry, value in entries.items()}
@@ -211,7 +204,7 @@ class Zero(DataParallel):
     def load_weights(self, weights: dict[str, torch.Tensor]) -> None:
         """Puts the weights back, and what the optimizer steps on with them."""
         with self._group.told_when_lost():
-            if self._settings.divides_weights and not isinstance(self._model, PeftModel):
+            if self._divides_weights and not isinstance(self._model, PeftModel):
                 for name, value in trainable(self._model):
                     with self._gathered([value], changes=True), torch.no_grad():
                         value.copy_(weights[name])
@@ -222,7 +215,7 @@ class Zero(DataParallel):
 
     def settled(self) -> PreTrainedModel | PeftModel:
         """The first process's model with whole weights; the others give theirs and get the model as it is."""
-        if not self._settings.divides_weights:
+        if not self._divides_weights:
             return self._model
         with self._group.told_when_lost():
             found = {}
@@ -244,15 +237,8 @@ def _held(value: Any, flat: torch.Tensor, fused: bool) -> Any:
 
 def engine_settings(zero: ZeroSettings, batches: BatchSettings, width: int) -> JsonObject:
     """DeepSpeed's file as its engine takes it: "auto" filled from the run file, and what the loop does itself left out."""
-    written = {name: value for name, value in zero.written["zero_optimization"].items() if value is not None}
-    section = {LONG_NAMES.get(name, name): value for name, value in written.items()}
-    for name, value in section.items():
-        if value == AUTO:
-            section[name] = _BUCKETS[name](width)
-        elif isinstance(value, float):
-            section[name] = int(value)
     return {
-        "zero_optimization": section,
+        "zero_optimization": section_of(zero, width),
         "train_micro_batch_size_per_gpu": batches.micro_batch_size,
         # The loop says which pass of a step is its last; more than one, for the rehearsal is one more.
         "gradient_accumulation_steps": max(2, batches.accumulation_steps),
