@@ -30,7 +30,7 @@ _COPIES_OF_A_CHECKPOINT = 2
 _HELD: Mapping[str, Part] = {
     "base weights": "weights", "adapter": "weights", "gradients": "gradients", "weights to step": "state", "optimizer state": "state",
 }  # fmt: skip
-# DeepSpeed 0.19 where its file says nothing (deepspeed/runtime/zero/config.py), in values.
+# What DeepSpeed 0.19 takes where its file says nothing, in values.
 _DEFAULTS: Mapping[str, int] = {
     "reduce_bucket_size": 500_000_000,
     "stage3_prefetch_bucket_size": 50_000_000,

@@ -22,31 +22,17 @@ from luthier.core.records import JsonObject
 from luthier.model.adapters.shards import keep_scales
 from luthier.model.adapters.weights import trainable
 from luthier.model.weights.trained import load_trained, trained_weights
-from luthier.train.step.batches import MicroBatch
 from luthier.train.step.optim import set_learning_rate
-from luthier.train.strategies.data_parallel import DataParallel
+from luthier.train.strategies.divided import Divided, Root
 from luthier.train.strategies.processes import Processes
-from luthier.train.strategies.sharded import settle_divided
-from luthier.train.strategies.strategy import Made, Portion
+from luthier.train.strategies.strategy import Made
 
 
-class _Root(torch.nn.Module):
-    """What DeepSpeed holds: the model where its weights are divided, else the trained weights alone, so that no other is touched."""
-
-    def __init__(self, held: torch.nn.Module) -> None:
-        super().__init__()
-        self.held = held
-
-    def forward(self, work: Callable[[], Made]) -> Made:
-        """What `work` makes."""
-        return work()
-
-
-class Zero(DataParallel):
+class Zero(Divided):
     """DeepSpeed's engine steps, sums gradients and divides; the run's own optimizer works on this process's flat pieces.
 
-    Every process passes through the model equally often, as under FSDP2: one that has no micro batch of its own repeats another's, whose
-    loss counts nothing. Weights that are trained stay in float32, whatever the base is in.
+    It holds the model where its weights are divided, else the trained weights alone, so that no other is touched. Weights that are trained
+    stay in float32, whatever the base is in.
     """
 
     def __init__(self, group: Processes, settings: ZeroSettings, batches: BatchSettings, device: torch.device) -> None:
@@ -59,7 +45,6 @@ class Zero(DataParallel):
         self._settings, self._batches, self._device = settings, batches, device
         self._divides_weights = settings.divides("weights")
         self._engine: Any
-        self._passes = 0
 
     def wrap(self, model: PreTrainedModel | PeftModel, optimizer: torch.optim.Optimizer) -> torch.nn.Module:
         """The model itself, with the first process's trained weights, under DeepSpeed's engine."""
@@ -70,13 +55,13 @@ class Zero(DataParallel):
         # Names of sums that PyTorch 2.13 writes otherwise, once each; DeepSpeed is to change them.
         warnings.filterwarnings("ignore", message=r"`torch\.distributed\.\w+` is deprecated", category=FutureWarning)
         with self._group.told_when_lost():
-            root = self._divided(model, settings) if self._divides_weights else _Root(torch.nn.ParameterList(self._parameters))
+            root = self._divided(model, settings) if self._divides_weights else Root(torch.nn.ParameterList(self._parameters))
             self._engine, *_ = self._deepspeed.initialize(model=root, optimizer=optimizer, config=settings, dist_init_required=False)
         return model
 
     def _divided(self, model: PreTrainedModel | PeftModel, settings: JsonObject) -> torch.nn.Module:
         """The model with its weights divided one by one, each on its way to the device."""
-        root = _Root(model)
+        root = Root(model)
         keep_scales(model, self._device)
         self._deepspeed.zero.Init(module=root, config_dict_or_path=settings, mem_efficient_linear=False)
         for module in root.modules():
@@ -90,22 +75,14 @@ class Zero(DataParallel):
             made: Made = self._engine(work)
         return made
 
-    def share(self, batches: Sequence[MicroBatch]) -> list[Portion]:
-        """Every n-th, and as many as any other process has."""
-        own: list[Portion] = [(batch, True) for batch in batches[self.rank :: self.processes]]
-        self._passes = math.ceil(len(batches) / self.processes)
-        return own + [(batches[0], False)] * (self._passes - len(own))
-
-    def backward(self, loss: torch.Tensor) -> None:
-        """Adds the gradient of `loss`, and sums it over the processes; before any batch is shared nothing is kept of it.
+    def backward(self, loss: torch.Tensor, *, is_last: bool) -> None:
+        """Adds the gradient of `loss`, and sums it over the processes.
 
         DeepSpeed divides its sum by the number of processes, and the loop has divided already.
         """
-        is_rehearsed = not self._passes
-        self._passes = max(0, self._passes - 1)
         with self._group.told_when_lost():
-            self._engine.set_gradient_accumulation_boundary(not is_rehearsed and not self._passes)
-            self._engine.backward(loss * (0 if is_rehearsed else self.processes), scale_wrt_gas=False)
+            self._engine.set_gradient_accumulation_boundary(is_last)
+            self._engine.backward(loss * self.processes, scale_wrt_gas=False)
 
     def grad_norm(self) -> float:
         """The norm over all pieces."""
@@ -214,16 +191,12 @@ class Zero(DataParallel):
             self._engine.optimizer.refresh_fp32_params()
 
     def settled(self) -> PreTrainedModel | PeftModel:
-        """The first process's model with whole weights; the others give theirs and get the model as it is."""
-        if not self._divides_weights:
-            return self._model
-        with self._group.told_when_lost():
-            found = {}
-            for name, value in trainable(self._model):
-                gathered = self._deepspeed.utils.safe_get_full_fp32_param(value)
-                if self.rank == 0:
-                    found[name] = torch.nn.Parameter(gathered.cpu().clone(), requires_grad=False)
-        return self._model if self.rank else settle_divided(self._model, found)
+        """As other divided weights; those that lie whole in each process are there."""
+        return super().settled() if self._divides_weights else self._model
+
+    def _whole(self, value: torch.nn.Parameter) -> torch.Tensor:
+        gathered: torch.Tensor = self._deepspeed.utils.safe_get_full_fp32_param(value)
+        return gathered
 
 
 def _held(value: Any, flat: torch.Tensor, fused: bool) -> Any:
