@@ -9,7 +9,7 @@ from luthier.config.schema import RunConfig
 from luthier.config.training_settings import training_settings
 from luthier.core.errors import ConfigError, DataError, Problem, TrainingError
 from luthier.core.events import EventLog, last_training, read_events
-from luthier.core.files import read_json, write_json, write_jsonl
+from luthier.core.files import read_json, write_jsonl
 from luthier.core.optional import missing
 from luthier.core.records import JsonObject, Plan
 from luthier.core.runs import RunFolder
@@ -21,11 +21,10 @@ from luthier.model.token_file import load_rows
 from luthier.model.tokens import EncodedRows, RowEncoder, encoder_of
 from luthier.train.engines.axolotl import Handed, train_with_axolotl
 from luthier.train.memory.fitting import Cut
-from luthier.train.outcome import course_facts, curve, length_facts, model_facts, process_facts, write_result
+from luthier.train.outcome import base_facts, course_facts, curve, finish, model_facts, process_facts, row_facts, write_result
 from luthier.train.range_test import Point, Ramp, walk
 from luthier.train.rows import Prepared, encode, encoded, reasons, refuse_many, warnings_of
 from luthier.train.step.batches import Rows
-from luthier.train.step.objective import trained_tokens
 from luthier.train.strategies.processes import Processes
 from luthier.train.training import Start, Trained, attempts_of, make_loop, make_model, own_device, train
 from luthier.train.watching.samples import samples
@@ -106,14 +105,7 @@ def _train_elsewhere(
     named = config.tokenizer_config
     tokenizer = location.path if named is None else locate_tokenizer(named, folder.hashes).path
     prepared = _prepared(config, folder, location, plan, events)
-    told = {
-        "rows": len(prepared.train.rows),
-        "tokens_per_epoch": sum(len(row.ids) for row in prepared.train.rows),
-        "trained_tokens_per_epoch": sum(trained_tokens(row) for row in prepared.train.rows),
-        "length": length_facts(prepared.train, config.excess_length_strategy),
-        "rejected": reasons(prepared.train),
-        "warnings": prepared.warnings,
-    }
+    told = {**row_facts(prepared.train, config.excess_length_strategy), "warnings": prepared.warnings}
     rows = prepared.train.rows, prepared.validation.rows
     handed = Handed(*rows, prepared.encoder, told, settings, config.base_settings(), folder, location, tokenizer, plan)
     with signals() as asked:
@@ -217,21 +209,19 @@ def _write(config: RunConfig, start: Start, encoder: RowEncoder, trained: Traine
     if isinstance(model, PeftModel) and start.settings.lora is not None:
         warnings = [*warnings, *whole_warnings(model, start.settings.lora.modules_to_save)]
     result_step = progress.best_step if start.settings.watch.loads_best else None
+    told = read_events(folder.events_jsonl)
+    if start.settings.row_losses:
+        write_jsonl(folder.train / ROW_LOSSES, trained.row_losses)
+    if start.settings.samples is not None:
+        write_jsonl(folder.train / SAMPLES, samples(last_training(told)))
     summary = {
-        **course_facts(progress, loop, train_rows, result_step),
-        **model_facts(trained.counts, start.settings.base, start.location, plan),
+        **course_facts(progress, loop, result_step),
+        **row_facts(train_rows, config.excess_length_strategy),
+        **model_facts(trained.counts, plan),
+        **base_facts(start.settings.base, start.location, plan),
         **trained.memory,
         **({} if start.group is None else process_facts(trained.peaks, plan)),
         **write_result(model, encoder, folder, config.base_model, plan),
-        "length": length_facts(train_rows, config.excess_length_strategy),
-        "rejected": reasons(train_rows),
         "warnings": warnings,
     }
-    write_json(folder.train_summary, summary)
-    if start.settings.row_losses:
-        write_jsonl(folder.train / ROW_LOSSES, trained.row_losses)
-    told = read_events(folder.events_jsonl)
-    write_jsonl(folder.curve, curve(told))
-    if start.settings.samples is not None:
-        write_jsonl(folder.train / SAMPLES, samples(last_training(told)))
-    events.emit("train.end", **{name: summary[name] for name in ("steps", "final_loss", "final_eval_loss", "seconds", "tokens_per_second")})
+    finish(folder, events, summary, curve(told))

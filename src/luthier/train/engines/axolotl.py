@@ -15,7 +15,7 @@ from luthier.config.axolotl_settings import AxolotlSettings
 from luthier.config.keys.base import BaseSettings
 from luthier.core.errors import Interrupted, TrainingError
 from luthier.core.events import EventLog
-from luthier.core.files import remove, write_json, write_jsonl, write_text
+from luthier.core.files import remove, write_jsonl, write_text
 from luthier.core.records import JsonObject, Plan
 from luthier.core.runs import RunFolder
 from luthier.model.locate import ModelLocation
@@ -26,6 +26,7 @@ from luthier.train.engines.environment import versions
 from luthier.train.engines.result import bring_adapter, checkpoint_steps, course, course_figures
 from luthier.train.engines.run_file import FILE, HOME, LOG, OUTPUT, PREPARED, rows_path, run_file
 from luthier.train.engines.words import Listener
+from luthier.train.outcome import base_facts, finish
 
 MODULE = "axolotl.cli.train"
 # What torch's loss passes over; transformers moves labels to the token before.
@@ -86,19 +87,12 @@ def train_with_axolotl(handed: Handed, asked: child.Asks, events: EventLog, key:
         "reserved_memory_bytes": None,
         **adapter,
         "total_parameters": listener.parameters[1] if listener.parameters else None,
-        "base": {
-            "name": handed.base.base_model,
-            "identity": handed.location.identity,
-            "quantization": handed.base.quantization,
-            "dtype": handed.plan.dtype,
-        },
+        **base_facts(handed.base, handed.location, handed.plan),
         "warnings": [*handed.told["warnings"], *otherwise],
         "engine": {"name": "axolotl", "versions": found},
     }
-    write_json(folder.train_summary, summary)
-    write_jsonl(folder.curve, rows)
     remove(folder.path / PREPARED)
-    events.emit("train.end", **{name: summary[name] for name in ("steps", "final_loss", "final_eval_loss", "seconds", "tokens_per_second")})
+    finish(folder, events, summary, rows)
 
 
 def _begin(folder: RunFolder, key: str) -> None:
