@@ -6,11 +6,11 @@ import ctypes
 import gc
 import os
 import resource
-import sys
 from pathlib import Path
 
 import torch
 
+from luthier.core.machine import peak_resident_bytes
 from luthier.core.records import Plan
 
 _PROCESS = Path("/proc/self")
@@ -45,8 +45,7 @@ def process_peak_bytes() -> int:
     # `ru_maxrss` of a child starts at its parent's; Linux tells a process's own peak in its status file.
     if peak := _status("VmHWM"):
         return peak
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    return peak_resident_bytes(resource.getrusage(resource.RUSAGE_SELF))
 
 
 def reserved_bytes(plan: Plan) -> int | None:
