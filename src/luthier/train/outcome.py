@@ -17,6 +17,7 @@ from luthier.core.runs import RunFolder
 from luthier.core.weight_files import ADAPTER_WEIGHTS
 from luthier.model import device, device_memory
 from luthier.model.adapters.files import save_adapter
+from luthier.model.adapters.weights import has_adapter
 from luthier.model.locate import ModelLocation
 from luthier.model.tokens import EncodedRows, RowEncoder
 from luthier.model.weights.saving import GENERATION_CONFIG, Tail, save_model
@@ -33,9 +34,9 @@ def write_result(model: PreTrainedModel | PeftModel, encoder: RowEncoder, folder
 
     An adapter as peft opens it; a model as transformers opens it, in the plan's number format. `TrainingError` where the disk refuses it.
     """
-    target = folder.adapter if isinstance(model, PeftModel) else folder.model
+    target = folder.adapter if has_adapter(model) else folder.model
     remove(target)
-    if isinstance(model, PeftModel):
+    if has_adapter(model):
         save_adapter(model, target, base_name)
         encoder.tokenizer.save(target, encoder.asking_template)
         write_json(target / GENERATION_CONFIG, model.get_base_model().generation_config.to_diff_dict())

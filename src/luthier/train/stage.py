@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from peft import PeftModel
-
 from luthier.config.axolotl_settings import axolotl_settings
 from luthier.config.schema import RunConfig
 from luthier.config.training_settings import training_settings
@@ -15,6 +13,7 @@ from luthier.core.records import JsonObject, Plan
 from luthier.core.runs import RunFolder
 from luthier.core.train_files import SAMPLES
 from luthier.model import device, device_memory
+from luthier.model.adapters.weights import has_adapter
 from luthier.model.adapters.whole import whole_warnings
 from luthier.model.locate import ModelLocation, locate_tokenizer
 from luthier.model.token_file import load_rows
@@ -105,11 +104,17 @@ def _train_elsewhere(
     named = config.tokenizer_config
     tokenizer = location.path if named is None else locate_tokenizer(named, folder.hashes).path
     prepared = _prepared(config, folder, location, plan, events)
-    told = {**row_facts(prepared.train, config.excess_length_strategy), "warnings": prepared.warnings}
     rows = prepared.train.rows, prepared.validation.rows
-    handed = Handed(*rows, prepared.encoder, told, settings, config.base_settings(), folder, location, tokenizer, plan)
+    handed = Handed(*rows, prepared.encoder, settings, config.base_settings(), folder, location, tokenizer, plan)
     with signals() as asked:
-        train_with_axolotl(handed, asked, events, key)
+        brought = train_with_axolotl(handed, asked, events, key)
+    summary = {
+        **brought.facts,
+        **row_facts(prepared.train, config.excess_length_strategy),
+        **base_facts(config.base_settings(), location, plan),
+        "warnings": [*prepared.warnings, *brought.warnings],
+    }
+    finish(folder, events, summary, brought.rows)
 
 
 def follow(config: RunConfig, folder: RunFolder, location: ModelLocation, called: JsonObject, group: Processes) -> None:
@@ -206,7 +211,7 @@ def _write(config: RunConfig, start: Start, encoder: RowEncoder, trained: Traine
     """The result, its summary, its curve, and what else the run file asks for."""
     folder, events, plan = start.folder, start.events, start.plan
     model, loop, progress = trained.model, trained.loop, trained.progress
-    if isinstance(model, PeftModel) and start.settings.lora is not None:
+    if has_adapter(model) and start.settings.lora is not None:
         warnings = [*warnings, *whole_warnings(model, start.settings.lora.modules_to_save)]
     result_step = progress.best_step if start.settings.watch.loads_best else None
     told = read_events(folder.events_jsonl)

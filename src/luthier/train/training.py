@@ -19,6 +19,7 @@ from luthier.core.runs import RunFolder
 from luthier.model import device, device_memory
 from luthier.model.adapters.files import save_adapter_config
 from luthier.model.adapters.make import add_lora, go_on
+from luthier.model.adapters.weights import has_adapter
 from luthier.model.adapters.whole import whole_warnings
 from luthier.model.attention import use_rows
 from luthier.model.base import checkpoint_layers, empty_base, load_base, parameter_counts, places_of
@@ -138,7 +139,7 @@ def _attempt(start: Start, attempts: Attempts, cut: Cut) -> Trained:
     settings, rows, events, plan = start.settings, start.rows, start.events, start.plan
     model, guards = make_model(start, cut)
     counts = parameter_counts(model)
-    if isinstance(model, PeftModel) and settings.lora is not None:
+    if has_adapter(model) and settings.lora is not None:
         for warning in whole_warnings(model, settings.lora.modules_to_save):
             events.warn(warning)
     else:
@@ -214,7 +215,7 @@ def make_loop(
     own, folder, rows = start.settings, start.folder, start.rows
     dtype = device.torch_dtype(start.plan)
     strategy, place = _strategy(start, chosen)
-    objective = SupervisedObjective(model, chosen.embedding_noise, None if isinstance(model, PeftModel) else dtype, place)
+    objective = SupervisedObjective(model, chosen.embedding_noise, None if has_adapter(model) else dtype, place)
     strategy.place(model)
     optimizer = make_optimizer(model, own.optimizer)
     for guard in guards:
@@ -230,7 +231,7 @@ def make_loop(
     settings = Settings(chosen, own.optimizer, own.watch)
     schedule = Schedule(own.schedule, batches.course.steps)
     loop = Loop(wrapped, objective, strategy, schedule, batches, rows, settings)
-    if isinstance(model, PeftModel):
+    if has_adapter(model):
         return loop, Store(folder.checkpoints, start.key, lambda target: save_adapter_config(model, target, own.base.base_model))
     return loop, Store(folder.checkpoints, start.key, lambda target: write_model_config(model, target), checkpoint_file(model))
 
@@ -255,7 +256,7 @@ def _sampler(start: Start, encoder: RowEncoder, model: Model, strategy: Strategy
     if settings is None:
         return None
     # An adapter's products follow the base; weights that are trained themselves are held in float32, and answer in the plan's format.
-    products = None if isinstance(model, PeftModel) else device.torch_dtype(start.plan)
+    products = None if has_adapter(model) else device.torch_dtype(start.plan)
     divided = None
     if start.group is not None and start.settings.divides_weights:
         divided = DividedGenerator(model, encoder.tokenizer, strategy, own_device(start.plan, start.group))

@@ -26,7 +26,6 @@ from luthier.train.engines.environment import versions
 from luthier.train.engines.result import bring_adapter, checkpoint_steps, course, course_figures
 from luthier.train.engines.run_file import FILE, HOME, LOG, OUTPUT, PREPARED, rows_path, run_file
 from luthier.train.engines.words import Listener
-from luthier.train.outcome import base_facts, finish
 
 MODULE = "axolotl.cli.train"
 # What torch's loss passes over; transformers moves labels to the token before.
@@ -35,15 +34,11 @@ _UNTRAINED = -100
 
 @dataclass(frozen=True, slots=True)
 class Handed:
-    """What Axolotl gets: rows with their `encoder`, and settings; `tokenizer` is the folder of the tokenizer that made the rows.
-
-    `told` is what the summary says of the rows, with the warnings so far.
-    """
+    """What Axolotl gets: rows with their `encoder`, and settings; `tokenizer` is the folder of the tokenizer that made the rows."""
 
     train: Sequence[TokenRow]
     validation: Sequence[TokenRow]
     encoder: RowEncoder
-    told: JsonObject
     settings: AxolotlSettings
     base: BaseSettings
     folder: RunFolder
@@ -52,8 +47,17 @@ class Handed:
     plan: Plan
 
 
-def train_with_axolotl(handed: Handed, asked: child.Asks, events: EventLog, key: str) -> None:
-    """Trains in the environment that the run file names, and writes `train/` and `adapter/`.
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """What came back: figures for the summary, the rows of the curve, and what to warn of."""
+
+    facts: JsonObject
+    rows: Sequence[JsonObject]
+    warnings: Sequence[str]
+
+
+def train_with_axolotl(handed: Handed, asked: child.Asks, events: EventLog, key: str) -> Brought:
+    """Trains in the environment that the run file names, and writes `adapter/`.
 
     Goes on from Axolotl's last whole checkpoint of the same `key`. `ConfigError` where the environment or its version is not what is
     wanted, `TrainingError` where Axolotl breaks off, `Interrupted` after Ctrl-C or SIGTERM has ended it.
@@ -79,20 +83,17 @@ def train_with_axolotl(handed: Handed, asked: child.Asks, events: EventLog, key:
     best = (
         {"result_step": state.get("best_global_step"), "result_eval_loss": state.get("best_metric")} if handed.settings.loads_best else {}
     )
-    summary = {
+    remove(folder.path / PREPARED)
+    facts = {
         **figures,
-        **handed.told,
         **{name: value for name, value in best.items() if value is not None},
         "peak_memory_bytes": ended.peak_bytes if handed.plan.device == "cpu" else None,
         "reserved_memory_bytes": None,
         **adapter,
         "total_parameters": listener.parameters[1] if listener.parameters else None,
-        **base_facts(handed.base, handed.location, handed.plan),
-        "warnings": [*handed.told["warnings"], *otherwise],
         "engine": {"name": "axolotl", "versions": found},
     }
-    remove(folder.path / PREPARED)
-    finish(folder, events, summary, rows)
+    return Brought(facts, rows, otherwise)
 
 
 def _begin(folder: RunFolder, key: str) -> None:

@@ -9,7 +9,7 @@ import torch
 from peft import PeftModel
 from transformers import PreTrainedModel
 
-from luthier.model.adapters.weights import trainable
+from luthier.model.adapters.weights import has_adapter, trainable
 from luthier.train.step.batches import MicroBatch
 from luthier.train.strategies.data_parallel import DataParallel
 from luthier.train.strategies.strategy import Made, Portion
@@ -56,7 +56,7 @@ class Divided(DataParallel):
 
 def settle(model: PreTrainedModel | PeftModel, weights: Mapping[str, torch.nn.Parameter]) -> PreTrainedModel | PeftModel:
     """A model that can be written, of one that is divided and its whole trained weights."""
-    return _with_adapter(model, weights) if isinstance(model, PeftModel) else _plain_model(model, weights)
+    return _with_adapter(model, weights) if has_adapter(model) else _plain_model(model, weights)
 
 
 def _with_adapter(model: PeftModel, weights: Mapping[str, torch.nn.Parameter]) -> PeftModel:

@@ -16,7 +16,7 @@ from luthier.config.keys.processes import ShardSettings
 from luthier.core.errors import ModelError, Problem
 from luthier.core.records import JsonObject
 from luthier.model.adapters.shards import keep_scales, whole
-from luthier.model.adapters.weights import trainable
+from luthier.model.adapters.weights import base_of, trainable
 from luthier.model.weights.trained import trained_weights
 from luthier.train.step.optim import optimizer_state
 from luthier.train.strategies.divided import Divided, Root
@@ -135,7 +135,7 @@ def wrapped_modules(model: PreTrainedModel | PeftModel, names: Sequence[str]) ->
 
     A class that no module has is a `ModelError` with those of the layers.
     """
-    base: PreTrainedModel = model.get_base_model() if isinstance(model, PeftModel) else model
+    base = base_of(model)
     layers = [module for module in base.get_decoder().modules() if isinstance(module, torch.nn.ModuleList)]
     blocks = max(layers, key=len, default=torch.nn.ModuleList())
     if not names:

@@ -20,7 +20,7 @@ from luthier.core.errors import ConfigError, Problem
 from luthier.core.optional import load
 from luthier.core.records import JsonObject
 from luthier.model.adapters.shards import keep_scales
-from luthier.model.adapters.weights import trainable
+from luthier.model.adapters.weights import has_adapter, trainable
 from luthier.model.weights.trained import load_trained, trained_weights
 from luthier.train.step.optim import set_learning_rate
 from luthier.train.strategies.divided import Divided, Root
@@ -108,7 +108,7 @@ class Zero(Divided):
         return (weights, tensors, numbers) if self.rank == 0 else ({}, {}, {})
 
     def _weights(self) -> dict[str, torch.Tensor]:
-        if self._divides_weights and not isinstance(self._model, PeftModel):
+        if self._divides_weights and not has_adapter(self._model):
             found = {}
             for name, value in trainable(self._model):  # One by one: whole they may fit on no device.
                 gathered = self._deepspeed.utils.safe_get_full_fp32_param(value)
@@ -181,7 +181,7 @@ class Zero(Divided):
     def load_weights(self, weights: dict[str, torch.Tensor]) -> None:
         """Puts the weights back, and what the optimizer steps on with them."""
         with self._group.told_when_lost():
-            if self._divides_weights and not isinstance(self._model, PeftModel):
+            if self._divides_weights and not has_adapter(self._model):
                 for name, value in trainable(self._model):
                     with self._gathered([value], changes=True), torch.no_grad():
                         value.copy_(weights[name])
