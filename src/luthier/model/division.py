@@ -22,9 +22,10 @@ PIECE_BYTES = 32 << 20
 # FSDP2 gathers the next layer while one computes: two layers whole, and one in the flat piece that it arrives in. A gradient lies whole,
 # and in the flat piece that it is sent in.
 _LAYERS_AT_ONCE, _COPIES_OF_A_GRADIENT = 3, 2
-# On a CPU the C library keeps what was gathered layer by layer: measured with glibc's, 2.3 times all layers after the first pass.
+# On a CPU the C library keeps what was gathered layer by layer: measured with glibc's, 2.3 times all layers after the first pass
+# under FSDP2; under ZeRO-3 the peak of two processes is met with as much.
 _KEPT_ON_A_CPU = 2
-# safetensors makes the file's bytes beside the tensors.
+# safetensors makes the file's bytes beside the tensors, and the first checkpoint is read back.
 _COPIES_OF_A_CHECKPOINT = 2
 # What a process holds from one step to the next, and by which of `PARTS` it is divided and put into main memory.
 _HELD: Mapping[str, Part] = {
@@ -114,19 +115,17 @@ def process_parts(
         return _of_a_device(base, training, parts, division.devices, process)
     if division.processes == 1:
         return parts
-    if not division.divided:
-        return {**parts, "sum of gradients": min(parts["gradients"], PIECE_BYTES)}
-    held = held_parts(base, training, division)
-    passing = _passing(base, training, division)
+    held, passing = held_parts(base, training, division), _passing(base, training, division)
     step = {**parts, **held, **passing}
     step["process"] = process_bytes(training.device, step, process)
     if training.device == "cuda" or not is_first:
         return step
     trained = training.trained(base)
     whole_state = _FLOAT32_BYTES * sum(tensor.size for tensor in trained) + optimizer_bytes(trained, training.optimizer)
-    writing = {**held, "checkpoint being written": _COPIES_OF_A_CHECKPOINT * whole_state, "process": parts["process"]}
-    if division.buffers is None:
-        writing |= {"gradients": 0, "gathered weights": passing["gathered weights"]}
+    # What was gathered stays with the C library; DeepSpeed keeps its part of the gradients.
+    writing = {**held, "gathered weights": passing.get("gathered weights", 0), "process": parts["process"]}
+    writing |= {} if division.buffers is not None else {"gradients": 0}
+    writing["checkpoint being written"] = _COPIES_OF_A_CHECKPOINT * whole_state
     return max(step, {**dict.fromkeys(step, 0), **writing}, key=lambda moment: sum(moment.values()))
 
 
@@ -177,22 +176,29 @@ def _held(base: BaseShapes, training: Training, division: Division) -> tuple[dic
 
 
 def _passing(base: BaseShapes, training: Training, division: Division) -> dict[str, int]:
-    """What is there for a moment because something is divided: weights that are gathered, and gradients that are summed."""
+    """What is there for a moment because there are several processes: weights that are gathered, and gradients that are summed."""
     sizes = parameter_bytes(base, training)
     packed = {name: packed_bytes(base, training, name, size) for name, size in sizes.items()}
     adapter = () if training.lora is None else adapter_tensors(base, training.lora)
     weights = {**packed, **{tensor.name: _FLOAT32_BYTES * tensor.size for tensor in adapter}}
     trained = {tensor.name: _FLOAT32_BYTES * tensor.size for tensor in training.trained(base)}
-    if division.buffers is not None:
-        passing = _summed(training, division, division.buffers, trained)
-        return passing | (_gathered(base, division.buffers, weights) if "weights" in division.divided else {})
+    found = {} if division.buffers is None else _summed(training, division, division.buffers, trained)
+    if not division.divided:
+        return {"sum of gradients": min(sum(trained.values()), PIECE_BYTES)}
+    if "weights" not in division.divided:
+        return found
     by_layer, grads = _by_layer(weights.items()), _by_layer(trained.items())
     layers = [size for layer, size in by_layer.items() if layer]
-    gathered = _LAYERS_AT_ONCE * max(layers) if division.reshards else sum(layers) + max(layers)
+    if division.buffers is not None:
+        gathered = _gathered(base, division.buffers, weights)
+    else:
+        whole_grads = grads.get("", 0) + max((size for layer, size in grads.items() if layer), default=0)
+        found["gradients in passing"] = _COPIES_OF_A_GRADIENT * whole_grads
+        gathered = _LAYERS_AT_ONCE * max(layers) if division.reshards else sum(layers) + max(layers)
+        gathered += by_layer.get("", 0)
     if training.device == "cpu":
-        gathered = max(gathered, _KEPT_ON_A_CPU * sum(layers))
-    whole_grads = grads.get("", 0) + max((size for layer, size in grads.items() if layer), default=0)
-    return {"gathered weights": gathered + by_layer.get("", 0), "gradients in passing": _COPIES_OF_A_GRADIENT * whole_grads}
+        gathered = max(gathered, _KEPT_ON_A_CPU * sum(layers) + by_layer.get("", 0))
+    return {**found, "gathered weights": gathered}
 
 
 def _summed(training: Training, division: Division, buffers: Buffers, trained: Mapping[str, int]) -> dict[str, int]:
@@ -209,7 +215,7 @@ def _summed(training: Training, division: Division, buffers: Buffers, trained: M
     return found
 
 
-def _gathered(base: BaseShapes, buffers: Buffers, weights: Mapping[str, int]) -> dict[str, int]:
+def _gathered(base: BaseShapes, buffers: Buffers, weights: Mapping[str, int]) -> int:
     """What DeepSpeed gathers of `weights`, each with its bytes: small ones for good; of large ones those that compute and those ahead."""
     values = {name: min(size, math.prod(base.parameters.get(name, (size // _FLOAT32_BYTES,)))) for name, size in weights.items()}
     large = {name: size for name, size in weights.items() if values[name] > buffers.persistent}
@@ -217,7 +223,7 @@ def _gathered(base: BaseShapes, buffers: Buffers, weights: Mapping[str, int]) ->
     width = all_large / max(1, sum(values[name] for name in large))
     # What no layer holds is the embeddings or the head.
     at_once = sum(max((size for name, size in large.items() if bool(layer_of(name)) is inside), default=0) for inside in (True, False))
-    return {"gathered weights": sum(weights.values()) - all_large + min(all_large, at_once + int(buffers.ahead * width))}
+    return sum(weights.values()) - all_large + min(all_large, at_once + int(buffers.ahead * width))
 
 
 def _of_a_device(base: BaseShapes, training: Training, parts: Mapping[str, int], devices: int, process: int | None) -> dict[str, int]:

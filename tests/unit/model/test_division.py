@@ -39,6 +39,7 @@ def test_one_process_holds_all(base: BaseShapes, training: Training) -> None:
 def test_whole_models_sum_their_gradients_in_pieces(base: BaseShapes) -> None:
     parts, alone = process_parts(base, WHOLE, LOAD, Division(4)), memory_parts(base, WHOLE, LOAD)
     assert parts.pop("sum of gradients") == min(alone["gradients"], PIECE_BYTES)
+    assert parts.pop("process") >= alone.pop("process")
     assert parts == alone
 
 
@@ -149,10 +150,11 @@ def test_the_run_file_says_what_is_divided(base: BaseShapes) -> None:
     assert settings(deepspeed=zero_file("zero3")).way == way_of({"deepspeed": zero_file("zero3")}) == "zero3"
 
 
-def test_on_a_processor_the_first_one_gathers_what_it_writes(base: BaseShapes) -> None:
+@pytest.mark.parametrize("way", [Division(4), DIVIDED, *STAGES.values()], ids=["ddp", "fsdp", *map(str, STAGES)])
+def test_on_a_processor_the_first_one_gathers_what_it_writes(base: BaseShapes, way: Division) -> None:
     training = replace(WHOLE, device="cpu", dtype="float32")
     small = Load(8, 8, 8)
-    first, other = (process_parts(base, training, small, DIVIDED, 0, is_first=is_first) for is_first in (True, False))
+    first, other = (process_parts(base, training, small, way, 0, is_first=is_first) for is_first in (True, False))
     whole = memory_parts(base, training, small, 0)
     assert first["checkpoint being written"] == 2 * (whole["gradients"] + whole["optimizer state"])
     assert "checkpoint being written" not in other
