@@ -122,6 +122,8 @@ def test_how_zero_divides_changes_no_result(base, tmp_path, file):
     saving = {**more, "save_strategy": "steps", "save_steps": 1, "save_total_limit": 4, "deepspeed": file}
     stopped = run(base, tmp_path / "stopped", 2, **saving)
     ended = sha256_file(stopped / "adapter/adapter_model.safetensors")
+    offloads = file["zero_optimization"].get("offload_optimizer", {}).get("device") == "cpu"
+    assert ("offload_optimizer: without a GPU all lies in main memory anyway" in (stopped / "events.jsonl").read_text()) == offloads
     for number in (2, 3):
         shutil.rmtree(stopped / f"checkpoints/checkpoint-{number}", ignore_errors=True)
     train(stopped, base, **{**PLAIN, "gradient_accumulation_steps": 2, **saving})

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from luthier.config import names, yaml_file
+from luthier.config.keys.processes import ZeroSettings
 from luthier.config.yaml_file import Document, KeyPath
 from luthier.core.errors import ConfigError, Problem
 
@@ -130,6 +131,27 @@ _REFUSED: Mapping[str, str] = {
     "optimizer.type": "the run file's `optimizer` steps; AdamW is `adamw_torch_fused` there",
     "zero_optimization.stage": "leave `deepspeed` out to hold the whole model in each process",
 }
+
+
+# What transformers' trainer, and with it Axolotl, puts where a file says "auto": products of the width of the hidden states.
+_BUCKETS: Mapping[str, Callable[[int], int]] = {
+    "reduce_bucket_size": lambda width: width * width,
+    "allgather_bucket_size": lambda width: width * width,
+    "stage3_prefetch_bucket_size": lambda width: int(0.9 * width * width),
+    "stage3_param_persistence_threshold": lambda width: 10 * width,
+}
+
+
+def section_of(zero: ZeroSettings, width: int) -> dict[str, Any]:
+    """`zero_optimization` as DeepSpeed takes it for hidden states of `width`: long names, whole numbers, "auto" filled."""
+    written = {name: value for name, value in zero.written["zero_optimization"].items() if value is not None}
+    section = {LONG_NAMES.get(name, name): value for name, value in written.items()}
+    for name, value in section.items():
+        if value == AUTO:
+            section[name] = _BUCKETS[name](width)
+        elif isinstance(value, float):
+            section[name] = int(value)
+    return section
 
 
 def read_deepspeed(document: Document) -> list[Problem]:

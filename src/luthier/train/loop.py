@@ -126,14 +126,14 @@ class Loop:
         trained = int(self._strategy.totals([sum(self._objective.count(micro) for micro, counts in mine if counts)])[0])
         row_ids = [self._rows.train[number].id for micro in step for number in micro]
         loss_sum, tokens, broken = 0.0, 0, None
-        for micro, counts in mine:
+        for number, (micro, counts) in enumerate(mine, start=1):
             batch = self._objective.batch(micro, self._settings.batches.least_tokens)
             micro_sum = self._loss_sum(batch)
             value = micro_sum.item()
             # Other processes may be waiting for this one's passes: it goes through them, and all end together.
             if not math.isfinite(value) and broken is None:
                 broken = value, batch.row_ids
-            self._strategy.backward(micro_sum / trained if counts else micro_sum * 0.0)
+            self._strategy.backward(micro_sum / trained if counts else micro_sum * 0.0, is_last=number == len(mine))
             if counts:
                 loss_sum, tokens = loss_sum + value, tokens + batch.tokens
         loss_sum, all_tokens, faults = self._strategy.totals([loss_sum, tokens, broken is not None])
