@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from luthier.data.synthesize.made import Material
 from luthier.data.synthesize.reading.calls.meaning import Meaning
 from luthier.retrieval.chunks.pieces import CODE_KINDS
-from luthier.retrieval.records import Chunk
+from luthier.retrieval.records import Chunk, Layout
+from luthier.retrieval.repository.layout import layout_of_files
 
 # A name defined in more places than this says nothing about which one a call means.
 MOST_DEFINITIONS = 5
@@ -48,7 +49,8 @@ class Structure:
         self._defined: dict[str, list[Chunk]] = {}
         self._files: dict[str, list[Chunk]] | None = None
         self._chunks: dict[_Key, Chunk] = {}
-        self._meaning = Meaning(material.files, material.chunks)
+        layout = material.layout if material.layout != Layout() else layout_of_files(material.files)
+        self._meaning = Meaning(material.files, material.chunks, layout)
 
     def files(self) -> dict[str, list[Chunk]]:
         """The chunks of code by path, in the order of path and line."""
