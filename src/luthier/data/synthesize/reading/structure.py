@@ -49,6 +49,7 @@ class Structure:
         self._defined: dict[str, list[Chunk]] = {}
         self._files: dict[str, list[Chunk]] | None = None
         self._chunks: dict[_Key, Chunk] = {}
+        self._modules: defaultdict[str, set[str]] | None = None
         layout = material.layout if material.layout != Layout() else layout_of_files(material.files)
         self._meaning = Meaning(material.files, material.chunks, layout)
 
@@ -86,6 +87,17 @@ class Structure:
         """The templates that leave no doubt which definition is meant: where several places share its name, those that name its file."""
         is_alone = sum(spoken(one) == spoken(chunk) for one in self.defined(chunk.name)) < 2
         return tuple(templates) if is_alone else tuple(template for template in templates if "{place}" in template)
+
+    def is_one_module(self, name: str) -> bool:
+        """Whether one file alone is, or holds, the ReScript module that is spoken of by `name`; an interface is a file too."""
+        if self._modules is None:
+            self._modules = defaultdict(set)
+            for path, chunks in self.files().items():
+                if chunks[0].language == "rescript":
+                    self._modules[module_of(path)].add(path)
+                    for chunk in chunks:
+                        self._modules[within_module(path, chunk.scope) if chunk.scope else module_of(path)].add(path)
+        return len(self._modules.get(name, ())) < 2
 
     def uses(self, chunk: Chunk) -> list[Use]:
         """Where other chunks use what `chunk` defines, as far as the text tells that they mean it."""
