@@ -170,7 +170,7 @@ def _from_component(structure: Structure, chunk: Chunk, component: Component) ->
     if component.hooks:
         said.append(f"It uses the hook{'s' if len(component.hooks) > 1 else ''} {listed([ticked(hook) for hook in component.hooks[:8]])}.")
     said.append(neighbours(structure, chunk))
-    templates = structure.telling(_COMPONENT_REQUESTS, chunk)
+    templates = structure.telling(_COMPONENT_REQUESTS, chunk, by_file=True)
     request = worded(templates, chunk, name=name, source=ticked(structure.material.name), place=ticked(chunk.path))
     return Made(asked(request, paragraphs(*said)), chunk.path, chunk.lines, chunk.license)
 

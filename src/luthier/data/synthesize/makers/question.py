@@ -137,7 +137,9 @@ class _Asking:
     def _made(self, chunk: Chunk, templates: tuple[str, ...], answer: str, lines: tuple[int, int] | None = None, **parts: str) -> Made:
         slots = {"name": ticked(spoken(chunk)), "source": self.source, "place": ticked(chunk.path), **parts}
         is_plain = templates in (_REVERSE, _REVERSE_IN)
-        request = worded(templates if is_plain else self.structure.telling(templates, chunk), chunk, **slots)
+        # Defaults stand in the module, and its interface says only that there are some.
+        told = templates if is_plain else self.structure.telling(templates, chunk, by_file=templates is _DEFAULTS)
+        request = worded(told, chunk, **slots)
         if self.source not in request:
             request = f"In {self.source}: {request}" if request[0] == "`" else f"In {self.source}, {request[0].lower()}{request[1:]}"
         return Made(asked(request, answer), chunk.path, lines or chunk.lines, chunk.license)

@@ -84,4 +84,6 @@ def _said(one: Parameter, is_whole: bool) -> str:
 
 def _type(chunk: Chunk) -> tuple[str, ...]:
     whole = re.sub(r" = \| ", " = ", _one_line(chunk))
+    if whole.startswith("module type "):
+        return (f"module type {chunk.name}",)  # Its body is declarations of its own, which one line cannot part.
     return whole, whole.split(" = ", 1)[0].removesuffix(" =")

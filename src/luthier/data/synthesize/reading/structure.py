@@ -83,9 +83,15 @@ class Structure:
             ]
         return self._defined[name]
 
-    def telling(self, templates: Sequence[str], chunk: Chunk) -> tuple[str, ...]:
-        """The templates that leave no doubt which definition is meant: where several places share its name, those that name its file."""
+    def telling(self, templates: Sequence[str], chunk: Chunk, *, by_file: bool = False) -> tuple[str, ...]:
+        """The templates that leave no doubt which definition is meant: where several places share its name, those that name its file.
+
+        With `by_file` the interface of a ReScript module is another place: what is asked is answered by the text of the one or the other.
+        """
         is_alone = sum(spoken(one) == spoken(chunk) for one in self.defined(chunk.name)) < 2
+        if by_file and chunk.language == "rescript":
+            beside = chunk.path[:-1] if chunk.path.endswith("i") else f"{chunk.path}i"
+            is_alone = is_alone and all(one.full_name != chunk.full_name for one in self.files().get(beside, ()))
         return tuple(templates) if is_alone else tuple(template for template in templates if "{place}" in template)
 
     def is_one_module(self, name: str) -> bool:

@@ -125,6 +125,16 @@ def test_a_component_is_called_by_its_module_and_of_two_of_a_name_by_its_file() 
     assert all(place in request for place, request in zip(("one/Filters.res", "two/Filters.res"), asked, strict=True))
 
 
+def test_a_component_and_its_interface_are_asked_for_by_their_files() -> None:
+    files = {
+        "src/Text.res": "@react.component\nlet make = (~id, ~label=?) => <Field id ?label />\n",
+        "src/Text.resi": "@react.component\nlet make: (~id: string, ~label: string=?) => React.element\n",
+    }
+    asked = [request for request, _ in rows(make, files)]
+    assert ["`src/Text.res`" in request for request in asked] == [True, False]
+    assert ["`src/Text.resi`" in request for request in asked] == [False, True]
+
+
 def test_a_comment_that_begins_with_another_call_is_of_that() -> None:
     said = "returns a list that holds each of the given values once, in the order in which they were met"
     code = f"/** `makeBy(length, f)` {said}. */\nlet fromInitializer = (~length, f) => build(length, f)\n"

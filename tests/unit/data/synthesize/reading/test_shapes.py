@@ -28,6 +28,7 @@ MANY = ", ".join(f"~parameter{number}: option<string>=?" for number in range(20)
         ("type size = | Small | Large(int)", "size", "type size = Small | Large(int)"),
         ("type range = {\n  from: int, // first\n  until?: int,\n}", "range", "type range = { from: int, until?: int }"),
         ("module Console = Core__Console", "Console", "module Console = Core__Console"),
+        ("module type Key = {\n  type t\n  let name: t\n}", "Key", "module type Key"),
         ("module Inner = {\n  let one = 1\n}", "Inner", "module Inner"),
         (f"let many = ({MANY}) => 1", "many", f"many = ({', '.join(f'~parameter{number}=?' for number in range(8))}, ...) => ..."),
         (f"let typed: ({MANY}) => unit", "typed", f"typed = ({', '.join(f'~parameter{number}=?' for number in range(8))}, ...) => ..."),
