@@ -50,7 +50,8 @@ _DIRECTIVE = re.compile(
 # Asides of whoever wrote the code, which explain nothing to its user.
 _ASIDE = re.compile(
     r"\b(?:sigh|ugh|hmm|oops|dunno|not sure|actually|we ever|we'll|let's|lets|i think|i guess|copied from|ported from|for now|"
-    r"for some reason|we(?:'re| are)? just|this is so that|workaround|kludge|ugly|magic here|i have ?n[o']t|i havn'?t|i haven'?t|renamed? to (?:match|fit))\b",
+    r"for some reason|we(?:'re| are)? just|this is so that|workaround|kludge|ugly|magic here|i have ?n[o']t|i havn'?t|i haven'?t|"
+    r"renamed? to (?:match|fit))\b",
     re.IGNORECASE,
 )
 # What a comment leads to and does not hold: a note by its number, an example behind "e.g.".

@@ -42,6 +42,7 @@ class Places:
         self._modules = {dotted: path for path, dotted in self._dotted.items()}
         self._roots = sorted({dotted.partition(":")[0] for dotted in self._modules})
         self._libraries = frozenset(one for one in self._roots if all(f"{one}:{name}" in self._modules for name in _LIBRARY))
+        self._projects = frozenset(one.folder for one in sources.layout.packages if one.system == "python")
         self._parts: frozenset[str] | None = None
 
     def file(self, module: str, path: str) -> str | None:
@@ -57,9 +58,8 @@ class Places:
         is_packaged = "." in own or path.endswith("/__init__.py")
         if (is_packaged or self._holds_scripts(place)) and (same := self._modules.get(f"{place}:{module}")):
             return same
-        found = [
-            self._modules[name] for one in self._roots if self._is_root(one, path, module) and (name := f"{one}:{module}") in self._modules
-        ]
+        named = ((one, f"{one}:{module}") for one in self._roots)
+        found = [self._modules[name] for one, name in named if name in self._modules and self._is_root(one, path, module)]
         return found[0] if len(found) == 1 else None
 
     def within(self, path: str, name: str) -> str | None:
@@ -86,8 +86,7 @@ class Places:
             return True
         if "." not in module:
             return False
-        is_project = any(one.system == "python" and one.folder == place for one in self._sources.layout.packages)
-        return is_project or place.rpartition("/")[2] in _ROOTS or is_in(path, place)
+        return place in self._projects or place.rpartition("/")[2] in _ROOTS or is_in(path, place)
 
     def _holds_scripts(self, place: str) -> bool:
         """Whether a folder that is no package holds scripts, which import each other by their bare names.
