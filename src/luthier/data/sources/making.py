@@ -161,6 +161,7 @@ def _material_of(entry: SourceEntry, reading: Reading, progress: Progress, divis
         commits=reading.commits,
         commands=reading.commands,
         tools=reading.tools,
+        layout=reading.layout,
     )
     return material, excluded
 

@@ -136,7 +136,7 @@ def _write(material: Material, folder: Path) -> bool:
     """
     with Connection(os.open(folder / _MATERIAL, os.O_WRONLY | os.O_CREAT, 0o600), readable=False) as stream:
         try:
-            stream.send((material.name, material.files, material.commits, material.commands, material.tools))
+            stream.send((material.name, material.files, material.commits, material.commands, material.tools, material.layout))
         except RecursionError:
             return False
         for start in range(0, len(material.chunks), _CHUNKS_AT_ONCE):
@@ -147,7 +147,7 @@ def _write(material: Material, folder: Path) -> bool:
 def _read(folder: Path) -> Material:
     chunks: list[Chunk] = []
     with Connection(os.open(folder / _MATERIAL, os.O_RDONLY), writable=False) as stream, suppress(EOFError):
-        name, files, commits, commands, tools = stream.recv()
+        name, files, commits, commands, tools, layout = stream.recv()
         while True:
             chunks += stream.recv()
-    return Material(name, files, tuple(chunks), Index.at(index_file(folder)), commits, commands, tools)
+    return Material(name, files, tuple(chunks), Index.at(index_file(folder)), commits, commands, tools, layout)

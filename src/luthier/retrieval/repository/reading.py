@@ -22,6 +22,7 @@ from luthier.retrieval.repository.exclusions import BINARY_ENDINGS, BY_PATH, BY_
 from luthier.retrieval.repository.headers import UNKNOWN
 from luthier.retrieval.repository.history import read_commits
 from luthier.retrieval.repository.languages import is_test, language_of_first_line, language_of_path, language_of_text, languages
+from luthier.retrieval.repository.layout import layout_of
 from luthier.retrieval.repository.licenses import is_license_file, is_manifest, license_of_header, licenses_by_folder, ruling_folder
 from luthier.retrieval.repository.objects import Entry, contents, entries, too_many_files
 
@@ -159,6 +160,7 @@ def _read(entry: SourceEntry, place: Address, git: Git, commit: str, progress: P
         commits=tuple(_with_licenses(commits, files, entry, by_folder)),
         excluded=tuple(sorted(excluded, key=lambda item: (item.path, item.reason))),
         notes=(*notes, *left_out),
+        layout=layout_of(git, listed, frozenset(file.path for file in files)),
     )
 
 

@@ -55,8 +55,10 @@ def _row(material: Material, chunk: Chunk) -> Made | Unfit | None:
         return Unfit(
             chunk.path, chunk.lines, "long_code", f"{code.count(chr(10)) + 1} lines of code, {chunk.doc.count(chr(10)) + 1} of doc"
         )
+    # One declaration stands in several modules of ReScript: code alone does not tell which one is meant.
+    templates = tuple(form for form in _REQUESTS if chunk.language != "rescript" or "{name}" in form or "{place}" in form)
     request = worded(
-        _REQUESTS,
+        templates,
         chunk,
         form=form_of(chunk.language),
         name=ticked(spoken(chunk)),
