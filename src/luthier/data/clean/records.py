@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from luthier.core.records import Origin
 from luthier.data.rows.fields import BadRow, Fields
+from luthier.guard.secrets.known import Told
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +29,11 @@ class Outcome:
     that are kept `shell:asked` (the policy asks a person), `shell:not_settled` (the guard cannot tell what a command would do), and
     commands that are rated dangerous: `shell:dangerous` in its answers, `shell:dangerous_named` in their prose, named in passing, and
     `shell:dangerous_in_requests` in whatever is no answer. `contaminated:one_word_answers_kept` counts rows with an item's answer of one
-    word.
+    word. `told` are the secrets found in the row that others are to know, also where the row is rejected for them.
     """
 
     row: Row | None
     bad: BadRow | None = None
     changes: Mapping[str, int] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
+    told: Sequence[Told] = ()

@@ -72,6 +72,10 @@ class KeyColumns:
         for name, key in zip(self.__slots__, keys, strict=True):
             getattr(self, name).append(key)
 
+    def of(self, number: int) -> tuple[int, int, int, int, int]:
+        """The keys of row `number`."""
+        return self.request[number], self.answer[number], self.file[number], self.masked_answer[number], self.commit[number]
+
 
 def text_key(text: str) -> int:
     """The key of a text; never 0."""

@@ -80,11 +80,20 @@ class Workbench:
         return list(MAKERS[item.maker].make(self.material))
 
 
+def is_large(count: int) -> bool:
+    """Whether so many characters are worth being divided among processes."""
+    return count >= ALONE_CHARACTERS
+
+
+def characters(reading: Reading) -> int:
+    """About how much there is to do on a source."""
+    size = sum(len(file.text) for file in reading.files)
+    return size + sum(len(change.diff) for commit in reading.commits for change in commit.changes)
+
+
 def crew_for(reading: Reading, processes: int, bench: Workbench) -> Crew:
     """The processes for a source, `bench` at work in this one: this alone where the source is small."""
-    size = sum(len(file.text) for file in reading.files)
-    size += sum(len(change.diff) for commit in reading.commits for change in commit.changes)
-    return Crew(Workbench, processes if size >= ALONE_CHARACTERS else 1, bench)
+    return Crew(Workbench, processes if is_large(characters(reading)) else 1, bench)
 
 
 def parts(items: Sequence[_Part], size_of: Callable[[_Part], int]) -> list[tuple[_Part, ...]]:
