@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from luthier.config import names, yaml_file
+from luthier.config.keys.batches import BatchKeys
+from luthier.config.keys.optimizer import OptimizerKeys
 from luthier.config.keys.processes import ZeroSettings
 from luthier.config.yaml_file import Document, KeyPath
 from luthier.core.errors import ConfigError, Problem
@@ -116,6 +118,10 @@ _SAME: Mapping[str, tuple[str, ...]] = {
     "optimizer.params.eps": ("adam_epsilon",),
     "optimizer.params.weight_decay": ("weight_decay",),
 }
+# What counts of these where the run file does not write them.
+_DEFAULTS: Mapping[str, Any] = {
+    name: field.default for keys in (BatchKeys, OptimizerKeys) for name, field in keys.model_fields.items() if not field.is_required()
+}
 # Why some of what DeepSpeed knows does not act here.
 _REFUSED: Mapping[str, str] = {
     "zero_optimization.offload_param": "weights of the base stay on the devices: divide them over more processes, or load the base in 4 "
@@ -195,7 +201,7 @@ def check_deepspeed(document: Document) -> Iterator[Problem]:
         yield from _check_value(document, path, value, stage)
     for name, own in _SAME.items():
         path = tuple(name.split("."))
-        if (value := values.get(path, AUTO)) != AUTO and not _agrees(value, [document.value.get(one) for one in own]):
+        if (value := values.get(path, AUTO)) != AUTO and not _agrees(value, [document.value.get(one, _DEFAULTS.get(one)) for one in own]):
             shown = " and ".join(f"`{one}`" for one in own)
             yield document.problem((KEY, *path), f"`{name}` says other than {shown} of the run file", hint=_RUN_FILE, found=value)
     yield from _precision(document, values)

@@ -230,6 +230,11 @@ def make_loop(
         attempts.rehearsed(seconds, sum(len(row.ids) for row in largest.train), batches.course.steps)
     settings = Settings(chosen, own.optimizer, own.watch)
     schedule = Schedule(own.schedule, batches.course.steps)
+    if schedule.warmup_steps >= batches.course.steps:
+        start.events.warn(
+            f"the warm-up takes {schedule.warmup_steps} steps and the training has {batches.course.steps}: the rate never reaches "
+            "`learning_rate`; lower `warmup_steps`, or train longer"
+        )
     loop = Loop(wrapped, objective, strategy, schedule, batches, rows, settings)
     if has_adapter(model):
         return loop, Store(folder.checkpoints, start.key, lambda target: save_adapter_config(model, target, own.base.base_model))

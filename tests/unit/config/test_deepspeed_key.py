@@ -117,6 +117,10 @@ def test_it_and_the_run_file_agree(tmp_path):
     # The same figures on both sides are no contradiction.
     same = {"zero_optimization": {"stage": 1}, "gradient_clipping": 0.5, "optimizer": {"type": "AdamW", "params": {"lr": 1e-3}}}
     assert loaded(tmp_path, same, "max_grad_norm: 0.5\n").config.zero_settings().stage == 1
+    # What the run file does not write counts by its default.
+    assert loaded(tmp_path, {"zero_optimization": {"stage": 1}, "gradient_clipping": 1.0}).config.zero_settings().stage == 1
+    (told,) = problems(tmp_path, {"zero_optimization": {"stage": 1}, "gradient_clipping": 0.5})
+    assert "says other than `max_grad_norm`" in told.what
     zero = loaded(tmp_path, FILES["zero3_bf16"]).config.zero_settings()
     check_precision(zero, "bfloat16")
     with pytest.raises(ConfigError, match=r"deepspeed\.bf16\.enabled: the run file comes to another precision"):

@@ -22,7 +22,7 @@ from luthier.retrieval.tools import manuals
 from luthier.retrieval.unread import Unread, looked_at
 
 # Goes up when other files, commits, commands or tools are read of the same source: exclusions, languages, formats; or other reasons told.
-VERSION = 6
+VERSION = 7
 # How readers, which do not know where their entry stands, name its keys.
 _KEY = "sources: "
 # A step in words, and how far it is.

@@ -33,7 +33,7 @@ from luthier.data.synthesize.wording import dedented, drawn, fenced, first_sente
 from luthier.retrieval.chunks.pieces import CODE_KINDS
 from luthier.retrieval.records import Chunk
 
-VERSION = 7
+VERSION = 8
 PER_FILE = 12
 # Of the getters, setters and methods whose declaration follows from their name: a few show the form, more would only repeat it.
 _MOST_PLAIN = 2

@@ -12,7 +12,7 @@ from luthier.data.synthesize.reading.worth import code_without_doc, fault, told_
 from luthier.data.synthesize.wording import dedented, fenced, ticked, worded
 from luthier.retrieval.records import Chunk
 
-VERSION = 7
+VERSION = 8
 PER_FILE = 10
 _MOST_CODE_LINES = 60
 _MOST_DOC_LINES = 40

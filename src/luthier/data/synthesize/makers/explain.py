@@ -19,7 +19,7 @@ from luthier.data.synthesize.reading.worth import code_without_doc, fault, names
 from luthier.data.synthesize.wording import bullets, dedented, fenced, listed, paragraphs, sentence, stands, ticked, worded
 from luthier.retrieval.records import Chunk
 
-VERSION = 7
+VERSION = 8
 PER_FILE = 16
 # Longer code is no longer read at a glance, and a doc of a line or two does not explain it.
 _MOST_LINES = 80

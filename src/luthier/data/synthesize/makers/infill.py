@@ -16,7 +16,7 @@ from luthier.data.synthesize.wording import dedented, drawn, fenced, ticked, wor
 from luthier.retrieval.chunks.pieces import CODE_KINDS
 from luthier.retrieval.records import Chunk
 
-VERSION = 6
+VERSION = 7
 PER_FILE = 10
 # Bindings are few: some of them show how a module is bound, and more would only repeat it.
 PER_FILE_OF_BINDINGS = 4

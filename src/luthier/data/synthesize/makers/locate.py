@@ -29,7 +29,7 @@ from luthier.data.synthesize.wording import (
 from luthier.retrieval.records import Chunk
 from luthier.retrieval.repository.spdx import together
 
-VERSION = 7
+VERSION = 8
 # Places move with every change, and their requests differ by a name alone: a few of a file teach how one is told.
 PER_FILE = 3
 _LEAST_NAME = 3

@@ -26,7 +26,7 @@ from luthier.data.synthesize.wording import bullets, listed, paragraphs, pick, s
 from luthier.retrieval.chunks.pieces import CODE_KINDS
 from luthier.retrieval.records import Chunk
 
-VERSION = 7
+VERSION = 8
 PER_FILE = 18
 _MOST_LISTED = 25
 _LEAST_DOC_WORDS = 2

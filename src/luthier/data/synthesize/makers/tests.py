@@ -18,7 +18,7 @@ from luthier.retrieval.chunks.pieces import CODE_KINDS
 from luthier.retrieval.records import Chunk
 from luthier.retrieval.repository.spdx import together
 
-VERSION = 7
+VERSION = 8
 PER_FILE = 16
 _MOST_LINES = 60
 _LEAST_LINES = 2
