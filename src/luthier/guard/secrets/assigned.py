@@ -26,7 +26,7 @@ _ASSIGNMENT = re.compile(
         |jwt|session|cookie|aes|webhook|integration|activation|preshared|subscription|consumer)[_-]?keys?)
     (?P<rest>[\w-]{0,40})
     (?:["'\])]{0,2}[ \t]{0,12}(?::=|=>|=|:|,[ \t]{0,3}(?=["']))[ \t]{0,12}|>)
-    (?:(?P<quote>\\?["'`])(?P<quoted>[^"'`\r\n]{4,400})(?P=quote)|(?P<bare>[^\s"'`,;<>(){}\[\]&|]{6,400}))""",
+    (?:(?:[bBrRuU@](?=["']))?(?P<quote>\\?["'`])(?P<quoted>[^"'`\r\n]{4,400})(?P=quote)|(?P<bare>[^\s"'`,;<>(){}\[\]&|]{6,400}))""",
     re.IGNORECASE | re.VERBOSE,
 )
 # The end of a name that says that something about a secret follows, or that its word means something else.
@@ -44,7 +44,7 @@ _PLACEHOLDER = re.compile(
     r"|(?:^|[^a-z0-9])(?:your|my|dummy|fake|todo|fixme|tbd|here|enter|xxxx?|change|foo|bar)(?:[^a-z0-9]|$)"
     r"|not[_-]a?[_-]?(?:real|secret)|<[a-z_ -]+>|^\[[a-z_ -]+\]$|(.)\1{5,}"
     r"|^(?:some|the|a|an|test|demo|mock|null|none|nil|true|false|undefined|empty|string|secret|password|token)(?:[_ -]|$)"
-    r"|^(?:password|passwd|secret|admin|root|user|guest|postgres|mysql|pass|pwd)\d{0,3}!?$|0123456789|1234567|abcdef(?:gh|0)"
+    r"|^(?:password|passwd|passwort|kennwort|contrase[ñn]a|senha|wachtwoord|parola|heslo|hasło|lösenord|passord|secret|admin|root|user|guest|postgres|mysql|pass|pwd)\d{0,3}!?$|0123456789|1234567|abcdef(?:gh|0)"
 )
 _IN_ORDER = re.compile(r"(?i)0123456789|1234567\d{0,3}|abcdef(?:gh|0)")
 _REFERENCE = re.compile(
@@ -66,6 +66,10 @@ _COMPOUND = re.compile(r"(?:[A-Z]{1,6}(?=[A-Z][a-z])|[A-Z]?[a-z]{2,}|[A-Z]{2,})+
 _CONSTANT = re.compile(r"[A-Z]{2,}\d?(?:[-_][A-Z]{2,}\d?)+")
 _PART_OF_COMPOUND = re.compile(r"[A-Z]?[a-z]{2,}|[A-Z]{2,}")
 _LEAST_PART = 4
+# Names of encodings, hashes and ciphers: `base64url`, `sha512crypt`.
+_ENCODING = re.compile(r"(?i)(?:base|utf|sha|aes|rsa|hmac|pbkdf|argon)[-_]?\d{1,4}(?:[-_]?[a-z]{2,10}){0,3}")
+# A name that says of itself what it names: `id_password2`.
+_OWN_NAME = re.compile(r"[a-z]+(?:[_-][a-z]+)*[_-](?:password|passwd|token|secret)\d{0,2}(?:[_-][a-z0-9]+)*")
 _NUMBER = re.compile(r"[\d.,:/+-]+[a-zA-Z%]{0,3}")
 _FILE_PATH = re.compile(r"(?:[~.]{0,2}/)?(?:[\w.@-]+/)*[\w@-]+\.[a-z]{1,5}|[~.]{0,2}/(?:[a-z0-9_.@-]+/?)+")
 _CONTEXTS: tuple[tuple[str, tuple[str, ...], re.Pattern[str]], ...] = (
@@ -104,6 +108,7 @@ _AWS = re.compile(r"(?<![A-Za-z0-9])(?:(?i:aws)(?![a-z])|A[KS]IA[0-9A-Z]{16}(?![
 _NEAR = 300
 _BEHIND_BLANK = re.compile(r"[ \t](?P<token>[A-Za-z0-9+/]{16,400}={0,2})(?=[\s\"'`,;)]|\.?(?:\s|$))")
 _LEAST_ENTROPY = 3.5
+_FILE_OF_USERS = "/etc/passwd"
 _SIGNS = "=:,>"
 
 
@@ -142,7 +147,8 @@ def _assignments_between(text: str, first: int, last: int) -> Iterator[Span]:
         group = "quoted" if match["quoted"] is not None else "bare"
         value = match[group]
         name = _name_before(text, match.start()) + match["word"] + match["rest"]
-        if _OTHER_NAME.search(name):
+        # The file of users is a path, whatever stands in it.
+        if _OTHER_NAME.search(name) or text.startswith(_FILE_OF_USERS, match.start() - len(_FILE_OF_USERS) + len("passwd")):
             continue
         start = match.start(group)
         value = value if group == "quoted" else value.rstrip(".:?!\\")
@@ -262,7 +268,7 @@ def looks_drawn(value: str, *, is_quoted: bool, is_password: bool) -> bool:
     """
     if len(value) < 8 or is_placeholder(value) or _NUMBER.fullmatch(value) or " " in value.strip():
         return _is_passphrase(value, is_password)
-    if _CONSTANT.fullmatch(value):
+    if _CONSTANT.fullmatch(value) or _ENCODING.fullmatch(value) or _OWN_NAME.fullmatch(value):
         return False
     if _COMPOUND.fullmatch(value) and len(value) >= _LEAST_PART * len(_PART_OF_COMPOUND.findall(value)):
         return False

@@ -1,5 +1,5 @@
-"""Passwords that a command line hands to a program by an option or an argument, `docker login -p`, `sshpass -p`, `curl -u` and the like, or
-a call to a library: `smtp.login("me", "x")`.
+"""Passwords that a command line hands to a program by an option or an argument, `docker login -p`, `sshpass -p`, `curl -u` and the like,
+and pairs and cookies in code: `auth=("me", "x")`.
 
 `handed(text, lowered)` yields the character spans. Such a place says by itself that a password stands there, so that short ones and plain
 words count too; placeholders, references to variables, numbers, paths, names in capitals and words about passwords do not.
@@ -26,12 +26,12 @@ _QUOTED = ("double", "single")
 _WORDS = r"[^\n|;&]{0,200}?"
 _END = r"""(?=[ \t]*(?:$|[\n|;&>)`"']|\s#))"""
 TABLE = Path(__file__).with_name("command_places.toml")
-CALLS = Path(__file__).with_name("call_places.toml")
-# What the places of calls are written with: another argument, a value in quotes, the pairs of a cookie of which one or two are a session.
+# What some places are written with: another argument, a value in quotes, the pairs of a cookie of which one or two are a session.
 _ARGUMENT = r"""(?:\\?"[^"\n]{0,300}"|\\?'[^'\n]{0,300}'|[$\w.\[\]>:&*!?-]{1,100}(?:\([^()\n]{0,100}\))?)"""
 _QUOTED_VALUE = r"""(?=\\?["'])""" + VALUE
 _PAIR = r"""[^\s=;"'|]{1,60}=[^\s;"'|]{0,400};\s?"""
-_SESSION = r"(?i:[\w.-]{0,40}?(?:sess|sid|token|auth|jwt|csrf|xsrf|login|remember|secret|credential)[\w.-]{0,40})="
+_SESSION_NAME = r"(?i:[\w.-]{0,40}?(?:sess|sid|token|auth|jwt|csrf|xsrf|login|remember|secret|credential)[\w.-]{0,40})"
+_SESSION = rf"{_SESSION_NAME}="
 _PAIRS = (
     rf"""(?:{_PAIR}){{0,8}}?{_SESSION}(?P<bare>[^\s"'`;|<>()\\]{{6,4000}})"""
     rf"""(?:;\s?(?:{_PAIR}){{0,8}}?{_SESSION}(?P<second>[^\s"'`;|<>()\\]{{6,4000}}))?"""
@@ -59,12 +59,13 @@ def _table() -> dict[str, Any]:
 def _gates() -> tuple[tuple[str, tuple[_Place, ...]], ...]:
     """The places by the text that stands in each match of theirs: a few looks do for most texts."""
     gates: dict[str, list[_Place]] = {}
-    for row in (*_table()["place"], *tomllib.loads(CALLS.read_text(encoding="utf-8"))["place"]):
+    for row in _table()["place"]:
         written, again = row.get("expression"), ""
         if written is None:
             again = rf"(?:{_WORDS}\s)??(?:{row['option']}){VALUE}"
             written = rf"\b(?:{'|'.join(row['programs'])})(?:\.exe)?\s{again}"
         written = written.replace("{QUOTED}", _QUOTED_VALUE).replace("{ARGUMENT}", _ARGUMENT).replace("{PAIRS}", _PAIRS)
+        written = written.replace("{SESSION_NAME}", _SESSION_NAME)
         written = written.replace("{VALUE}", VALUE).replace("{WORDS}", _WORDS).replace("{END}", _END)
         place = _Place(
             tuple(row["words"]), row.get("kind", "password"), not row.get("uncertain", False), written, again and rf"['\"]?\s{again}"

@@ -1,8 +1,8 @@
-"""Which lines of a long text are worth a look: those that hold one of a few words."""
+"""Where words stand in a text, and which of its lines are worth a look for them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 # Below this it costs more to look for lines than to look through all of them.
 LONG_TEXT = 2_000
@@ -24,3 +24,11 @@ def lines_with(text: str, lowered: str, words: Iterable[str]) -> list[tuple[int,
             lines.add((text.rfind("\n", 0, at) + 1, end))
             at = lowered.find(word, end)
     return sorted(lines)
+
+
+def places(lowered: str, word: str) -> Iterator[int]:
+    """Where `word` stands in `lowered`."""
+    at = lowered.find(word)
+    while at >= 0:
+        yield at
+        at = lowered.find(word, at + len(word))

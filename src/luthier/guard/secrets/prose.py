@@ -8,20 +8,16 @@ with digits that stand behind `password` in texts about passwords: names of algo
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator
-from functools import cache
-from pathlib import Path
 
-from luthier.guard.secrets.assigned import Span, looks_drawn
+from luthier.guard.secrets.assigned import Span
 from luthier.guard.secrets.command_lines import stands_for_one
 
 # One of these stands in every text that matches.
-_NAME_PARTS = (
-    *("passw", "passp", "passc", "pwd", "pw:", "pw=", "_pass", "kennwort", "contrase", "mot de passe", "senha", "wachtwoord"),
-    *("palavra", "paswoord", "clave", "parola d"),
-    *("пароль", "パスワード", "密码", "密碼", "비밀번호"),
-)
+_NAME_PARTS = ("pass", "pwd", "pw:", "pw=", "kennwort", "contrase", "senha", "wachtwoord")
+_OTHER_NAME_PARTS = ("пароль", "パスワード", "密码", "密碼", "비밀번호")
+# `pass` alone is a word of code.
+_PASS_PARTS = ("passw", "passp", "passc", "_pass", "mot de passe")
 _NAME = (
     r"(?P<name>(?:(?<![A-Za-z])|(?<=[a-z])(?=P))(?:(?i:passw(?:or)?d|passphrase|passcode|pwd|pw|passwort|kennwort|contrase(?:ñ|n)a"
     r"|mot de passe|senha|wachtwoord|пароль|パスワード|密码|密碼|비밀번호)|(?<=[A-Z0-9]_)PASS(?![A-Za-z])))"
@@ -36,22 +32,16 @@ _PLACE = re.compile(
     rf"{_NAME}(?:{_SIGN}|{_SAID})"
     r"""(?P<quote>\\?["'`]|\*\*)?(?P<secret>[^\s"'`<>{}()\[\]|\\,;&*]{6,64})(?(quote)(?P=quote)|(?=[\s,;)&]|$))"""
 )
+_ASIAN = re.compile("[\u3000-\u9fff\uac00-\ud7af]+")
 # Within quotes a password may hold blanks and any sign.
 _QUOTED_PLACE = re.compile(rf"""{_NAME}(?:{_SIGN}|{_SAID})(?P<quote>["'`])(?P<secret>(?:\\.|(?!(?P=quote))[^\\\r\n]){{6,64}})(?P=quote)""")
-# A value in quotes of any language, or bare.
-_TOLD_VALUE = r"(?P<quote>\\?[\"'`„“”‚‘’«‹]|\*\*)?[ ]?(?P<secret>[^\s\"'`<>{}()\[\]|\\,;&*„“”‚‘’«»‹›]{6,64})(?(quote)|(?=[\s,;)&]|$))"
-TABLE = Path(__file__).with_name("prose.toml")
-_TOLD_KEY = re.compile(
-    r"(?i)\b(?:(?:api|access|secret|private|auth|client)[ _-]?(?:key|token|secret)|token)[ \t]{1,3}(?:for[ \t]{1,3}[\w.-]{1,30}[ \t]{1,3})?"
-    r"(?:is|was)[ \t]{1,3}(?:now[ \t]{1,3})?[\"'`]?(?P<secret>[A-Za-z0-9_+/=.~-]{16,200})"
-)
 _PIN = re.compile(
     r"(?:(?<![A-Za-z])(?:PIN|(?i:pin[ -](?:code|number)))(?:[ -](?:code|number))?)"
     r"(?:[ \t]{0,3}[:=][ \t]{0,3}|[ \t]{1,3}(?:is|was)[ \t]{1,3})"
     r"[\"'`]?(?P<secret>\d{4,8})(?![\w.-]\w)"
 )
 _NO_PIN = re.compile(r"0?1234\d*|(\d)\1+|4321")
-_MIXED = re.compile(r"(?=.*[A-Za-z])(?=.*\d)")
+MIXED = re.compile(r"(?=.*[A-Za-z])(?=.*\d)")
 # A word that mixes letters with digits or signs, as no word of a language does.
 _ODD_WORD = re.compile(r"[A-Za-z][\d@$!&#%+*^]+[A-Za-z]|[A-Za-z]\d+[!?&#$%]|\d[A-Za-z]+\d|\\[\"'][A-Za-z0-9]")
 _OF_A_MESSAGE = re.compile(
@@ -78,45 +68,26 @@ _VERSION = re.compile(r"[A-Za-z]*[-_ ]?v?\d+(?:[.:]\d+)+\w{0,12}")
 _CODE = re.compile(r"[A-Za-z_][\w-]*(?:[.:/][\w-]+)+|[^/=@]*[/@%$#=~^+][^/=@]*[/=@].*|(?=.*[-_])[a-z]+(?:[-_][a-z0-9]+)+|[A-Z0-9_-]+")
 
 
-@cache
-def _sentences() -> tuple[tuple[tuple[str, ...], re.Pattern[str]], ...]:
-    """For each language of the table the names of a password, and what matches a sentence that tells one."""
-    found = []
-    for language in tomllib.loads(TABLE.read_text(encoding="utf-8"))["language"]:
-        names, verbs, small = ("|".join(map(re.escape, language[key])) for key in ("names", "verbs", "small_words"))
-        named = rf"(?i:(?:{names})s?)[\"'`*]{{0,2}}(?:[ \t]{{1,3}}[\w.@'’\"`/-]{{1,30}}){{0,6}}?"
-        said = rf"[ \t]{{1,3}}(?i:{verbs})(?:[ \t]{{1,3}}(?i:{small}))?[ \t]{{0,3}}:?[ \t]{{1,3}}"
-        sentence = rf"{named}{said}{_TOLD_VALUE}"
-        found.append((tuple(language["names"]), re.compile(sentence)))
-    return tuple(found)
-
-
-def _told_in_sentences(text: str, lowered: str) -> Iterator[Span]:
-    """The passwords that sentences of the table's languages tell."""
-    for names, sentence in _sentences():
-        if not [name for name in names if name in lowered]:
-            continue
-        for match in sentence.finditer(text):
-            value = match["secret"].rstrip(".:?!" if match["quote"] is None else "")
-            if len(value) >= 6 and _MIXED.match(value) and not means_another(value):
-                yield match.start("secret"), match.start("secret") + len(value), "password"
-
-
 def told(text: str, lowered: str | None = None) -> Iterator[Span]:
     """The spans of passwords that `text` tells in prose or as a setting, as characters `start` to `end` and a kind.
 
     `lowered` is `text` in small letters, where the caller has it.
     """
     lowered = text.lower() if lowered is None else lowered
-    if not [part for part in _NAME_PARTS if part in lowered]:
+    parts = [part for part in _NAME_PARTS if part in lowered]
+    if parts == ["pass"]:
+        parts = [part for part in _PASS_PARTS if part in lowered]
+    if not parts and (text.isascii() or not [part for part in _OTHER_NAME_PARTS if part in lowered]):
         return
     for match in _PLACE.finditer(text):
         value = match["secret"] if match["quote"] else match["secret"].rstrip(".:?")
-        if len(value) < 6 or not _MIXED.match(value):
+        if _ASIAN.fullmatch(match["name"]) is not None and (behind := _ASIAN.search(value)) is not None:
+            # No blank parts the value from the words behind it.
+            value = value[: behind.start()]
+        if len(value) < 6 or not MIXED.match(value):
             continue
         if not means_another(value) or (match["name"].lower() == "passphrase" and _DRAWN_WORDS.fullmatch(value)):
             yield match.start("secret"), match.start("secret") + len(value), "password"
-    yield from _told_in_sentences(text, lowered)
     for match in _QUOTED_PLACE.finditer(text):
         value = match["secret"]
         # One without a blank or an escaped quote was met above, and by `assigned`.
@@ -130,17 +101,12 @@ def told(text: str, lowered: str | None = None) -> Iterator[Span]:
             yield *match.span("secret"), "password"
 
 
-def told_keys(text: str) -> Iterator[Span]:
-    """The spans of keys and numbers that a sentence tells: `the api key is x`, `PIN: x`."""
-    if "PIN" in text or "pin" in text:
+def told_numbers(text: str, lowered: str) -> Iterator[Span]:
+    """The spans of numbers that a sentence tells: `PIN: x`, `the pin code is x`; `lowered` is `text` in small letters."""
+    if "PIN" in text or "pin code" in lowered or "pin-code" in lowered or "pin number" in lowered or "pin-number" in lowered:
         for match in _PIN.finditer(text):
             if not _NO_PIN.fullmatch(match["secret"]):
                 yield *match.span("secret"), "password"
-    if " is " in text or " was " in text:
-        for match in _TOLD_KEY.finditer(text):
-            value = match["secret"].rstrip(".")
-            if _MIXED.match(value) and not _CODE.fullmatch(value) and looks_drawn(value, is_quoted=True, is_password=False):
-                yield match.start("secret"), match.start("secret") + len(value), "api-key"
 
 
 def means_another(value: str) -> bool:

@@ -17,7 +17,7 @@ from luthier.guard.secrets.command_lines import is_about, stands_for_one
 from luthier.guard.secrets.lines import lines_with
 from luthier.guard.secrets.prose import means_another
 
-_NAME_PARTS = ("pass", "pwd", "secret", "token", "key", "cred", "kennwort", "contrase", "senha", "wachtwoord", "mot de passe")
+_NAME_PARTS = ("pass", "pwd", "secret", "token", "key", "cred", "kennwort", "contrase", "senha", "wachtwoord")
 _NAMED = re.compile(r"(?i)pass|pwd|secret|token|key|cred|kennwort|contrase|senha|wachtwoord")
 # What the head of a column calls a password, and other secrets; the name of its owner or service may stand in front.
 _OWNER = r"(?:[a-z0-9]{1,20}[ _.-]){0,3}"
@@ -69,6 +69,9 @@ def tabled(text: str, lowered: str | None = None) -> Iterator[Span]:
 
     `lowered` is `text` in small letters, where the caller has it.
     """
+    # A table has rows, or cells in marks.
+    if "\n" not in text and "<" not in text:
+        return
     lowered = text.lower() if lowered is None else lowered
     if not [part for part in _NAME_PARTS if part in lowered]:
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from luthier.guard.secrets.calls import called
 from luthier.guard.secrets.command_lines import handed
 from luthier.guard.secrets.patterns import PatternScanner
 
@@ -51,7 +52,7 @@ STAND_INS = [
 
 
 def found(text: str) -> list[str]:
-    return [text[start:end] for start, end, _ in handed(text)]
+    return [text[start:end] for start, end, _ in sorted({*handed(text), *called(text)})]
 
 
 @pytest.mark.parametrize("place", [*CALLS, *COMMANDS])
