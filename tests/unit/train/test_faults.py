@@ -58,7 +58,7 @@ def with_a_long_row(path):
 
 @pytest.mark.parametrize(("steps", "is_told"), [(3, True), (2, False)])
 def test_a_warm_up_as_long_as_the_training_is_told(base, tmp_path, steps, is_told):
-    folder = run(tmp_path / "run", base, max_steps=3, warmup_steps=steps)
+    folder = run(tmp_path / "run", base, max_steps=3, warmup_steps=steps, sample_packing=False)
     told = [row["message"] for row in read_jsonl(folder.events_jsonl) if row["event"] == "warning"]
     assert any("the rate never reaches" in message for message in told) is is_told
 
