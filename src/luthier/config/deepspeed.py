@@ -139,6 +139,10 @@ _REFUSED: Mapping[str, str] = {
 }
 
 
+# Weights that stay gathered for a later layer. DeepSpeed's own values let a layer of a model that is trained whole go in the middle of its
+# backward pass; Axolotl's files write 0.
+_KEPT_GATHERED = ("stage3_max_live_parameters", "stage3_max_reuse_distance")
+
 # What transformers' trainer, and with it Axolotl, puts where a file says "auto": products of the width of the hidden states.
 _BUCKETS: Mapping[str, Callable[[int], int]] = {
     "reduce_bucket_size": lambda width: width * width,
@@ -152,6 +156,8 @@ def section_of(zero: ZeroSettings, width: int) -> dict[str, Any]:
     """`zero_optimization` as DeepSpeed takes it for hidden states of `width`: long names, whole numbers, "auto" filled."""
     written = {name: value for name, value in zero.written["zero_optimization"].items() if value is not None}
     section = {LONG_NAMES.get(name, name): value for name, value in written.items()}
+    if zero.stage == 3:
+        section = {**dict.fromkeys(_KEPT_GATHERED, 0), **section}
     for name, value in section.items():
         if value == AUTO:
             section[name] = _BUCKETS[name](width)
@@ -199,6 +205,10 @@ def check_deepspeed(document: Document) -> Iterator[Problem]:
         yield document.problem((KEY,), what, hint="write 1, 2 or 3: docs/how-to/many-processes.md tells what each divides")
     for path, value in values.items():
         yield from _check_value(document, path, value, stage)
+    for path, value in values.items():
+        if LONG_NAMES.get(path[-1], path[-1]) in _KEPT_GATHERED and value and document.value.get("adapter") is None:
+            what = f"`{'.'.join(path)}` of a model that is trained whole is 0: its layers are gathered anew for the backward pass"
+            yield document.problem((KEY, *path), what, hint="write 0, or leave it out", found=value)
     for name, own in _SAME.items():
         path = tuple(name.split("."))
         if (value := values.get(path, AUTO)) != AUTO and not _agrees(value, [document.value.get(one, _DEFAULTS.get(one)) for one in own]):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from luthier.config.deepspeed import section_of
 from luthier.config.load import LoadedRun, load
 from luthier.core.errors import ConfigError, Problem
 from luthier.train.strategies.zero import check_precision, engine_settings
@@ -148,3 +149,15 @@ def test_auto_is_filled_as_transformers_fills_it(tmp_path):
     assert isinstance(section["allgather_bucket_size"], int)
     assert "auto" not in json.dumps(filled)
     assert filled["train_micro_batch_size_per_gpu"] == 2
+
+
+def test_layers_of_a_whole_model_are_gathered_anew(tmp_path: Path) -> None:
+    """DeepSpeed's own values let a weight go in the middle of the backward pass where all weights are trained."""
+    stage = {"stage": 3}
+    section = section_of(loaded(tmp_path, {"zero_optimization": stage}).config.zero_settings(), 384)
+    assert (section["stage3_max_live_parameters"], section["stage3_max_reuse_distance"]) == (0, 0)
+    kept = {"zero_optimization": {**stage, "max_live_parameters": 1e9}}
+    assert section_of(loaded(tmp_path, kept).config.zero_settings(), 384)["stage3_max_live_parameters"] == 10**9
+    (tmp_path / "run.yaml").write_text((tmp_path / "run.yaml").read_text().replace("adapter: lora\n", ""))
+    with pytest.raises(ConfigError, match="`zero_optimization.max_live_parameters` of a model that is trained whole is 0"):
+        load(tmp_path / "run.yaml")
