@@ -90,11 +90,11 @@ def test_a_whole_training_equals_one_process(base, tmp_path, stage):
     assert [row["loss"] for row in found] == pytest.approx([row["loss"] for row in lost], rel=ROUNDING["rtol"])
 
 
-@pytest.mark.slow
 # Small weights stay whole in stage 3 where its file does not say otherwise: here every one of them is divided.
 DIVIDED = {"zero_optimization": {"stage": 3, "stage3_param_persistence_threshold": 0}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", [*map(zero_file, STAGES), DIVIDED], ids=[*STAGES, "every weight divided"])
 def test_all_weights_equal_one_process(base, tmp_path, file):
     one, two = run(base, tmp_path / "one", 1, whole=True), run(base, tmp_path / "two", 2, whole=True, deepspeed=file)

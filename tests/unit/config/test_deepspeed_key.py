@@ -159,5 +159,5 @@ def test_layers_of_a_whole_model_are_gathered_anew(tmp_path: Path) -> None:
     kept = {"zero_optimization": {**stage, "max_live_parameters": 1e9}}
     assert section_of(loaded(tmp_path, kept).config.zero_settings(), 384)["stage3_max_live_parameters"] == 10**9
     (tmp_path / "run.yaml").write_text((tmp_path / "run.yaml").read_text().replace("adapter: lora\n", ""))
-    with pytest.raises(ConfigError, match="`zero_optimization.max_live_parameters` of a model that is trained whole is 0"):
+    with pytest.raises(ConfigError, match=r"`zero_optimization\.max_live_parameters` of a model that is trained whole is 0"):
         load(tmp_path / "run.yaml")
