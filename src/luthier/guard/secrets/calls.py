@@ -68,7 +68,7 @@ _NO_SETTER = re.compile(
 )
 _LEAST_KEY, _LEAST_TOKEN = 8, 16
 _LOWER_CODE = re.compile(r"[a-z]+(?:[-_.:/ ][a-z0-9]+)+|[A-Z]+[A-Z0-9]*(?:[_-][A-Z0-9]+)+|[A-Za-z_]+\d{0,3}")
-_NUMBERED = re.compile(r"[A-Za-z_.-]{3,}\d{1,2}[a-z]?")
+_NUMBERED = re.compile(r"[A-Za-z][a-z_.-]*(?:[A-Z][a-z_.-]+)*\d{1,2}[a-z]?")
 _NOBODY = frozenset(("anonymous", "ftp"))
 # `user:password`, and the users and passwords in front of the address of a data source.
 _PAIR = re.compile(r"[\w.@+-]{1,60}:(?P<secret>\S{4,200})")

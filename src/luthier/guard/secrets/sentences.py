@@ -64,7 +64,9 @@ _BEHIND_NAMED_KEY = re.compile(
 )
 _NAMED_KEY = re.compile(r"(?<![A-Za-z])(?:(?:api|access|secret|private|auth|client)[ _-]?(?:key|token|secret)|token)\Z", re.IGNORECASE)
 _BEFORE_KEY = re.compile(r"\b(?:use|with|the|your|our|my)[ ](?:[\w-]{1,20}[ ]){0,3}\Z", re.IGNORECASE)
-_CODE_VALUE = re.compile(r"[A-Za-z_][\w-]*(?:[.:/][\w-]+)+|[a-z0-9]+(?:[-_+][a-z0-9]+)+|[A-Z0-9]+(?:[-_][A-Z0-9]+)*|[A-Za-z_]+\d{1,2}")
+_CODE_VALUE = re.compile(
+    r"[A-Za-z_][\w-]*(?:[.:/][\w-]+)+|[a-z0-9]+(?:[-_+][a-z0-9]+)+|[A-Z0-9]+(?:[-_][A-Z0-9]+)*|[A-Za-z_][a-z_]*(?:[A-Z][a-z_]+)*\d{1,2}"
+)
 _STRONG = re.compile(r"(?=.*\d)(?:(?=.*[a-z])(?=.*[A-Z])|.*[A-Za-z]\d+[A-Za-z]+\d|.*[A-Za-z\d][!#$%&*@]).*")
 _LEAST = 6
 _MOST_BETWEEN = 30

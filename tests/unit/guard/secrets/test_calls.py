@@ -110,3 +110,9 @@ def test_a_long_line_of_brackets_takes_little_time() -> None:
     for text in ('token("' * 20_000, "password(" * 20_000 + '"', 'connect("a", ' * 10_000, "auth " * 40_000 + '("'):
         list(called(text))
     assert time.process_time() - started < 5
+
+
+def test_drawn_letters_with_one_digit_are_no_name_with_a_number() -> None:
+    drawn = "aQVX" + "xevy6v"
+    assert found(f's.login("joe", "{drawn}")') == [drawn]
+    assert found('s.login("home", "nextPage2")') == []
