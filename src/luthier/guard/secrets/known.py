@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from luthier.guard.secrets.assigned import entropy
+from luthier.guard.secrets.finders.assigned import entropy
+from luthier.guard.secrets.finders.private_keys import is_of_a_key
 from luthier.guard.secrets.findings import FAILED_KINDS, GENERAL_KINDS, Finding
 from luthier.guard.secrets.prefixes import Prefixes
-from luthier.guard.secrets.private_keys import is_of_a_key
 from luthier.guard.secrets.scan import mark
 from luthier.guard.secrets.values import LEAST_CHARACTERS, encoded, forms, is_wordlike, stands_elsewhere, values_of
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from luthier.core.issued import issued, shapes
-from luthier.guard.secrets.assigned import assigned, beside_access_keys, grown, is_stand_in
-from luthier.guard.secrets.calls import called
-from luthier.guard.secrets.command_lines import handed
-from luthier.guard.secrets.configured import configured
+from luthier.guard.secrets.finders.assigned import assigned, beside_access_keys, grown, is_stand_in
+from luthier.guard.secrets.finders.calls import called
+from luthier.guard.secrets.finders.command_lines import handed
+from luthier.guard.secrets.finders.configured import configured
+from luthier.guard.secrets.finders.joined import joined
+from luthier.guard.secrets.finders.piped import piped
+from luthier.guard.secrets.finders.private_keys import KEY_MARK, KIND, key_parts
+from luthier.guard.secrets.finders.prose import told, told_numbers
+from luthier.guard.secrets.finders.sentences import told_in_sentences
+from luthier.guard.secrets.finders.tables import tabled
 from luthier.guard.secrets.findings import Finding, Lines, merge
-from luthier.guard.secrets.joined import joined
-from luthier.guard.secrets.piped import piped
-from luthier.guard.secrets.private_keys import KEY_MARK, KIND, key_parts
-from luthier.guard.secrets.prose import told, told_numbers
-from luthier.guard.secrets.sentences import told_in_sentences
-from luthier.guard.secrets.tables import tabled
 
 ISSUED_KINDS = tuple(shape.kind for shape in shapes())
 # Shapes with so little of their own that a placeholder can have them; the rest is believed whatever it spells.

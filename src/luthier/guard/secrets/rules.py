@@ -11,7 +11,7 @@ from pathlib import Path
 def rules_digest() -> str:
     """The hash of every module and table of this package, in hex: whatever changes in them, nothing that they passed before is trusted."""
     digest = sha256()
-    for path in sorted(Path(__file__).parent.iterdir()):
+    for path in sorted(Path(__file__).parent.rglob("*")):
         if path.suffix in (".py", ".toml"):
             digest.update(f"{path.name}\0".encode() + path.read_bytes())
     return digest.hexdigest()

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from html import escape
 from urllib.parse import quote, unquote
 
-from luthier.guard.secrets.assigned import holds_placeholder, is_basic
-from luthier.guard.secrets.command_lines import is_about, stands_for_one
+from luthier.guard.secrets.finders.assigned import holds_placeholder, is_basic
+from luthier.guard.secrets.finders.command_lines import is_about, stands_for_one
 from luthier.guard.secrets.findings import GENERAL_KINDS
 from luthier.guard.secrets.unseen import folded
 

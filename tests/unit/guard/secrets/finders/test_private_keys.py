@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from luthier.guard.secrets.private_keys import key_parts
+from luthier.guard.secrets.finders.private_keys import key_parts
 from luthier.guard.secrets.scan import redact
 
 _DRAW = random.Random(7)

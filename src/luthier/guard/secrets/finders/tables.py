@@ -12,10 +12,10 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import pairwise
 
-from luthier.guard.secrets.assigned import Span, looks_drawn
-from luthier.guard.secrets.command_lines import is_about, stands_for_one
-from luthier.guard.secrets.lines import lines_with
-from luthier.guard.secrets.prose import means_another
+from luthier.guard.secrets.finders.assigned import Span, looks_drawn
+from luthier.guard.secrets.finders.command_lines import is_about, stands_for_one
+from luthier.guard.secrets.finders.lines import lines_with
+from luthier.guard.secrets.finders.prose import means_another
 
 _NAME_PARTS = ("pass", "pwd", "secret", "token", "key", "cred", "kennwort", "contrase", "senha", "wachtwoord")
 _NAMED = re.compile(r"(?i)pass|pwd|secret|token|key|cred|kennwort|contrase|senha|wachtwoord")

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from luthier.guard.secrets.sentences import told_in_sentences
+from luthier.guard.secrets.finders.sentences import told_in_sentences
 
 PASSWORD = "tr0ub" + "4doR"
 # `@` stands for the password.

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import cache
 
 from luthier.core.issued import issued, shapes
-from luthier.guard.secrets.assigned import Span, is_stand_in
+from luthier.guard.secrets.finders.assigned import Span, is_stand_in
 
 # Prefixes that issuers gave their credentials so that they are known by them; shorter ones begin words.
 _PREFIX = re.compile(r"[A-Za-z]\w{0,20}[A-Za-z\d][_.-]|[A-Z]{4}|AIza|eyJ\w*")

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from luthier.guard.secrets.assigned import Span
-from luthier.guard.secrets.command_lines import stands_for_one
+from luthier.guard.secrets.finders.assigned import Span
+from luthier.guard.secrets.finders.command_lines import stands_for_one
 
 # One of these stands in every text that matches.
 _NAME_PARTS = ("pass", "pwd", "pw:", "pw=", "kennwort", "contrase", "senha", "wachtwoord")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from luthier.guard.secrets.calls import called
-from luthier.guard.secrets.command_lines import handed
+from luthier.guard.secrets.finders.calls import called
+from luthier.guard.secrets.finders.command_lines import handed
 from luthier.guard.secrets.patterns import PatternScanner
 
 # `@` stands for the password.

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from luthier.guard.secrets.assigned import Span
-from luthier.guard.secrets.command_lines import is_about, stands_for_one
-from luthier.guard.secrets.lines import lines_with
+from luthier.guard.secrets.finders.assigned import Span
+from luthier.guard.secrets.finders.command_lines import is_about, stands_for_one
+from luthier.guard.secrets.finders.lines import lines_with
 
 # What the places of the table are written with: a line's begin and end, and a value.
 _SPELLED = {

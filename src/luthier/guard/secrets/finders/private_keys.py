@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from luthier.guard.secrets.assigned import Span
+from luthier.guard.secrets.finders.assigned import Span
 
 KIND = "private-key"
 KEY_MARK = "PRIVATE KEY"

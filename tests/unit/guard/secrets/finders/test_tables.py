@@ -6,8 +6,8 @@ import time
 
 import pytest
 
+from luthier.guard.secrets.finders.tables import tabled
 from luthier.guard.secrets.scan import redact
-from luthier.guard.secrets.tables import tabled
 
 # `@` stands for a password, `#` for another secret.
 TABLES = [

@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from luthier.guard.secrets.assigned import Span, is_placeholder
+from luthier.guard.secrets.finders.assigned import Span, is_placeholder
 
 # A value in either quotes, escaped ones too, or a bare word; one of the three groups holds it.
 VALUE = r"""(?:\\?"(?P<double>[^"'\\\n`]{4,200})\\?"|\\?'(?P<single>[^"'\\\n`]{4,200})\\?'|(?P<bare>[^\s"'`|;<>()\\]{4,200}))"""

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from luthier.guard.secrets.joined import joined
+from luthier.guard.secrets.finders.joined import joined
 from luthier.guard.secrets.scan import redact
 
 TOKEN = "ghp_" + "k9Xw2LmQ7vRt4YbN8cZs5HjD3fGp6Aq1Ee0U"

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from luthier.guard.secrets.assigned import Span
-from luthier.guard.secrets.command_lines import is_about, stands_for_one
+from luthier.guard.secrets.finders.assigned import Span
+from luthier.guard.secrets.finders.command_lines import is_about, stands_for_one
 
 # One of these stands in every command that reads a password.
 _READERS = ("passwd", "-stdin", "sudo", "cryptsetup", "-fd", "kinit", "smbpasswd", "su ")

@@ -15,9 +15,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from luthier.guard.secrets.assigned import Span, looks_drawn
-from luthier.guard.secrets.lines import places
-from luthier.guard.secrets.prose import MIXED, means_another
+from luthier.guard.secrets.finders.assigned import Span, looks_drawn
+from luthier.guard.secrets.finders.lines import places
+from luthier.guard.secrets.finders.prose import MIXED, means_another
 
 TABLE = Path(__file__).with_name("sentences.toml")
 # A value in quotes of any language, or bare. A star goes on a value within it alone, for two of them are marks of bold letters.

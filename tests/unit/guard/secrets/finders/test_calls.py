@@ -7,7 +7,7 @@ import tomllib
 
 import pytest
 
-from luthier.guard.secrets.calls import TABLE, called
+from luthier.guard.secrets.finders.calls import TABLE, called
 
 PASSWORD = "tr0ub" + "4dor"
 KEY = "pQ7x" + "LmZ92vRt" + "Y4kWb1Nc"

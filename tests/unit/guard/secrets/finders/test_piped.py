@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from luthier.guard.secrets.piped import piped
+from luthier.guard.secrets.finders.piped import piped
 from luthier.guard.secrets.scan import redact
 
 WORD, OTHER = "hunter" + "kx", "Zebra" + "kopf!"

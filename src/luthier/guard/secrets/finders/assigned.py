@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 
-from luthier.guard.secrets.lines import lines_with
+from luthier.guard.secrets.finders.lines import lines_with
 
 Span = tuple[int, int, str]
 

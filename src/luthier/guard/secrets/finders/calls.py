@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from luthier.guard.secrets.assigned import Span, looks_drawn
-from luthier.guard.secrets.command_lines import is_about, stands_for_one
-from luthier.guard.secrets.lines import places
-from luthier.guard.secrets.prose import MIXED, means_another
+from luthier.guard.secrets.finders.assigned import Span, looks_drawn
+from luthier.guard.secrets.finders.command_lines import is_about, stands_for_one
+from luthier.guard.secrets.finders.lines import places
+from luthier.guard.secrets.finders.prose import MIXED, means_another
 
 TABLE = Path(__file__).with_name("call_places.toml")
 _MOST_NAME = 60

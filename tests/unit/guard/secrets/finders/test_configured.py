@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from luthier.guard.secrets.configured import configured
+from luthier.guard.secrets.finders.configured import configured
 from luthier.guard.secrets.scan import redact
 
 # `@` stands for the password.

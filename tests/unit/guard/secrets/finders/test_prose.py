@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from luthier.guard.secrets.finders.prose import told
 from luthier.guard.secrets.patterns import PatternScanner
-from luthier.guard.secrets.prose import told
 from luthier.guard.secrets.scan import redact
 
 # `@` stands for the password.
