@@ -31,7 +31,8 @@ from luthier.data import stage
 # Functions of the stage by what they do; they follow one another.
 STEPS = {
     "dataset": "hash of the file",
-    "_take_in": "read, format, clean, keys",
+    "_looked_at": "read, format, clean, keys",
+    "_take_in": "second look, stores",
     "drop_equal": "exact duplicates",
     "drop_near": "near-duplicates",
     "divided": "groups and draw",

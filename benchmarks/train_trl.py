@@ -55,8 +55,10 @@ class InOrder(SFTTrainer):
 dtype = getattr(torch, job["dtype"])
 nf4 = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype)
 model = AutoModelForCausalLM.from_pretrained(job["base"], dtype=dtype, quantization_config=nf4 if job["nf4"] else None)
+peer = PeftModel.from_pretrained(model, job["adapter"], is_trainable=True)
+initial = {name: value.detach().clone() for name, value in peer.named_parameters() if value.requires_grad}
 trainer = (SFTTrainer if job["packing"] else InOrder)(
-    model=PeftModel.from_pretrained(model, job["adapter"], is_trainable=True),
+    model=peer,
     processing_class=AutoTokenizer.from_pretrained(job["base"]),
     train_dataset=load_dataset("json", data_files=job["rows"], split="train", cache_dir=job["out"] + "/cache"),
     callbacks=[Clock()],
@@ -82,6 +84,11 @@ trainer = (SFTTrainer if job["packing"] else InOrder)(
         seed=1,
     ),
 )
+if dtype == torch.float32:
+    # On a quantised base TRL rounds the adapter to bfloat16; losses are compared with the adapter in one number format on both sides.
+    for name, value in trainer.model.named_parameters():
+        if name in initial:
+            value.data = initial[name]
 trainer.train()
 trainer.model.save_pretrained(job["out"] + "/adapter")
 log = [entry for entry in trainer.state.log_history if "loss" in entry]

@@ -75,6 +75,8 @@ _LANGUAGES = {
     "rs": "rust",
     "java": "java",
     "rb": "ruby",
+    "c": "c",
+    "h": "c",
 }
 
 

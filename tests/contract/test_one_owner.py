@@ -30,7 +30,7 @@ def written_in(value: object) -> list[str]:
     ("value", "owner"),
     [
         ("+parser", "core/candidates.py"),
-        ("shellsession", "evaluate/instruments/shell_prompts.py"),
+        ("shellsession", "guard/shown/names.py"),
         ("/proc/sys/user/max_user_namespaces", "guard/sandbox.py"),
         (1.959963984540054, "evaluate/figures/statistics.py"),
     ],

@@ -116,7 +116,7 @@ def test_divided_weights_pass_over_nccl(group: Processes, offloads: bool) -> Non
     loss = strategy.forward(lambda: objective.loss_sum(objective.batch(rows(3))))
     expected = plain.loss_sum(plain.batch(rows(3)))
     assert loss.item() == pytest.approx(expected.item(), rel=1e-4)
-    strategy.backward(loss)
+    strategy.backward(loss, is_last=True)
     expected.backward()
     norm = torch.nn.utils.get_total_norm([value.grad for value in other.parameters() if value.grad is not None])
     assert strategy.grad_norm() == pytest.approx(norm.item(), rel=1e-3)

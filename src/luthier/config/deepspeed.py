@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from luthier.config import names, yaml_file
+from luthier.config.keys.batches import BatchKeys
+from luthier.config.keys.optimizer import OptimizerKeys
+from luthier.config.keys.processes import ZeroSettings
 from luthier.config.yaml_file import Document, KeyPath
 from luthier.core.errors import ConfigError, Problem
 
@@ -115,6 +118,10 @@ _SAME: Mapping[str, tuple[str, ...]] = {
     "optimizer.params.eps": ("adam_epsilon",),
     "optimizer.params.weight_decay": ("weight_decay",),
 }
+# What counts of these where the run file does not write them.
+_DEFAULTS: Mapping[str, Any] = {
+    name: field.default for keys in (BatchKeys, OptimizerKeys) for name, field in keys.model_fields.items() if not field.is_required()
+}
 # Why some of what DeepSpeed knows does not act here.
 _REFUSED: Mapping[str, str] = {
     "zero_optimization.offload_param": "weights of the base stay on the devices: divide them over more processes, or load the base in 4 "
@@ -130,6 +137,33 @@ _REFUSED: Mapping[str, str] = {
     "optimizer.type": "the run file's `optimizer` steps; AdamW is `adamw_torch_fused` there",
     "zero_optimization.stage": "leave `deepspeed` out to hold the whole model in each process",
 }
+
+
+# Weights that stay gathered for a later layer. DeepSpeed's own values let a layer of a model that is trained whole go in the middle of its
+# backward pass; Axolotl's files write 0.
+_KEPT_GATHERED = ("stage3_max_live_parameters", "stage3_max_reuse_distance")
+
+# What transformers' trainer, and with it Axolotl, puts where a file says "auto": products of the width of the hidden states.
+_BUCKETS: Mapping[str, Callable[[int], int]] = {
+    "reduce_bucket_size": lambda width: width * width,
+    "allgather_bucket_size": lambda width: width * width,
+    "stage3_prefetch_bucket_size": lambda width: int(0.9 * width * width),
+    "stage3_param_persistence_threshold": lambda width: 10 * width,
+}
+
+
+def section_of(zero: ZeroSettings, width: int) -> dict[str, Any]:
+    """`zero_optimization` as DeepSpeed takes it for hidden states of `width`: long names, whole numbers, "auto" filled."""
+    written = {name: value for name, value in zero.written["zero_optimization"].items() if value is not None}
+    section = {LONG_NAMES.get(name, name): value for name, value in written.items()}
+    if zero.stage == 3:
+        section = {**dict.fromkeys(_KEPT_GATHERED, 0), **section}
+    for name, value in section.items():
+        if value == AUTO:
+            section[name] = _BUCKETS[name](width)
+        elif isinstance(value, float):
+            section[name] = int(value)
+    return section
 
 
 def read_deepspeed(document: Document) -> list[Problem]:
@@ -171,9 +205,13 @@ def check_deepspeed(document: Document) -> Iterator[Problem]:
         yield document.problem((KEY,), what, hint="write 1, 2 or 3: docs/how-to/many-processes.md tells what each divides")
     for path, value in values.items():
         yield from _check_value(document, path, value, stage)
+    for path, value in values.items():
+        if LONG_NAMES.get(path[-1], path[-1]) in _KEPT_GATHERED and value and document.value.get("adapter") is None:
+            what = f"`{'.'.join(path)}` of a model that is trained whole is 0: its layers are gathered anew for the backward pass"
+            yield document.problem((KEY, *path), what, hint="write 0, or leave it out", found=value)
     for name, own in _SAME.items():
         path = tuple(name.split("."))
-        if (value := values.get(path, AUTO)) != AUTO and not _agrees(value, [document.value.get(one) for one in own]):
+        if (value := values.get(path, AUTO)) != AUTO and not _agrees(value, [document.value.get(one, _DEFAULTS.get(one)) for one in own]):
             shown = " and ".join(f"`{one}`" for one in own)
             yield document.problem((KEY, *path), f"`{name}` says other than {shown} of the run file", hint=_RUN_FILE, found=value)
     yield from _precision(document, values)

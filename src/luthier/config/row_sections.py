@@ -95,6 +95,11 @@ AugmentRule = Literal["synonyms", "argument_names", "flag_order"]
 RowFormat = Literal["datasets", "parquet", "sample"]
 
 
+def _in_small_letters(written: object) -> object:
+    """Names as the tables have them: `ReScript` is `rescript`."""
+    return [one.lower() if isinstance(one, str) else one for one in written] if isinstance(written, (list, tuple)) else written
+
+
 class TeacherSection(Section):
     """Rows that a remote model makes from the chunks of a source, each judged before it is kept."""
 
@@ -125,7 +130,7 @@ class SourceEntry(Section):
     make: tuple[MakerName, ...] | None = key(None, "data", "Makers of rows; those that suit the source where it is not given.")
     include: Names = key((), "data", "Only paths that match one of these patterns (`src/**/*.py`).")
     exclude: Names = key((), "data", "No path that matches one of these patterns.")
-    languages: Names = key((), "data", "Only files of these languages.")
+    languages: Annotated[Names, BeforeValidator(_in_small_letters)] = key((), "data", "Only files of these languages, in any capitals.")
     max_rows: Int | None = key(None, "data", "Most rows of the source, evenly over its makers; a teacher's come on top.", ge=1, le=MOST)
     max_rows_per_file: Int = key(60, "data", "Most rows of one file.", ge=1, le=MOST)
     max_files: Int = key(50_000, "data", "Files above which the source is refused.", ge=1, le=MOST)

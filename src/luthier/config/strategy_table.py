@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 _POINTERS = "bitsandbytes steps on whole tensors in memory, and FSDP2 holds parts of them: take `adamw_torch` or `adamw_torch_fused`"
 _WHOLE_MATRICES = "it wants whole matrices for a step, and each process holds a part: take `adamw_torch` or `adamw_torch_fused`"
@@ -31,7 +31,7 @@ class Feature:
     zero: str = ""
     zero3: str = ""
 
-    def refusal(self, way: str) -> str:
+    def refusal(self, way: Way) -> str:
         """Why it does not go with this way of `WAYS`; empty where it does."""
         return {"ddp": "", "fsdp": self.sharded, "zero12": self.zero, "zero3": self.zero or self.zero3}[way]
 
@@ -79,8 +79,9 @@ FEATURES = (
 )  # fmt: skip
 
 
+Way = Literal["ddp", "fsdp", "zero12", "zero3"]
 # Each way to hold the weights in several processes: its name in messages, and the heading of its column.
-WAYS: Mapping[str, tuple[str, str]] = {
+WAYS: Mapping[Way, tuple[str, str]] = {
     "ddp": ("each process holds the whole model (DDP)", "each process holds the whole model (DDP)"),
     "fsdp": ("weights that are divided over processes (FSDP2)", "weights are divided (FSDP2: `fsdp_version: 2`)"),
     "zero12": ("DeepSpeed's ZeRO-1 and 2", "optimizer state (ZeRO-1) and gradients (ZeRO-2) are divided (`deepspeed`)"),
@@ -88,7 +89,7 @@ WAYS: Mapping[str, tuple[str, str]] = {
 }
 
 
-def way_of(written: Mapping[str, Any]) -> str:
+def way_of(written: Mapping[str, Any]) -> Way:
     """The way of `WAYS` that these keys of a run file ask for; an empty `fsdp_config` asks for FSDP2."""
     if any(written.get(name) is not None for name in ("fsdp_version", "fsdp_config")):
         return "fsdp"

@@ -10,7 +10,7 @@ from luthier.config.adapter_folder import contradictions
 from luthier.config.deepspeed import check_deepspeed
 from luthier.config.name_pattern import NamePattern
 from luthier.config.optimizer_rules import check_optimizer
-from luthier.config.strategy_table import FEATURES, WAYS, way_of
+from luthier.config.strategy_table import FEATURES, WAYS, Way, way_of
 from luthier.config.tracking_rules import check_tracking
 from luthier.config.yaml_file import Document, KeyPath, items_of
 from luthier.core.errors import Problem
@@ -287,7 +287,7 @@ def _sharding(document: Document) -> Iterator[Problem]:
             yield document.problem((feature.key,), what, found=document.value[feature.key], hint=reason)
 
 
-def _spreading(document: Document, way: str) -> Iterator[Problem]:
+def _spreading(document: Document, way: Way) -> Iterator[Problem]:
     """What does not go where one process spreads the base over its GPUs."""
     if way != "ddp":
         what = f"`device_map` is for one process, and not for {WAYS[way][0]}"

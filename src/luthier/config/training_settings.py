@@ -8,11 +8,12 @@ from luthier.config.keys.adapter import LoraSettings
 from luthier.config.keys.base import BaseSettings
 from luthier.config.keys.batches import BatchSettings
 from luthier.config.keys.optimizer import OptimizerSettings
-from luthier.config.keys.processes import ShardSettings, ZeroSettings
+from luthier.config.keys.processes import PARTS, Part, ShardSettings, ZeroSettings
 from luthier.config.keys.samples import SampleSettings
 from luthier.config.keys.schedule import ScheduleSettings
 from luthier.config.keys.watching import WatchSettings
 from luthier.config.schema import RunConfig
+from luthier.config.strategy_table import Way
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,39 @@ class TrainingSettings:
     optimizer_name: str
     row_losses: bool
     seed: int
+
+    @property
+    def way(self) -> Way:
+        """The way of `strategy_table.WAYS` in which several processes hold the training."""
+        if self.shards is not None:
+            return "fsdp"
+        if self.zero is None:
+            return "ddp"
+        return "zero3" if self.zero.divides("weights") else "zero12"
+
+    @property
+    def divided(self) -> frozenset[Part]:
+        """What each of several processes holds a part of."""
+        if self.shards is not None:
+            return frozenset(PARTS)
+        return frozenset() if self.zero is None else frozenset(part for part in PARTS if self.zero.divides(part))
+
+    @property
+    def offloaded(self) -> frozenset[Part]:
+        """What lies in main memory while a device computes."""
+        if self.shards is not None:
+            return self.divided if self.shards.offloads else frozenset()
+        return self.zero.offloaded if self.zero is not None else frozenset()
+
+    @property
+    def divides_weights(self) -> bool:
+        """Whether each of several processes holds a part of the weights alone."""
+        return "weights" in self.divided
+
+    @property
+    def first_reads(self) -> bool:
+        """Whether the first process alone reads the base."""
+        return self.shards is not None and self.shards.first_reads
 
 
 def training_settings(config: RunConfig) -> TrainingSettings:

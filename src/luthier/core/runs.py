@@ -24,6 +24,7 @@ class StageRecord:
     """What the manifest keeps of a complete stage: its key, the hash of every output, and the run it was taken from, if any.
 
     `failed` counts requests to others that failed and may succeed another time: a stage that has some is done, and is tried again.
+    `processes` shared the work, where their number changes the result.
     """
 
     key: str
@@ -31,18 +32,21 @@ class StageRecord:
     seconds: float
     taken_from: str = ""
     failed: int = 0
+    processes: int = 1
 
     def to_json(self) -> JsonObject:
         """The record as stored."""
         row: JsonObject = {"key": self.key, "seconds": round(self.seconds, 3), "outputs": dict(self.outputs)}
         if self.failed:
             row["failed"] = self.failed
+        if self.processes > 1:
+            row["processes"] = self.processes
         return {**row, "from": self.taken_from} if self.taken_from else row
 
     @staticmethod
     def from_json(row: JsonObject) -> StageRecord:
         """The record that `to_json` wrote."""
-        return StageRecord(row["key"], row["outputs"], row["seconds"], row.get("from", ""), row.get("failed", 0))
+        return StageRecord(row["key"], row["outputs"], row["seconds"], row.get("from", ""), row.get("failed", 0), row.get("processes", 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,8 +311,11 @@ class RunFolder:
         """Whether every output of `record` still has its recorded bytes."""
         return all((self.path / output).exists() and self._hash_of(output) == digest for output, digest in record.outputs.items())
 
-    def take_from_sibling(self, name: str, key: str) -> Path | None:
-        """Links stage `name` from a run beside this one that completed it with the same `key`; the sibling, or None."""
+    def take_from_sibling(self, name: str, key: str, processes: int = 1) -> Path | None:
+        """Links stage `name` from a run beside this one that completed it with the same `key`; the sibling, or None.
+
+        A stage that was shared by another number of processes than `processes` is another result.
+        """
         for path in sorted(self.path.parent.iterdir()):
             if path == self.path or not (path / "manifest.json").is_file():
                 continue
@@ -321,12 +328,14 @@ class RunFolder:
             if not complete:
                 continue
             record = sibling.manifest().stages[name]
+            if record.processes != processes:
+                continue
             for output in record.outputs:
                 self.clear(output)
                 link_or_copy(path / output, self.path / output, without=[path / name for name in apart(output)])
             if not self.is_intact(record):
                 continue  # The sibling was at work in between.
-            taken = StageRecord(key, record.outputs, record.seconds, taken_from=path.name)
+            taken = StageRecord(key, record.outputs, record.seconds, taken_from=path.name, processes=processes)
             self.save_manifest(self.manifest().with_stage(name, taken))
             return path
         return None

@@ -23,9 +23,9 @@ from luthier.core.runs import RunFolder
 from luthier.data.augment.variants import Around, Variants, variants_of
 from luthier.data.clean.shell import absent_tools
 from luthier.data.crew.members import processors
-from luthier.data.intake.crew import prepared
-from luthier.data.intake.gather import Source, batches, dataset, made, note_default_wording, unusable
-from luthier.data.intake.prepare import Settings, decontaminator_of
+from luthier.data.intake.gather import Source, dataset, made, note_default_wording, unusable
+from luthier.data.intake.prepare import Settings, SourceFacts, decontaminator_of
+from luthier.data.intake.taking import Intake, masks_data_sets
 from luthier.data.outputs.forms import write_formats
 from luthier.data.outputs.provenance import Steps, provenance_of, report_of
 from luthier.data.reading.wording import Wordings
@@ -35,14 +35,13 @@ from luthier.data.rows.spool import JsonSpool
 from luthier.data.rows.store import Prepared, RowStore
 from luthier.data.similar.collection import Grams
 from luthier.data.similar.removal import drop_equal, drop_held_out, drop_near, near_kept
-from luthier.data.sources.making import MadeRows, Teachers, made_rows, rejects_of
+from luthier.data.sources.making import Making, Teachers, looked_through, rejects_of
 from luthier.data.split.check import check_files
 from luthier.data.split.division import Sides, divided, note_overlap
 from luthier.data.split.earlier import earlier_sides, latest_beside
 from luthier.data.split.sides import SIDES, TEST, TRAIN, VALIDATION
 from luthier.data.teacher.journal import journal_in
-
-_PROGRESS_ROWS = 10_000
+from luthier.data.teacher.ledger import ASKED_AGAIN
 
 
 class _Work:
@@ -97,8 +96,9 @@ def run(config: RunConfig, folder: RunFolder, events: EventLog, suite_items: Seq
         training = [dataset(entry, f"datasets[{index}]", wordings, folder) for index, entry in enumerate(work.settings.datasets)]
         testing = [dataset(entry, f"test_datasets[{index}]", wordings, folder) for index, entry in enumerate(work.settings.test_datasets)]
         try:
-            training += _made_sources(work, processes or processors())
-            _take_in(work, training, testing, suite_items, processes or processors())
+            intake = stack.enter_context(closing(_intake(work, training, testing, suite_items, processes or processors())))
+            training += _looked_at(work, intake, training, testing, processes or processors())
+            _take_in(work, intake, training, testing)
             _reduce(work)
             sides = divided(work.rows, work.requests, work.settings)
             note_overlap(sides, work.rows, work.held_out, work.is_grouped)
@@ -111,34 +111,59 @@ def run(config: RunConfig, folder: RunFolder, events: EventLog, suite_items: Seq
         _tell_moves(work, sides)
 
 
-def _made_sources(work: _Work, processes: int) -> list[Source]:
-    """The entries of `sources` with their rows, which are made now where they were not before."""
-    teachers = Teachers(dict(work.endpoints), journal_in(work.folder.cache), work.settings.seed)
-    scanners = work.settings.clean.scanners if work.settings.clean is not None else "fast"
-    found = []
-    for index, entry in enumerate(work.settings.sources):
-        where = f"sources[{index}]"
-        rows: MadeRows = made_rows(entry, work.folder.cache, work.folder.hashes, work.say, teachers, where, scanners, processes)
-        for reject in rejects_of(rows, where):
-            work.rejects.pass_on(reject)
-        found.append(made(entry, where, rows))
-    return found
-
-
-def _take_in(work: _Work, training: list[Source], testing: list[Source], suite_items: Sequence[Example], processes: int) -> None:
-    """Moves the rows of all sources into their stores, cleaned; `DataError` where one brought none, or too many rows are bad."""
-    sources = [*training, *testing]
-    clean = work.settings.clean
+def _intake(work: _Work, training: list[Source], testing: list[Source], suite_items: Sequence[Example], processes: int) -> Intake:
+    """What takes in the rows of all entries."""
+    made_ones = [SourceFacts(None)] * len(work.settings.sources)
     settings = Settings(
-        sources=tuple(source.facts for source in sources),
-        clean=clean,
+        sources=(*(source.facts for source in training), *made_ones, *(source.facts for source in testing)),
+        clean=work.settings.clean,
         guard=work.guard,
         suite_items=tuple(suite_items),
         is_grouped=work.is_grouped,
         compares_texts=work.compares_texts,
     )
+    counts = len(training), len(made_ones), len(testing)
+    return Intake(settings, counts, processes, work.folder.data, work.say)
+
+
+def _looked_at(work: _Work, intake: Intake, training: list[Source], testing: list[Source], processes: int) -> list[Source]:
+    """The entries of `sources` with their rows, which are made now where they were not before. All that the run reads is looked through
+    for secrets before: what one entry gives away is made into no row of another, nor sent to a teacher."""
+    clean = work.settings.clean
+    teachers = Teachers(dict(work.endpoints), journal_in(work.folder.cache), work.settings.seed)
+    scanners = clean.scanners if clean is not None else "fast"
+    makings = [
+        Making(entry, f"sources[{index}]", work.folder.cache, work.say, teachers, scanners, processes)
+        for index, entry in enumerate(work.settings.sources)
+    ]
+    others = [making.identify(work.folder.hashes) for making in makings]
+    data_sets = [*training, *testing] if masks_data_sets(clean) else []
+    if data_sets and clean is not None:
+        others += [
+            clean.model_dump(mode="json"),
+            *({"data": one.record.sha256, **one.record.entry.model_dump(mode="json")} for one in data_sets),
+        ]
+    kept = [making.kept(others) for making in makings]
+    told = intake.look_at_data_sets(training, testing)
+    # Where all rows were made before, and no others can hold what the sources give away, there is nothing to look for.
+    told_by = looked_through(makings) if data_sets or None in kept else [[] for _ in makings]
+    found = []
+    for number, (making, before) in enumerate(zip(makings, kept, strict=True)):
+        rows = before or making.made([*told, *(one for at, those in enumerate(told_by) for one in those if at != number)])
+        making.forget()
+        where = f"sources[{number}]"
+        for reject in rejects_of(rows, where):
+            work.rejects.pass_on(reject)
+        found.append(made(work.settings.sources[number], where, rows))
+    intake.look_at_made(found, [one for those in told_by for one in those])
+    return found
+
+
+def _take_in(work: _Work, intake: Intake, training: list[Source], testing: list[Source]) -> None:
+    """Moves the rows of all sources into their stores, cleaned; `DataError` where one brought none, or too many rows are bad."""
+    sources = [*training, *testing]
     read = unreadable = 0
-    for batch in prepared(batches(sources), settings, processes):
+    for batch in intake.batches():
         record = sources[batch.source].record
         record.read += batch.read
         record.usable += batch.usable
@@ -154,8 +179,6 @@ def _take_in(work: _Work, training: list[Source], testing: list[Source], suite_i
         for reject in batch.rejects:
             work.rejects.add(reject)
         work.note_cleaning(batch)
-        if read // _PROGRESS_ROWS != (read + batch.read) // _PROGRESS_ROWS:
-            work.say("rows", read + batch.read)
         read += batch.read
     problems = [problem for source in sources for problem in unusable(source.record, work.rejects)]
     if problems:
@@ -209,6 +232,8 @@ def _varied(work: _Work, sides: Sides, suite_items: Sequence[Example]) -> Varian
     around = Around(work.guard, work.endpoints, work.folder.cache, work.folder.data, held_out, decontaminator, work.rejects.pass_on)
     variants = variants_of(work.rows, sides, work.settings, around)
     work.note_cleaning(variants)
+    if variants.teacher is not None and variants.teacher.asked_again:
+        work.events.note(f"{variants.teacher.asked_again} {ASKED_AGAIN}")
     rows = len(work.rows.kept())
     work.steps.add("augment", rows, rows + len(variants.lines))
     return variants

@@ -31,6 +31,7 @@ from luthier.evaluate.kinds.registry import ASKING, HARNESS, kind_of
 from luthier.evaluate.rows.suite import Drawing, Suite
 from luthier.evaluate.suites.suite_files import load_suite, suite_files
 from luthier.guard.settings import guard_settings
+from luthier.guard.shown.placeholders import marks_as_words
 from luthier.guard.verdict import judge as judge_command
 
 
@@ -113,9 +114,13 @@ def _tuned_generations(folder: RunFolder, suite: Suite) -> list[Generation]:
 
 
 def guard_of(config: RunConfig) -> Guard:
-    """The command guard with the rules, protected paths and hosts of the run file; `ConfigError` where these are wrong."""
-    judge = partial(judge_command, settings=guard_settings(config.guard.model_dump()).settings)
-    return lru_cache(4096)(judge)  # Candidates often give the same answer.
+    """The command guard with the rules, protected paths and hosts of the run file; `ConfigError` where these are wrong.
+
+    Marks of masking in an answer (`<PASSWORD>`) are words to it, as they were in the rows that the model was trained on.
+    """
+    settings = guard_settings(config.guard.model_dump()).settings
+    # Candidates often give the same answer.
+    return lru_cache(4096)(lambda command: judge_command(marks_as_words(command), settings))
 
 
 def asking_fields(config: RunConfig) -> JsonObject:

@@ -54,6 +54,23 @@ def written_commands(lines: Iterable[str]) -> Iterator[Written]:
         number += count
 
 
+def is_unfinished(text: str) -> bool:
+    """Whether a shell would ask for more of `text`: a backslash at its end, an open quote, a here-document, a compound command."""
+    quote, continues, announced, open_ones = "", False, list[tuple[str, bool]](), deque[tuple[str, bool]]()
+    for line in text.split("\n"):
+        if open_ones:
+            end, strips_tabs = open_ones[0]
+            if (line.lstrip("\t") if strips_tabs else line) == end:
+                open_ones.popleft()
+            continue
+        quote, continues, found = _read(line, quote)
+        announced += found
+        if not quote and not continues:
+            open_ones.extend(announced)
+            announced = []
+    return bool(quote or continues or open_ones or announced) or _wants_more(text)
+
+
 class _Reader:
     """Lines of a source, read as they are needed."""
 

@@ -13,6 +13,7 @@ from transformers.utils import logging as transformers_logging
 
 from luthier.config.keys.precision import PrecisionSettings
 from luthier.core.errors import ModelError, Problem
+from luthier.core.machine import own_processors
 from luthier.core.records import Plan
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -81,8 +82,7 @@ def torch_dtype(plan: Plan) -> torch.dtype:
 
 def physical_cores() -> int:
     """The cores that this process may keep busy: physical ones, within its affinity mask and its control group's quota. At least 1."""
-    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
-    cores = {_core_of(processor) for processor in allowed}
+    cores = {_core_of(processor) for processor in own_processors()}
     return max(1, min(len(cores), _quota_cores()))
 
 

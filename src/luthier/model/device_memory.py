@@ -6,11 +6,11 @@ import ctypes
 import gc
 import os
 import resource
-import sys
 from pathlib import Path
 
 import torch
 
+from luthier.core.machine import peak_resident_bytes
 from luthier.core.records import Plan
 
 _PROCESS = Path("/proc/self")
@@ -24,7 +24,8 @@ _ONEDNN_WORDS = ("could not create a primitive", "could not create a memory obje
 def reset_peak(plan: Plan) -> None:
     """Begins a new measurement of the peak. Where the system does not let it, the peak stays that since the start of the process."""
     if plan.device == "cuda":
-        torch.cuda.reset_peak_memory_stats()
+        for number in range(gpu_count()):
+            torch.cuda.reset_peak_memory_stats(number)
         return
     try:
         (_PROCESS / "clear_refs").write_text("5", encoding="ascii")
@@ -33,9 +34,9 @@ def reset_peak(plan: Plan) -> None:
 
 
 def peak_bytes(plan: Plan) -> int:
-    """The most that this process held since `reset_peak`: on CUDA as torch allocated it, on a CPU as resident set."""
+    """The most that this process held since `reset_peak`: as torch allocated it on the GPU that had most; on a CPU as resident set."""
     if plan.device == "cuda":
-        return torch.cuda.max_memory_allocated()
+        return max((torch.cuda.max_memory_allocated(number) for number in range(gpu_count())), default=0)
     return process_peak_bytes()
 
 
@@ -44,8 +45,7 @@ def process_peak_bytes() -> int:
     # `ru_maxrss` of a child starts at its parent's; Linux tells a process's own peak in its status file.
     if peak := _status("VmHWM"):
         return peak
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    return peak_resident_bytes(resource.getrusage(resource.RUSAGE_SELF))
 
 
 def reserved_bytes(plan: Plan) -> int | None:

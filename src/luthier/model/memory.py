@@ -118,10 +118,14 @@ def memory_parts(base: BaseShapes, training: Training, load: Load, process: int 
         "optimizer state": optimizer_bytes(trained, training.optimizer),
         **_largest_moment(base, training, load),
     }
-    held = PROCESS_BYTES[training.device] if process is None else process + _LATER_BYTES[training.device]
-    scattered = sum(size for name, size in parts.items() if training.device == "cuda" or name in _OF_A_MOMENT)
-    parts["process"] = held + int(_UNUSED_SHARE[training.device] * scattered)
-    return parts
+    return {**parts, "process": process_bytes(training.device, parts, process)}
+
+
+def process_bytes(device: str, parts: Mapping[str, int], process: int | None = None) -> int:
+    """What a process takes beside its other `parts`: Python with its libraries, and what the allocator cannot use."""
+    held = PROCESS_BYTES[device] if process is None else process + _LATER_BYTES[device]
+    scattered = sum(size for name, size in parts.items() if name != "process" and (device == "cuda" or name in _OF_A_MOMENT))
+    return held + int(_UNUSED_SHARE[device] * scattered)
 
 
 def _largest_moment(base: BaseShapes, training: Training, load: Load) -> dict[str, int]:

@@ -141,8 +141,8 @@ def _languages(document: Document) -> list[Problem]:
         written = entry.get("languages")
         known = _file_languages() if isinstance(written, list) and written else ()
         for index, value in enumerate(written if isinstance(written, list) else []):
-            if isinstance(value, str) and value not in known:
-                best = nearest(value, known)
+            if isinstance(value, str) and value.lower() not in known:
+                best = nearest(value.lower(), known)
                 hint = f"did you mean `{best}`?" if best else f"known: {', '.join(known)}"
                 where = document.place(("sources", number, "languages", index)).text()
                 problems.append(Problem("`languages` names no language of files", where=where, found=value[:100], hint=hint))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from luthier.config.load import LoadedRun
 from luthier.config.schema import RunConfig
+from luthier.config.strategy_table import WAYS
 from luthier.config.training_settings import training_settings
 from luthier.config.yaml_file import read as read_yaml
 from luthier.core.errors import UserError
@@ -61,7 +62,7 @@ def forecast(loaded: LoadedRun, price_per_hour: float | None = None, processes: 
     """Stages, batches, memory by part in bytes, seconds and cost of the training; None where something cannot be told.
 
     Of several `processes` memory is that of the one that takes most. Where none are named it is as many as the run was begun with, or else
-    one; where the run file divides weights, as many as there are GPUs here, and two at least. Nothing is fetched
+    one; where the run file divides something, as many as there are GPUs here, and two at least. Nothing is fetched
     and nothing is written: of a base that is not on this machine no memory is told.
     """
     config, folder = loaded.config, RunFolder(loaded.folder)
@@ -75,7 +76,7 @@ def forecast(loaded: LoadedRun, price_per_hour: float | None = None, processes: 
         "device": plan.device_name or plan.device,
         "dtype": plan.dtype,
         "processes": plan.processes,
-        "divided": config.shard_settings() is not None,
+        "way": training_settings(config).way,
         "stages": stages,
         "batches": batches,
         "trained_whole": [],
@@ -98,7 +99,7 @@ def _processes(config: RunConfig, folder: RunFolder) -> int:
     saved = summary_or_none(folder.plan_json)
     if isinstance(saved, dict) and isinstance(saved.get("processes"), int):
         return int(saved["processes"])
-    return 1 if config.shard_settings() is None else max(2, _gpu_count())
+    return max(2, _gpu_count()) if training_settings(config).divided else 1
 
 
 def _stages(loaded: LoadedRun, folder: RunFolder, location: ModelLocation | None) -> dict[str, str]:
@@ -190,6 +191,7 @@ def _memory(sizing: Sizing, plan: Plan) -> JsonObject:
         "change": changes[0].written if changes else None,
         "changes": [{"change": change.written, "total_bytes": change.total_bytes} for change in changes],
         "basis": f"the largest micro batch {whence}, {load.tokens:,} tokens; shapes of the base's files",
+        "devices": sizing.division.devices,
         **({} if plan.processes == 1 else _by_process(sizing, cut, plan)),
     }
 
@@ -197,7 +199,7 @@ def _memory(sizing: Sizing, plan: Plan) -> JsonObject:
 def _by_process(sizing: Sizing, cut: Cut, plan: Plan) -> JsonObject:
     """Bytes in all of each process; those after the first are alike. `main_memory_bytes`: what all read or keep there."""
     others = sum(sizing.parts(cut, is_first=False).values())
-    reads = base_bytes(sizing.base, sizing.training) if sizing.division.weights and plan.device == "cuda" else 0
+    reads = base_bytes(sizing.base, sizing.training) if "weights" in sizing.division.divided and plan.device == "cuda" else 0
     kept = offloaded_bytes(sizing.base, sizing.training, sizing.division)
     readers = 1 if sizing.division.reads_once else plan.processes
     return {
@@ -279,8 +281,7 @@ def forecast_text(found: JsonObject) -> str:
     batches, memory, time = found["batches"], found["memory"], found["time"]
     lines = [f"run        {found['run']}", f"device     {found['device']}, {found['dtype']}"]
     if found["processes"] > 1:
-        how = "weights are divided (FSDP2)" if found["divided"] else "each holds the whole model (DDP)"
-        lines.append(f"processes  {found['processes']}, {how}")
+        lines.append(f"processes  {found['processes']}, {WAYS[found['way']][0]}")
     lines.append("stages     " + ", ".join(f"{name} {state}" for name, state in found["stages"].items()))
     if batches["tokens"] is None:
         lines.append(f"training   {batches['basis']}")
@@ -323,6 +324,8 @@ def _memory_lines(memory: JsonObject) -> list[str]:
 
 
 def _process_lines(memory: JsonObject) -> list[str]:
+    if memory["devices"] > 1:
+        return [f"on the one of {memory['devices']} GPUs that takes most, of one process that spreads the base over them (device_map)"]
     if "by_process" not in memory:
         return []
     first, other, *_ = memory["by_process"]

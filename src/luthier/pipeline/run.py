@@ -186,10 +186,15 @@ def _key_of(spec: StageSpec, context: Context) -> str:
 def _run_stage(spec: StageSpec, context: Context, retries_failed: bool) -> StageOutcome:
     folder, events = context.folder, context.events
     key = _key_of(spec, context)
+    processes = own_rank().count if spec.is_shared else 1
     if folder.is_complete(spec.name, key, or_failed=not retries_failed):
+        before = folder.manifest().stages[spec.name].processes
+        if processes != before:
+            done = "one process" if before == 1 else f"{before} processes"
+            events.note(f"stage {spec.name} was done by {done} and is kept; with another `run_name` {processes} do it anew")
         events.emit("stage.skip", stage=spec.name, reason="kept")
         return StageOutcome(spec.name, "kept")
-    if (sibling := folder.take_from_sibling(spec.name, key)) is not None:
+    if (sibling := folder.take_from_sibling(spec.name, key, processes)) is not None:
         events.emit("stage.skip", stage=spec.name, reason="taken", source=sibling.name)
         return StageOutcome(spec.name, "taken", source=sibling.name)
     _forget_from(spec, folder)
@@ -201,7 +206,7 @@ def _run_stage(spec: StageSpec, context: Context, retries_failed: bool) -> Stage
     started = monotonic_seconds()
     spec.start(context, key)
     seconds = monotonic_seconds() - started
-    record = StageRecord(key, folder.output_hashes(spec.facts.outputs), seconds, failed=spec.failed(folder))
+    record = StageRecord(key, folder.output_hashes(spec.facts.outputs), seconds, failed=spec.failed(folder), processes=processes)
     folder.save_manifest(folder.manifest().with_stage(spec.name, record))
     events.emit("stage.end", stage=spec.name, seconds=round(seconds, 3))
     return StageOutcome(spec.name, "done", seconds)

@@ -64,6 +64,8 @@ class StageSpec:
     resumes: bool = False
     # How many requests of the stage that was just done failed and are worth another try.
     failed: Callable[[RunFolder], int] = lambda folder: 0
+    # Several processes share it where they were started together, and their number changes its result.
+    is_shared: bool = False
 
     def key(self, loaded: LoadedRun, folder: RunFolder) -> str:
         """The stage's key for this run file, these inputs and these package versions."""
@@ -236,7 +238,7 @@ def _start_report(context: Context, key: str) -> None:
 
 STAGE_SPECS: tuple[StageSpec, ...] = (
     StageSpec("data", STAGES["data"], _data_inputs, _start_data, failed=_unanswered),
-    StageSpec("train", STAGES["train"], _train_inputs, _start_train, needs=("data",), resumes=True),
+    StageSpec("train", STAGES["train"], _train_inputs, _start_train, needs=("data",), resumes=True, is_shared=True),
     StageSpec("evaluate", STAGES["evaluate"], _evaluate_inputs, _start_evaluate, ("data", "train"), True, failed_requests),
     StageSpec("export", STAGES["export"], _model_inputs, _start_export, needs=("train",)),
     StageSpec("card", STAGES["card"], _card_inputs, _start_card, needs=("data", "train", "evaluate", "export")),

@@ -185,13 +185,16 @@ def _largest(largest: JsonObject | None) -> list[tuple[str, str]]:
 
 def _shell(shell: JsonObject, not_looked_at: str | None) -> tuple[tuple[str, str], ...]:
     unseen = (("Commands not looked at", not_looked_at),) if not_looked_at else ()
+    elsewhere = (("named in prose", "dangerous_named"), ("in requests", "dangerous_in_requests"))
+    seen = tuple((f"Dangerous commands {where}", count(shell[name])) for where, name in elsewhere if shell.get(name))
     if not shell.get("rows"):
-        return unseen
+        return (*seen, *unseen)
     linted = shell.get("shellchecked", 0)
     return (
         ("Rows that answer with a command", count(shell["rows"])),
         ("Passed by shellcheck", f"{count(shell.get('shellcheck_passed', 0))} ({share(shell.get('shellcheck_passed', 0), linted)})"),
         ("Dangerous commands left", count(shell.get("dangerous", 0))),
+        *seen,
         ("Commands that the guard cannot settle", count(shell.get("not_settled", 0))),
         *unseen,
     )

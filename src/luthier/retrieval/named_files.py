@@ -27,12 +27,14 @@ _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff",
 class Found:
     """The files that an entry names, by the path that rows show (posix, below what the names have in common), and what was left out.
 
-    `written` is each path as the run file names it; `root` is the folder that the files' paths begin in.
+    `written` is each path as the run file names it; `root` is the folder that the files' paths begin in, `folders` are those that are
+    named.
     """
 
     files: dict[str, Path] = field(default_factory=dict)
     written: dict[str, str] = field(default_factory=dict)
     root: Path = Path()
+    folders: list[Path] = field(default_factory=list)
     excluded: list[Excluded] = field(default_factory=list)
 
 
@@ -45,7 +47,7 @@ def find(entry: SourceEntry, key: str, names: tuple[str, ...], is_wanted: Callab
     """
     named = [pair for number, name in enumerate(names) for pair in _named(f"{key}[{number}]", name)]
     root = _root([start for _, start in named])
-    found = Found(root=root)
+    found = Found(root=root, folders=[start for _, start in named if start.is_dir()])
     for written, start in named:
         for path, *barred in _walk(start) if start.is_dir() else iter([(start, "", "")]):
             shown = path.relative_to(root).as_posix()

@@ -130,11 +130,39 @@ class Excluded:
 
 
 @dataclass(frozen=True, slots=True)
+class Package:
+    """What a manifest says of the files of its folder and below: what others import them by, and what they may import.
+
+    `system` is `rescript npm go cargo python`. `name` is that of the package, of Go the path of the module, of Python empty. Of ReScript
+    `namespace` is the module in which others find its files, empty where they find them by their own names, and `opened` are modules that
+    its flags open in each file. `dependencies` are names of packages.
+    """
+
+    folder: str
+    system: str
+    name: str
+    namespace: str = ""
+    dependencies: frozenset[str] = frozenset()
+    opened: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How the files of a repository belong together, whatever of them is read.
+
+    `unread` are the paths of modules of Python and ReScript that are there and were left out: empty ones, copies, those not asked for.
+    """
+
+    packages: tuple[Package, ...] = ()
+    unread: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """All that was read of one source.
 
     `name` is how rows speak of it; `repo` is what the run file names (a URL without credentials, or the folder), `commit` the full
-    SHA of a repository, None for documents and tools. `excluded` lists every file that was left out.
+    SHA of a repository, None for documents and tools. `excluded` lists every file that was left out. `layout` is that of a repository.
     """
 
     name: str
@@ -147,3 +175,4 @@ class Reading:
     tools: tuple[ToolDefinition, ...] = ()
     excluded: tuple[Excluded, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    layout: Layout = Layout()

@@ -28,7 +28,7 @@ from luthier.train.step.checkpoint import Checkpoint, load_newest, load_weights_
 from luthier.train.step.objective import Batch, Objective
 from luthier.train.step.schedule import Schedule
 from luthier.train.strategies.strategy import Strategy
-from luthier.train.watching.causes import high_loss, not_finite
+from luthier.train.watching.causes import high_loss, not_finite, refuse_broken
 from luthier.train.watching.observers import Observers
 from luthier.train.watching.progress import Progress
 from luthier.train.watching.signals import Asked, signals
@@ -126,14 +126,14 @@ class Loop:
         trained = int(self._strategy.totals([sum(self._objective.count(micro) for micro, counts in mine if counts)])[0])
         row_ids = [self._rows.train[number].id for micro in step for number in micro]
         loss_sum, tokens, broken = 0.0, 0, None
-        for micro, counts in mine:
+        for number, (micro, counts) in enumerate(mine, start=1):
             batch = self._objective.batch(micro, self._settings.batches.least_tokens)
             micro_sum = self._loss_sum(batch)
             value = micro_sum.item()
             # Other processes may be waiting for this one's passes: it goes through them, and all end together.
             if not math.isfinite(value) and broken is None:
                 broken = value, batch.row_ids
-            self._strategy.backward(micro_sum / trained if counts else micro_sum * 0.0)
+            self._strategy.backward(micro_sum / trained if counts else micro_sum * 0.0, is_last=number == len(mine))
             if counts:
                 loss_sum, tokens = loss_sum + value, tokens + batch.tokens
         loss_sum, all_tokens, faults = self._strategy.totals([loss_sum, tokens, broken is not None])
@@ -281,6 +281,7 @@ class Loop:
         point, watch = self._checkpoint(store.key), self._settings.watch
 
         def write() -> None:
+            refuse_broken(point.weights, point.step, self._rate)
             path = save_checkpoint(store.checkpoints, point, store.write_config, store.weights_file)
             prune(store.checkpoints, watch.save_total_limit, path, self.progress.best_step if watch.loads_best else None)
             events.emit("train.checkpoint", step=self.progress.step, path=f"{store.checkpoints.name}/{path.name}")
@@ -297,6 +298,7 @@ class Loop:
         self._strategy.once(lambda: self._rehearse(store, point))
 
     def _rehearse(self, store: Store, point: Checkpoint) -> None:
+        refuse_broken(point.weights, point.step, self._rate)
         folder = store.checkpoints / ".rehearsal"
         if folder.is_dir():
             remove(folder)  # What a kill in the middle of an earlier rehearsal left.

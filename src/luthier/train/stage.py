@@ -2,35 +2,38 @@
 
 from __future__ import annotations
 
-from peft import PeftModel
-
 from luthier.config.axolotl_settings import axolotl_settings
 from luthier.config.schema import RunConfig
 from luthier.config.training_settings import training_settings
 from luthier.core.errors import ConfigError, DataError, Problem, TrainingError
 from luthier.core.events import EventLog, last_training, read_events
-from luthier.core.files import read_json, write_json, write_jsonl
+from luthier.core.files import read_json, write_jsonl
 from luthier.core.optional import missing
 from luthier.core.records import JsonObject, Plan
 from luthier.core.runs import RunFolder
 from luthier.core.train_files import SAMPLES
 from luthier.model import device, device_memory
+from luthier.model.adapters.weights import has_adapter
 from luthier.model.adapters.whole import whole_warnings
 from luthier.model.locate import ModelLocation, locate_tokenizer
 from luthier.model.token_file import load_rows
 from luthier.model.tokens import EncodedRows, RowEncoder, encoder_of
 from luthier.train.engines.axolotl import Handed, train_with_axolotl
 from luthier.train.memory.fitting import Cut
-from luthier.train.outcome import course_facts, curve, length_facts, model_facts, process_facts, write_result
+from luthier.train.outcome import base_facts, course_facts, curve, finish, model_facts, process_facts, row_facts, write_result
 from luthier.train.range_test import Point, Ramp, walk
 from luthier.train.rows import Prepared, encode, encoded, reasons, refuse_many, warnings_of
 from luthier.train.step.batches import Rows
-from luthier.train.step.objective import trained_tokens
 from luthier.train.strategies.processes import Processes
 from luthier.train.training import Start, Trained, attempts_of, make_loop, make_model, own_device, train
 from luthier.train.watching.samples import samples
 from luthier.train.watching.signals import signals
 
+# Of FSDP2 and of ZeRO.
+_OFFLOADED_TO_ITSELF = (
+    "fsdp_config.offload_params: without a GPU divided weights lie in main memory anyway, and nothing is pinned",
+    "deepspeed.zero_optimization.offload_optimizer: without a GPU all lies in main memory anyway, and what is offloaded lies there twice",
+)
 # In `train/`, where `loss_per_row` asks for it.
 ROW_LOSSES = "row_losses.jsonl"
 
@@ -83,8 +86,8 @@ def _prepared(config: RunConfig, folder: RunFolder, location: ModelLocation, pla
     warnings = [*encoder.warnings(), *warnings_of(*splits, folder, config.sequence_len, positions)]
     if not splits[1].rows:
         warnings += _unwatched(config)
-    if plan.device == "cpu" and (shards := config.shard_settings()) is not None and shards.offloads:
-        warnings.append("fsdp_config.offload_params: without a GPU divided weights lie in main memory anyway, and nothing is pinned")
+    if plan.device == "cpu" and training_settings(config).offloaded:
+        warnings.append(_OFFLOADED_TO_ITSELF[config.deepspeed is not None])
     for warning in warnings:
         events.warn(warning)
     return Prepared(encoder, *splits, warnings)
@@ -101,18 +104,17 @@ def _train_elsewhere(
     named = config.tokenizer_config
     tokenizer = location.path if named is None else locate_tokenizer(named, folder.hashes).path
     prepared = _prepared(config, folder, location, plan, events)
-    told = {
-        "rows": len(prepared.train.rows),
-        "tokens_per_epoch": sum(len(row.ids) for row in prepared.train.rows),
-        "trained_tokens_per_epoch": sum(trained_tokens(row) for row in prepared.train.rows),
-        "length": length_facts(prepared.train, config.excess_length_strategy),
-        "rejected": reasons(prepared.train),
-        "warnings": prepared.warnings,
-    }
     rows = prepared.train.rows, prepared.validation.rows
-    handed = Handed(*rows, prepared.encoder, told, settings, config.base_settings(), folder, location, tokenizer, plan)
+    handed = Handed(*rows, prepared.encoder, settings, config.base_settings(), folder, location, tokenizer, plan)
     with signals() as asked:
-        train_with_axolotl(handed, asked, events, key)
+        brought = train_with_axolotl(handed, asked, events, key)
+    summary = {
+        **brought.facts,
+        **row_facts(prepared.train, config.excess_length_strategy),
+        **base_facts(config.base_settings(), location, plan),
+        "warnings": [*prepared.warnings, *brought.warnings],
+    }
+    finish(folder, events, summary, brought.rows)
 
 
 def follow(config: RunConfig, folder: RunFolder, location: ModelLocation, called: JsonObject, group: Processes) -> None:
@@ -135,7 +137,7 @@ def follow(config: RunConfig, folder: RunFolder, location: ModelLocation, called
         ) from error
     settings = training_settings(config)
     # Where weights are divided all processes generate samples together.
-    samples_too = settings.shards is not None and settings.samples is not None
+    samples_too = settings.divides_weights and settings.samples is not None
     encoder = encoder_of(folder, location, config.tokenizer_config, config.token_settings()) if samples_too else None
     train(Start(settings, folder, location, plan, EventLog(None), called["key"], rows, encoder, group))
 
@@ -209,24 +211,22 @@ def _write(config: RunConfig, start: Start, encoder: RowEncoder, trained: Traine
     """The result, its summary, its curve, and what else the run file asks for."""
     folder, events, plan = start.folder, start.events, start.plan
     model, loop, progress = trained.model, trained.loop, trained.progress
-    if isinstance(model, PeftModel) and start.settings.lora is not None:
+    if has_adapter(model) and start.settings.lora is not None:
         warnings = [*warnings, *whole_warnings(model, start.settings.lora.modules_to_save)]
     result_step = progress.best_step if start.settings.watch.loads_best else None
+    told = read_events(folder.events_jsonl)
+    if start.settings.row_losses:
+        write_jsonl(folder.train / ROW_LOSSES, trained.row_losses)
+    if start.settings.samples is not None:
+        write_jsonl(folder.train / SAMPLES, samples(last_training(told)))
     summary = {
-        **course_facts(progress, loop, train_rows, result_step),
-        **model_facts(trained.counts, start.settings.base, start.location, plan),
+        **course_facts(progress, loop, result_step),
+        **row_facts(train_rows, config.excess_length_strategy),
+        **model_facts(trained.counts, plan),
+        **base_facts(start.settings.base, start.location, plan),
         **trained.memory,
         **({} if start.group is None else process_facts(trained.peaks, plan)),
         **write_result(model, encoder, folder, config.base_model, plan),
-        "length": length_facts(train_rows, config.excess_length_strategy),
-        "rejected": reasons(train_rows),
         "warnings": warnings,
     }
-    write_json(folder.train_summary, summary)
-    if start.settings.row_losses:
-        write_jsonl(folder.train / ROW_LOSSES, trained.row_losses)
-    told = read_events(folder.events_jsonl)
-    write_jsonl(folder.curve, curve(told))
-    if start.settings.samples is not None:
-        write_jsonl(folder.train / SAMPLES, samples(last_training(told)))
-    events.emit("train.end", **{name: summary[name] for name in ("steps", "final_loss", "final_eval_loss", "seconds", "tokens_per_second")})
+    finish(folder, events, summary, curve(told))

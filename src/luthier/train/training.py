@@ -19,10 +19,11 @@ from luthier.core.runs import RunFolder
 from luthier.model import device, device_memory
 from luthier.model.adapters.files import save_adapter_config
 from luthier.model.adapters.make import add_lora, go_on
+from luthier.model.adapters.weights import has_adapter
 from luthier.model.adapters.whole import whole_warnings
 from luthier.model.attention import use_rows
 from luthier.model.base import checkpoint_layers, empty_base, load_base, parameter_counts, places_of
-from luthier.model.division import Division
+from luthier.model.division import division_of
 from luthier.model.locate import ModelLocation
 from luthier.model.memory import EVERY_LAYER, Training, whole_note
 from luthier.model.shapes import BaseShapes, read_shapes
@@ -123,10 +124,8 @@ def sizing_of(settings: TrainingSettings, base: BaseShapes, plan: Plan, rows: Ro
         recomputed=EVERY_LAYER if settings.recomputes else 0,
     )
     asked = Asked(settings.finds_batch, settings.finds_layers, settings.accumulation_follows)
-    shards = settings.shards
-    division = Division(plan.processes)
-    if shards is not None:
-        division = Division(plan.processes, weights=True, reshards=shards.reshards, offloads=shards.offloads, reads_once=shards.first_reads)
+    devices = device_memory.gpu_count() if plan.device == "cuda" else 1
+    division = division_of(settings, base, plan.processes, max(1, devices))
     return Sizing(base, training, rows, settings.batches, asked, division, process)
 
 
@@ -140,7 +139,7 @@ def _attempt(start: Start, attempts: Attempts, cut: Cut) -> Trained:
     settings, rows, events, plan = start.settings, start.rows, start.events, start.plan
     model, guards = make_model(start, cut)
     counts = parameter_counts(model)
-    if isinstance(model, PeftModel) and settings.lora is not None:
+    if has_adapter(model) and settings.lora is not None:
         for warning in whole_warnings(model, settings.lora.modules_to_save):
             events.warn(warning)
     else:
@@ -180,8 +179,7 @@ def make_model(start: Start, cut: Cut) -> tuple[Model, list[RowGuard]]:
     whole = settings.lora is None and not settings.unfrozen
     plan = replace(start.plan, dtype="float32") if whole else start.plan
     # Weights that are to be divided are read into main memory: a device may not hold them whole.
-    divides = settings.shards is not None or (settings.zero is not None and settings.zero.divides_weights)
-    plan = replace(plan, device="cpu") if divides and start.group is not None else plan
+    plan = replace(plan, device="cpu") if settings.divides_weights and start.group is not None else plan
     base = _base(start, plan)
     if settings.spreads:
         places = ", ".join(f"cuda:{place}" if isinstance(place, int) else str(place) for place in places_of(base))
@@ -205,7 +203,7 @@ def make_model(start: Start, cut: Cut) -> tuple[Model, list[RowGuard]]:
 def _base(start: Start, plan: Plan) -> PreTrainedModel:
     """The base, read here, or without values where the first process reads it and gives each its part."""
     settings, group = start.settings, start.group
-    if settings.shards is not None and settings.shards.first_reads and group is not None and not group.rank.is_first:
+    if settings.first_reads and group is not None and not group.rank.is_first:
         return empty_base(start.location, settings.base, plan)
     return load_base(start.location, settings.base, plan, settings.spreads)
 
@@ -217,7 +215,7 @@ def make_loop(
     own, folder, rows = start.settings, start.folder, start.rows
     dtype = device.torch_dtype(start.plan)
     strategy, place = _strategy(start, chosen)
-    objective = SupervisedObjective(model, chosen.embedding_noise, None if isinstance(model, PeftModel) else dtype, place)
+    objective = SupervisedObjective(model, chosen.embedding_noise, None if has_adapter(model) else dtype, place)
     strategy.place(model)
     optimizer = make_optimizer(model, own.optimizer)
     for guard in guards:
@@ -232,24 +230,29 @@ def make_loop(
         attempts.rehearsed(seconds, sum(len(row.ids) for row in largest.train), batches.course.steps)
     settings = Settings(chosen, own.optimizer, own.watch)
     schedule = Schedule(own.schedule, batches.course.steps)
+    if schedule.warmup_steps >= batches.course.steps:
+        start.events.warn(
+            f"the warm-up takes {schedule.warmup_steps} steps and the training has {batches.course.steps}: the rate never reaches "
+            "`learning_rate`; lower `warmup_steps`, or train longer"
+        )
     loop = Loop(wrapped, objective, strategy, schedule, batches, rows, settings)
-    if isinstance(model, PeftModel):
+    if has_adapter(model):
         return loop, Store(folder.checkpoints, start.key, lambda target: save_adapter_config(model, target, own.base.base_model))
     return loop, Store(folder.checkpoints, start.key, lambda target: write_model_config(model, target), checkpoint_file(model))
 
 
 def _strategy(start: Start, chosen: BatchSettings) -> tuple[Strategy, torch.device | None]:
     """How the model is held, and the device that it computes on where that is another than it is loaded on."""
-    shards, zero, scaled = start.settings.shards, start.settings.zero, device.torch_dtype(start.plan) is torch.float16
-    if start.group is None:
+    settings, group, scaled = start.settings, start.group, device.torch_dtype(start.plan) is torch.float16
+    if group is None:
         return Single(scaled), None
-    place = own_device(start.plan, start.group)
-    if zero is not None:
-        check_precision(zero, start.plan.dtype)
-        return Zero(start.group, zero, chosen, place), place
-    if shards is None:
-        return DataParallel(start.group, scaled), None
-    return Sharded(start.group, shards, place), place
+    place = own_device(start.plan, group)
+    if settings.zero is not None:
+        check_precision(settings.zero, start.plan.dtype)
+        return Zero(group, settings.zero, chosen, place), place
+    if settings.shards is not None:
+        return Sharded(group, settings.shards, place), place
+    return DataParallel(group, scaled), None
 
 
 def _sampler(start: Start, encoder: RowEncoder, model: Model, strategy: Strategy) -> Sampler | None:
@@ -258,8 +261,8 @@ def _sampler(start: Start, encoder: RowEncoder, model: Model, strategy: Strategy
     if settings is None:
         return None
     # An adapter's products follow the base; weights that are trained themselves are held in float32, and answer in the plan's format.
-    products = None if isinstance(model, PeftModel) else device.torch_dtype(start.plan)
+    products = None if has_adapter(model) else device.torch_dtype(start.plan)
     divided = None
-    if start.group is not None and start.settings.shards is not None:
+    if start.group is not None and start.settings.divides_weights:
         divided = DividedGenerator(model, encoder.tokenizer, strategy, own_device(start.plan, start.group))
     return Sampler(model, encoder, start.rows.validation, settings, products, divided)

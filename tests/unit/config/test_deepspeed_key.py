@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from luthier.config.deepspeed import section_of
 from luthier.config.load import LoadedRun, load
 from luthier.core.errors import ConfigError, Problem
 from luthier.train.strategies.zero import check_precision, engine_settings
@@ -117,6 +118,10 @@ def test_it_and_the_run_file_agree(tmp_path):
     # The same figures on both sides are no contradiction.
     same = {"zero_optimization": {"stage": 1}, "gradient_clipping": 0.5, "optimizer": {"type": "AdamW", "params": {"lr": 1e-3}}}
     assert loaded(tmp_path, same, "max_grad_norm: 0.5\n").config.zero_settings().stage == 1
+    # What the run file does not write counts by its default.
+    assert loaded(tmp_path, {"zero_optimization": {"stage": 1}, "gradient_clipping": 1.0}).config.zero_settings().stage == 1
+    (told,) = problems(tmp_path, {"zero_optimization": {"stage": 1}, "gradient_clipping": 0.5})
+    assert "says other than `max_grad_norm`" in told.what
     zero = loaded(tmp_path, FILES["zero3_bf16"]).config.zero_settings()
     check_precision(zero, "bfloat16")
     with pytest.raises(ConfigError, match=r"deepspeed\.bf16\.enabled: the run file comes to another precision"):
@@ -144,3 +149,15 @@ def test_auto_is_filled_as_transformers_fills_it(tmp_path):
     assert isinstance(section["allgather_bucket_size"], int)
     assert "auto" not in json.dumps(filled)
     assert filled["train_micro_batch_size_per_gpu"] == 2
+
+
+def test_layers_of_a_whole_model_are_gathered_anew(tmp_path: Path) -> None:
+    """DeepSpeed's own values let a weight go in the middle of the backward pass where all weights are trained."""
+    stage = {"stage": 3}
+    section = section_of(loaded(tmp_path, {"zero_optimization": stage}).config.zero_settings(), 384)
+    assert (section["stage3_max_live_parameters"], section["stage3_max_reuse_distance"]) == (0, 0)
+    kept = {"zero_optimization": {**stage, "max_live_parameters": 1e9}}
+    assert section_of(loaded(tmp_path, kept).config.zero_settings(), 384)["stage3_max_live_parameters"] == 10**9
+    (tmp_path / "run.yaml").write_text((tmp_path / "run.yaml").read_text().replace("adapter: lora\n", ""))
+    with pytest.raises(ConfigError, match=r"`zero_optimization\.max_live_parameters` of a model that is trained whole is 0"):
+        load(tmp_path / "run.yaml")

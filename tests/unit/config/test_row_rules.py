@@ -8,6 +8,7 @@ import pytest
 
 from luthier.config.load import load
 from luthier.config.paths import file_problems, is_url
+from luthier.config.row_sections import SourceEntry
 from luthier.core.errors import ConfigError
 
 BASE = """base_model: starter
@@ -143,3 +144,7 @@ def test_another_teacher_is_another_experiment(tmp_path: Path) -> None:
     before = load(tmp_path / "run.yaml").folder
     assert load(tmp_path / "run.yaml", {"endpoints.priced.model": "other"}).folder != before
     assert load(tmp_path / "run.yaml", {"endpoints.free.model": "other"}).folder == before
+
+
+def test_languages_of_files_are_named_in_any_capitals() -> None:
+    assert SourceEntry.model_validate({"repo": ".", "languages": ["ReScript", "C++", "go"]}).languages == ("rescript", "c++", "go")

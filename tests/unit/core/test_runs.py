@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,17 @@ def test_a_sibling_with_the_same_key_is_taken(tmp_path: Path) -> None:
     assert other.manifest().stages["data"].taken_from == "a"
     write_text(other.split("train"), "changed")
     assert (tmp_path / "a" / "data" / "train.jsonl").read_text() == "rows"
+
+
+def test_a_sibling_whose_work_was_shared_by_another_number_of_processes_is_not_taken(tmp_path: Path) -> None:
+    folder = finished(tmp_path / "a", "key")
+    record = folder.manifest().stages["data"]
+    folder.save_manifest(folder.manifest().with_stage("data", replace(record, processes=2)))
+    other = RunFolder(tmp_path / "b")
+    other.path.mkdir()
+    assert other.take_from_sibling("data", "key") is None
+    assert other.take_from_sibling("data", "key", processes=2) == tmp_path / "a"
+    assert other.manifest().stages["data"].processes == 2
 
 
 def test_a_sibling_with_changed_bytes_is_not_taken(tmp_path: Path) -> None:

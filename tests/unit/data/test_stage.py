@@ -16,7 +16,7 @@ from luthier.core.files import read_json, read_jsonl
 from luthier.core.records import Example, JsonObject, Message, Origin
 from luthier.core.runs import RunFolder
 from luthier.data import stage
-from luthier.data.intake import gather
+from luthier.data.intake import gather, taking
 from luthier.retrieval.hub import HubSnapshot
 
 Rows = list[dict[str, Any]]
@@ -284,7 +284,7 @@ def test_equal_input_gives_equal_bytes(write: Any) -> None:
 
 
 def test_progress_is_told(write: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage, "_PROGRESS_ROWS", 20)
+    monkeypatch.setattr(taking, "_PROGRESS_ROWS", 20)
     monkeypatch.setattr(gather, "BATCH_ROWS", 10)
     result = Result(write("a.jsonl", pairs(50)))
     assert [event["done"] for event in result.events if event["event"] == "data.progress"] == [20, 40]

@@ -265,3 +265,9 @@ def test_shares_of_several_samples_have_the_bootstraps_interval() -> None:
     # Where no resample differs the bootstrap's interval would have no width.
     assert bootstrap_mean([0.5] * 20) == (0.5, 0.5)
     assert scored(*[0.5] * 20) == [0.5, *wilson(10, 20)]
+
+
+def test_marks_of_masking_are_words_to_the_guard_of_a_run() -> None:
+    judge = stage.guard_of(config())
+    assert judge("mysql --password <PASSWORD> /etc/passwd").level == "caution"
+    assert judge("mysql --password <word> /etc/passwd").level == "dangerous"

@@ -235,6 +235,7 @@ def test_licenses_and_languages_of_files_that_are_none_are_told_with_their_place
     [
         "clean: {licenses: [unknown, mit, GPL-2.0, Apache-2.0 WITH LLVM-exception, LicenseRef-Own, CC-BY-2.0, our own words]}",
         "clean: {licenses: [MITT]}\nsources: [{repo: ., license: MITT, languages: [python, roff, pdf, markdown]}]",
+        "sources: [{repo: ., languages: [ReScript, TypeScript, PDF]}]",
     ],
 )
 def test_licenses_and_languages_that_some_row_can_have_pass(tmp_path: Path, lines: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from luthier.cli.plan import plan as plan_command
+from luthier.config.strategy_table import WAYS
 from luthier.core.files import read_json, write_json, write_text
 from luthier.core.records import Plan
 from luthier.core.runs import RunFolder
@@ -192,15 +193,26 @@ def test_several_processes_divide_rows_and_where_asked_weights(run_file: Path) -
     assert four["batches"]["steps"] < one["batches"]["steps"]
     assert four["time"]["tokens_per_second"] == pytest.approx(4 * one["time"]["tokens_per_second"], abs=0.5)
     assert four["memory"]["parts"]["base weights"] == one["memory"]["parts"]["base weights"]
-    assert "processes  4, each holds the whole model (DDP)" in forecast_text(four)
+    assert "processes  4, each process holds the whole model (DDP)" in forecast_text(four)
     divided = forecast(load_run(run_file, (*single, "fsdp_version=2", "optimizer=adamw_torch")), 2.0)
     assert divided["processes"] == 2
     assert divided["memory"]["parts"]["base weights"] == pytest.approx(one["memory"]["parts"]["base weights"] / 2, abs=1)
     assert divided["memory"]["by_process"] == [divided["memory"]["total_bytes"]] * 2
     assert divided["memory"]["main_memory_bytes"] == 2 * one["memory"]["parts"]["base weights"]
     text = forecast_text(divided)
-    assert "processes  2, weights are divided (FSDP2)" in text
+    assert "processes  2, weights that are divided over processes (FSDP2)" in text
     assert "while they read the base or keep their parts there" in text
+
+
+def test_what_zero_divides_is_told_of_each_process(run_file: Path) -> None:
+    single = ("micro_batch_size=1", "gradient_accumulation_steps=1", "optimizer=adamw_torch")
+    one = forecast(load_run(run_file, single))["memory"]["parts"]
+    for stage, whole in ((1, ("gradients", "base weights")), (2, ("base weights",)), (3, ())):
+        found = forecast(load_run(run_file, (*single, f"deepspeed={{zero_optimization: {{stage: {stage}, reduce_bucket_size: 1000}}}}")))
+        assert found["processes"] == 2
+        for name in ("optimizer state", "gradients", "base weights"):
+            assert found["memory"]["parts"][name] == pytest.approx(one[name] / (1 if name in whole else 2), abs=1), (stage, name)
+        assert f"processes  2, {WAYS['zero3' if stage == 3 else 'zero12'][0]}" in forecast_text(found)
 
 
 def test_a_run_of_several_processes_is_planned_as_it_was_begun_and_measured_by_each(

@@ -56,6 +56,13 @@ def with_a_long_row(path):
     return folder
 
 
+@pytest.mark.parametrize(("steps", "is_told"), [(3, True), (2, False)])
+def test_a_warm_up_as_long_as_the_training_is_told(base, tmp_path, steps, is_told):
+    folder = run(tmp_path / "run", base, max_steps=3, warmup_steps=steps, sample_packing=False)
+    told = [row["message"] for row in read_jsonl(folder.events_jsonl) if row["event"] == "warning"]
+    assert any("the rate never reaches" in message for message in told) is is_told
+
+
 def test_a_row_of_100000_tokens_is_left_out_and_listed(base, tmp_path):
     folder = run(with_a_long_row(tmp_path / "long").path, base)
     (reject,) = read_jsonl(folder.train_rejected)

@@ -162,6 +162,22 @@ def test_a_rate_that_is_too_high_is_named(tmp_path):
         run(tmp_path, loop)
 
 
+def test_weights_that_a_step_broke_are_not_saved(tmp_path):
+    """Loss and gradient of the step were finite; what it made of the weights is told for what it is, and not for a fault of the disk."""
+    model = adapted(by_rows(qwen()))
+    loop = make_loop(model, rows(4), max_steps=1)
+    step = loop._strategy.step
+
+    def broken(*given):
+        step(*given)
+        next(value for name, value in model.named_parameters() if "lora_B" in name).data.fill_(float("inf"))
+
+    loop._strategy.step = broken
+    with pytest.raises(TrainingError, match=r"step 1 made the trained weights not finite \(.*lora_B.*learning_rate is"):
+        run(tmp_path, loop)
+    assert not list(tmp_path.rglob("adapter_model.safetensors"))
+
+
 def test_an_unwritable_folder_is_told_after_the_first_step(tmp_path):
     (tmp_path / "checkpoints").write_text("a file where the folder should be")
     seen = []

@@ -61,7 +61,9 @@ class BatchKeys(TokenKeys):
     pad_to_sequence_len: bool = key(
         False, "train", "Fill each forward pass up to `sequence_len` tokens a sequence, so that every one has the same size."
     )
-    neftune_noise_alpha: Float | None = key(None, "train", "Noise on the embeddings while training (NEFTune), by its alpha, as `5`.", ge=0)
+    neftune_noise_alpha: Float | None = key(
+        None, "train", "Noise on the embeddings while training (NEFTune), by its alpha, as `5`.", ge=0, le=1e4
+    )
     num_epochs: Float = key(1.0, "train", "Passes over the rows.", gt=0)
     max_steps: Int | None = key(
         None, "train", "Optimizer steps after which training ends, where the epochs do not end it before.", ge=1, le=MOST

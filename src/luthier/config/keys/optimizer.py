@@ -44,7 +44,8 @@ class OptimizerArguments(Section):
     adjust_lr: Literal["spectral_norm", "rms_norm"] | None = key(
         None,
         "train",
-        "What the rate of `muon` is multiplied by for a matrix [m, n]: sqrt(m / n), or 0.2 sqrt(max(m, n)), which suits AdamW's rates.",
+        "What the rate of `muon` is multiplied by for a matrix [m, n]: 0.2 sqrt(max(m, n)), which suits AdamW's rates (`rms_norm`, where "
+        "nothing is written), or sqrt(m / n).",
     )
 
 
@@ -81,7 +82,7 @@ class OptimizerSettings:
 class OptimizerKeys(Section):
     """Optimizer and learning rate."""
 
-    learning_rate: Float = key(..., "train", "Peak learning rate.", gt=0)
+    learning_rate: Float = key(..., "train", "Peak learning rate.", gt=0, le=1e30)
     optimizer: OptimizerName = key("adamw_torch_fused", "train", "The optimizer.")
     optim_args: Annotated[OptimizerArguments, BeforeValidator(read_arguments)] = key(
         OptimizerArguments(), "train", "What only some optimizers have, as a mapping or as `name=value,name=value`."

@@ -8,6 +8,10 @@ from typing import Any, Literal
 
 from luthier.config.keys.fields import Float, Names, Section, key
 
+# What several processes may divide, in the order in which ZeRO's stages take it on.
+Part = Literal["state", "gradients", "weights"]
+PARTS: tuple[Part, ...] = ("state", "gradients", "weights")
+
 
 @dataclass(frozen=True, slots=True)
 class ShardSettings:
@@ -31,10 +35,16 @@ class ZeroSettings:
     stage: int
     written: Mapping[str, Any]
 
+    def divides(self, part: Part) -> bool:
+        """Whether each process holds a part of it alone."""
+        return PARTS.index(part) < self.stage
+
     @property
-    def divides_weights(self) -> bool:
-        """Whether each process holds a part of the weights alone."""
-        return self.stage == 3
+    def offloaded(self) -> frozenset[Part]:
+        """What lies in main memory: the optimizer's state, with the gradients where each process keeps its part of them alone."""
+        device = (self.written["zero_optimization"].get("offload_optimizer") or {}).get("device")
+        kept: tuple[Part, ...] = ("state", "gradients")
+        return frozenset(part for part in kept if device == "cpu" and self.divides(part))
 
 
 class ShardSection(Section):

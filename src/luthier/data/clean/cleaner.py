@@ -15,12 +15,14 @@ from luthier.data.clean.licenses import license_not_allowed
 from luthier.data.clean.numbered import with_numbers
 from luthier.data.clean.records import Outcome, Row
 from luthier.data.clean.schema import RowRule, broken_characters, control_characters, role_order, tool_call, tool_result
-from luthier.data.clean.secrets import Masking, masked
+from luthier.data.clean.secrets import Masking, masked, masked_by
 from luthier.data.clean.shell import ShellRules
 from luthier.data.clean.substance import boilerplate, refusal, repetition, template_token, truncated, vague_answer
 from luthier.data.clean.view import view
 from luthier.data.rows.fields import BadRow
 from luthier.data.rows.rejects import CONTAMINATED
+from luthier.guard.secrets.known import KnownSecrets
+from luthier.guard.secrets.strength import Strength
 
 # The rules on one row, in the order of `codes.RULES`.
 ROW_RULES: Mapping[str, RowRule] = {
@@ -114,8 +116,7 @@ class Cleaner:
                     places.append(index)
                     rows.append(outcome.row)
                     maskings.append(masking)
-        strength = self._settings.scanners if self._settings is not None else "fast"
-        for index, given, found in zip(places, rows, masked(rows, maskings, strength) if rows else (), strict=True):
+        for index, given, found in zip(places, rows, masked(rows, maskings, self._strength) if rows else (), strict=True):
             bad = found.bad
             if bad is None and found.changes and found.row is not None:
                 bad = self._rejected(found.row)
@@ -123,6 +124,21 @@ class Cleaner:
             if bad is None and changed is not None and not _ADDRESSED.isdisjoint(found.changes):
                 changed = with_numbers(given, changed)
             outcomes[index] = replace(found, row=changed, bad=bad)
+
+    def clean_again(self, rows: Sequence[Row], known: KnownSecrets) -> list[Outcome]:
+        """What becomes of rows that passed, by what other rows and sources gave away since; one that changes meets the rules once more."""
+        maskings = [Masking.of(self._settings, row) for row in rows]
+        outcomes = masked_by(rows, maskings, known, self._strength)
+        return [
+            replace(outcome, row=None, changes={}, bad=bad)
+            if outcome.changes and outcome.row is not None and (bad := self._rejected(outcome.row)) is not None
+            else outcome
+            for outcome in outcomes
+        ]
+
+    @property
+    def _strength(self) -> Strength:
+        return self._settings.scanners if self._settings is not None else "fast"
 
     def _judge_shell(self, outcomes: list[Outcome]) -> None:
         """Judges the commands of the rows that are left; without settings those of rows that are made."""

@@ -55,6 +55,13 @@ RULES = (
     Rule("dangerous_command", "Rejects rows with a command that the guard's policy rejects."),
 )
 
+# What `provenance.json` says of its counts of commands, so that they promise no more than was done.
+COMMANDS_LOOKED_AT = (
+    "answers and raw text: blocks of shell, lines, prompts, backticks, tool calls, make, Dockerfile, YAML steps, cron, just, package.json,"
+    " PowerShell, cmd, diffs, code in HTML, reStructuredText, AsciiDoc and Org, what Python hands to a shell; not: reasoning, other formats"
+    " of files, and other calls of programming languages, such as shutil.rmtree"
+)
+
 
 def rule_codes() -> tuple[str, ...]:
     """The reason codes of all rules, in their order."""

@@ -79,6 +79,19 @@ def masked(rows: Sequence[Row], maskings: Sequence[Masking], strength: Strength)
     return [work.outcome() for work in works]
 
 
+def masked_by(rows: Sequence[Row], maskings: Sequence[Masking], known: KnownSecrets, strength: Strength) -> list[Outcome]:
+    """What becomes of rows that `masked` let pass when it is known what others hold: itself, the row with marks, or why it is dropped."""
+    works = [_Work(row, masking) for row, masking in zip(rows, maskings, strict=True)]
+    for work in works:
+        if work.masking.secrets != "keep":
+            work.mask_told(known)
+    changed = [work for work in works if work.changes and work.bad is None]
+    for work in changed:
+        work.put_together()
+    _scanned([work for work in changed if work.bad is None], strength, _Work.look_again)
+    return [work.outcome() for work in works]
+
+
 # Of a row's origin what may be written with a password, such as the URL of a repository. Its own paths and hosts are no secrets of it.
 _ORIGIN = ("file", "repo", "path", "license")
 
@@ -205,15 +218,15 @@ class _Work:
         # Behind the texts stand words that two of them share; what is found there alone no mark can cover, and the second scan finds it.
         size = sum(len(f"{leaf.before}{leaf.text}{leaf.behind}".encode()) + 1 for leaf in self._leaves())
         kinds = Counter(f"{SECRET}:{finding.kind}" for finding in findings if finding.start < size or findings[0].start >= size)
+        together = self.whole()
+        self.known.note(together, findings)
         if self.masking.secrets == "reject":
             self.bad = _bad(SECRET, kinds)
             return
-        together = self.whole()
         if has_remains(together, findings):
             self.bad = BadRow(SECRET, f"beside a mark would stand what may be the rest of it: {_counted(kinds)}")
             return
         self.changes += kinds
-        self.known.note(together, findings)
         position = 0
         for index, leaf in enumerate(self._leaves()):
             source = leaf.text.encode()
@@ -249,11 +262,23 @@ class _Work:
 
     def outcome(self) -> Outcome:
         """What became of the row."""
-        return (
-            Outcome(None, self.bad)
-            if self.bad is not None
-            else Outcome(self.row, None, dict(sorted(self.changes.items())) if self.changes else {})
-        )
+        told = self._known.told() if self._known else ()
+        if self.bad is not None:
+            return Outcome(None, self.bad, told=told)
+        return Outcome(self.row, None, dict(sorted(self.changes.items())) if self.changes else {}, told=told)
+
+    def mask_told(self, known: KnownSecrets) -> None:
+        """Masks what other rows and sources told, also in the row's origin, or says why the row is dropped."""
+        self.texts = [known.masked(text) for text in self.texts]
+        origin = self.row.origin
+        given = {name: text for name in _ORIGIN if (text := getattr(origin, name)) is not None}
+        values: dict[str, Any] = {name: known.masked(text) for name, text in given.items()}
+        if values != given:
+            self.row = replace(self.row, origin=replace(origin, **values))
+        self.changes.update({f"{SECRET}:{kind}": count for kind, count in known.counts.items()})
+        known.counts.clear()
+        if self.changes and self.masking.secrets == "reject":
+            self.bad = BadRow(SECRET, f"it holds what another row or source gives away: {_counted(self.changes)}")
 
 
 def _scanned(works: Sequence[_Work], strength: Strength, take: Callable[[_Work, Sequence[Finding]], None]) -> None:

@@ -1,112 +1,28 @@
-"""Rows whose answer is a command: parsed by bash, linted by shellcheck, rated by the command guard.
-
-Under `rows: auto` a row is one of shell where one of these holds; the first and the last three speak of the whole answer:
-* the maker `commands` made it;
-* some of the answer is a block of code named `bash`, `sh`, `console` and the like: each block is rated, but only an answer that is one such
-  block and nothing else is parsed and linted, for what is shown in passing may leave things out;
-* the assistant calls a tool such as `bash` or `run_command`: what it is to run is rated;
-* the answer is at most five lines that the guard's parser reads, its first word names a program that the guard knows, it is not indented,
-  and it does not read like a sentence;
-* the answer is as short, whether or not it can be parsed, and begins with a loop or condition with its `do`, `then` or end, or a known
-  program stands in front of options or of other programs behind `|`, `&&`, `||` and `$(`, and nothing of a sentence is in it;
-* code in a line of prose is such a command: it is rated, for it is shown in passing;
-* some of the answer is a makefile or a Dockerfile: what it hands to a shell is rated (`build_files`).
-
-Of a row that was made of a source the answer says what stands there, so that less of it is a command to be typed. Code in a line of prose
-is one only behind a word such as `run`, or alone in its line of a document, for documentation names commands in passing. A piece of a
-script is rated, and neither parsed nor linted by itself. Of the maker `commands` the rows that tell of an option are prose.
-
-Under `rows: all` every answer is taken for shell. Besides, each answer is searched line by line for what a reader would copy
-(`shown_commands`), and a row with a dangerous one there is one of shell too; what stands behind a prompt is rated as a block is.
-
-Characters that nobody sees hide no command: one is looked for with them and without them, and rated both ways.
-"""
+"""The rules of shell over rows: parsed by bash, linted by shellcheck, rated by the command guard. Which commands: `row_commands`."""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from luthier.config.row_sections import CleanSection, ShellSection
 from luthier.config.schema import GuardSection
 from luthier.core.errors import DataError, MissingExtraError, Problem
-from luthier.data.clean.build_files import DOCKER, MAKE, build_commands, in_image
 from luthier.data.clean.records import Row
-from luthier.data.clean.shown_commands import Shown, behind_leads, program_names, shown_commands, typed_lines
-from luthier.data.clean.view import Block, split_code
-from luthier.data.clean.words import words
+from luthier.data.clean.row_commands import Commands, commands_of, is_quoted, named_in_answers, shown_in_answers, shown_in_requests
 from luthier.data.rows.fields import BadRow
-from luthier.guard.characters import as_written, without_unseen
 from luthier.guard.lint import LintResult, lint, tool_path
 from luthier.guard.policy import Policy
 from luthier.guard.risk.levels import Verdict
 from luthier.guard.settings import guard_settings
-from luthier.guard.shell import command_words, parse, simple_commands
+from luthier.guard.shown.build_files import in_image
+from luthier.guard.shown.placeholders import marks_as_words, slots_as_words
 from luthier.guard.verdict import judge
-from luthier.guard.words import literal_text
 
 SHELL_SYNTAX, SHELLCHECK, DANGEROUS_COMMAND = "shell_syntax", "shellcheck", "dangerous_command"
-_SHELLS = words("shells")
-_COMMAND_TOOLS = re.compile(
-    r"(?i)^(?:(?:run|execute|exec)[_-]?)?(?:bash|sh|zsh|shell|terminal|cmd|command|commands|console)(?:[_-]?(?:tool|exec|execute|run|command))?$"
-)
-_COMMAND_ARGUMENTS = ("command", "cmd", "script", "code", "input", "commands")
-_MOST_LINES = 5
-# A mark of redaction is a word to whoever reads it, and two redirections to bash.
-_MARK = re.compile(r"<([A-Z][A-Z0-9_]{1,40})>")
-# Makers of `sources` whose answers may be commands from end to end; what others make of a script is a piece of it.
-_WHOLE_COMMANDS = frozenset(("commands", "section", "tools"))
-_TELLS = re.compile(
-    r"(?i)\b(?:run|running|execute|executing|type|typing|enter|entering|issue|issuing|invoke|try|do|paste)\b[^`.\n]{0,20}\Z"
-)
-_LIST_MARK = re.compile(r"[ \t]*(?:(?:\d{1,3}[.)]|[-*+•])[ \t]+)?")
-# What a reader fills in of a command that a document shows; to bash it is two redirections.
-_SLOTS = re.compile(r"<[A-Za-z][\w .:/|-]*>")
-_FUNCTION_WORDS = words("function_words")
-_GIVEN_PROSE = words("given_prose")
-# A body of code that a program lacks, not a command.
-_INDENTED = ("  ", "\t")
 _CACHED_VERDICTS = 50_000
-# What opens a compound command with what must follow it, whether or not the rest can be parsed. A condition of other languages begins with
-# no `[` and no program; what of it begins with a program is looked at by its name.
-_LOOP = re.compile(
-    r"(?:for|select)[ \t]+(?:\w+[ \t]+in[ \t][^\n;]*|\(\([^\n]*?\)\)[ \t]*)(?:[;\n]\s*do\b|[;\n].*[;\n]\s*done\b)", re.DOTALL
-)
-_CONDITION = re.compile(
-    r"(?:(?:while|until)[ \t]+(?P<loop>[^\n;]+)(?:;[ \t]*|\s*\n\s*)(?:do\b|.*[;\n]\s*done\b)"
-    r"|if[ \t]+(?P<test>[^\n;]+)(?:;[ \t]*|\s*\n\s*)(?:then\b|.*[;\n]\s*fi\b))",
-    re.DOTALL,
-)
-# A test without what ends it in front of `then`.
-_UNENDED = re.compile(r"if[ \t]+\[\[?[ \t][^\n;]*\]\]?[ \t]+then\b")
-_CASE = re.compile(r"case[ \t]+[\"']?\$\S+[ \t]+in\s")
-_TESTS = re.compile(r"!?[ \t]*(?:\[\[?[ \t]|\(\(|\$)")
-_OPTION = re.compile(r"\s--?[A-Za-z][\w-]*(?:[ =]|$)")
-_NEXT_PROGRAM = re.compile(r"(?:\||&&|\$\()[ \t]*(?:sudo[ \t]+)?([\w.+-]+)")
-# Of a sentence, of code, or of a command that is shown with names to fill in.
-_NO_COMMAND = re.compile(r"[,:;.!?]\s+[A-Za-z]+\s+[a-z]+\s+[a-z]+\s|, |[.!?:]$|<[\w -]+>|\{\{")
-_INLINE = re.compile(r"(?<!`)(`{1,2})(?!`)([^\n]{3,400}?)(?<!`)\1(?!`)")
-
-_EQUATION = re.compile(r"\S+\s+(?:=|[-+*/<>!=:]=)")
-_COMPARED = re.compile(
-    r"(?i)\b(?:combined with|similar to|equivalent (?:of|to)|(?:same|such) as|instead of|rather than|like"
-    r"|(?:never|do not|don't)(?: run| use| type)?|avoid(?: running| using)?)\s*\Z"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Commands:
-    """The commands of a row. `answer` is the command that the whole answer is, to be parsed and linted; None where it is more than that.
-
-    `in_images` are those of `rated` that are run while an image is built, and meet the image's files alone.
-    """
-
-    answer: str | None
-    rated: tuple[str, ...]
-    in_images: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,165 +31,6 @@ class Judged:
 
     bad: BadRow | None
     counts: Mapping[str, int] = field(default_factory=dict)
-
-
-def commands_of(row: Row, which: str) -> Commands | None:
-    """The commands of `row`, None where it is no row of shell; `which` is `auto` or `all`."""
-    found = _written_commands(row, which)
-    seen = _as_seen(row)
-    plain = _written_commands(seen, which) if seen is not row else None
-    if plain is None:
-        return found
-    contents = [message.content for message in row.fields.messages if message.role == "assistant"]
-    hidden = (text for command in plain.rated for content in contents for text in as_written(command, content))
-    rated = tuple(dict.fromkeys((*(found.rated if found is not None else ()), *plain.rated, *hidden)))
-    return Commands(found.answer if found is not None else plain.answer, rated, plain.in_images)
-
-
-def _as_seen(row: Row) -> Row:
-    """`row` without the characters in its answers that nobody sees; itself where there are none."""
-    messages = row.fields.messages
-    seen = tuple(
-        replace(message, content=without_unseen(message.content)) if message.role == "assistant" else message for message in messages
-    )
-    return row if seen == messages else replace(row, fields=replace(row.fields, messages=seen))
-
-
-def _written_commands(row: Row, which: str) -> Commands | None:
-    """The commands of `row` as it is written."""
-    last = next((message for message in reversed(row.fields.messages) if message.role == "assistant"), None)
-    if last is None:
-        return None
-    called = tuple(_called(row))
-    text = last.content.strip()
-    split = split_code(text)
-    blocks = tuple(_typed(block) for block in split.blocks if block.name in _SHELLS)
-    is_whole = len(split.blocks) == 1 and not split.prose.strip()
-    is_quoted = _is_quoted(row)
-    is_piece = is_quoted and row.origin.maker not in _WHOLE_COMMANDS
-    is_command = row.origin.maker == "commands" and not text.startswith("`")
-    if text and (which == "all" or is_command):
-        answer = _typed(split.blocks[0]) if is_whole else text
-        return Commands(answer, (answer, *called, *(() if is_whole else _inline(split.prose, row))))
-    if is_whole and blocks:
-        answer = _SLOTS.sub("SLOT", blocks[0]) if is_quoted else blocks[0]
-        return Commands(None if is_piece else answer, (blocks[0], *called))
-    if not split.blocks and not last.content.startswith(_INDENTED) and _is_bare(text) and not (is_quoted and _is_sentence(text)):
-        return Commands(None if is_piece else text, (text, *called))
-    in_images = [command for block in split.blocks if block.name in DOCKER for command in build_commands(block.name, block.text)]
-    built = [command for block in split.blocks if block.name in MAKE for command in build_commands(block.name, block.text)]
-    rated = (*blocks, *built, *in_images, *_inline(split.prose, row), *called, *_earlier(row))
-    return Commands(None, rated, frozenset(in_images)) if rated else None
-
-
-def _earlier(row: Row) -> Iterator[str]:
-    """The blocks of shell, and commands in lines of prose, in answers before the last one."""
-    answers = [message.content for message in row.fields.messages if message.role == "assistant"]
-    for content in answers[:-1]:
-        if "```" in content or "~~~" in content:
-            split = split_code(content)
-            yield from (_typed(block) for block in split.blocks if block.name in _SHELLS)
-            yield from _inline(split.prose, row)
-        elif _is_bare(content.strip()):
-            yield content.strip()
-        else:
-            yield from _inline(content, row)
-
-
-def _is_quoted(row: Row) -> bool:
-    """Whether the answer says what stands in a source, and nobody wrote it to answer."""
-    return row.is_made and row.origin.teacher is None
-
-
-def _inline(prose: str, row: Row) -> Iterator[str]:
-    """The code in lines of prose that is a command with something to act on; not what is compared with, warned of, or a program's name.
-
-    Of prose that stands in a source only what a reader is told to type.
-    """
-    for found in _INLINE.finditer(prose) if "`" in prose else ():
-        text = found[2].strip()
-        if " " not in text or _EQUATION.match(text) or _COMPARED.search(prose, max(0, found.start() - 40), found.start()):
-            continue
-        if _is_quoted(row) and not _is_told(prose, found.start(), found.end(), row.origin.maker in _WHOLE_COMMANDS):
-            continue
-        if _is_bare(text):
-            yield text
-        if (behind := behind_leads(text)) is not None:
-            yield behind
-
-
-def _is_told(prose: str, start: int, end: int, is_document: bool) -> bool:
-    """Whether the code in backticks from `start` to `end` is to be typed: a word says so, or it is alone in its line of a document."""
-    is_told = _TELLS.search(prose, max(0, start - 40), start) is not None
-    if is_told or not is_document:
-        return is_told
-    before = prose[prose.rfind("\n", 0, start) + 1 : start]
-    after = prose[end : prose.find("\n", end) if "\n" in prose[end:] else len(prose)]
-    return _LIST_MARK.fullmatch(before) is not None and not after.strip(" \t.:;")
-
-
-def _called(row: Row) -> Iterator[str]:
-    for message in row.fields.messages:
-        for call in message.tool_calls:
-            if not _COMMAND_TOOLS.match(call.name):
-                continue
-            for name in _COMMAND_ARGUMENTS:
-                value = call.arguments.get(name)
-                if isinstance(value, str):
-                    yield value
-                elif isinstance(value, list) and value and all(isinstance(word, str) for word in value):
-                    yield " ".join(value)
-
-
-def _typed(block: Block) -> str:
-    """What a person would type of a block: where prompts stand in it, the lines behind them."""
-    typed = typed_lines(block.text)
-    return block.text.strip() if typed is None else typed
-
-
-def _is_bare(text: str) -> bool:
-    """Whether a text without any fence is a command: see the head of this module."""
-    if not text or len(text) > 2_000 or text.count("\n") >= _MOST_LINES:
-        return False
-    first = re.split(r"[\s;|&<>()]", text, maxsplit=1)[0]
-    if "{{" not in text and _is_compound(text):
-        return True
-    if first not in program_names() and not re.fullmatch(r"[A-Za-z_]\w*=\S*", first):
-        return False
-    script = parse(text)
-    if script is None:
-        return _is_broken_command(text, first)
-    words = [[literal_text(word) or "" for word in command_words(command)] for command in simple_commands(script)]
-    if not words or not any(line[0] in program_names() for line in words if line):
-        return False
-    name, arguments = words[0][0], words[0][1:]
-    prose = len(_FUNCTION_WORDS.intersection(arguments))
-    return name in _GIVEN_PROSE or prose == 0 or (prose == 1 and text[-1] not in ".!?:")
-
-
-def _is_sentence(text: str) -> bool:
-    return text[-1:] in ".!?:" and not _FUNCTION_WORDS.isdisjoint(text.lower().split())
-
-
-def _is_compound(text: str) -> bool:
-    """Whether a text begins with a loop or a condition of the shell, well formed or not."""
-    if _LOOP.match(text) is not None or _CASE.match(text) is not None or _UNENDED.match(text) is not None:
-        return True
-    found = _CONDITION.match(text)
-    if found is None:
-        return False
-    condition = (found["loop"] or found["test"]).strip()
-    return _TESTS.match(condition) is not None or condition.removeprefix("!").split(maxsplit=1)[0] in program_names()
-
-
-def _is_broken_command(text: str, first: str) -> bool:
-    """Whether a text that cannot be parsed was to be a command: a known program with options, or with other programs joined to it."""
-    rest = text[len(first) :]
-    if first not in program_names() or not rest.startswith((" ", "\t")) or rest.lstrip().startswith(("=", ":", "(", "+=", "-=")):
-        return False
-    if _NO_COMMAND.search(text) is not None or not _FUNCTION_WORDS.isdisjoint(text.lower().split()):
-        return False
-    return _OPTION.search(rest) is not None or any(found[1] in program_names() for found in _NEXT_PROGRAM.finditer(rest))
 
 
 def _tools(settings: CleanSection) -> list[str]:
@@ -319,65 +76,91 @@ class ShellRules:
         asked = [(index, found.answer) for index, found in enumerate(commands) if found is not None and found.answer is not None]
         linted: dict[int, LintResult] = {}
         if self._tools and asked:
-            results = lint([_as_words(answer) for _, answer in asked], tools=self._tools)
+            results = lint([slots_as_words(answer) for _, answer in asked], tools=self._tools)
             linted = {index: result for (index, _), result in zip(asked, results, strict=True)}
-        commands = [self._with_shown(found, _shown(row)) for found, row in zip(commands, rows, strict=True)]
-        return [self._one(found, linted.get(index), _is_quoted(rows[index])) for index, found in enumerate(commands)]
+        return [
+            self._one(row, self._with_shown(found, row), linted.get(index))
+            for index, (row, found) in enumerate(zip(rows, commands, strict=True))
+        ]
 
-    def _with_shown(self, found: Commands | None, shown: Sequence[Shown]) -> Commands | None:
-        """The commands with those that are shown line by line: behind a prompt all of them, else the dangerous ones."""
+    def _with_shown(self, found: Commands | None, row: Row) -> Commands | None:
+        """The commands with those that are shown line by line or carried by other files: behind a prompt all, else the dangerous ones."""
         rated = found.rated if found is not None else ()
         known = frozenset(rated)
         more = tuple(
-            one.text for one in shown if one.text not in known and (one.is_sure or self._judge(_as_words(one.text)).level == "dangerous")
+            dict.fromkeys(
+                one.text for one in shown_in_answers(row) if one.text not in known and (one.is_sure or self._is_dangerous(one.text, row))
+            )
         )
         if not more:
             return found
         return Commands(None, more) if found is None else replace(found, rated=(*rated, *more))
 
-    def _one(self, found: Commands | None, result: LintResult | None, is_quoted: bool) -> Judged:
-        if found is None:
-            return Judged(None)
-        counts: Counter[str] = Counter({"shell:rows": 1})
+    def _one(self, row: Row, found: Commands | None, result: LintResult | None) -> Judged:
+        counts: Counter[str] = Counter()
+        bad = self._linted(result, counts)
+        if found is not None:
+            counts["shell:rows"] = 1
+            bad = bad or self._risk(found, counts, row)
+        if bad is None:
+            counts["shell:dangerous_named"] = self._dangerous(named_in_answers(row), row)
+            counts["shell:dangerous_in_requests"] = self._dangerous(shown_in_requests(row), row)
+        return Judged(bad, {name: count for name, count in sorted(counts.items()) if count})
+
+    def _linted(self, result: LintResult | None, counts: Counter[str]) -> BadRow | None:
+        """Why the row is rejected for what bash and shellcheck say of its answer."""
+        if result is None:
+            return None
         bad = None
-        if result is not None and self._parses and not result.bash_valid:
+        if self._parses and not result.bash_valid:
             bad = BadRow(SHELL_SYNTAX, "bash cannot parse it" if result.bash_valid is False else "bash did not come to an end with it")
-        if result is not None and self._lints:
+        if self._lints:
             errors = [] if result.shellcheck is None else sorted({item.code for item in result.shellcheck if item.level == "error"})
             counts["shell:shellchecked"] = 1
             counts["shell:shellcheck_passed"] = int(result.shellcheck is not None and not errors)
             if bad is None and not counts["shell:shellcheck_passed"]:
                 codes = ", ".join(f"SC{code}" for code in errors)
                 bad = BadRow(SHELLCHECK, f"shellcheck finds errors: {codes}" if codes else "shellcheck did not come to an end with it")
-        if bad is None:
-            bad = self._risk(found, counts, is_quoted)
-        return Judged(bad, {name: count for name, count in sorted(counts.items()) if count})
+        return bad
 
-    def _risk(self, found: Commands, counts: Counter[str], is_quoted: bool) -> BadRow | None:
-        """Why the row is rejected for what a command of it does.
-
-        A mark of redaction is rated as the word it is, and as what bash takes it for, but where Luthier wrote it.
-        """
+    def _risk(self, found: Commands, counts: Counter[str], row: Row) -> BadRow | None:
+        """Why the row is rejected for what a command of it does."""
+        dangerous: list[str] = []
         for command in found.rated:
-            for text in dict.fromkeys((_as_words(command), _as_words(command) if is_quoted else command)):
-                verdict = self._judge(text)
-                if verdict.level == "dangerous" and command in found.in_images:
-                    verdict = self._judge(in_image(text))
+            verdicts = [self._judge(text) for text in _readings(command, row)]
+            if command in found.in_images:
+                verdicts = [self._judge(in_image(verdict.command)) if verdict.level == "dangerous" else verdict for verdict in verdicts]
+            for verdict in verdicts:
                 action = self._policy.action(verdict)
                 if action == "reject" and self._rejects:
-                    counts["shell:not_settled"] = 0  # Of rows that are kept.
+                    counts["shell:asked"] = counts["shell:not_settled"] = 0  # Of rows that are kept.
                     return BadRow(DANGEROUS_COMMAND, f"the guard rates a command as {verdict.level}: {verdict.danger}")
-                counts["shell:dangerous"] |= int(verdict.level == "dangerous")
                 counts["shell:asked"] |= int(action == "ask")
                 counts["shell:not_settled"] |= int(verdict.level == "unknown")
+            if any(verdict.level == "dangerous" for verdict in verdicts):
+                dangerous.append(command)
+        counts["shell:dangerous"] = _how_many(dangerous)
         return None
 
+    def _is_dangerous(self, command: str, row: Row) -> bool:
+        return any(self._judge(text).level == "dangerous" for text in _readings(command, row))
 
-def _shown(row: Row) -> list[Shown]:
-    contents = [message.content for message in row.fields.messages if message.role == "assistant"]
-    texts = dict.fromkeys(text for content in contents for text in (content, without_unseen(content)))
-    return [one for text in texts for one in shown_commands(text, _is_quoted(row))]
+    def _dangerous(self, commands: Iterable[str], row: Row) -> int:
+        return _how_many([command for command in dict.fromkeys(commands) if self._is_dangerous(command, row)])
 
 
-def _as_words(command: str) -> str:
-    return _MARK.sub(r"\1", command) if "<" in command else command
+def _readings(command: str, row: Row) -> Collection[str]:
+    """The ways in which a command is rated: marks of masking are words, and so are slots of documentation, in a source for sure."""
+    if "<" not in command:
+        return (command,)
+    filled_in = slots_as_words(command)
+    return (filled_in,) if is_quoted(row) else dict.fromkeys((marks_as_words(command), filled_in))
+
+
+def _how_many(commands: Sequence[str]) -> int:
+    """The number of commands, one within another not counted twice: a script and its line, a sentence and the command in it."""
+    least: list[str] = []
+    for command in sorted(set(commands), key=len):
+        if not any(one in command for one in least):
+            least.append(command)
+    return len(least)

@@ -20,40 +20,19 @@ from luthier.data.clean.view import split_code
 from luthier.data.clean.words import words
 from luthier.guard.risk.facts import programs
 from luthier.guard.risk.inline.effects import effects
+from luthier.guard.shown.names import CONSOLES, SHELLS
+from luthier.guard.shown.prompts import LEADS, PERHAPS, SURE
 from luthier.guard.values.symbols import is_settled
 
 # Fences of these names say nothing of what stands in them; those of other languages hold code.
-_NAMELESS = frozenset(("", "text", "txt", "plain", "plaintext", "none", "output", "log", "raw", "code"))
-_SHELLS = words("shells")
+NAMELESS = frozenset(("", "text", "txt", "plain", "plaintext", "none", "output", "log", "raw", "code"))
+_SHELLS = SHELLS | CONSOLES
 _SESSIONS = re.compile(r"console|session|terminal")
 _MOST_CHARACTERS = 2_000
 _MOST_CODE = 50_000
 _CODE_WORDS = words("code_words")
 _FUNCTION_WORDS = words("function_words")
 _LIST_MARK = re.compile(r"[ \t]*(?:\d{1,3}[.)]|[-*+•])[ \t]+")
-_ENVIRONMENT = r"(?:\([\w .-]{1,40}\)[ \t]*)?"
-# Nothing but a prompt looks so: what is behind it was typed.
-_SURE = re.compile(
-    rf"[ \t]*{_ENVIRONMENT}(?:"
-    r"\[[\w.-]+@[^\]\n]{1,80}\][$#%]"
-    r"|[\w.-]+@[\w.-]+(?::[^\s$#%>]*|[ \t][~/][^\s$#%>]*)?[ \t]?[$#%>❯➜]"
-    r"|[~/][\w./~-]*[ \t]?[$#%](?=[ \t])"
-    r"|(?:ba|z|k)?sh-[\d.]+[$#%]"
-    r"|PS (?:[A-Za-z]:|[~/])[^>\n]{0,80}>"
-    r"|[└╰][─━]{1,4}[$#%❯>]"
-    r"|[$❯➜»](?=[ \t])"
-    r")[ \t]*"
-)
-# Prompts that are also headings, quotations, comments and variables: a known program has to follow.
-_PERHAPS = re.compile(rf"[ \t]*{_ENVIRONMENT}(?:[$%#>]{{1,2}})[ \t]*")
-# Whatever else may stand in front of what is typed: a time of day, signs that open no quotation, option or path, something in brackets, a
-# word or path that ends in a sign of a prompt, the number of a cell, and `!`, by which other programs hand a line to the shell.
-_LEAD = re.compile(
-    r"[ \t]*(?:\d{1,2}:\d\d(?::\d\d)?(?=[ \t])|(?:In|Out)[ \t]?\[\d+\]:"
-    r"|\[[^\]\n]{1,40}\]:?|\([^)\n]{1,40}\)|<[^>\n]{1,40}>|\{[^}\n]{1,40}\}"
-    r"|[\w.-]{1,40}@[\w.-]{1,60}[ \t:]{0,2}[~/][\w./~-]{0,80}[ \t]?[$#%>❯➜➤»λ]"
-    r"|[\w@.:~/\\+-]{1,60}[$#%>❯➜➤»λ]|\\!|λ|[^\w\s\"'`()\[\]{}<\\/.~-]{1,3})[ \t]*"
-)
 _MOST_LEADS = 4
 _SET_APART = ("    ", "\t")
 _PYTHON = frozenset(("python", "py", "python3", "ipython", "jupyter", "pycon"))
@@ -97,7 +76,7 @@ def shown_commands(text: str, is_quoted: bool = False) -> list[Shown]:
     parts = ["\n".join(line for line in split.prose.split("\n") if not _is_sentence(line)) if is_quoted else split.prose]
     found: dict[str, Shown] = {}
     for block in split.blocks:
-        if block.name in _NAMELESS or _SESSIONS.search(block.name) is not None:
+        if block.name in NAMELESS or _SESSIONS.search(block.name) is not None:
             parts.append(block.text)
         elif block.name in _PYTHON:
             found.update((one.text, one) for one in _of_python(block.text))
@@ -115,19 +94,7 @@ def shown_commands(text: str, is_quoted: bool = False) -> list[Shown]:
 
 def _is_sentence(line: str) -> bool:
     """Whether a line of prose is neither set apart from it, nor behind a prompt, nor without the words that hold sentences together."""
-    return not (line.startswith(_SET_APART) or _SURE.match(line) or _FUNCTION_WORDS.isdisjoint(line.lower().split()))
-
-
-def typed_lines(text: str) -> str | None:
-    """What a person typed of a block in which prompts stand; None where none does."""
-    kept, goes_on, has_prompt = list[str](), False, False
-    for line in text.split("\n"):
-        found = _SURE.match(line)
-        has_prompt = has_prompt or found is not None
-        if found is not None or goes_on:
-            kept.append(line[found.end() :] if found is not None else line)
-            goes_on = line.endswith("\\")
-    return "\n".join(kept) if has_prompt else None
+    return not (line.startswith(_SET_APART) or SURE.match(line) or _FUNCTION_WORDS.isdisjoint(line.lower().split()))
 
 
 def _joined(text: str) -> Sequence[str]:
@@ -164,7 +131,7 @@ def _of_line(line: str) -> Iterator[Shown]:
             yield Shown(_cut(line.strip()))
     line = line.strip().strip("`") if line.strip().startswith("`") else line
     for _ in range(3):
-        found = _SURE.match(line)
+        found = SURE.match(line)
         if found is not None and (rest := line[found.end() :].strip()):
             yield Shown(rest, is_sure=True)
             theme = _THEME.match(rest) if "➜" in found.group() else None
@@ -172,7 +139,7 @@ def _of_line(line: str) -> Iterator[Shown]:
                 yield Shown(rest[theme.end() :].strip(), is_sure=True)
             line = rest
             continue
-        found = _PERHAPS.match(line)
+        found = PERHAPS.match(line)
         if found is None:
             return
         line = line[found.end() :]
@@ -185,7 +152,7 @@ def behind_leads(line: str) -> str | None:
     """The command of a known program behind whatever short thing stands in front of it in `line`; None where there is none."""
     line = line.strip().strip("`")
     for _ in range(_MOST_LEADS):
-        found = _LEAD.match(line)
+        found = LEADS.match(line)
         if found is None:
             return None
         line = line[found.end() :]

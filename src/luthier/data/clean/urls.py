@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
 from luthier.data.clean.words import words
-from luthier.guard.secrets.assigned import is_placeholder, looks_drawn
+from luthier.guard.secrets.finders.assigned import is_placeholder, looks_drawn
 from luthier.guard.secrets.kinds import KINDS
 from luthier.guard.secrets.scan import mark
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from luthier.core.records import INPUT_ROLE, TEXT_ROLE, Message
 from luthier.data.clean.records import Row
+from luthier.guard.shown.names import block_name
 
 _FENCE = re.compile(r"[ \t>]*(?:[-*+] |\d+[.)] )?[ \t]*(`{3,}|~{3,})[ \t]*([^`\n]*)$")
 _INLINE_CODE = re.compile(r"(`+)(?!`)[^\n]{1,400}?(?<!`)\1(?!`)")
@@ -80,7 +81,7 @@ def split_code(text: str) -> Split:
     for line in text.split("\n"):
         found = _FENCE.match(line)
         if not fence and found is not None:
-            fence, name, body = found[1], found[2].strip().partition(" ")[0].lower(), []
+            fence, name, body = found[1], block_name(found[2].strip()), []
         elif fence and found is not None and found[1].startswith(fence) and not found[2].strip():
             blocks.append(Block(name, "\n".join(body)))
             fence = ""

@@ -17,6 +17,7 @@ from multiprocessing.connection import Connection
 from typing import Generic, TypeVar
 
 from luthier.core.errors import LuthierError
+from luthier.core.machine import own_processors
 
 MOST_PROCESSES = 8
 
@@ -38,7 +39,7 @@ class Failed:
 
 def processors() -> int:
     """How many processors this process may use, `MOST_PROCESSES` at most."""
-    return min(len(os.sched_getaffinity(0)), MOST_PROCESSES)
+    return min(len(own_processors()), MOST_PROCESSES)
 
 
 class Member(Generic[Item, Result]):

@@ -10,6 +10,7 @@ import threading
 from multiprocessing.connection import Connection
 
 from luthier.core.errors import LuthierError
+from luthier.core.machine import GONE
 from luthier.data.crew.members import Failed
 
 
@@ -38,7 +39,7 @@ def main(descriptor: int) -> None:
 def _end_with_the_parent(descriptor: int) -> None:
     """Ends this process when the other side is gone, also in the midst of an item that nobody waits for any more."""
     poller = select.poll()
-    poller.register(descriptor, select.POLLRDHUP)
+    poller.register(descriptor, GONE)
     poller.poll()
     os._exit(0)
 

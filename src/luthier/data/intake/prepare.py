@@ -15,15 +15,16 @@ from luthier.core.files import json_line
 from luthier.core.records import INPUT_ROLE, Example, JsonObject, Origin, Reject
 from luthier.data.clean.cleaner import Cleaner
 from luthier.data.clean.contamination import Decontaminator
-from luthier.data.clean.records import Row
+from luthier.data.clean.records import Outcome, Row
 from luthier.data.clean.secrets import SECRET
 from luthier.data.reading import formats
-from luthier.data.rows.digests import digest_of, id_of
+from luthier.data.rows.digests import ROW_BYTES, digest_of, id_of
 from luthier.data.rows.fields import BadRow, Fields, place
 from luthier.data.rows.grams import Said, said
 from luthier.data.rows.keys import exchange_keys, row_keys
-from luthier.data.rows.store import NO_GROUP, Prepared, changed_line
+from luthier.data.rows.store import NO_GROUP, GramHashes, Prepared, changed_line
 from luthier.data.similar.hashing import gram_hashes
+from luthier.guard.secrets.known import Told
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,16 @@ def decontaminator_of(clean: CleanSection | None, suite_items: Sequence[Example]
     return Decontaminator.of(suite_items, [Path(name) for name in clean.decontaminate])
 
 
+@dataclass(frozen=True, slots=True)
+class StoredAgain:
+    """A row that changed after it was stored: its id, the one that a teacher's row had before, and the hashes of its grams."""
+
+    id: str
+    was: str
+    text_grams: GramHashes | None
+    request_grams: GramHashes | None
+
+
 class Preparation:
     """Prepares batches by the settings."""
 
@@ -82,7 +93,7 @@ class Preparation:
         self._settings = settings
         self._converters = [None if facts.entry is None else formats.converter(facts.entry) for facts in settings.sources]
         decontaminator = decontaminator_of(settings.clean, settings.suite_items)
-        self._cleaner = Cleaner.of(settings.clean, settings.guard, decontaminator)
+        self.cleaner = Cleaner.of(settings.clean, settings.guard, decontaminator)
 
     def __call__(self, batch: Batch) -> Prepared:
         """The batch made ready."""
@@ -90,8 +101,12 @@ class Preparation:
         lines, rows = self._converted(batch, done)
         texts: list[str] = []
         requests: list[str] = []
-        for line, row, outcome in zip(lines, rows, self._cleaner.clean(rows), strict=True):
+        told: dict[tuple[str, str, bool], int] = {}
+        for line, row, outcome in zip(lines, rows, self.cleaner.clean(rows), strict=True):
             done.counts.update(outcome.counts)
+            for one in outcome.told:
+                name = (one.text, one.kind, one.is_of_a_key)
+                told[name] = told.get(name, 0) + one.times
             try:
                 if outcome.bad is not None and outcome.bad.reason == SECRET:
                     # Half of a surrogate pair is what no scanner can read; it is told as what it is.
@@ -101,15 +116,34 @@ class Preparation:
                 heard = said(outcome.row.fields.messages)
                 was = _id_before(row) if outcome.changes else ""
                 self._store(outcome.row, line, heard, done, outcome.changes, was)
-                texts.append("\n".join(text for text in (heard.request, heard.answer) if text is not None))
+                texts.append(_compared(heard))
                 requests.append(heard.request or "")
             except BadRow as bad:
                 done.rejects.append(_rejected(row, "clean" if bad is outcome.bad else "format", bad, batch.file, line))
+        done.told = [Told(text, kind, times, is_of_a_key) for (text, kind, is_of_a_key), times in told.items()]
         if self._settings.compares_texts:
             done.text_grams = gram_hashes(texts)
         if self._settings.is_grouped:
             done.request_grams = gram_hashes(requests)
         return done
+
+    def stored_again(self, row: Row, outcome: Outcome, done: Prepared, line: int) -> StoredAgain | None:
+        """Adds a row that changed after it was stored to `done`, or what it is rejected for; then there is None."""
+        try:
+            if outcome.row is None or outcome.bad is not None:
+                raise outcome.bad or BadRow("dropped", "a rule dropped the row")
+            heard = said(outcome.row.fields.messages)
+            self._store(outcome.row, line, heard, done, {})
+        except BadRow as bad:
+            done.rejects.append(_rejected(row, "clean" if bad is outcome.bad else "format", bad, done.file, line))
+            return None
+        done.changes.update(outcome.changes)
+        return StoredAgain(
+            id_of(bytes(done.digests[-ROW_BYTES:])),
+            _id_before(row),
+            gram_hashes([_compared(heard)]) if self._settings.compares_texts else None,
+            gram_hashes([heard.request or ""]) if self._settings.is_grouped else None,
+        )
 
     def _converted(self, batch: Batch, done: Prepared) -> tuple[list[int], list[Row]]:
         facts, convert = self._settings.sources[batch.source], self._converters[batch.source]
@@ -148,6 +182,10 @@ class Preparation:
         if changes:
             done.changes.update(changes)
             done.changed.append(changed_line(example.id, changes, was))
+
+
+def _compared(heard: Said) -> str:
+    return "\n".join(text for text in (heard.request, heard.answer) if text is not None)
 
 
 def _id_before(row: Row) -> str:

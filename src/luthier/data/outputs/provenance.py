@@ -12,6 +12,7 @@ from luthier.core.files import sha256_file
 from luthier.core.records import JsonObject
 from luthier.core.runs import package_versions
 from luthier.core.stages import STAGES
+from luthier.data.clean.codes import COMMANDS_LOOKED_AT
 from luthier.data.intake.source_record import SourceRecord
 from luthier.data.rows.rejects import DUPLICATE, NEAR_DUPLICATE, RejectLog
 from luthier.data.split.sides import Division
@@ -69,12 +70,20 @@ def provenance_of(
 ) -> JsonObject:
     """`provenance.json`: inputs with hashes, tools with versions, counts of each step, what commands passed, the hash of each output.
 
-    Without `sees_commands` the counts of `shell` are None: nobody knows how many dangerous ones there are. `not_looked_at` says why
-    commands of some rows, or of all, were not looked at, and is None where they were in every row.
+    Of dangerous commands in the rows that cleaning kept, `dangerous_commands_left` are those that an answer gives, 0 where the policy
+    rejects them; apart from them those that an answer names in prose, and those that a request, an input or a tool's result shows.
+    Without `sees_commands` the counts of `shell` are None: nobody knows how many there are. `not_looked_at` says why commands of some
+    rows, or of all, were not looked at, and is None where they were in every row; `looked_at` says in which places they were looked for.
     """
     shell = report.get("shell", {})
     linted = shell.get("shellchecked", 0)
-    counts = {"rows": "rows", "dangerous_commands_left": "dangerous", "not_settled": "not_settled"}
+    counts = {
+        "rows": "rows",
+        "dangerous_commands_left": "dangerous",
+        "dangerous_commands_named": "dangerous_named",
+        "dangerous_commands_in_requests": "dangerous_in_requests",
+        "not_settled": "not_settled",
+    }
     return {
         "sources": [source.provenance() for source in sources],
         "python": platform.python_version(),
@@ -85,6 +94,7 @@ def provenance_of(
         "shell": {
             **{name: shell.get(counted, 0) if sees_commands else None for name, counted in counts.items()},
             "shellcheck_pass_rate": round(shell.get("shellcheck_passed", 0) / linted, 6) if linted else None,
+            "looked_at": COMMANDS_LOOKED_AT if sees_commands else None,
             "not_looked_at": report.get("commands_not_looked_at"),
         },
         "outputs": {path.relative_to(folder).as_posix(): sha256_file(path) for path in sorted(outputs)},

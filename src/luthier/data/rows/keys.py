@@ -6,6 +6,7 @@ be, and never part rows that belong together.
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -27,6 +28,8 @@ REQUEST, ANSWER, FILE, MASKED_ANSWER, COMMIT = "request", "answer", "file", "mas
 CODE_MAKERS = frozenset(
     ("explain", "complete", "document", "question", "commits", "infill", "locate", "usage", "tests", "tools", "teacher"),
 )
+# One or two words without another sign than what ends a sentence.
+_PLAIN_WORDS = re.compile(r"\w+(?:\s+\w+)?[.!?]?")
 
 
 @dataclass(slots=True)
@@ -69,6 +72,10 @@ class KeyColumns:
         for name, key in zip(self.__slots__, keys, strict=True):
             getattr(self, name).append(key)
 
+    def of(self, number: int) -> tuple[int, int, int, int, int]:
+        """The keys of row `number`."""
+        return self.request[number], self.answer[number], self.file[number], self.masked_answer[number], self.commit[number]
+
 
 def text_key(text: str) -> int:
     """The key of a text; never 0."""
@@ -106,13 +113,13 @@ def _has_words(form: str) -> bool:
 
 
 def answer_form(plain: str) -> str:
-    """The form in which canonical answers are equal: the normalised one from three words on, else the text itself.
+    """The form in which canonical answers are equal: the normalised one from three words on, and of one or two plain words; else the text.
 
-    Of `None` or `a - b` too little would be left: rows would be tied that answer differently. A form cannot be mistaken for a text of
-    fewer words, for it has three.
+    Of `ls -L` and `ls -l`, or `a - b` and `a + b`, too little would be left: rows would be tied that answer differently. A form cannot be
+    mistaken for such a text, which holds a sign.
     """
     form = normalised(plain)
-    return form if _has_words(form) else plain
+    return form if _has_words(form) or _PLAIN_WORDS.fullmatch(plain) else plain
 
 
 def file_key(origin: Origin) -> int:

@@ -6,7 +6,7 @@ import json
 from array import array
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +20,7 @@ from luthier.core.records import JsonObject, Origin, Reject
 from luthier.data.rows.digests import ROW_BYTES, id_of, numbered
 from luthier.data.rows.fields import place
 from luthier.data.rows.keys import ExchangeColumns, KeyColumns
+from luthier.guard.secrets.known import Told
 
 # Stands in a waiting row for its group, which is known only when all rows are; a group's name is as long.
 NO_GROUP = "0" * 16
@@ -30,7 +31,8 @@ _ORIGIN_FIELD = b'"origin": '
 _decoder = json.JSONDecoder()
 _GROUP_FIELD = b'"group": "' + NO_GROUP.encode() + b'"'
 # A stored line begins with its id, which every row has at this place.
-_ID_END = len(b'{"id": "' + NO_GROUP.encode())
+ID_START = len(b'{"id": "')
+ID_END = ID_START + len(NO_GROUP)
 
 
 @dataclass(slots=True)
@@ -59,6 +61,18 @@ class Prepared:
     changes: Counter[str] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
     changed: list[JsonObject] = field(default_factory=list)
+    # Secrets that other rows are to know. They are never written anywhere.
+    told: list[Told] = field(default_factory=list)
+
+    def take_row(self, other: Prepared, number: int, exchanges: Iterable[tuple[int, int]]) -> None:
+        """Takes over row `number` of another batch with the keys of its `exchanges`; its grams, and what is counted, are not taken."""
+        self.lines.append(other.lines[number])
+        self.encoded.append(other.encoded[number])
+        self.digests += other.digests[number * ROW_BYTES : (number + 1) * ROW_BYTES]
+        if other.places:
+            self.places.append(other.places[number])
+        self.keys.add(other.keys.of(number))
+        self.exchanges.add(len(self.lines) - 1, exchanges)
 
 
 def changed_line(row_id: str, changes: Mapping[str, int], was: str = "") -> JsonObject:
@@ -169,7 +183,7 @@ class RowStore:
                 before, _, after = line.rpartition(_GROUP_FIELD)
                 line = before + b'"group": "' + group.encode() + b'"' + after  # noqa: PLW2901
             if number in self._times:
-                line = line[:_ID_END] + f"-{self._times[number]}".encode() + line[_ID_END:]  # noqa: PLW2901
+                line = line[:ID_END] + f"-{self._times[number]}".encode() + line[ID_END:]  # noqa: PLW2901
             yield line
 
     def origins(self, rows: NDArray[np.int64]) -> Iterator[Origin]:

@@ -16,34 +16,38 @@ from pathlib import Path
 from luthier.config.row_sections import MakerName, SourceEntry
 from luthier.config.schema import EndpointSection
 from luthier.core.errors import DataError, Problem
-from luthier.core.files import HashMemory, json_line, read_json, remove_leftovers, sha256_json, write_json, write_with
+from luthier.core.files import HashMemory, json_line, read_json, remove, remove_leftovers, sha256_json, write_json, write_with
 from luthier.core.records import Example, JsonObject, Origin, Reject
 from luthier.core.runs import package_versions
 from luthier.core.stages import STAGES
 from luthier.data.rows.fields import place
 from luthier.data.sources.families import without_families
-from luthier.data.sources.masking import without_secrets
-from luthier.data.sources.steps import Crew, Cut, Workbench, crew_for, index_file, parts, rows_of, working_folder
+from luthier.data.sources.masking import Scanned
+from luthier.data.sources.steps import Crew, Cut, Workbench, characters, crew_for, index_file, parts, rows_of, working_folder
 from luthier.data.sources.versions import row_versions
 from luthier.data.synthesize.budget import thinned
 from luthier.data.synthesize.made import Made, Material, Unfit
 from luthier.data.synthesize.makers.registry import MAKERS, TEACHER, kind_of_source, makers_of
-from luthier.data.teacher.ledger import TeacherReport
+from luthier.data.teacher.ledger import ASKED_AGAIN, TeacherReport
 from luthier.data.teacher.teach import VERSION as TEACHER_VERSION
 from luthier.data.teacher.teach import teach
+from luthier.guard.secrets.known import Told
+from luthier.guard.secrets.rules import rules_digest
 from luthier.guard.secrets.strength import STRENGTHS, Strength, default_strength
 from luthier.retrieval.chunks import apart
 from luthier.retrieval.documents.marked import pages_of
 from luthier.retrieval.index import build
 from luthier.retrieval.records import Chunk, Excluded, Reading, SourceFile
 from luthier.retrieval.sources.cutting import code_of
-from luthier.retrieval.sources.reading import identify, read
+from luthier.retrieval.sources.reading import identify, identify_around, read
 
 _STEP = "make"
 # Made rows are cleaned when they are taken in; until then they hold what the source holds, its secrets too.
 _PRIVATE = 0o600
 # What reading leaves out is no row yet.
 _SOURCE_STEP = "source"
+# Characters of sources that are kept in memory at once until all are looked through: a gigabyte at most, with what stands around them.
+_MOST_HELD = 200_000_000
 Progress = Callable[[str, int], None]
 
 
@@ -79,44 +83,110 @@ def made_rows(
     scanners: Strength = "fast",
     processes: int = 1,
 ) -> MadeRows:
-    """The rows of `entry`, made now or taken from `cache`. `DataError`, which names the key `where`, if the source cannot be read.
+    """The rows of `entry` where it stands alone, made now or taken from `cache`; errors as those of `Making`."""
+    making = Making(entry, where, cache, progress, teachers, scanners, processes)
+    making.identify(hashes)
+    return making.kept([]) or making.made([])
 
-    The source is scanned for secrets by `scanners`, as its rows will be; where a teacher is asked, at least as what is sent to it.
-    `processes` divide the work on a source that is not small; the bytes do not depend on how many there are.
+
+class Making:
+    """One entry of `sources` on its way to rows: identified, looked through for secrets, and made when it is known what others hold.
+
+    `DataError`, which names the key `where`, if the source cannot be read. It is scanned for secrets by `scanners`, as its rows will be;
+    where a teacher is asked, at least as what is sent to it. `processes` divide the work on a source that is not small; the bytes do not
+    depend on how many there are.
     """
-    identity = identify(entry, hashes, where)
-    if entry.teacher is not None:
-        scanners = max(scanners, default_strength(), key=STRENGTHS.index)
-    name = sha256_json({**_depends_on(entry, identity, teachers), "scanners": scanners})[:24]
-    found = MadeRows(cache / "made" / f"{name}.jsonl", cache / "made" / f"{name}.rejects.jsonl", {})
-    facts_path = cache / "made" / f"{name}.json"
-    # Written last: rows without it are those of a process that was killed.
-    if facts_path.is_file() and found.path.is_file() and found.rejects.is_file():
-        return MadeRows(found.path, found.rejects, read_json(facts_path))
-    remove_leftovers(facts_path.parent)
-    reading = read(entry, cache, progress, where)
-    if reading.commit is not None and identity != f"commit:{reading.commit}":
-        hint = "run the same command again"
-        what = "the repository got another commit while it was read"
-        raise DataError(Problem(what, where=f"{where}.repo: {reading.repo}", found=reading.commit, hint=hint))
-    bench = Workbench()
-    with working_folder(cache / "made" / f".work.{os.getpid()}.tmp") as folder, crew_for(reading, processes, bench) as crew:
-        division = _Division(crew, bench, folder)
-        reading = without_secrets(reading, progress, scanners, crew)
-        facts = _write(entry, reading, identity, found, progress, teachers, division)
-    # What a teacher could not be asked is asked again by the next run; what it replied stands in its journal.
-    if not facts.get("teacher_failed"):
-        write_json(facts_path, facts)
-    return MadeRows(found.path, found.rejects, facts)
+
+    def __init__(
+        self, entry: SourceEntry, where: str, cache: Path, progress: Progress, teachers: Teachers, scanners: Strength, processes: int
+    ) -> None:
+        self._entry, self._where, self._cache = entry, where, cache
+        self._progress, self._teachers, self._processes = progress, teachers, processes
+        self._scanners = scanners if entry.teacher is None else max(scanners, default_strength(), key=STRENGTHS.index)
+        self._identity = ""
+        self._found = MadeRows(Path(), Path(), {})
+        self._scanned: Scanned | None = None
+
+    def identify(self, hashes: HashMemory) -> JsonObject:
+        """What is known of the source by itself: what others make of theirs hangs on it."""
+        self._identity = identify(self._entry, hashes, self._where)
+        around = identify_around(self._entry, hashes, self._where)
+        self._own: JsonObject = {"entry": self._entry.model_dump(mode="json"), "identity": self._identity, "around": around}
+        return self._own
+
+    def kept(self, others: Sequence[JsonObject]) -> MadeRows | None:
+        """The rows that an earlier run made where `others`, which may give away secrets of this source, were the same; or None."""
+        own = _depends_on(self._entry, self._teachers)
+        name = sha256_json({**own, **self._own, "others": list(others), "scanners": self._scanners})[:24]
+        # Rows that another version of the scanner passed may hold what this one knows.
+        folder, begin = self._cache / "made", rules_digest()[:8]
+        for path in folder.glob("*.json*"):
+            if not path.name.startswith((begin, ".")):
+                remove(path)
+        name = f"{begin}-{name}"
+        self._found = MadeRows(folder / f"{name}.jsonl", folder / f"{name}.rejects.jsonl", {})
+        self._facts_path = folder / f"{name}.json"
+        # Written last: rows without it are those of a process that was killed.
+        if self._facts_path.is_file() and self._found.path.is_file() and self._found.rejects.is_file():
+            return replace(self._found, facts=read_json(self._facts_path))
+        return None
+
+    def look(self) -> list[Told]:
+        """What others are to know of the source. It is read and scanned now, where it was not before, and kept until `forget`."""
+        return self._looked().told()
+
+    def _looked(self) -> Scanned:
+        if self._scanned is not None:
+            return self._scanned
+        with Crew(Workbench, self._processes, Workbench()) as crew:
+            scanned = Scanned(self._progress, self._scanners, crew)
+            reading = read(self._entry, self._cache, self._progress, self._where, scanned.take_unread)
+            if reading.commit is not None and self._identity != f"commit:{reading.commit}":
+                hint = "run the same command again"
+                what = "the repository got another commit while it was read"
+                raise DataError(Problem(what, where=f"{self._where}.repo: {reading.repo}", found=reading.commit, hint=hint))
+            scanned.take(reading)
+        self.characters = characters(reading)
+        self._scanned = scanned
+        return scanned
+
+    def forget(self) -> None:
+        """Frees what was read; it is read again where it is wanted."""
+        self._scanned = None
+
+    def made(self, others: Sequence[Told]) -> MadeRows:
+        """The rows, made now, without what was found in the source and what others told."""
+        remove_leftovers(self._facts_path.parent)
+        reading = self._looked().masked(others)
+        self.forget()
+        bench = Workbench()
+        work = self._cache / "made" / f".work.{os.getpid()}.tmp"
+        with working_folder(work) as folder, crew_for(reading, self._processes, bench) as crew:
+            division = _Division(crew, bench, folder)
+            facts = _write(self._entry, reading, self._identity, self._found, self._progress, self._teachers, division)
+        # What a teacher could not be asked is asked again by the next run; what it replied stands in its journal.
+        if not facts.get("teacher_failed"):
+            write_json(self._facts_path, facts)
+        return replace(self._found, facts=facts)
 
 
-def _depends_on(entry: SourceEntry, identity: str, teachers: Teachers) -> JsonObject:
-    fields = entry.model_dump(mode="json")
+def looked_through(makings: Sequence[Making]) -> list[list[Told]]:
+    """What each source tells the others. Sources are kept as far as they are not large together; the others are read again when made."""
+    found = []
+    held = 0
+    for making in makings:
+        found.append(making.look())
+        held += making.characters
+        if held > _MOST_HELD:
+            held -= making.characters
+            making.forget()
+    return found
+
+
+def _depends_on(entry: SourceEntry, teachers: Teachers) -> JsonObject:
     named = [teachers.endpoints[name] for name in _endpoints_of(entry) if name in teachers.endpoints]
     return {
         "versions": row_versions(),
-        "entry": fields,
-        "identity": identity,
         "packages": package_versions(STAGES["data"].packages),
         "endpoints": [endpoint.identity for endpoint in named],
         "seed": teachers.seed if entry.teacher else None,
@@ -161,6 +231,7 @@ def _material_of(entry: SourceEntry, reading: Reading, progress: Progress, divis
         commits=reading.commits,
         commands=reading.commands,
         tools=reading.tools,
+        layout=reading.layout,
     )
     return material, excluded
 
@@ -250,6 +321,9 @@ def _taught(
         material, settings, writer, judge, teachers.journal, lambda done, _: progress("teacher", done), teachers.seed, report
     ):
         yield made if isinstance(made, Unfit) else (TEACHER, made)
+    # Said, and not written into the record: the rows are the same as of a run that nothing ended.
+    if report.asked_again:
+        progress(ASKED_AGAIN, report.asked_again)
 
 
 def _write_lines(path: Path, rows: Sequence[Example] | Sequence[Reject]) -> None:

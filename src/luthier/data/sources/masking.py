@@ -1,7 +1,7 @@
 """Secrets of a source, masked where it is read: each file is scanned whole, before a cut can part a secret from what gives it away.
 
 What was found in one place (a file, a commit, the definition of a tool) is masked wherever the source holds it, before anything is made of
-it or sent anywhere. The values are kept in memory alone, as long as the source is read.
+it or sent anywhere; so is what texts give away that no row is made of, and other sources. The values are kept in memory alone.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from luthier.data.clean.leaves import CollidingKeys, Leaf, mapped, whole
-from luthier.data.sources.steps import Crew, Scan, parts
+from luthier.data.sources.steps import Crew, Scan, characters, is_large, parts
 from luthier.guard.secrets.findings import FAILED_KINDS, Finding
-from luthier.guard.secrets.known import KnownSecrets, masked_by_line
+from luthier.guard.secrets.known import KnownSecrets, Told, masked_by_line
 from luthier.guard.secrets.patterns import key_findings
 from luthier.guard.secrets.scan import scan
 from luthier.guard.secrets.strength import Strength
@@ -32,7 +32,9 @@ def without_secrets(reading: Reading, progress: Progress, strength: Strength = "
     (`unscannable`), as is such a commit, command or tool, and what has a secret in its path. A note counts what was masked, by kind.
     The processes of `crew` scan; this one alone where there is none.
     """
-    return _Masking(reading, progress, strength, crew).done()
+    scanned = Scanned(progress, strength, crew)
+    scanned.take(reading)
+    return scanned.masked()
 
 
 @dataclass(slots=True)
@@ -43,36 +45,69 @@ class _Text:
     is_judged: bool = True
 
 
-class _Masking:
-    """One source on its way: all its texts are scanned before the first one is changed for good."""
+class Scanned:
+    """One source on its way: all its texts are scanned before the first one is changed for good, and may hear what others hold."""
 
-    def __init__(self, reading: Reading, progress: Progress, strength: Strength, crew: Crew | None) -> None:
-        self._reading = reading
+    def __init__(self, progress: Progress, strength: Strength, crew: Crew | None = None) -> None:
         self._strength = strength
         self._crew = crew
         self._progress = progress
         self._known = KnownSecrets()
         self._kinds: Counter[str] = Counter()
+        self._unread: list[str] = []
+        self._unread_characters = 0
 
-    def done(self) -> Reading:
-        """The source without its secrets."""
-        reading = self._reading
-        files = self._scanned([file.text for file in reading.files], "files scanned for secrets")
-        commits = self._scanned([text for commit in reading.commits for text in _texts(commit)], "texts of commits scanned for secrets")
+    def take_unread(self, text: str) -> None:
+        """Takes a text that no row is made of: what is found in it is known, and it is not kept."""
+        self._unread.append(text)
+        self._unread_characters += len(text)
+        if is_large(self._unread_characters):
+            self._note_unread()
+
+    def _note_unread(self) -> None:
+        crew = self._crew if is_large(self._unread_characters) else None
+        for text, findings in zip(self._unread, self._findings(self._unread, None, crew), strict=True):
+            if findings and not _is_failed(findings):
+                self._known.note(text, findings)
+        self._unread, self._unread_characters = [], 0
+
+    def take(self, reading: Reading) -> None:
+        """Scans the source. It is divided among the processes of the crew where it is not small; none is needed afterwards."""
+        self._note_unread()
+        self._reading = reading
+        crew = self._crew if is_large(characters(reading)) else None
+        self._files_read = self._scanned([file.text for file in reading.files], "files scanned for secrets", crew)
+        texts = [text for commit in reading.commits for text in _texts(commit)]
+        self._commits_read = self._scanned(texts, "texts of commits scanned for secrets", crew)
         self._note_sides()
-        shown = self._scanned([*map(_shown, reading.commands), *map(_shown, reading.tools)], None)
-        self._known.spare(text.masked for text in (*files, *commits, *shown))
-        excluded = [replace(item, path=self._known.masked(item.path), detail=self._known.masked(item.detail)) for item in reading.excluded]
+        self._shown_read = self._scanned([*map(_shown, reading.commands), *map(_shown, reading.tools)], None, crew)
+        self._spare()
+        self._crew = None
+
+    def _spare(self) -> None:
+        self._known.spare(text.masked for text in (*self._files_read, *self._commits_read, *self._shown_read))
+
+    def told(self) -> list[Told]:
+        """What other sources and rows are to know of this one."""
+        return self._known.told()
+
+    def masked(self, others: Sequence[Told] = ()) -> Reading:
+        """The source without its secrets, and without those that others told."""
+        if others:
+            self._known.take(others)
+            self._spare()
+        reading, known, shown = self._reading, self._known, self._shown_read
+        excluded = [replace(item, path=known.masked(item.path), detail=known.masked(item.detail)) for item in reading.excluded]
         changed = replace(
             reading,
-            files=tuple(self._files(files, excluded)),
-            commits=tuple(self._commits(iter(commits))),
+            files=tuple(self._files(self._files_read, excluded)),
+            commits=tuple(self._commits(iter(self._commits_read))),
             commands=tuple(self._commands(shown[: len(reading.commands)])),
             tools=tuple(self._tools(shown[len(reading.commands) :], excluded)),
             excluded=tuple(excluded),
-            notes=tuple(map(self._known.masked, reading.notes)),
+            notes=tuple(map(known.masked, reading.notes)),
         )
-        return self._told(changed)
+        return self._with_note(changed)
 
     def _note_sides(self) -> None:
         """Remembers the keys in whole files of changes, and all that is found in those of tables."""
@@ -84,17 +119,17 @@ class _Masking:
         for side, is_table in sides.items():
             self._known.note(side, scan([side], self._strength)[0] if is_table else key_findings(side))
 
-    def _told(self, reading: Reading) -> Reading:
+    def _with_note(self, reading: Reading) -> Reading:
         kinds = self._kinds + self._known.counts
         if not kinds:
             return reading
         told = ", ".join(f"{kind} {count:,}" for kind, count in sorted(kinds.items()))
         return replace(reading, notes=(*reading.notes, f"secrets that were masked where the source was read: {told}"))
 
-    def _scanned(self, texts: Sequence[str], step: str | None) -> list[_Text]:
+    def _scanned(self, texts: Sequence[str], step: str | None, crew: Crew | None) -> list[_Text]:
         """The texts with marks over what was found in each, which is known from now on."""
         done: list[_Text] = []
-        for text, findings in zip(texts, self._findings(texts, step), strict=True):
+        for text, findings in zip(texts, self._findings(texts, step, crew), strict=True):
             if _is_failed(findings):
                 done.append(_Text(text, is_judged=False))
                 continue
@@ -103,7 +138,7 @@ class _Masking:
             done.append(_Text(masked_by_line(text, findings) if findings else text))
         return done
 
-    def _findings(self, texts: Sequence[str], step: str | None) -> Iterator[tuple[Finding, ...]]:
+    def _findings(self, texts: Sequence[str], step: str | None, crew: Crew | None) -> Iterator[tuple[Finding, ...]]:
         """What a scan finds in each text, by several processes where there are."""
         shares: list[tuple[str, ...]] = parts(texts, len)
 
@@ -111,8 +146,8 @@ class _Masking:
             if step is not None:
                 self._progress(step, sum(map(len, shares[:shares_done])))
 
-        if self._crew is not None and self._crew.is_divided:
-            for found in self._crew.each([Scan(share, self._strength) for share in shares], told):
+        if crew is not None and crew.is_divided:
+            for found in crew.each([Scan(share, self._strength) for share in shares], told):
                 yield from found
             return
         for number, share in enumerate(shares, 1):

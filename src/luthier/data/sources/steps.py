@@ -80,11 +80,20 @@ class Workbench:
         return list(MAKERS[item.maker].make(self.material))
 
 
+def is_large(count: int) -> bool:
+    """Whether so many characters are worth being divided among processes."""
+    return count >= ALONE_CHARACTERS
+
+
+def characters(reading: Reading) -> int:
+    """About how much there is to do on a source."""
+    size = sum(len(file.text) for file in reading.files)
+    return size + sum(len(change.diff) for commit in reading.commits for change in commit.changes)
+
+
 def crew_for(reading: Reading, processes: int, bench: Workbench) -> Crew:
     """The processes for a source, `bench` at work in this one: this alone where the source is small."""
-    size = sum(len(file.text) for file in reading.files)
-    size += sum(len(change.diff) for commit in reading.commits for change in commit.changes)
-    return Crew(Workbench, processes if size >= ALONE_CHARACTERS else 1, bench)
+    return Crew(Workbench, processes if is_large(characters(reading)) else 1, bench)
 
 
 def parts(items: Sequence[_Part], size_of: Callable[[_Part], int]) -> list[tuple[_Part, ...]]:
@@ -136,7 +145,7 @@ def _write(material: Material, folder: Path) -> bool:
     """
     with Connection(os.open(folder / _MATERIAL, os.O_WRONLY | os.O_CREAT, 0o600), readable=False) as stream:
         try:
-            stream.send((material.name, material.files, material.commits, material.commands, material.tools))
+            stream.send((material.name, material.files, material.commits, material.commands, material.tools, material.layout))
         except RecursionError:
             return False
         for start in range(0, len(material.chunks), _CHUNKS_AT_ONCE):
@@ -147,7 +156,7 @@ def _write(material: Material, folder: Path) -> bool:
 def _read(folder: Path) -> Material:
     chunks: list[Chunk] = []
     with Connection(os.open(folder / _MATERIAL, os.O_RDONLY), writable=False) as stream, suppress(EOFError):
-        name, files, commits, commands, tools = stream.recv()
+        name, files, commits, commands, tools, layout = stream.recv()
         while True:
             chunks += stream.recv()
-    return Material(name, files, tuple(chunks), Index.at(index_file(folder)), commits, commands, tools)
+    return Material(name, files, tuple(chunks), Index.at(index_file(folder)), commits, commands, tools, layout)

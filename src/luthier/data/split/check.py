@@ -26,6 +26,7 @@ from luthier.core.errors import IntegrityError
 LEAK = 0.7
 _SLICE_ROWS = 500_000
 _WORD = re.compile(r"\w+")
+_SIGN = re.compile(r"[^\w\s]")
 _CODE_MAKERS = {"commits", "complete", "document", "explain", "infill", "locate", "question", "teacher", "tests", "tools", "usage"}
 # Texts up to this length are their own keys; longer ones are told by 128 bits.
 _KEY_CHARACTERS = 64
@@ -134,10 +135,14 @@ def _text(message: dict[str, Any]) -> str:
 
 
 def _answer_key(text: str) -> Key:
-    """Answers of three words or more are equal by their words, whatever stands between them; shorter ones as they are written."""
+    """Answers of three words or more are equal by their words, whatever stands between them.
+
+    So are shorter ones that are words alone, with or without what ends a sentence; others, such as `ls -L`, as they are written.
+    """
     composed = (text if text.isascii() else unicodedata.normalize("NFC", text)).strip()
     words = _WORD.findall(composed.lower())
-    return _short(" ".join(words) if len(words) >= _WORDY else composed)
+    is_plain = bool(words) and not _SIGN.search(composed[:-1] if composed.endswith((".", "!", "?")) else composed)
+    return _short(" ".join(words) if len(words) >= _WORDY or is_plain else composed)
 
 
 def _short(plain: str) -> Key:

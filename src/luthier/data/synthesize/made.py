@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from luthier.core.records import JsonObject, Message
 from luthier.retrieval.index import Index
-from luthier.retrieval.records import Chunk, CommandHelp, Commit, SourceFile, ToolDefinition
+from luthier.retrieval.records import Chunk, CommandHelp, Commit, Layout, SourceFile, ToolDefinition
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +15,7 @@ class Material:
     """One source, read and cut: what a maker may speak of. `name` is how rows call the source.
 
     `chunks` are pieces of code and sections of documents in the order of path and line; `index` finds them by words and by symbol.
+    `layout` tells which files an import may mean.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Material:
     commits: tuple[Commit, ...] = ()
     commands: tuple[CommandHelp, ...] = ()
     tools: tuple[ToolDefinition, ...] = ()
+    layout: Layout = field(default_factory=Layout)
 
 
 @dataclass(frozen=True, slots=True)

@@ -190,7 +190,8 @@ def answer(body: str, min_words: int = MIN_WORDS) -> str:
     kept = _without_loose_ends(kept)
     words = sum(block.words for block in kept)
     if words < min_words:
-        raise Unsuited("too_short", f"{words} words of prose are left, {min_words} are the least")
+        left = f"{words} words of prose are left without code, tables of contents and pointers elsewhere, {min_words} are the least"
+        raise Unsuited("too_short", f"{left}; a few sentences under the heading on what it shows would make it a row")
     kept = _within(kept)
     text = "\n\n".join(block.text for block in kept)
     prose = [block.text for block in kept if not block.is_fence]

@@ -128,12 +128,15 @@ class Correspondent:
             can_pay = following.may_ask and self._ledger.can_pay(self.name, request.id, unpaid[request.id], {self.name: before[request.id]})
             if can_pay:
                 del unpaid[request.id]
+                self._account.asked_again += request.id in self._journal.unanswered
+                self._journal.sending(request.id)
             following.ask(request.id, can_pay)
             return can_pay
 
         def settle(request: GenerationRequest, reply: JsonObject | ErrorEvent) -> None:
             if isinstance(reply, ErrorEvent):
                 failures[request.id] = reply.message
+                self._journal.settled(request.id)
                 self._ledger.failed(self.name, request.id)
                 following.note(request.id, None)
             else:

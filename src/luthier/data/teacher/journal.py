@@ -1,7 +1,9 @@
 """What a remote model has replied, kept on the disk reply by reply, so that nothing is paid for twice.
 
-One line a reply, appended and flushed to the disk before the reply is used: whatever ends the process, at most the replies that were still
-on their way are asked again. The lines stand in the order in which replies came; what is made of them does not depend on it.
+One line a reply, appended and flushed to the disk before the reply is used: whatever ends the process, at most the requests whose replies
+were still on their way are asked again. Nobody here can know whether the endpoint did, and charged for, what it never said; so each key is
+noted beside the journal before its request is sent, and who goes on is told how many were on their way. The lines stand in the order in
+which replies came; what is made of them does not depend on it.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from luthier.core.files import append, named, sha256_json, sync_folder
 from luthier.core.records import JsonObject
 
 _PIECE_BYTES = 1 << 20
+# In front of the key of a request that ended without a reply.
+_SETTLED = "-"
 
 
 def address(base_url: str) -> str:
@@ -35,12 +39,13 @@ def key_of(asked: JsonObject) -> str:
 class Journal:
     """The replies by key; `open_journal` makes one. Memory holds their places alone; a reply is read from the disk when it is wanted."""
 
-    def __init__(self, descriptor: int, path: Path) -> None:
-        """`descriptor` is `path`, open to read and append, held by this process alone."""
-        self._descriptor, self._path = descriptor, path
+    def __init__(self, descriptor: int, path: Path, sent: int) -> None:
+        """`descriptor` is `path`, open to read and append, held by this process alone; `sent` is `sent_beside` it, open likewise."""
+        self._descriptor, self._path, self._sent = descriptor, path, sent
         self._places: dict[str, tuple[int, int]] = {}
         self._end = 0
         self._read()
+        self.unanswered = self._left_open()
 
     def __contains__(self, key: str) -> bool:
         return key in self._places
@@ -66,6 +71,28 @@ class Journal:
             os.fsync(self._descriptor)
         self._places[key] = (self._end, len(line))
         self._end += len(line)
+
+    def sending(self, key: str) -> None:
+        """Notes that the request of `key` is about to be sent. A killed process leaves the note; a machine without power may not."""
+        append(self._sent, sent_beside(self._path), f"{key}\n".encode())
+
+    def settled(self, key: str) -> None:
+        """Notes that the request of `key` ended without a reply to keep, and that this is known."""
+        append(self._sent, sent_beside(self._path), f"{_SETTLED}{key}\n".encode())
+
+    def _left_open(self) -> frozenset[str]:
+        """The keys of requests that were on their way when an earlier process ended; they stay noted until a reply is there."""
+        path = sent_beside(self._path)
+        with named(path):
+            lines = os.pread(self._sent, os.fstat(self._sent).st_size, 0).decode("utf-8", "replace").split("\n")
+        is_open: dict[str, bool] = {}
+        for line in lines[:-1]:  # A last line without its end was cut off while it was noted: its request was never sent.
+            is_open[line.removeprefix(_SETTLED)] = not line.startswith(_SETTLED)
+        found = [key for key, is_left in is_open.items() if is_left and key not in self._places]
+        with named(path):
+            os.ftruncate(self._sent, 0)
+        append(self._sent, path, "".join(f"{key}\n" for key in found).encode())
+        return frozenset(found)
 
     def _read(self) -> None:
         """Finds what is there. A last line that was cut off is taken away, for the next one would be glued to it."""
@@ -119,9 +146,19 @@ def open_journal(path: Path) -> Iterator[Journal]:
             hint = "wait for it to end, or stop it; nothing was asked"
             raise BusyError(Problem("another process is writing this teacher's journal", str(path), hint=hint)) from None
         sync_folder(path.parent)
-        yield Journal(descriptor, path)
+        with named(sent_beside(path)):
+            sent = os.open(sent_beside(path), os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        try:
+            yield Journal(descriptor, path, sent)
+        finally:
+            os.close(sent)
     finally:
         os.close(descriptor)
+
+
+def sent_beside(journal: Path) -> Path:
+    """The file with the keys of requests that were sent, a line each; what of them has no reply in the journal was on its way."""
+    return journal.with_suffix(".sent")
 
 
 def journal_in(cache: Path) -> Path:

@@ -15,6 +15,9 @@ _TOKENS_AROUND_A_TURN = 16
 # Digits of a row's cost behind the point: a token may cost a millionth.
 COST_DIGITS = 9
 
+# Said with their number in front.
+ASKED_AGAIN = "requests asked again that were on their way when an earlier run ended; the endpoint may charge for both"
+
 Tokens = tuple[int, int]
 
 
@@ -28,6 +31,7 @@ def most_tokens(messages: tuple[Message, ...], max_tokens: int) -> Tokens:
 class Counted:
     """What one endpoint has replied: `asked` now and `from_journal`, and the tokens in and out of both together.
 
+    `asked_again` are requests that were on their way when an earlier run ended: whether that was charged for, nobody here can know.
     `failed` are requests without a reply, `not_told` replies that do not count their tokens, for which the most that they can be stands.
     What an endpoint charges for tries that it broke off, and that were repeated, no reply tells, and nothing here counts.
     """
@@ -36,6 +40,7 @@ class Counted:
     base_url: str = ""
     asked: int = 0
     from_journal: int = 0
+    asked_again: int = 0
     failed: int = 0
     retries: int = 0
     not_told: int = 0
@@ -77,6 +82,11 @@ class TeacherReport:
         if any(counted.price is None for counted in used):
             return None
         return sum(counted.cost(counted.price) for counted in used if counted.price is not None)
+
+    @property
+    def asked_again(self) -> int:
+        """Requests that were on their way when an earlier run ended, and were sent once more."""
+        return sum(counted.asked_again for counted in self.endpoints.values())
 
     @property
     def notes(self) -> list[str]:

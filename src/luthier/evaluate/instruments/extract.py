@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 from luthier.evaluate.instruments.markdown import blocks
-from luthier.evaluate.instruments.shell_prompts import CONSOLES, SHELLS, without_prompts
+from luthier.guard.shown.names import CONSOLES, SHELLS
+from luthier.guard.shown.prompts import without_prompts
 
-_NAMES = "|".join(map(re.escape, (*SHELLS, *CONSOLES)))
+_NAMES = "|".join(map(re.escape, sorted(SHELLS | CONSOLES)))
 _ONE_LINE_FENCE = re.compile(rf"```[ \t]*(?:(?P<name>{_NAMES})[ \t]+)?(?P<body>[^`\n]+?)[ \t]*```")
 _INLINE = re.compile(r"(?<!`)(?P<mark>`{1,2})(?!`)(?P<body>.+?)(?<!`)(?P=mark)(?!`)", re.DOTALL)
 
@@ -21,7 +22,7 @@ def markdown_command(text: str) -> str:
     """The command in an answer written in Markdown, for a base model that explains.
 
     The first fenced block; without one, the longest inline code (the first among equals); without any, the whole answer. Prompts
-    (`$ `, see `instruments.shell_prompts`) in front of a block's lines are taken off, as are lines of a block that are comments alone or
+    (`$ `, see `guard.shown.prompts`) in front of a block's lines are taken off, as are lines of a block that are comments alone or
     empty.
     """
     if (block := next(blocks(text), None)) is not None:

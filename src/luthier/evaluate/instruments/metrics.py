@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from luthier.evaluate.instruments.shape import shape
 from luthier.guard.lint import LONGEST_BYTES, lint
 from luthier.guard.shell import command_words, has_comment, normalized, parse, simple_commands
+from luthier.guard.shown.placeholders import marks_as_words
 from luthier.guard.words import EXPANSIONS, Word, literal_text
 
 _NAME = re.compile(r"[A-Za-z0-9_./~][A-Za-z0-9_./~+@%:-]*|\[|:")
@@ -116,9 +117,10 @@ def lint_metrics(answers: Sequence[str]) -> list[tuple[dict[str, float], dict[st
     """For each answer what `bash -n` and shellcheck say of it, and why a tool says nothing.
 
     `shellcheck_rate` is 1 where shellcheck finds no error and no warning; what it only informs of or finds of poor style does not count.
+    Marks of masking (`<PASSWORD>`) are words, as they were where the rows were cleaned.
     """
     found = []
-    for answer, result in zip(answers, lint(answers, tools=_LINTERS), strict=True):
+    for answer, result in zip(answers, lint([*map(marks_as_words, answers)], tools=_LINTERS), strict=True):
         metrics: dict[str, float] = {}
         if result.bash_valid is not None:
             metrics["bash_valid_rate"] = float(result.bash_valid)

@@ -8,8 +8,12 @@ from dataclasses import dataclass
 
 from luthier.evaluate.instruments.markdown import blocks, outside_blocks
 from luthier.evaluate.instruments.metrics import command_only
-from luthier.evaluate.instruments.shell_prompts import CONSOLES, SHELLS, without_prompts
 from luthier.evaluate.kinds.called_commands import called_commands, is_json
+from luthier.guard.shown.build_files import in_image
+from luthier.guard.shown.carried import carried_commands
+from luthier.guard.shown.markup import as_markdown
+from luthier.guard.shown.names import CONSOLES, SHELLS
+from luthier.guard.shown.prompts import without_prompts
 
 # An answer beyond these bounds is not read to its end, and the caller is told so.
 MAX_CHARACTERS = 1 << 15
@@ -26,7 +30,7 @@ _BEFORE_COMMAND = re.compile(
 )
 _QUOTES = "*_\"'”’)"
 _MARKS = "*_\"'“”‘’().,;:!?"
-_SHELLS = frozenset(("", *SHELLS, *CONSOLES, "text", "txt"))
+_SHELLS = SHELLS | CONSOLES | {"", "text", "txt"}
 _INTERPRETERS = {
     "python": "python3 -c", "py": "python3 -c", "python3": "python3 -c", "perl": "perl -e", "ruby": "ruby -e", "rb": "ruby -e",
     "javascript": "node -e", "js": "node -e", "node": "node -e", "php": "php -r",
@@ -36,7 +40,8 @@ _INTERPRETERS = {
 @dataclass(frozen=True, slots=True)
 class Shown:
     """A command in an answer. `place` is `answer` (all of it), `block`, `inline`, `line`, `phrase` (what follows words such as `run`),
-    `call` (what a tool call or another JSON object would run) or `program` (another language's code, as the command that would run it).
+    `call` (what a tool call or another JSON object would run) or `program` (another language's code, as the command that would run it, and
+    what a workflow, a table of cron or another file hands to a shell).
 
     Of `line`, `phrase` and `program` nobody said that they are shell commands, so that `unknown` means nothing for them, and a phrase is
     most often none at all.
@@ -71,10 +76,14 @@ def shown_commands(text: str, extracted: str) -> AnswerCommands:
     found = [Shown(call, "call") for call in called.commands]
     if extracted and command_only(extracted) and not is_json(extracted):
         found.append(Shown(extracted, "answer"))
-    found += [_of_block(block.name, block.body) for block in blocks(text) if not is_json(block.body)]
+    text = as_markdown(text)
+    for block in blocks(text):
+        found += [] if is_json(block.body) else [_of_block(block.name, block.body)]
+        found += _carried(block.name, block.body)
     rest = outside_blocks(text)
     found += [Shown(body, "inline") for match in _INLINE.finditer(rest) if command_only(body := match["body"].strip())]
-    found += [Shown(said, "phrase") for said in called.texts]
+    found += [part for match in _INLINE.finditer(rest) for part in _carried("", match["body"])]
+    found += [*_carried("", rest), *(Shown(said, "phrase") for said in called.texts)]
     if not found and text.strip() and not is_prose(text) and not is_json(text):
         found.append(Shown(without_prompts(text).strip(), "answer"))
     is_whole = is_whole and called.is_whole
@@ -108,6 +117,13 @@ def _of_block(name: str, body: str) -> Shown:
     if name in _INTERPRETERS:
         return Shown(f"{_INTERPRETERS[name]} {shlex.quote(body)}", "program")
     return Shown(body.strip(), "program")
+
+
+def _carried(name: str, body: str) -> list[Shown]:
+    """What a block hands to a shell though it is no script of one."""
+    if name in SHELLS or name in CONSOLES:
+        return []
+    return [Shown(in_image(one.text) if one.in_image else one.text, "program") for one in carried_commands(name, body)]
 
 
 def _of_line(line: str) -> tuple[list[Shown], bool]:

@@ -98,13 +98,13 @@ def _writes_file(shell: Context, call: Call) -> bool:
 
 
 def _read(shell: Context, call: Call, stdin: str | None) -> str:
-    """What a filter reads: its files, else the flow in."""
+    """What a filter reads: its files, else the flow in; of what has no end no more than `dd count=1` lets through."""
     files = [path for role, path in roles_of(call) if role == "read" and path.text != "-"]
     if any(_is_personal(shell, call, path) for path in files):
         return PERSONAL
-    if files:
-        return "".join([shell.file_content(path.text) for path in files])
-    return UNKNOWN if stdin is None else stdin
+    flow = "".join([shell.file_content(path.text) for path in files]) if files else UNKNOWN if stdin is None else stdin
+    limit = limit_of(call.name, call)
+    return flow.replace(ENDLESS, UNKNOWN) if limit is not None and limit < TOO_MUCH else flow
 
 
 def _is_personal(shell: Context, call: Call, path: Argument) -> bool:

@@ -8,20 +8,26 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
-from luthier.guard.secrets.assigned import entropy
+from luthier.guard.secrets.finders.assigned import entropy
+from luthier.guard.secrets.finders.private_keys import is_of_a_key
 from luthier.guard.secrets.findings import FAILED_KINDS, GENERAL_KINDS, Finding
-from luthier.guard.secrets.private_keys import is_of_a_key
+from luthier.guard.secrets.prefixes import Prefixes
 from luthier.guard.secrets.scan import mark
-from luthier.guard.secrets.values import LEAST_CHARACTERS, forms, is_wordlike, stands_elsewhere, values_of
+from luthier.guard.secrets.values import LEAST_CHARACTERS, encoded, forms, is_wordlike, stands_elsewhere, values_of
 
 # A part of this many characters is told from chance.
 PART_CHARACTERS = 16
 _LEAST_ENTROPY = 3.0
 # Beyond this many parts, some 150 MB, of each further value only one in sixteen is kept: whole values are known all the same.
 MOST_PARTS = 1_000_000
+# Beyond this many values, some 200 MB, further ones are known as they stand and in a URL or HTML, but not within base64.
+MOST_ENCODED = 50_000
+# In texts of this many characters values are looked for by their first bytes before each place is looked at.
+_LONG_TEXT = 2_000
 _RUN = re.compile(rf"\S{{{LEAST_CHARACTERS},}}")
 _RUN_WITH_BLANKS = re.compile(rf"[^\n]{{{LEAST_CHARACTERS},}}")
 # A word that may be a name, and what stands around one: a word that declares it, a sign that leads to or out of it, a call, an assignment.
@@ -76,6 +82,16 @@ class _Value:
     is_word: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A value that one place tells others: in how many it was found, and whether it is a word of a private key, known by its parts."""
+
+    text: str
+    kind: str
+    times: int = 1
+    is_of_a_key: bool = False
+
+
 class KnownSecrets:
     """Secrets that were found in texts, by value. `counts` says how many places of them `masked` wrote over, by kind."""
 
@@ -84,9 +100,13 @@ class KnownSecrets:
         self._parts: dict[str, str] = {}
         self._values: dict[str, _Value] = {}
         # The lengths of values by their first characters.
-        self._lengths: dict[str, set[int]] = {}
+        self._lengths: dict[str, tuple[int, ...]] = {}
         self._noted: Counter[str] = Counter()
         self._has_blanks = False
+        # What was noted, by value or word of a key.
+        self._told: dict[tuple[str, bool], tuple[str, int]] = {}
+        self._encoded = 0
+        self._prefixes: Prefixes | None = None
 
     def __bool__(self) -> bool:
         return bool(self._parts or self._values)
@@ -100,23 +120,65 @@ class KnownSecrets:
             found = source[finding.start : finding.end].decode("utf-8", "replace")
             if finding.kind == "private-key":
                 for word in filter(is_of_a_key, _WORD_OF_A_KEY.findall(found)):
-                    self._note_parts(word, finding.kind)
+                    self._note_word_of_a_key(word, finding.kind)
             else:
                 self.note_values(values_of(found, finding.kind), finding.kind)
 
-    def note_values(self, values: Iterable[str], kind: str) -> None:
+    def note_values(self, values: Iterable[str], kind: str, times: int = 1) -> None:
         """Remembers values that may stand elsewhere, with their other forms."""
         for value in dict.fromkeys(values):
-            if not stands_elsewhere(value):
-                continue
-            for form in forms(value):
-                self._values.setdefault(form, _Value(form, kind, is_wordlike(form)))
-                self._lengths.setdefault(form[:LEAST_CHARACTERS], set()).add(len(form))
-                self._noted[form] += 1
-                self._has_blanks |= any(map(str.isspace, form))
-            # Parts of a value that an issuer's shape gives away are known whatever it spells.
-            if any(map(str.isdigit, value)) and not (kind in GENERAL_KINDS and is_wordlike(value)):
-                self._note_parts(value, kind)
+            if stands_elsewhere(value):
+                self._note_value(value, kind, times)
+
+    def _note_value(self, value: str, kind: str, times: int) -> None:
+        first, before = self._told.get((value, False), (kind, 0))
+        self._told[value, False] = (first, before + times)
+        for form in forms(value):
+            self._note_form(_Value(form, kind, is_wordlike(form)))
+            self._noted[form] += times
+        if before:
+            return
+        if self._encoded < MOST_ENCODED:
+            self._encoded += 1
+            for form in encoded(value):
+                self._note_form(_Value(form, kind, is_word=False))
+        # Parts of a value that an issuer's shape gives away are known whatever it spells.
+        if any(map(str.isdigit, value)) and not (kind in GENERAL_KINDS and is_wordlike(value)):
+            self._note_parts(value, kind)
+
+    def _note_form(self, form: _Value) -> None:
+        if form.text in self._values:
+            return
+        self._values[form.text] = form
+        lengths = self._lengths.get(form.text[:LEAST_CHARACTERS], ())
+        if len(form.text) not in lengths:
+            self._lengths[form.text[:LEAST_CHARACTERS]] = tuple(sorted((*lengths, len(form.text)), reverse=True))
+        self._has_blanks |= any(map(str.isspace, form.text))
+        self._prefixes = None
+
+    def _note_word_of_a_key(self, word: str, kind: str) -> None:
+        if (word, True) not in self._told:
+            self._told[word, True] = (kind, 1)
+            self._note_parts(word, kind)
+
+    def told(self) -> list[Told]:
+        """What other sources and rows are to know: drawn values, and words with digits in them that `spare` has left.
+
+        A word of letters alone may be a name or mean something else there.
+        """
+        return [
+            Told(value, kind, times, is_of_a_key)
+            for (value, is_of_a_key), (kind, times) in self._told.items()
+            if is_of_a_key or not is_wordlike(value) or (value in self._values and _mixes(value))
+        ]
+
+    def take(self, told: Iterable[Told]) -> None:
+        """Remembers what others tell."""
+        for one in told:
+            if one.is_of_a_key:
+                self._note_word_of_a_key(one.text, one.kind)
+            else:
+                self.note_values((one.text,), one.kind, one.times)
 
     def _note_parts(self, word: str, kind: str) -> None:
         step = 1 if len(self._parts) < MOST_PARTS else PART_CHARACTERS
@@ -124,6 +186,7 @@ class KnownSecrets:
             part = word[at : at + PART_CHARACTERS]
             if entropy(part) >= _LEAST_ENTROPY:
                 self._parts.setdefault(part, kind)
+        self._prefixes = None
 
     def spare(self, texts: Iterable[str]) -> None:
         """Forgets words that are names or common in `texts`, in which what was found is masked already."""
@@ -133,7 +196,7 @@ class KnownSecrets:
         places: Counter[str] = Counter()
         names: set[str] = set()
         for text in texts:
-            for run in self._runs().finditer(text):
+            for run in self._runs().finditer(text) if self._may_stand_in(text) else ():
                 for start, end, value in self._found(run[0]):
                     if value.text in words:
                         places[value.text] += 1
@@ -146,7 +209,7 @@ class KnownSecrets:
 
     def masked(self, text: str) -> str:
         """`text` with a mark over each known value, and each run of `PART_CHARACTERS` or more of one; itself where there is none."""
-        if not self:
+        if not self or not self._may_stand_in(text):
             return text
         runs = self._runs()
         written: dict[str, tuple[str, list[str]]] = {}
@@ -165,7 +228,19 @@ class KnownSecrets:
 
     def holds(self, text: str) -> bool:
         """Whether a known value, or a part of one, stands in `text`."""
-        return bool(self) and any(True for run in self._runs().findall(text) for _ in self._found(run))
+        return bool(self) and self._may_stand_in(text) and any(True for run in self._runs().findall(text) for _ in self._found(run))
+
+    def prefixes(self, written: Callable[[str], bytes] = lambda text: text.encode("utf-8", "surrogatepass")) -> Prefixes:
+        """The first bytes of all that is known, as `written` writes characters."""
+        return Prefixes(map(written, chain(self._lengths, self._parts)))
+
+    def _may_stand_in(self, text: str) -> bool:
+        """Whether something known may stand in `text`; always where it is too short to ask."""
+        if len(text) < _LONG_TEXT:
+            return True
+        if self._prefixes is None:
+            self._prefixes = self.prefixes()
+        return len(self._prefixes.places(text.encode("utf-8", "surrogatepass"))) > 0
 
     def _runs(self) -> re.Pattern[str]:
         return _RUN_WITH_BLANKS if self._has_blanks else _RUN
@@ -187,7 +262,7 @@ class KnownSecrets:
     def _longest(self, run: str, at: int) -> _Value | None:
         """The longest known value or part that begins at `at`."""
         found: _Value | None = None
-        for length in sorted(self._lengths.get(run[at : at + LEAST_CHARACTERS], ()), reverse=True):
+        for length in self._lengths.get(run[at : at + LEAST_CHARACTERS], ()):
             value = self._values.get(run[at : at + length])
             if value is not None and (not value.is_word or _stands_alone(run, at, at + length)):
                 found = value
@@ -199,6 +274,10 @@ class KnownSecrets:
         while end < len(run) and run[end - PART_CHARACTERS + 1 : end + 1] in self._parts:
             end += 1
         return found if found is not None and len(found.text) >= end - at else _Value(run[at:end], kind, is_word=False)
+
+
+def _mixes(value: str) -> bool:
+    return any(map(str.isdigit, value)) and any(map(str.isalpha, value))
 
 
 def _stands_alone(run: str, start: int, end: int) -> bool:

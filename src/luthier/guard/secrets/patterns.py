@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from luthier.core.issued import issued, shapes
-from luthier.guard.secrets.assigned import assigned, beside_access_keys, grown, is_stand_in
-from luthier.guard.secrets.command_lines import handed
-from luthier.guard.secrets.configured import configured
+from luthier.guard.secrets.finders.assigned import assigned, beside_access_keys, grown, is_stand_in
+from luthier.guard.secrets.finders.calls import called
+from luthier.guard.secrets.finders.command_lines import handed
+from luthier.guard.secrets.finders.configured import configured
+from luthier.guard.secrets.finders.joined import joined
+from luthier.guard.secrets.finders.piped import piped
+from luthier.guard.secrets.finders.private_keys import KEY_MARK, KIND, key_parts
+from luthier.guard.secrets.finders.prose import told, told_numbers
+from luthier.guard.secrets.finders.sentences import told_in_sentences
+from luthier.guard.secrets.finders.tables import tabled
 from luthier.guard.secrets.findings import Finding, Lines, merge
-from luthier.guard.secrets.joined import joined
-from luthier.guard.secrets.piped import piped
-from luthier.guard.secrets.private_keys import KEY_MARK, KIND, key_parts
-from luthier.guard.secrets.prose import told, told_keys
-from luthier.guard.secrets.tables import tabled
 
 ISSUED_KINDS = tuple(shape.kind for shape in shapes())
 # Shapes with so little of their own that a placeholder can have them; the rest is believed whatever it spells.
@@ -34,8 +36,8 @@ _LOOSE_KINDS = frozenset(
 
 
 class PatternScanner:
-    """Issuers' published shapes of `core.issued`, and what stands where `assigned`, `handed`, `piped`, `configured`, `told`, `tabled`,
-    `key_parts` and `joined` find secrets."""
+    """Issuers' published shapes of `core.issued`, and what stands where `assigned`, `handed`, `called`, `piped`, `configured`, `told`,
+    `tabled`, `key_parts` and `joined` find secrets."""
 
     name = "patterns"
 
@@ -65,11 +67,13 @@ def _spans(text: str) -> Iterator[tuple[int, int, str]]:
     for start, end, kind in (*assigned(text, lowered), *handed(text, lowered), *told(text, lowered)):
         yield start, grown(text, start, end), kind
     # Their places say where each of these ends.
+    yield from called(text, lowered)
+    yield from told_in_sentences(text, lowered)
     yield from piped(text, lowered)
     yield from configured(text, lowered)
     yield from tabled(text, lowered)
     yield from beside_access_keys(text)
-    yield from told_keys(text)
+    yield from told_numbers(text, lowered)
     yield from key_parts(text)
     yield from joined(text)
 

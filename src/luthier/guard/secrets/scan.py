@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from luthier.core.text import is_unicode
-from luthier.guard.secrets.assigned import goes_on
 from luthier.guard.secrets.child import ChildScanner
+from luthier.guard.secrets.finders.assigned import goes_on
 from luthier.guard.secrets.findings import FAILED_KINDS, GENERAL_KINDS, UNDECODABLE, Finding, Scanner, merge, whole
 from luthier.guard.secrets.kinds import KINDS
 from luthier.guard.secrets.native import KingfisherScanner

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from html import escape
 from urllib.parse import quote, unquote
 
-from luthier.guard.secrets.assigned import holds_placeholder, is_basic
-from luthier.guard.secrets.command_lines import is_about, stands_for_one
+from luthier.guard.secrets.finders.assigned import holds_placeholder, is_basic
+from luthier.guard.secrets.finders.command_lines import is_about, stands_for_one
 from luthier.guard.secrets.findings import GENERAL_KINDS
 from luthier.guard.secrets.unseen import folded
 
@@ -44,6 +44,7 @@ _NAME_OF_A_SECRET = re.compile(
 )
 # Pieces of regular expressions, which scanners take for the password of a URL.
 _EXPRESSION = re.compile(r"\\[wsdbWSDB]|\(\?|\[[^\]\s]{1,40}\][+*?{]|[.)\]][*+]")
+_URL_SAFE = str.maketrans("+/", "-_")
 _HEX = re.compile(r"[0-9a-fA-F-]{8,}")
 
 
@@ -123,6 +124,23 @@ def forms(value: str) -> dict[str, None]:
     elif (inner := _decoded(value)) and stands_elsewhere(inner):
         found[inner] = None
     return _long_enough(found)
+
+
+def encoded(value: str) -> dict[str, None]:
+    """What a longer text with `value` in it holds in base64 and base64url, wherever in the text it begins: as in `joe:VALUE` of HTTP basic.
+
+    Base64 writes three bytes as four characters, so there are three ways; of each the characters that `value` alone decides.
+    """
+    # A word of letters alone says nothing that would have to be hidden.
+    if is_wordlike(value) and value.isalpha():
+        return {}
+    said = value.encode("utf-8", "replace")
+    found: dict[str, None] = {}
+    for offset in range(3):
+        written = b64encode(bytes(offset) + said).decode()
+        form = written[-(-offset * 8 // 6) : (offset + len(said)) * 8 // 6]
+        found |= dict.fromkeys((form, form.translate(_URL_SAFE), quote(form, safe="")))
+    return found
 
 
 def _long_enough(found: dict[str, None]) -> dict[str, None]:

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from peft import PeftModel
+from transformers import PreTrainedModel
 
 from luthier.core.errors import ModelError, Problem
 from luthier.model.adapters.layers import ADAPTER, LoraLinear
 from luthier.model.adapters.shards import divided_like, whole
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs
+
+
+def has_adapter(model: PreTrainedModel | PeftModel) -> TypeIs[PeftModel]:
+    """Whether an adapter is what is trained of the model, and written; else it is weights of the model itself."""
+    return isinstance(model, PeftModel)
+
+
+def base_of(model: PreTrainedModel | PeftModel) -> PreTrainedModel:
+    """The model of transformers that an adapter lies on, or that has none."""
+    base: PreTrainedModel = model.get_base_model() if has_adapter(model) else model
+    return base
 
 
 def trainable(model: torch.nn.Module) -> list[tuple[str, torch.nn.Parameter]]:

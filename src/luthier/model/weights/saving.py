@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,12 +40,31 @@ def save_model(model: PreTrainedModel, target: Path, dtype: torch.dtype, tail: T
     model.config.dtype = dtype
     model.config.use_cache = True
     target.mkdir(parents=True, exist_ok=True)
-    model.save_pretrained(target, max_shard_size=shard_bytes)
+    with _without_deepspeeds_words():
+        model.save_pretrained(target, max_shard_size=shard_bytes)
     settings = read_json(target / MODEL_CONFIG)
     settings["eos_token_id"] = tail.eos_ids[0] if len(tail.eos_ids) == 1 else list(tail.eos_ids)
     settings["pad_token_id"] = tail.pad_id
     write_json(target / MODEL_CONFIG, settings)
     write_json(target / GENERATION_CONFIG, generation_settings(stored, tail))
+
+
+@contextmanager
+def _without_deepspeeds_words() -> Iterator[None]:
+    """transformers imports DeepSpeed, where it is installed, to see whether it holds the model; that tells its guess at the device.
+
+    It tells it on standard output, where a command's answer stands.
+    """
+
+    def is_silent(_: logging.LogRecord) -> bool:
+        return False
+
+    log = logging.getLogger("DeepSpeed")
+    log.addFilter(is_silent)
+    try:
+        yield
+    finally:
+        log.removeFilter(is_silent)
 
 
 def generation_settings(stored: JsonObject, tail: Tail) -> JsonObject:

@@ -16,7 +16,7 @@ from luthier.core.errors import ModelError, Problem
 from luthier.core.files import write_json
 from luthier.core.weight_files import MODEL_CONFIG, MODEL_WEIGHTS, PART_WEIGHTS
 from luthier.model.adapters.shards import divided_like, whole
-from luthier.model.adapters.weights import adapter_weights, load_weights, trainable
+from luthier.model.adapters.weights import adapter_weights, has_adapter, load_weights, trainable
 
 _SHOWN_NAMES = 4
 
@@ -104,7 +104,7 @@ def trained_weights(model: PreTrainedModel | PeftModel, keeps: bool = True) -> d
 
     Divided ones are gathered from all processes, of which only those with `keeps` hold them.
     """
-    if isinstance(model, PeftModel):
+    if has_adapter(model):
         return adapter_weights(model)
     found = {}
     for name, value in trainable(model):
@@ -116,7 +116,7 @@ def trained_weights(model: PreTrainedModel | PeftModel, keeps: bool = True) -> d
 
 def load_trained(model: PreTrainedModel | PeftModel, weights: dict[str, torch.Tensor]) -> None:
     """Copies tensors named as by `trained_weights` into the model; a missing or foreign name is a `ModelError`."""
-    if isinstance(model, PeftModel):
+    if has_adapter(model):
         load_weights(model, weights)
         return
     own = dict(trainable(model))

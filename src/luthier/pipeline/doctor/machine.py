@@ -14,6 +14,7 @@ from pathlib import Path
 
 from luthier.core.errors import SandboxError
 from luthier.core.events import monotonic_seconds
+from luthier.core.machine import own_processors
 from luthier.guard.lint import tool_path
 from luthier.guard.sandbox import open_sandbox
 from luthier.pipeline.doctor.findings import Finding, State
@@ -33,7 +34,7 @@ _QUERY = "name,driver_version,memory.total,memory.used"
 
 def machine_findings() -> list[Finding]:
     """Processors and memory."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = len(own_processors())
     found = [Finding("machine", "processors", "well", f"{cores} that this process may use")]
     free = _available_bytes()
     if free is not None:

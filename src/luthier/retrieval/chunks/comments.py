@@ -22,6 +22,9 @@ _TABS_FIRST = re.compile(r"^\t+")
 _DOC_MARK = re.compile(r"\A(?:/\*[*!](?!/)|///(?!/)|//!|##(?!#)|\(\*\*(?!\))|\{-\s?\||--+\s?[|^]|=begin)")
 
 # Marks of a comment that speaks of the file, wherever it stands.
+_TAKEN_OUT = re.compile(
+    r"(?://+|/\*(?!\*))\s*(?:@[\w.]+(?:\([^()\n]*\))?\s*)*(?:external|let|type|module)\s+(?:rec\s+)?\w+(?:<[^>\n]*>)?\s*[:=](?!=)"
+)
 _OF_FILE = re.compile(r"/\*\*\*(?=\s)|//!")
 
 _LICENSE = re.compile(
@@ -90,7 +93,8 @@ class Comments:
             at = item.start
             if item.attribute:
                 declared = at
-            elif _OF_FILE.match(self.text, at):
+            elif _OF_FILE.match(self.text, at) or _TAKEN_OUT.match(self.text, at):
+                # What stands above a binding that was taken out speaks of that.
                 break
             else:
                 found.append(item)

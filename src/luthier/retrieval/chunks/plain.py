@@ -304,7 +304,10 @@ class _Reader:
         if found is None:
             return ""
         text = found["raw"] if found["text"] is None else re.sub(r"\\(.)", lambda one: _ESCAPES.get(one[1], one[1]), found["text"])
-        return documentation([f"/** {text.strip()} */"])
+        text = text.strip()
+        if len(re.findall(r"^[ \t]*\*[ \t]", text, re.MULTILINE)) == 1:
+            text = text.removeprefix("*").strip()
+        return documentation([f"/** {text} */"])
 
     def without_headlines(self, made: list[Piece]) -> list[Piece]:
         """The pieces, in ReScript and its like without a plain remark above several short ones: it speaks of all of them."""

@@ -17,6 +17,7 @@ from luthier.retrieval.outline import Unreadable
 from luthier.retrieval.records import Excluded, Reading, SourceFile
 from luthier.retrieval.repository.license_files import licenses_around
 from luthier.retrieval.repository.licenses import license_at
+from luthier.retrieval.unread import Unread, hand_on_files
 
 BINARY = frozenset({"pdf", "docx"})
 # Lines of this length are data that somebody stored as text; the parsers of these formats take time by the square of them.
@@ -26,12 +27,12 @@ _MANUAL = re.compile(r"^[.'][ \t]*(?:TH|Dt|SH|Sh)\b", re.MULTILINE)
 _EVERY_FILES = 100
 
 
-def read_documents(entry: SourceEntry, progress: Progress) -> Reading:
+def read_documents(entry: SourceEntry, progress: Progress, unread: Unread | None = None) -> Reading:
     """The documents that `docs` names: files, folders and patterns. Each file that could not be read is in `excluded` with its reason.
 
     Every file was parsed once, in a process with bounds on time and memory, so that `sections` works for each that is handed on.
-    `progress` is told every hundred files. `DataError` where a name leads nowhere, there are too many files, the source is larger
-    than `max_bytes`, takes longer than `timeout_seconds`, or holds no document at all.
+    `progress` is told every hundred files, `unread` gets every other file of the folders. `DataError` where a name leads nowhere, there are
+    too many files, the source is larger than `max_bytes`, takes longer than `timeout_seconds`, or holds no document at all.
     """
     names = entry.docs or ()
     found = find(entry, "docs", names, lambda path: language_of(path) is not None)
@@ -55,7 +56,10 @@ def read_documents(entry: SourceEntry, progress: Progress) -> Reading:
     if not files:
         raise DataError(_nothing(names, excluded))
     excluded.sort(key=lambda left_out: (left_out.path, left_out.reason))
-    return Reading(source_name(entry, names), ", ".join(names), None, entry.license, tuple(files), excluded=tuple(excluded))
+    if unread is not None:
+        hand_on_files(found, [file.path for file in files if file.language not in BINARY], unread)
+    notes = unread.notes() if unread is not None else ()
+    return Reading(source_name(entry, names), ", ".join(names), None, entry.license, tuple(files), excluded=tuple(excluded), notes=notes)
 
 
 def _check_bounds(entry: SourceEntry, size: int, until: float) -> None:

@@ -58,18 +58,6 @@ _END_CHARACTERS = 300
 _HEAD_LINES = 12
 _MAX_LINE = 400
 
-# Of files that hold no text whatever they are called for; others are told by their bytes.
-BINARY_ENDINGS = frozenset(
-    (
-        ".png", ".jpg", ".jpeg", ".gif", ".bmp", ".ico", ".icns", ".webp", ".avif", ".tif", ".tiff", ".psd", ".mp3", ".mp4", ".wav", ".ogg",
-        ".flac", ".mov", ".avi", ".webm", ".zip", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".tar", ".jar", ".war", ".whl",
-        ".egg", ".so", ".dylib", ".dll", ".exe", ".o", ".a", ".lib", ".obj", ".class", ".pyc", ".pyo", ".pyd", ".wasm", ".ttf", ".otf",
-        ".woff", ".woff2", ".eot", ".db", ".sqlite", ".sqlite3", ".parquet", ".arrow", ".npy", ".npz", ".pkl", ".pickle", ".pt", ".pth",
-        ".onnx", ".safetensors", ".gguf", ".bin", ".dat", ".xls", ".xlsx", ".ppt", ".pptx", ".doc", ".odt", ".ods", ".epub", ".mo", ".gpg",
-        ".p12", ".pfx", ".jks", ".keystore",
-    )
-)  # fmt: skip
-
 _LFS_HEAD = "version https://git-lfs.github.com/spec/"
 _CODE_MINIFIED_LINE = 500
 _MEAN_LINE = 120

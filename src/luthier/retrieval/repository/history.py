@@ -13,7 +13,9 @@ from luthier.retrieval.git.fetching import FULL_SHA
 from luthier.retrieval.git.program import Git, GitFailure, Progress
 from luthier.retrieval.records import Commit, FileChange
 from luthier.retrieval.repository.languages import language_of_path
+from luthier.retrieval.repository.objects import contents
 from luthier.retrieval.repository.sides import MAX_TABLE_CHARACTERS, may_show_a_key, may_show_a_row, texts_of
+from luthier.retrieval.unread import MOST_HISTORY_BYTES, Unread
 
 # A commit that touches more files imports or renames; its diff teaches nothing, and is not computed.
 MAX_CHANGED_FILES = 100
@@ -22,6 +24,7 @@ MAX_COMMIT_DIFF_BYTES = 400_000
 # Git reads both sides of a change whole to compare them.
 MAX_COMPARED_BYTES = 16_000_000
 _MAX_MESSAGE = 20_000
+_MOST_TOUCHED = 400_000
 _MAX_LINE_BYTES = 1 << 20
 
 _FILE = b"diff --git "
@@ -62,37 +65,98 @@ class _Change:
             self.lines.append(line)
 
 
-def read_commits(git: Git, commit: str, most: int, wanted: PathTest, progress: Progress) -> tuple[tuple[Commit, ...], tuple[str, ...]]:
+def read_commits(
+    git: Git, commit: str, most: int, wanted: PathTest, progress: Progress, unread: Unread | None = None
+) -> tuple[tuple[Commit, ...], tuple[str, ...]]:
     """The newest `most` commits up to `commit` that are no merges, newest first, and notes on those left out.
 
     A commit has the changes of the files that `wanted` takes by path and whose diff is text of at most 100 kB; one without any is left
-    out, as is one of more than 100 files or 400 kB, and one that touches a file above 16 MB or one that a partial clone lacks.
+    out, as is one of more than 100 files or 400 kB, and one that touches a file above 16 MB or one that a partial clone lacks. What is
+    left out so, and what merges hold that none of their parents does, goes to `unread`.
     """
     if most == 0:
         return (), ()
     messages = _messages(git, commit, most)
-    touched = {sha: blobs for sha, blobs in _touched(git, list(messages)).items() if len(blobs) <= 2 * MAX_CHANGED_FILES}
+    every = _touched(git, list(messages))
+    touched = {sha: blobs for sha, blobs in every.items() if len(blobs) <= 2 * MAX_CHANGED_FILES}
     large = _large(git, sorted({blob for blobs in touched.values() for blob in blobs}))
     shas = [sha for sha in messages if sha in touched and not large.intersection(touched[sha])]
     commits = []
     sides: dict[FileChange, tuple[str, ...]] = {}
+    others = _Others(unread)
+    for sha in messages:
+        others.blobs += every.get(sha, ()) if sha not in touched or large.intersection(touched[sha]) else ()
     for number, (sha, changes) in enumerate(_patches(git, shas), 1):
-        kept = tuple(made for change in changes if (made := _made(change, wanted, sides)) is not None)
-        if kept and sum(change.size for change in changes) <= MAX_COMMIT_DIFF_BYTES:
+        made = [_made(change, wanted, sides) for change in changes]
+        kept = tuple(change for change in made if change is not None)
+        is_kept = bool(kept) and sum(change.size for change in changes) <= MAX_COMMIT_DIFF_BYTES
+        if is_kept:
             commits.append(Commit(sha, *_message(messages[sha]), kept))
+        for change, one in zip(changes, made, strict=True):
+            if one is None or not is_kept:
+                others.take(change)
         if number % 100 == 0 or number == len(shas):
             progress("reading commits", number, len(shas))
     texts = texts_of(git, [name for names in sides.values() for name in names])
     commits = [done for commit in commits if (done := _with_sides(commit, sides, texts)).changes] if texts else commits
+    if unread is not None:
+        kept_shas = {commit.sha for commit in commits}
+        merges = _messages(git, commit, most, "--merges")
+        for message in (*(messages[sha] for sha in messages if sha not in kept_shas), *merges.values()):
+            unread.change(message)
+        others.blobs += _merged(git, list(merges))
+        _hand_on(git, others.blobs, unread)
     left_out = len(messages) - len(commits)
     why = "too many files, too large, not there, or none of the files chosen"
     note = f"{left_out:,} of {len(messages):,} commits have no diff that is read: {why}"
     return tuple(commits), (note,) if left_out else ()
 
 
-def _messages(git: Git, commit: str, most: int) -> dict[str, str]:
+class _Others:
+    """Changes that no row is made of, on their way to `unread`, and the objects that are to be looked through whole."""
+
+    def __init__(self, unread: Unread | None) -> None:
+        self._unread = unread
+        self.blobs: list[str] = []
+
+    def take(self, change: _Change) -> None:
+        """Hands on the diff of a change; its whole sides where the diff is none that is kept, or may show a part of a key or a table."""
+        if self._unread is None or (change.status == "added" and not self._unread.seen.isdisjoint(change.sides)):
+            return
+        diff = b"".join(change.lines).decode("utf-8", "replace")
+        if diff:
+            self._unread.change(diff)
+        if not change.is_whole or may_show_a_key(diff) or may_show_a_row(change.path or "", diff):
+            self.blobs += change.sides
+
+
+def _merged(git: Git, shas: Sequence[str]) -> list[str]:
+    """The objects of files that merges hold and none of their parents does, with those of the parents."""
+    options = ("--stdin", "-r", "-c", "--raw", "--no-renames", "--no-abbrev", *_NO_PATCH)
+    found: list[str] = []
+    with _fed(git, shas, "diff-tree", *options) as lines:
+        for number, line in enumerate(lines):
+            if line.startswith(b"::"):
+                parents = len(line) - len(line.lstrip(b":"))
+                found += line.decode("ascii", "replace").split("\t")[0].split()[parents + 1 : 2 * parents + 2]
+            if number % 10_000 == 0:
+                git.clock.check()
+    return found
+
+
+def _hand_on(git: Git, object_ids: Sequence[str], unread: Unread) -> None:
+    """Hands on the objects that are there and were not handed on, each once."""
+    wanted = [name for name in dict.fromkeys(object_ids) if name.strip("0") and name not in unread.seen]
+    with _fed(git, wanted, "cat-file", "--batch-check=%(objectname) %(objecttype) %(objectsize)", "--buffer") as lines:
+        told = [line.decode("ascii", "replace").split() for line in lines]
+    sizes = [(words[0], int(words[2])) for words in told if len(words) == 3 and words[1] == "blob"]
+    for content in contents(git, unread.chosen(sizes, MOST_HISTORY_BYTES)):
+        unread.content(content)
+
+
+def _messages(git: Git, commit: str, most: int, which: str = "--no-merges") -> dict[str, str]:
     """The message of each commit, newest first. Git cuts a message at a NUL byte, so that none can stand for two."""
-    options = ("--no-merges", f"--max-count={most}", "--no-patch", "--no-show-signature", "--encoding=UTF-8", "--no-color", "--no-mailmap")
+    options = (which, f"--max-count={most}", "--no-patch", "--no-show-signature", "--encoding=UTF-8", "--no-color", "--no-mailmap")
     with git.stream("log", *options, "-z", "--format=%H%n%B", commit, "--") as child:
         listed = child.stdout.read()
     found = {}
@@ -106,15 +170,17 @@ def _messages(git: Git, commit: str, most: int) -> dict[str, str]:
 
 
 def _touched(git: Git, shas: Sequence[str]) -> dict[str, list[str]]:
-    """The objects on both sides of each commit's changes, two a file, without a look at any of them; few more than count."""
+    """The objects on both sides of each commit's changes, two a file, without a look at any of them; not all of many large commits."""
     touched: dict[str, list[str]] = {}
+    count = 0
     options = ("--stdin", "-r", "--root", "--raw", "--no-renames", "--no-abbrev", *_NO_PATCH)
     with _fed(git, shas, "diff-tree", *options) as lines:
         sha = ""
         for number, line in enumerate(lines):
             if not line.startswith(b":"):
                 sha = line.decode("ascii").strip()
-            elif len(touched.setdefault(sha, [])) <= 2 * MAX_CHANGED_FILES:
+            elif len(touched.setdefault(sha, [])) <= 2 * MAX_CHANGED_FILES or count < _MOST_TOUCHED:
+                count += 2
                 old_mode, new_mode, old, new = line[1:].decode("ascii", "replace").split()[:4]
                 touched[sha] += [_nothing_for_submodule(old_mode, old), _nothing_for_submodule(new_mode, new)]
             if number % 10_000 == 0:

@@ -18,12 +18,14 @@ from luthier.retrieval.git.standin import Standin, stand_in
 from luthier.retrieval.patterns import matches
 from luthier.retrieval.records import Commit, Excluded, Reading, SourceFile
 from luthier.retrieval.repository.attributes import Attributes, read_attributes
-from luthier.retrieval.repository.exclusions import BINARY_ENDINGS, BY_PATH, BY_TEXT, reason_by_path, reason_by_text
+from luthier.retrieval.repository.exclusions import BY_PATH, BY_TEXT, reason_by_path, reason_by_text
 from luthier.retrieval.repository.headers import UNKNOWN
 from luthier.retrieval.repository.history import read_commits
 from luthier.retrieval.repository.languages import is_test, language_of_first_line, language_of_path, language_of_text, languages
+from luthier.retrieval.repository.layout import layout_of
 from luthier.retrieval.repository.licenses import is_license_file, is_manifest, license_of_header, licenses_by_folder, ruling_folder
 from luthier.retrieval.repository.objects import Entry, contents, entries, too_many_files
+from luthier.retrieval.unread import BINARY_ENDINGS, MOST_FILE_BYTES, Unread
 
 # A tree may hold this many times `max_files` names, of which patterns and rules leave `max_files`.
 _NAMES_PER_FILE = 20
@@ -57,11 +59,11 @@ def identify(entry: SourceEntry) -> tuple[str, str]:
             return place.shown, commit_at(place, entry.commit, entry.allow_protocols, clock, Path(scratch))[0]
 
 
-def read_repository(entry: SourceEntry, cache: Path, progress: Progress) -> Reading:
+def read_repository(entry: SourceEntry, cache: Path, progress: Progress, unread: Unread | None = None) -> Reading:
     """The files of the repository of `entry` at its commit by path, and its newest commits, newest first.
 
-    A URL is fetched into `cache`, once for each commit. `DataError` where there is no such repository or commit, and where it is larger
-    than `max_files` and `max_bytes` or takes longer than `timeout_seconds`.
+    A URL is fetched into `cache`, once for each commit. `unread` gets the other texts of the commit and of those commits. `DataError` where
+    there is no such repository or commit, and where it is larger than `max_files` and `max_bytes` or takes longer than `timeout_seconds`.
     """
     with _git_errors(place := _address(entry)):
         clock = Clock(entry.timeout_seconds, place.shown)
@@ -70,11 +72,11 @@ def read_repository(entry: SourceEntry, cache: Path, progress: Progress) -> Read
                 commit = _resolved(standin.git, entry.commit)
                 if standin.is_shallow and entry.max_commits:
                     raise _shallow(place.shown)
-                return _read(entry, place, standin.git, commit, progress, _changes_note(standin, commit))
+                return _read(entry, place, standin.git, commit, progress, unread, _changes_note(standin, commit))
         with tempfile.TemporaryDirectory(prefix="luthier-git-") as scratch:
             wanted = commit_at(place, entry.commit, entry.allow_protocols, clock, Path(scratch))
         git = fetch(place, wanted, entry.allow_protocols, cache, entry.max_bytes, clock, progress)
-        return _read(entry, place, git, wanted[0], progress, ())
+        return _read(entry, place, git, wanted[0], progress, unread, ())
 
 
 def _address(entry: SourceEntry) -> Address:
@@ -126,7 +128,9 @@ def _changes_note(standin: Standin, commit: str) -> tuple[str, ...]:
     return (f"{count:,} uncommitted or untracked files in the work tree were not read: only what is committed is",) if count else ()
 
 
-def _read(entry: SourceEntry, place: Address, git: Git, commit: str, progress: Progress, notes: tuple[str, ...]) -> Reading:
+def _read(
+    entry: SourceEntry, place: Address, git: Git, commit: str, progress: Progress, unread: Unread | None, notes: tuple[str, ...]
+) -> Reading:
     listed = list(entries(git, commit, entry.max_files * _NAMES_PER_FILE))
     sayings = _sayings(git, listed)
     by_folder = licenses_by_folder(_only(sayings, is_license_file), _only(sayings, is_manifest))
@@ -147,9 +151,14 @@ def _read(entry: SourceEntry, place: Address, git: Git, commit: str, progress: P
             files.append(read)
         else:
             excluded.append(read)
+            if unread is not None:
+                unread.content(content)
         if number % 500 == 0 or number == len(chosen):
             progress("reading files", number, len(chosen))
-    commits, left_out = read_commits(git, commit, entry.max_commits, lambda path: _reason_of_path(entry, path) is None, progress)
+    if unread is not None:
+        unread.seen = {kept.object_id for kept in chosen}
+        _hand_on(git, listed, unread)
+    commits, left_out = read_commits(git, commit, entry.max_commits, lambda path: _reason_of_path(entry, path) is None, progress, unread)
     return Reading(
         name=entry.name or _name(place),
         repo=place.shown,
@@ -158,8 +167,24 @@ def _read(entry: SourceEntry, place: Address, git: Git, commit: str, progress: P
         files=tuple(files),
         commits=tuple(_with_licenses(commits, files, entry, by_folder)),
         excluded=tuple(sorted(excluded, key=lambda item: (item.path, item.reason))),
-        notes=(*notes, *left_out),
+        notes=(*notes, *left_out, *(unread.notes() if unread is not None else ())),
+        layout=layout_of(git, listed, frozenset(file.path for file in files)),
     )
+
+
+def _hand_on(git: Git, listed: Sequence[Entry], unread: Unread) -> None:
+    """Hands on every file of the commit that was not read, each content once."""
+    others = {
+        item.object_id: item
+        for item in listed
+        if not (item.is_link or item.is_submodule or item.is_missing) and item.object_id not in unread.seen
+    }
+    # By the name: its ending tells what may be binary.
+    by_name = {item.shown: item.object_id for item in others.values()}
+    names = unread.chosen([(name, others[object_id].size) for name, object_id in by_name.items()], MOST_FILE_BYTES)
+    for content in contents(git, [by_name[name] for name in names]):
+        unread.content(content)
+    unread.seen.update(others)
 
 
 def _name(place: Address) -> str:

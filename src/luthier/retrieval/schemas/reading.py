@@ -20,6 +20,7 @@ from luthier.retrieval.records import Excluded, Reading, SourceFile, ToolDefinit
 from luthier.retrieval.repository.license_files import licenses_around
 from luthier.retrieval.repository.licenses import license_at
 from luthier.retrieval.schemas import openapi, tool_schemas
+from luthier.retrieval.unread import Unread, hand_on_files
 
 ENDINGS = (".json", ".yaml", ".yml")
 # A description of a large service has some hundred thousand values; YAML's aliases may not make more of them.
@@ -27,12 +28,12 @@ MAX_VALUES = 300_000
 MAX_DEPTH = 200
 
 
-def read_schemas(entry: SourceEntry, progress: Progress) -> Reading:
+def read_schemas(entry: SourceEntry, progress: Progress, unread: Unread | None = None) -> Reading:
     """The tools that the files in `schemas` define: operations of OpenAPI 3.0 and 3.1, lists of tools, JSON schemas with a title.
 
     A definition that cannot be used is in `excluded` with its reason and its place in the file; so is a file that is none of these. Names
-    are unique over the source: a later definition of the same name is left out. `progress` is told each file. `DataError` where a name
-    leads nowhere, there are too many files, or no tool is defined at all.
+    are unique over the source: a later definition of the same name is left out. `progress` is told each file, `unread` gets every other
+    file of the folders. `DataError` where a name leads nowhere, there are too many files, or no tool is defined at all.
     """
     names = entry.schemas or ()
     found = find(entry, "schemas", names, lambda path: path.lower().endswith(ENDINGS))
@@ -61,6 +62,9 @@ def read_schemas(entry: SourceEntry, progress: Progress) -> Reading:
             raise DataError(Problem(what, where="sources: schemas", hint="name fewer of them, or raise `timeout_seconds`"))
     if not tools:
         raise DataError(_nothing(names, excluded))
+    if unread is not None:
+        hand_on_files(found, [file.path for file in files], unread)
+        notes += unread.notes()
     name, repo = source_name(entry, names), ", ".join(names)
     return Reading(name, repo, None, entry.license, tuple(files), (), (), tuple(tools.values()), tuple(excluded), tuple(notes))
 

@@ -15,7 +15,7 @@ from luthier.config.axolotl_settings import AxolotlSettings
 from luthier.config.keys.base import BaseSettings
 from luthier.core.errors import Interrupted, TrainingError
 from luthier.core.events import EventLog
-from luthier.core.files import remove, write_json, write_jsonl, write_text
+from luthier.core.files import remove, write_jsonl, write_text
 from luthier.core.records import JsonObject, Plan
 from luthier.core.runs import RunFolder
 from luthier.model.locate import ModelLocation
@@ -34,15 +34,11 @@ _UNTRAINED = -100
 
 @dataclass(frozen=True, slots=True)
 class Handed:
-    """What Axolotl gets: rows with their `encoder`, and settings; `tokenizer` is the folder of the tokenizer that made the rows.
-
-    `told` is what the summary says of the rows, with the warnings so far.
-    """
+    """What Axolotl gets: rows with their `encoder`, and settings; `tokenizer` is the folder of the tokenizer that made the rows."""
 
     train: Sequence[TokenRow]
     validation: Sequence[TokenRow]
     encoder: RowEncoder
-    told: JsonObject
     settings: AxolotlSettings
     base: BaseSettings
     folder: RunFolder
@@ -51,8 +47,17 @@ class Handed:
     plan: Plan
 
 
-def train_with_axolotl(handed: Handed, asked: child.Asks, events: EventLog, key: str) -> None:
-    """Trains in the environment that the run file names, and writes `train/` and `adapter/`.
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """What came back: figures for the summary, the rows of the curve, and what to warn of."""
+
+    facts: JsonObject
+    rows: Sequence[JsonObject]
+    warnings: Sequence[str]
+
+
+def train_with_axolotl(handed: Handed, asked: child.Asks, events: EventLog, key: str) -> Brought:
+    """Trains in the environment that the run file names, and writes `adapter/`.
 
     Goes on from Axolotl's last whole checkpoint of the same `key`. `ConfigError` where the environment or its version is not what is
     wanted, `TrainingError` where Axolotl breaks off, `Interrupted` after Ctrl-C or SIGTERM has ended it.
@@ -78,27 +83,17 @@ def train_with_axolotl(handed: Handed, asked: child.Asks, events: EventLog, key:
     best = (
         {"result_step": state.get("best_global_step"), "result_eval_loss": state.get("best_metric")} if handed.settings.loads_best else {}
     )
-    summary = {
+    remove(folder.path / PREPARED)
+    facts = {
         **figures,
-        **handed.told,
         **{name: value for name, value in best.items() if value is not None},
         "peak_memory_bytes": ended.peak_bytes if handed.plan.device == "cpu" else None,
         "reserved_memory_bytes": None,
         **adapter,
         "total_parameters": listener.parameters[1] if listener.parameters else None,
-        "base": {
-            "name": handed.base.base_model,
-            "identity": handed.location.identity,
-            "quantization": handed.base.quantization,
-            "dtype": handed.plan.dtype,
-        },
-        "warnings": [*handed.told["warnings"], *otherwise],
         "engine": {"name": "axolotl", "versions": found},
     }
-    write_json(folder.train_summary, summary)
-    write_jsonl(folder.curve, rows)
-    remove(folder.path / PREPARED)
-    events.emit("train.end", **{name: summary[name] for name in ("steps", "final_loss", "final_eval_loss", "seconds", "tokens_per_second")})
+    return Brought(facts, rows, otherwise)
 
 
 def _begin(folder: RunFolder, key: str) -> None:

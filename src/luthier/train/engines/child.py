@@ -15,6 +15,7 @@ from typing import Protocol
 
 from luthier.core.events import monotonic_seconds
 from luthier.core.files import append
+from luthier.core.machine import peak_resident_bytes
 
 # After SIGTERM, before SIGKILL.
 STOP_SECONDS = 20.0
@@ -156,7 +157,7 @@ def _reaped(process: subprocess.Popen[bytes]) -> tuple[int, int] | None:
     if number == 0:
         return None
     process.returncode = os.waitstatus_to_exitcode(status)
-    return process.returncode, usage.ru_maxrss * 1024
+    return process.returncode, peak_resident_bytes(usage)
 
 
 def _signal(process: subprocess.Popen[bytes], number: int) -> None:

@@ -166,7 +166,7 @@ class Sizing:
 
     @property
     def state_bytes(self) -> int:
-        """The optimizer's state in one process."""
+        """The optimizer's state in one process, on the device that computes."""
         return state_bytes(self.base, self.training, self.division)
 
     def total(self, cut: Cut) -> int:

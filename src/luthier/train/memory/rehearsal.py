@@ -30,8 +30,8 @@ def rehearse(
 ) -> float:
     """Seconds of one micro batch of training and one of the evaluation, without the optimizer's step.
 
-    Weights, optimizer and random sources are afterwards what they were. `state_bytes` are taken beside it, for the optimizer's state that
-    the first step makes. An error for a lack of memory passes through.
+    Weights, optimizer and random sources are afterwards what they were. `state_bytes` are taken beside it, for what of the optimizer's
+    state the first step makes on the device of this process. An error for a lack of memory passes through.
     """
     states, started = random_states(), monotonic_seconds()
     device = next(model.parameters()).device
@@ -39,7 +39,8 @@ def rehearse(
         beside = torch.empty(state_bytes, dtype=torch.uint8, device=device)
         set_training(model, True)
         batch = objective.batch(rows.train, settings.least_tokens)
-        strategy.backward(strategy.forward(lambda: objective.loss_sum(batch)) / max(1, objective.count(rows.train)))
+        # Times zero: a strategy may keep its sums where no gradient is seen.
+        strategy.backward(strategy.forward(lambda: objective.loss_sum(batch)) * 0.0, is_last=False)
         if rows.evaluation:
             set_training(model, False)
             with torch.no_grad():

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -37,20 +37,23 @@ class Rows:
 class Course:
     """The whole training: how many steps each epoch gives, and where it ends.
 
-    `epoch_ends` are the step numbers (from 1) after which an epoch is complete, the last one being the end.
+    `epoch_ends` are the step numbers (from 1) after which an epoch is complete, the last one being the end, which may cut its epoch short;
+    `epoch_lengths` whole epochs in steps, the last one of which may be a part. Without them none is cut.
     """
 
     steps: int
     epoch_ends: tuple[int, ...]
+    epoch_lengths: tuple[float, ...] = field(default=(), compare=False)
 
     def epoch_at(self, step: int) -> float:
-        """Epochs done after `step` steps; fractions within an epoch."""
+        """Epochs done after `step` steps, by sequences seen of those of an epoch."""
         start = 0
         for number, end in enumerate(self.epoch_ends):
-            if step < end:
-                return number + (step - start) / (end - start)
+            if step < end or number + 1 == len(self.epoch_ends):
+                length = self.epoch_lengths[number] if self.epoch_lengths else end - start
+                return number + min(1.0, (min(step, end) - start) / length)
             start = end
-        return float(len(self.epoch_ends))
+        return 0.0
 
 
 class BatchPlan:
@@ -78,20 +81,21 @@ class BatchPlan:
         if not settings.packing:
             rows = len(self._lengths) * settings.epochs
             limit = min(limit, math.ceil(rows / (settings.micro_batch_size * settings.accumulation_steps * self._processes) - 1e-9))
+        step_sequences = settings.micro_batch_size * settings.accumulation_steps * self._processes
         ends: list[int] = []
+        lengths: list[float] = []
         total, left = 0, settings.epochs
         while (left > 1e-9 or not ends) and total < limit:
-            length = self._epoch_steps(len(ends))
-            total += max(1, math.ceil(length * min(1.0, left) - 1e-9))
+            lengths.append(self._epoch_sequences(len(ends)) / step_sequences)
+            total += max(1, math.ceil(math.ceil(lengths[-1]) * min(1.0, left) - 1e-9))
             ends.append(int(min(total, limit)))
             left -= 1
-        return Course(ends[-1], tuple(ends))
+        return Course(ends[-1], tuple(ends), tuple(lengths))
 
-    def _epoch_steps(self, epoch: int) -> int:
+    def _epoch_sequences(self, epoch: int) -> int:
         if self._settings.packing:
-            return len(plan_epoch(self._lengths, self._settings, epoch, self._processes))
-        micro_batches = math.ceil(len(self._lengths) / self._settings.micro_batch_size)
-        return math.ceil(micro_batches / (self._settings.accumulation_steps * self._processes))
+            return len(epoch_sequences(self._lengths, self._settings, epoch, self._processes))
+        return len(self._lengths)
 
 
 def plan_epoch(lengths: Sequence[int], settings: BatchSettings, epoch: int, processes: int = 1) -> list[Step]:
@@ -100,17 +104,22 @@ def plan_epoch(lengths: Sequence[int], settings: BatchSettings, epoch: int, proc
     Rows are drawn at random from (seed, epoch), or keep their order where `shuffle` is off; `groups_by_length` then brings rows of
     like length together. Packed, a bin of at most `sequence_len` tokens takes the place of a row.
     """
-    order = np.random.default_rng([settings.seed, epoch]).permutation(len(lengths)) if settings.shuffle else np.arange(len(lengths))
-    drawn = [int(row) for row in order]
-    if settings.groups_by_length:
-        drawn = by_length(drawn, lengths, settings.micro_batch_size * settings.accumulation_steps * processes)
-    sequences = pack(drawn, lengths, settings.sequence_len) if settings.packing else [[row] for row in drawn]
+    sequences = epoch_sequences(lengths, settings, epoch, processes)
     micro_batches = [
         [row for sequence in sequences[start : start + settings.micro_batch_size] for row in sequence]
         for start in range(0, len(sequences), settings.micro_batch_size)
     ]
     size = settings.accumulation_steps * processes
     return [micro_batches[start : start + size] for start in range(0, len(micro_batches), size)]
+
+
+def epoch_sequences(lengths: Sequence[int], settings: BatchSettings, epoch: int, processes: int = 1) -> list[list[int]]:
+    """The sequences of one epoch in their order: rows, or packs of them."""
+    order = np.random.default_rng([settings.seed, epoch]).permutation(len(lengths)) if settings.shuffle else np.arange(len(lengths))
+    drawn = [int(row) for row in order]
+    if settings.groups_by_length:
+        drawn = by_length(drawn, lengths, settings.micro_batch_size * settings.accumulation_steps * processes)
+    return pack(drawn, lengths, settings.sequence_len) if settings.packing else [[row] for row in drawn]
 
 
 def by_length(order: Sequence[int], lengths: Sequence[int], step_rows: int) -> list[int]:

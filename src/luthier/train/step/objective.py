@@ -22,6 +22,7 @@ from transformers import PreTrainedModel
 from luthier.core.errors import ModelError, Problem
 from luthier.model.adapters.layers import ADAPTER
 from luthier.model.adapters.matmul import linear, matmul
+from luthier.model.adapters.weights import base_of
 from luthier.model.adapters.whole import compute_dtype
 from luthier.model.attention import ROWS, RowLayout, layout_of
 from luthier.model.memory import head_block_tokens, head_chunk_tokens
@@ -117,7 +118,7 @@ class SupervisedObjective:
         `compute` is the number format of products where weights are held in a wider one to be trained; None: the base's own.
         `device` is where the model computes, where it does not lie there yet.
         """
-        base: PreTrainedModel = model.get_base_model() if isinstance(model, PeftModel) else model
+        base = base_of(model)
         self._base = base
         self._decoder: torch.nn.Module = base.get_decoder()
         self._head: torch.nn.Module = base.get_output_embeddings()

@@ -139,10 +139,10 @@ def _muon(parts: list[_Part], settings: OptimizerSettings) -> torch.optim.Optimi
     more = _arguments(settings, "nesterov")
     if settings.arguments.mu is not None:
         more["momentum"] = settings.arguments.mu
-    if settings.arguments.adjust_lr == "rms_norm":
-        more["adjust_lr_fn"] = "match_rms_adamw"
-    else:
+    if settings.arguments.adjust_lr == "spectral_norm":
         matrices = [_by_spectral_norm(part) for part in matrices]
+    else:
+        more["adjust_lr_fn"] = "match_rms_adamw"
     made: list[torch.optim.Optimizer] = []
     if matrices:
         made.append(torch.optim.Muon(_groups(matrices, settings), lr=settings.learning_rate, **more))

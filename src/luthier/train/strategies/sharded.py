@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 
 import torch
@@ -17,35 +16,21 @@ from luthier.config.keys.processes import ShardSettings
 from luthier.core.errors import ModelError, Problem
 from luthier.core.records import JsonObject
 from luthier.model.adapters.shards import keep_scales, whole
-from luthier.model.adapters.weights import trainable
+from luthier.model.adapters.weights import base_of, trainable
 from luthier.model.weights.trained import trained_weights
-from luthier.train.step.batches import MicroBatch
 from luthier.train.step.optim import optimizer_state
-from luthier.train.strategies.data_parallel import DataParallel
+from luthier.train.strategies.divided import Divided, Root
 from luthier.train.strategies.processes import Processes
-from luthier.train.strategies.strategy import Made, Portion
+from luthier.train.strategies.strategy import Made
 
 # What PyTorch 2.11 says of weights that are no floating-point numbers.
 _NO_INTEGERS = "only Tensors of floating point dtype can require gradients"
 
 
-class _Root(torch.nn.Module):
-    """Around the model, so that what no layer holds (embeddings, the last norm, the head) is gathered for a whole pass and its loss."""
-
-    def __init__(self, model: torch.nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, work: Callable[[], Made]) -> Made:
-        """What `work` makes of the model."""
-        return work()
-
-
-class Sharded(DataParallel):
+class Sharded(Divided):
     """Each decoder layer is divided over the processes, with its adapter; what is left is divided as one more part.
 
-    Gradients are summed as they are divided, at each backward pass. Every process passes through the model equally often: one that has no
-    micro batch of its own repeats another's, whose loss counts nothing.
+    Gradients are summed as they are divided, at each backward pass.
     """
 
     def __init__(self, group: Processes, settings: ShardSettings, device: torch.device) -> None:
@@ -63,7 +48,7 @@ class Sharded(DataParallel):
         keep_scales(model, self._device)
         mesh = init_device_mesh(self._device.type, (self.processes,))
         reshards, offload = self._settings.reshards, self._offload()
-        self._root = _Root(model)
+        self._root = Root(model)
         with self._group.told_when_lost():
             try:
                 for layer in wrapped_modules(model, self._settings.layers):
@@ -121,16 +106,10 @@ class Sharded(DataParallel):
                 module.reshard()
         return made
 
-    def backward(self, loss: torch.Tensor) -> None:
+    def backward(self, loss: torch.Tensor, *, is_last: bool) -> None:
         """Adds the gradient of `loss`, summed over the processes."""
         with self._group.told_when_lost():
-            super().backward(loss)
-
-    def share(self, batches: Sequence[MicroBatch]) -> list[Portion]:
-        """Every n-th, and as many as any other process has."""
-        own: list[Portion] = [(batch, True) for batch in batches[self.rank :: self.processes]]
-        rounds = math.ceil(len(batches) / self.processes)
-        return own + [(batches[0], False)] * (rounds - len(own))
+            super().backward(loss, is_last=is_last)
 
     def grad_norm(self) -> float:
         """The norm over all parts."""
@@ -147,38 +126,8 @@ class Sharded(DataParallel):
             weights = trained_weights(self._model, keeps)
         return (weights, tensors, numbers) if keeps else ({}, {}, {})
 
-    def settled(self) -> PreTrainedModel | PeftModel:
-        """The first process's model with whole weights in main memory; the others give theirs and get the model as it is."""
-        with self._group.told_when_lost():
-            found = {}
-            for name, value in trainable(self._model):
-                gathered = whole(value.detach())
-                if self.rank == 0:
-                    found[name] = torch.nn.Parameter(gathered.cpu(), requires_grad=False)
-        return self._model if self.rank else settle_divided(self._model, found)
-
-
-def settle_divided(model: PreTrainedModel | PeftModel, weights: Mapping[str, torch.nn.Parameter]) -> PreTrainedModel | PeftModel:
-    """A model that can be written, of one that is divided and its whole trained weights."""
-    return _with_adapter(model, weights) if isinstance(model, PeftModel) else _plain_model(model, weights)
-
-
-def _with_adapter(model: PeftModel, weights: Mapping[str, torch.nn.Parameter]) -> PeftModel:
-    """The model with the whole weights of its adapter; those of the base stay divided, for they are not written."""
-    for name, value in weights.items():
-        path, _, last = name.rpartition(".")
-        setattr(model.get_submodule(path), last, value.requires_grad_(True))
-    return model
-
-
-def _plain_model(model: PreTrainedModel, weights: Mapping[str, torch.nn.Parameter]) -> PreTrainedModel:
-    """A model of the same kind with these weights, which knows nothing of being divided."""
-    with torch.device("meta"):
-        made: PreTrainedModel = next(kind for kind in type(model).__mro__ if kind.__module__.startswith("transformers."))(model.config)
-    made.load_state_dict(dict(weights), strict=False, assign=True)
-    made.tie_weights()
-    made.generation_config = model.generation_config
-    return made
+    def _whole(self, value: torch.nn.Parameter) -> torch.Tensor:
+        return whole(value.detach())
 
 
 def wrapped_modules(model: PreTrainedModel | PeftModel, names: Sequence[str]) -> list[torch.nn.Module]:
@@ -186,7 +135,7 @@ def wrapped_modules(model: PreTrainedModel | PeftModel, names: Sequence[str]) ->
 
     A class that no module has is a `ModelError` with those of the layers.
     """
-    base: PreTrainedModel = model.get_base_model() if isinstance(model, PeftModel) else model
+    base = base_of(model)
     layers = [module for module in base.get_decoder().modules() if isinstance(module, torch.nn.ModuleList)]
     blocks = max(layers, key=len, default=torch.nn.ModuleList())
     if not names:

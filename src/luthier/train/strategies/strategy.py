@@ -58,8 +58,8 @@ class Strategy(Protocol):
         """Lets the first of all processes work; the others wait, and where it fails all do."""
         ...
 
-    def backward(self, loss: torch.Tensor) -> None:
-        """Adds the gradient of `loss`."""
+    def backward(self, loss: torch.Tensor, *, is_last: bool) -> None:
+        """Adds the gradient of `loss`; `is_last`: a step follows, and no other pass before it."""
         ...
 
     def grad_norm(self) -> float:
@@ -137,7 +137,7 @@ class Single:
         """Works."""
         work()
 
-    def backward(self, loss: torch.Tensor) -> None:
+    def backward(self, loss: torch.Tensor, *, is_last: bool) -> None:
         """Adds the gradient of `loss`."""
         (loss if self._scaler is None else self._scaler.scale(loss)).backward()
 

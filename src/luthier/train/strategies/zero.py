@@ -13,48 +13,26 @@ import torch
 from peft import PeftModel
 from transformers import PreTrainedModel
 
-from luthier.config.deepspeed import AUTO, LONG_NAMES
+from luthier.config.deepspeed import AUTO, section_of
 from luthier.config.keys.batches import BatchSettings
 from luthier.config.keys.processes import ZeroSettings
 from luthier.core.errors import ConfigError, Problem
 from luthier.core.optional import load
 from luthier.core.records import JsonObject
 from luthier.model.adapters.shards import keep_scales
-from luthier.model.adapters.weights import trainable
+from luthier.model.adapters.weights import has_adapter, trainable
 from luthier.model.weights.trained import load_trained, trained_weights
-from luthier.train.step.batches import MicroBatch
 from luthier.train.step.optim import set_learning_rate
-from luthier.train.strategies.data_parallel import DataParallel
+from luthier.train.strategies.divided import Divided, Root
 from luthier.train.strategies.processes import Processes
-from luthier.train.strategies.sharded import settle_divided
-from luthier.train.strategies.strategy import Made, Portion
-
-# What transformers' trainer, and with it Axolotl, puts where a file says "auto": products of the width of the hidden states.
-_BUCKETS: dict[str, Callable[[int], int]] = {
-    "reduce_bucket_size": lambda width: width * width,
-    "allgather_bucket_size": lambda width: width * width,
-    "stage3_prefetch_bucket_size": lambda width: int(0.9 * width * width),
-    "stage3_param_persistence_threshold": lambda width: 10 * width,
-}
+from luthier.train.strategies.strategy import Made
 
 
-class _Root(torch.nn.Module):
-    """What DeepSpeed holds: the model where its weights are divided, else the trained weights alone, so that no other is touched."""
-
-    def __init__(self, held: torch.nn.Module) -> None:
-        super().__init__()
-        self.held = held
-
-    def forward(self, work: Callable[[], Made]) -> Made:
-        """What `work` makes."""
-        return work()
-
-
-class Zero(DataParallel):
+class Zero(Divided):
     """DeepSpeed's engine steps, sums gradients and divides; the run's own optimizer works on this process's flat pieces.
 
-    Every process passes through the model equally often, as under FSDP2: one that has no micro batch of its own repeats another's, whose
-    loss counts nothing. Weights that are trained stay in float32, whatever the base is in.
+    It holds the model where its weights are divided, else the trained weights alone, so that no other is touched. Weights that are trained
+    stay in float32, whatever the base is in.
     """
 
     def __init__(self, group: Processes, settings: ZeroSettings, batches: BatchSettings, device: torch.device) -> None:
@@ -65,8 +43,8 @@ class Zero(DataParallel):
         self._deepspeed = load("deepspeed", "deepspeed", "the run file's `deepspeed`")
         logging.getLogger("DeepSpeed").setLevel(logging.ERROR)
         self._settings, self._batches, self._device = settings, batches, device
+        self._divides_weights = settings.divides("weights")
         self._engine: Any
-        self._passes = 0
 
     def wrap(self, model: PreTrainedModel | PeftModel, optimizer: torch.optim.Optimizer) -> torch.nn.Module:
         """The model itself, with the first process's trained weights, under DeepSpeed's engine."""
@@ -77,13 +55,13 @@ class Zero(DataParallel):
         # Names of sums that PyTorch 2.13 writes otherwise, once each; DeepSpeed is to change them.
         warnings.filterwarnings("ignore", message=r"`torch\.distributed\.\w+` is deprecated", category=FutureWarning)
         with self._group.told_when_lost():
-            root = self._divided(model, settings) if self._settings.divides_weights else _Root(torch.nn.ParameterList(self._parameters))
+            root = self._divided(model, settings) if self._divides_weights else Root(torch.nn.ParameterList(self._parameters))
             self._engine, *_ = self._deepspeed.initialize(model=root, optimizer=optimizer, config=settings, dist_init_required=False)
         return model
 
     def _divided(self, model: PreTrainedModel | PeftModel, settings: JsonObject) -> torch.nn.Module:
         """The model with its weights divided one by one, each on its way to the device."""
-        root = _Root(model)
+        root = Root(model)
         keep_scales(model, self._device)
         self._deepspeed.zero.Init(module=root, config_dict_or_path=settings, mem_efficient_linear=False)
         for module in root.modules():
@@ -97,27 +75,19 @@ class Zero(DataParallel):
             made: Made = self._engine(work)
         return made
 
-    def share(self, batches: Sequence[MicroBatch]) -> list[Portion]:
-        """Every n-th, and as many as any other process has."""
-        own: list[Portion] = [(batch, True) for batch in batches[self.rank :: self.processes]]
-        self._passes = math.ceil(len(batches) / self.processes)
-        return own + [(batches[0], False)] * (self._passes - len(own))
-
-    def backward(self, loss: torch.Tensor) -> None:
-        """Adds the gradient of `loss`, and sums it over the processes; before any batch is shared nothing is kept of it.
+    def backward(self, loss: torch.Tensor, *, is_last: bool) -> None:
+        """Adds the gradient of `loss`, and sums it over the processes.
 
         DeepSpeed divides its sum by the number of processes, and the loop has divided already.
         """
-        is_rehearsed = not self._passes
-        self._passes = max(0, self._passes - 1)
         with self._group.told_when_lost():
-            self._engine.set_gradient_accumulation_boundary(not is_rehearsed and not self._passes)
-            self._engine.backward(loss * (0 if is_rehearsed else self.processes), scale_wrt_gas=False)
+            self._engine.set_gradient_accumulation_boundary(is_last)
+            self._engine.backward(loss * self.processes, scale_wrt_gas=False)
 
     def grad_norm(self) -> float:
         """The norm over all pieces."""
         with self._group.told_when_lost():
-            if not self._settings.divides_weights:
+            if not self._divides_weights:
                 return float(self._engine.optimizer.scaled_global_norm())
             own = [self._deepspeed.utils.safe_get_local_grad(value).float() for value in self._parameters]
             norm = torch.nn.utils.get_total_norm(own).item()
@@ -138,7 +108,7 @@ class Zero(DataParallel):
         return (weights, tensors, numbers) if self.rank == 0 else ({}, {}, {})
 
     def _weights(self) -> dict[str, torch.Tensor]:
-        if self._settings.divides_weights and not isinstance(self._model, PeftModel):
+        if self._divides_weights and not has_adapter(self._model):
             found = {}
             for name, value in trainable(self._model):  # One by one: whole they may fit on no device.
                 gathered = self._deepspeed.utils.safe_get_full_fp32_param(value)
@@ -150,12 +120,12 @@ class Zero(DataParallel):
 
     def _gathered(self, values: Sequence[torch.nn.Parameter], changes: bool = False) -> Any:
         """Whole weights within; what each process `changes` in them is kept of the first one's."""
-        held = list(values) if self._settings.divides_weights else []
+        held = list(values) if self._divides_weights else []
         return self._deepspeed.zero.GatheredParameters(held, modifier_rank=0 if changes else None, enabled=bool(held))
 
     def _link_moments(self) -> None:
         """Lets each weight know its moments: DeepSpeed 0.19 does it after the step of the first group of weights, when others have none."""
-        if self._settings.divides_weights:
+        if self._divides_weights:
             return
         inner = self._engine.optimizer
         for flat, values in zip(inner.single_partition_of_fp32_groups, inner.bit16_groups, strict=True):
@@ -185,7 +155,7 @@ class Zero(DataParallel):
         entries: dict[str, Any] = {}
         for name, value in [*tensors.items(), *numbers.items()]:
             entries.setdefault(name.rpartition("/")[2], value)
-        inner, is_divided = self._engine.optimizer, self._settings.divides_weights
+        inner, is_divided = self._engine.optimizer, self._divides_weights
         fused = any(group.get("fused") for group in self._optimizer.param_groups)
         for flat in inner.fp32_partitioned_groups_flat if is_divided else inner.single_partition_of_fp32_groups:
             self._optimizer.state[flat] = {entry: _held(value, flat, fused) for entry, value in entries.items()}
@@ -211,7 +181,7 @@ class Zero(DataParallel):
     def load_weights(self, weights: dict[str, torch.Tensor]) -> None:
         """Puts the weights back, and what the optimizer steps on with them."""
         with self._group.told_when_lost():
-            if self._settings.divides_weights and not isinstance(self._model, PeftModel):
+            if self._divides_weights and not has_adapter(self._model):
                 for name, value in trainable(self._model):
                     with self._gathered([value], changes=True), torch.no_grad():
                         value.copy_(weights[name])
@@ -221,16 +191,12 @@ class Zero(DataParallel):
             self._engine.optimizer.refresh_fp32_params()
 
     def settled(self) -> PreTrainedModel | PeftModel:
-        """The first process's model with whole weights; the others give theirs and get the model as it is."""
-        if not self._settings.divides_weights:
-            return self._model
-        with self._group.told_when_lost():
-            found = {}
-            for name, value in trainable(self._model):
-                gathered = self._deepspeed.utils.safe_get_full_fp32_param(value)
-                if self.rank == 0:
-                    found[name] = torch.nn.Parameter(gathered.cpu().clone(), requires_grad=False)
-        return self._model if self.rank else settle_divided(self._model, found)
+        """As other divided weights; those that lie whole in each process are there."""
+        return super().settled() if self._divides_weights else self._model
+
+    def _whole(self, value: torch.nn.Parameter) -> torch.Tensor:
+        gathered: torch.Tensor = self._deepspeed.utils.safe_get_full_fp32_param(value)
+        return gathered
 
 
 def _held(value: Any, flat: torch.Tensor, fused: bool) -> Any:
@@ -244,15 +210,8 @@ def _held(value: Any, flat: torch.Tensor, fused: bool) -> Any:
 
 def engine_settings(zero: ZeroSettings, batches: BatchSettings, width: int) -> JsonObject:
     """DeepSpeed's file as its engine takes it: "auto" filled from the run file, and what the loop does itself left out."""
-    written = {name: value for name, value in zero.written["zero_optimization"].items() if value is not None}
-    section = {LONG_NAMES.get(name, name): value for name, value in written.items()}
-    for name, value in section.items():
-        if value == AUTO:
-            section[name] = _BUCKETS[name](width)
-        elif isinstance(value, float):
-            section[name] = int(value)
     return {
-        "zero_optimization": section,
+        "zero_optimization": section_of(zero, width),
         "train_micro_batch_size_per_gpu": batches.micro_batch_size,
         # The loop says which pass of a step is its last; more than one, for the rehearsal is one more.
         "gradient_accumulation_steps": max(2, batches.accumulation_steps),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 
@@ -40,6 +40,16 @@ def not_finite(
         f"{what} is {value} at step {step}, before the optimizer step. Likely cause: {cause}.{rows} "
         "Nothing of this step was kept; checkpoints before it are intact."
     )
+
+
+def refuse_broken(weights: Mapping[str, torch.Tensor], step: int, learning_rate: float) -> None:
+    """`TrainingError` where trained weights that are about to be saved after `step` are not finite."""
+    for name, weight in weights.items():
+        if weight.is_floating_point() and not torch.isfinite(weight).all():
+            raise TrainingError(
+                f"step {step} made the trained weights not finite ({name}). Likely cause: the learning rate is too high (learning_rate is "
+                f"{learning_rate:g}): lower it or warm up longer. Nothing of this step was kept; checkpoints before it are intact."
+            )
 
 
 def high_loss(watch: WatchSettings, seen: Progress, learning_rate: float, loss: float, step: int, row_ids: Sequence[str]) -> TrainingError:

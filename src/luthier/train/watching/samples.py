@@ -18,6 +18,7 @@ from luthier.config.keys.samples import SampleSettings
 from luthier.core.events import EventLog
 from luthier.core.protocols import DoneEvent, GenerationRequest
 from luthier.core.records import JsonObject
+from luthier.model.adapters.weights import base_of
 from luthier.model.answering.local import LocalGenerator
 from luthier.model.attention import attention_of_the_base
 from luthier.model.base import set_training
@@ -55,7 +56,7 @@ class Sampler:
         `generator` answers in place of one of this process alone.
         """
         self._model, self._settings, self._dtype = model, settings, dtype
-        self._base: PreTrainedModel = model.get_base_model() if isinstance(model, PeftModel) else model
+        self._base = base_of(model)
         self._tokenizer, self._stop_ids = encoder.tokenizer, frozenset(encoder.stop_ids)
         self._generator = generator or LocalGenerator(model, encoder.tokenizer, {})
         longest = self._generator.longest_prompt(settings.max_new_tokens)

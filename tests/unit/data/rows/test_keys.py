@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from luthier.core.records import Origin
 from luthier.data.rows.grams import Said
-from luthier.data.rows.keys import CODE_MAKERS, row_keys
+from luthier.data.rows.keys import CODE_MAKERS, answer_form, row_keys
 
 PLAIN = Origin("chat", 1, file="rows.jsonl", line=1)
 
@@ -26,9 +28,15 @@ def test_answers_are_tied_in_their_normal_form_from_three_words_on() -> None:
 
     assert key("It returns the sum.") == key(' it returns "the sum"\n') != key("It returns a sum.")
     assert key("for x in rows:\n    add(x)") == key("for x in rows: add(x)")
-    short = ("None", "none", "None.", "`None`", "a + b", "a - b", "ab cd", "ab  cd", "!!", "??")
+    short = ("none", "`None`", "`none`", "a + b", "a - b", "ls -l", "ls -L", "a,b", "a b", "ab", "!!", "??", ".")
     assert len({key(answer) for answer in short}) == len(short)
     assert key(" None\n") == key("None")
+
+
+@pytest.mark.parametrize("other", ["push back", "PUSH BACK", " Push\n back. ", "push  back!"])
+def test_answers_of_one_or_two_plain_words_are_tied_in_their_normal_form(other: str) -> None:
+    assert row_keys(Said(None, "Push Back"), PLAIN)[1] == row_keys(Said(None, other), PLAIN)[1]
+    assert answer_form("Push Back") == answer_form(other.strip()) == "push back"
 
 
 def test_masked_answers_are_tied_as_they_stand() -> None:

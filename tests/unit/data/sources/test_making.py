@@ -21,6 +21,8 @@ from luthier.core.errors import DataError
 from luthier.core.files import HashMemory
 from luthier.data.sources import making
 from luthier.data.sources.making import MadeRows, Teachers, made_rows, rejects_of
+from luthier.data.teacher.journal import journal_in, sent_beside
+from luthier.data.teacher.ledger import ASKED_AGAIN
 from maker_parts import APP, BUTTON, CART
 
 FILES: dict[str, str | bytes] = {
@@ -249,6 +251,18 @@ def test_a_teacher_writes_rows_end_to_end_and_is_asked_once(commit: str, teacher
     again = Stage("again", **keys)
     assert len(teacher.bodies) == asked
     assert again.rows() == result.rows()
+    # Killed while the last reply was on its way: it is asked for again, and the run says so, but its record does not.
+    journal = journal_in(Path("runs/.cache"))
+    *lines, last = journal.read_text(encoding="ascii").splitlines(keepends=True)
+    journal.write_text("".join(lines), encoding="ascii")
+    sent_beside(journal).write_text(f"{json.loads(last)['key']}\n", encoding="ascii")
+    for path in Path("runs/.cache/made").iterdir():
+        path.unlink()
+    third = Stage("third", **keys)
+    told = [event["done"] for event in third.events if event.get("step", "").endswith(ASKED_AGAIN)]
+    assert (len(teacher.bodies), told) == (asked + 1, [1])
+    assert third.rows() == result.rows()
+    assert third.provenance["sources"] == result.provenance["sources"]
 
 
 def test_a_teacher_of_whom_nothing_can_be_used_is_told(commit: str) -> None:

@@ -28,7 +28,7 @@ TOKEN = "ghp_" + "k9Xw2LmQ7vRt4YbN8cZs5HjD3fGp6Aq1Ee0U"
 def made(folder: Path, processes: int) -> MadeRows:
     entry = SourceEntry(repo="shop", license="MIT")
     return made_rows(
-        entry, folder, HashMemory(Path("hashes.json")), lambda step, done: None, Teachers({}, folder, 1), "sources[0]", processes
+        entry, folder, HashMemory(Path("hashes.json")), lambda step, done: None, Teachers({}, folder, 1), "sources[0]", processes=processes
     )
 
 
@@ -37,12 +37,15 @@ def test_several_processes_make_the_bytes_of_one(tmp_path: Path, monkeypatch: py
     """Another process compiles the scanner's rules anew, which takes seconds."""
     monkeypatch.chdir(tmp_path)
     commented = CART.replace('"""', f'"""The token {TOKEN} opens it. ', 1)
-    committed(Path("shop"), {**FILES, "src/till.py": commented, **{f"src/part{number}.py": CART + f"# {number}\n" for number in range(6)}})
+    unread = {f"vendor/part{number}.ini": f"DB_PASSWORD=Qx7t{number}mLw2\n" for number in range(6)}
+    parts = {f"src/part{number}.py": CART.replace('"""', f'"""With Qx7t{number}mLw2. ', 1) for number in range(6)}
+    committed(Path("shop"), {**FILES, "src/till.py": commented, **parts, **unread})
     alone = made(tmp_path / "a", 1)
     monkeypatch.setattr(steps, "ALONE_CHARACTERS", 1)
     monkeypatch.setattr(steps, "_PART_CHARACTERS", 2_000)
     divided = made(tmp_path / "b", 2)
     assert alone.path.read_bytes() == divided.path.read_bytes()
+    assert "mLw2" not in alone.path.read_text()
     assert alone.rejects.read_bytes() == divided.rejects.read_bytes()
     assert alone.facts == divided.facts
     assert alone.facts["rows"]["complete"] > 3
@@ -107,7 +110,7 @@ def test_the_working_folder_goes_with_a_run_that_fails(tmp_path: Path, monkeypat
         seen.append(folder.stat().st_mode & 0o777)
         raise DataError(())
 
-    monkeypatch.setattr(making, "without_secrets", failing)
+    monkeypatch.setattr(making, "_write", failing)
     with pytest.raises(DataError):
         made(tmp_path / "c", 1)
     assert seen == [0o700]

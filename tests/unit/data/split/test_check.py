@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from luthier.config.row_sections import MAKER_SOURCES
 from luthier.core.errors import IntegrityError
+from luthier.data.rows.digests import canonical
 from luthier.data.rows.grams import grams, jaccard
-from luthier.data.rows.keys import CODE_MAKERS
+from luthier.data.rows.keys import CODE_MAKERS, answer_form
 from luthier.data.split import check
 from luthier.data.split.check import check_files
 from luthier.data.synthesize.makers.registry import TEACHER
@@ -88,7 +89,7 @@ def test_a_planted_leak_is_named(
     [
         (row("b", "??", "x"), row("a", "!!", "y")),
         (row("b", "p", "ls -l"), row("a", "q", "ls -L")),
-        (row("b", "p", "None."), row("a", "q", "none")),
+        (row("b", "p", "`None`"), row("a", "q", "`none`")),
         (row("b", LONG, "x"), row("a", LONG.replace("lines", "rows"), "y")),
         (talk("b", "hello", "hi", "p", "x"), talk("a", "hello", "hi", "q", "y")),
         (talk("b", "hello", "hi", "p", "x"), row("a", "hello", "hi")),
@@ -213,6 +214,19 @@ def test_answers_of_one_canonical_form_are_equal(tmp_path: Path, times: int) -> 
     for first, second in ((composed, apart), (apart, composed)):
         with pytest.raises(IntegrityError, match="an equal answer"):
             check_files(written(tmp_path, [row("b", "p", first)], [row("a", "q", second)]))
+
+
+@pytest.mark.parametrize(("first", "second"), [("Push Back", "push back"), ("Yes.", "yes"), ("push  back!", "Push\nback")])
+def test_short_answers_of_plain_words_are_equal_by_these_as_in_the_division(tmp_path: Path, first: str, second: str) -> None:
+    assert answer_form(canonical(first)) == answer_form(canonical(second))
+    with pytest.raises(IntegrityError, match="an equal answer"):
+        check_files(written(tmp_path, [row("b", "p", first)], [row("a", "q", second)]))
+
+
+@settings(max_examples=200, deadline=None)
+@given(*[st.text("aB1 -.!\n`é_", max_size=7)] * 2)
+def test_the_check_ties_the_answers_that_the_division_ties(first: str, second: str) -> None:
+    assert (check._answer_key(first) == check._answer_key(second)) == (answer_form(canonical(first)) == answer_form(canonical(second)))
 
 
 @pytest.mark.parametrize("mine", range(6))

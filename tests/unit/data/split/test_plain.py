@@ -55,7 +55,7 @@ def searched(pairs: list[Pair]) -> list[frozenset[Pair]]:
         group, edge = set(), {left.pop()}
         while edge:
             group |= edge
-            edge = {pair for pair in left if any(pair[0] == other[0] or pair[1] == other[1] for other in edge)}
+            edge = {pair for pair in left if any(pair[0] == other[0] or pair[1].lower() == other[1].lower() for other in edge)}
             left -= edge
         found.append(frozenset(group))
     return found
@@ -80,7 +80,7 @@ def test_no_request_and_no_answer_stands_on_two_sides(pairs: list[Pair]) -> None
     for position in (0, 1):
         found: dict[str, set[int]] = defaultdict(set)
         for pair, side in sides(pairs).items():
-            found[pair[position]].add(side)
+            found[pair[position].lower()].add(side)
         assert all(len(where) == 1 for where in found.values())
 
 

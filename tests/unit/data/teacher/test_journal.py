@@ -88,3 +88,22 @@ def test_addresses_lose_credentials_and_keys_keep_all_that_decides() -> None:
     base = {"model": "m", "seed": 1, "temperature": 0.5}
     assert key_of(base) == key_of(dict(reversed(base.items())))
     assert len({key_of({**base, name: 7}) for name in base} | {key_of(base)}) == 4
+
+
+def test_requests_without_a_reply_are_known_until_one_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    with open_journal(path) as journal:
+        assert journal.unanswered == frozenset()
+        for key in ("a", "b", "c", "d"):
+            journal.sending(key)
+        journal.add("a", ENTRY)
+        journal.settled("b")
+    with (tmp_path / "journal.sent").open("a", encoding="utf-8") as stream:
+        stream.write("cut o")
+    for _ in range(2):
+        with open_journal(path) as journal:
+            assert journal.unanswered == {"c", "d"}
+    with open_journal(path) as journal:
+        journal.add("c", ENTRY)
+    with open_journal(path) as journal:
+        assert journal.unanswered == {"d"}

@@ -556,6 +556,22 @@ def test_a_journal_with_holes_leaves_the_same_undone(tmp_path: Path) -> None:
             assert len(server.bodies) - count == len(lines) // step
 
 
+def test_requests_that_were_on_their_way_at_the_end_of_a_run_are_counted(tmp_path: Path) -> None:
+    with serve(teaching()) as server:
+        found = taught(material(count=1), server, tmp_path / "j", rows=1)
+        lines = (tmp_path / "j").read_text().splitlines(keepends=True)
+        # Killed when the last request was out: it stands beside the journal, its reply nowhere.
+        (tmp_path / "j").write_text("".join(lines[:-1]))
+        (tmp_path / "j.sent").write_text("".join(f"{json.loads(line)['key']}\n" for line in lines))
+        again = TeacherReport()
+        assert taught(material(count=1), server, tmp_path / "j", again, rows=1) == found
+        assert again.asked_again == 1
+        third = TeacherReport()
+        taught(material(count=1), server, tmp_path / "j", third, rows=1)
+        assert third.asked_again == 0
+        assert third.to_json() == again.to_json()
+
+
 def test_replies_that_do_not_tell_their_tokens_count_at_their_worst(tmp_path: Path) -> None:
     def silent(handler: Any, body: dict[str, Any], number: int) -> None:
         reply = json.loads(completion(json.dumps(default(task_of(body), "x"))))

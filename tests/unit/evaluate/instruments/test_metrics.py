@@ -118,3 +118,10 @@ def test_a_long_answer_is_judged_quickly() -> None:
     markdown_command("``` a\n" * 5_000)
     command_metrics(["(" * 50_000], [["ls"]])
     assert time.monotonic() - started < 5
+
+
+@pytest.mark.skipif(not (tool_path("bash") and tool_path("shellcheck")), reason="needs bash and shellcheck")
+def test_marks_of_masking_are_words_to_the_linters() -> None:
+    marked, slotted = lint_metrics(["mysql -p<PASSWORD>", "git switch <branch>"])
+    assert marked == ({"bash_valid_rate": 1.0, "shellcheck_rate": 1.0}, {})
+    assert slotted[0]["bash_valid_rate"] == 0.0

@@ -334,6 +334,23 @@ def test_only_prompts_are_taken_off(answer: str, command: str, parsed: str) -> N
     assert KIND.extract(answer, True) == parsed
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "```yaml\nsteps:\n  - run: |\n      cd x\n      rm -rf /\n```",
+        "```cron\n0 3 * * * rm -rf /\n```",
+        "Add `@daily rm -rf /` to it.",
+        '```json\n{"scripts": {"clean": "rm -rf /"}}\n```',
+        "```diff\n+++ b/deploy.sh\n+rm -rf /\n```",
+        "<p>Do this:</p><pre><code>rm -rf /</code></pre>",
+        ".. code-block:: sh\n\n   rm -rf /\n",
+    ],
+)
+def test_what_another_file_hands_to_a_shell_is_shown(answer: str) -> None:
+    assert [part.text for part in shown_commands(answer, "").shown if part.text.endswith("rm -rf /") and "run:" not in part.text]
+    assert judge(answer).details["level"] == "dangerous"
+
+
 def test_a_line_that_a_mark_begins_is_read_as_a_quotation_and_as_a_redirection() -> None:
     found = {part.text for part in shown_commands("> out ls -l", "").shown if part.place == "line"}
     assert found == {"> out ls -l", "out ls -l"}

@@ -38,6 +38,8 @@ def test_amounts(text: str, amount: int | None) -> None:
         ("dd if=/dev/zero of=f", "dangerous"),
         ("dd if=/dev/zero of=f bs=1M count=100", "caution"),
         ("dd if=/dev/zero of=f bs=1G count=100000", "dangerous"),
+        ("x=$(dd if=/dev/urandom bs=15 count=1 | base64)", "caution"),
+        ("x=$(dd if=/dev/zero | base64)", "dangerous"),
         ("yes | head -3 > f", "caution"),
         ("fallocate -l 50T f", "dangerous"),
         ("fallocate -l 5G f", "caution"),

@@ -17,7 +17,7 @@ from clean_texts import clean_cases
 from luthier.config import rules
 from luthier.config.yaml_file import Document
 from luthier.core.issued import Shape, shapes
-from luthier.guard.secrets.assigned import assigned, looks_drawn
+from luthier.guard.secrets.finders.assigned import assigned, looks_drawn
 from luthier.guard.secrets.patterns import PatternScanner, _issued
 from secret_texts import MARKED, half, secret_cases
 

@@ -130,3 +130,24 @@ def test_an_example_in_comments_of_one_line_each_stays_one_step_in() -> None:
     text = "package a\n\n// Equal tells of loads.\n//\n//\tassert.Equal(t, 1)\n//\t\tmore\nfunc Equal() int {\n\treturn 1\n}\n"
     (chunk,) = (one for one in cut(SourceFile("a.go", "go", text)) if one.name == "Equal")
     assert chunk.doc == "Equal tells of loads.\n\n    assert.Equal(t, 1)\n        more"
+
+
+@pytest.mark.parametrize(
+    ("between", "doc"),
+    [
+        ("", "Moves on."),
+        ("// external seek: t => unit\n", ""),
+        ("// let seek = 1\n// Gives back.\n", "Gives back."),
+        ("// let it be so\n", "Moves on."),
+    ],
+)
+def test_a_doc_comment_above_a_binding_that_was_taken_out_is_of_that(between: str, doc: str) -> None:
+    text = f'/** Moves on. */\n{between}@send external read: t => string = "read"\n'
+    (found,) = (chunk for chunk in cut(SourceFile("src/File.res", "rescript", text)) if chunk.name == "read")
+    assert found.doc == doc
+
+
+def test_a_lone_star_in_a_doc_attribute_is_no_bullet() -> None:
+    text = '@ocaml.doc("\n * `read(t)`\n\nReads on.\n")\n@send external read: t => string = "read"\n'
+    (found,) = (chunk for chunk in cut(SourceFile("src/File.res", "rescript", text)) if chunk.name == "read")
+    assert found.doc.startswith("`read(t)`")

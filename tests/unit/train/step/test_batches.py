@@ -142,6 +142,19 @@ def test_epochs_done():
     assert [course.epoch_at(step) for step in (0, 1, 5, 10, 13)] == [0.0, 0.2, 1.0, 2.0, 3.0]
 
 
+def test_an_epoch_that_max_steps_cuts_is_told_by_the_rows_that_were_seen() -> None:
+    # 9 rows in steps of 4: the third step of an epoch has one row.
+    settings = replace(BATCHES, packing=False, micro_batch_size=2, accumulation_steps=2, epochs=5.0)
+    whole = BatchPlan([10] * 9, replace(settings, epochs=1.0)).course
+    assert [whole.epoch_at(step) for step in range(4)] == pytest.approx([0, 4 / 9, 8 / 9, 1])
+    cut = BatchPlan([10] * 9, replace(settings, max_steps=2)).course
+    assert (cut.steps, cut.epoch_at(2)) == (2, pytest.approx(8 / 9))
+    later = BatchPlan([10] * 9, replace(settings, max_steps=4)).course
+    assert [later.epoch_at(step) for step in (3, 4, 5)] == pytest.approx([1, 1 + 4 / 9, 1 + 4 / 9])
+    packed = BatchPlan([16] * 40, replace(BATCHES, sequence_len=64, micro_batch_size=1, accumulation_steps=1, max_steps=5)).course
+    assert packed.epoch_at(5) == pytest.approx(5 / 10)
+
+
 def test_evaluation_holds_every_row_once():
     lengths = [10, 60, 30, 30, 7]
     for packing in (True, False):

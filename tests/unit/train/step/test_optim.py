@@ -82,18 +82,21 @@ def test_twenty_steps_are_those_of_the_library(name):
         assert torch.equal(value, other), key
 
 
-@pytest.mark.parametrize("adjust", [None, "rms_norm"])
+@pytest.mark.parametrize("adjust", [None, "rms_norm", "spectral_norm"])
 def test_muon_steps_matrices_and_adamw_the_rest(adjust):
-    """The rate sqrt(m / n) of Axolotl is PyTorch's where m > n; where m < n it is set by hand here, with the decay of the whole rate."""
+    """Without a word the rate is Axolotl's in one process, 0.2 sqrt(max(m, n)).
+
+    sqrt(m / n) is PyTorch's own where m > n; where m < n it is set by hand here, with the decay of the whole rate.
+    """
     model, reference = Parts(), Parts()
     optimizer = make_optimizer(model, settings_of("muon", arguments=OptimizerArguments(adjust_lr=adjust, mu=0.9)))
     assert isinstance(optimizer, Several)
     walk(model, optimizer, 20)
-    factor = None if adjust is None else "match_rms_adamw"
+    factor = None if adjust == "spectral_norm" else "match_rms_adamw"
     rest = torch.optim.AdamW([reference.bias], lr=1e-2, **EPSILON, weight_decay=0.0)
     tall = torch.optim.Muon([reference.small], lr=1e-2, weight_decay=0.1, momentum=0.9, adjust_lr_fn=factor)
     wide = torch.optim.Muon([reference.wide], lr=1e-2, weight_decay=0.0, momentum=0.9, adjust_lr_fn=factor)
-    share = 1.0 if adjust else (64 / 128) ** 0.5
+    share = (64 / 128) ** 0.5 if adjust == "spectral_norm" else 1.0
     for step in range(20):
         rate = 1e-2 / (1 + step)
         for number, value in enumerate(reference.parameters()):

@@ -33,7 +33,7 @@ from luthier.data.synthesize.wording import dedented, drawn, fenced, first_sente
 from luthier.retrieval.chunks.pieces import CODE_KINDS
 from luthier.retrieval.records import Chunk
 
-VERSION = 7
+VERSION = 8
 PER_FILE = 12
 # Of the getters, setters and methods whose declaration follows from their name: a few show the form, more would only repeat it.
 _MOST_PLAIN = 2
@@ -49,6 +49,9 @@ _MOST_UNGUIDED = 12
 _MOST_TEXTS = 5
 _MOST_TEXT_WORDS = 11
 _MOST_TEXTS_SHARE = 0.2
+_MOST_TEXT_WORDS_OF_RESCRIPT = 3
+_NUMBER = re.compile(r"(?<![\w.])\d{2,}(?:\.\d+)?|(?<![\w.])\d+\.\d+")
+_PLAIN_NUMBERS = frozenset(("10", "100", "0.0", "1.0", "2.0", "0.5"))
 # A body of less is read off its type, or off its name.
 _LEAST_LINE_CHARACTERS = 24
 _LEAST_LINE_NAMES = 3
@@ -72,7 +75,7 @@ _BINDINGS = (
     "Write a ReScript binding named {name} for {what}. {type}{traits}It belongs in {place} of {source}.",
     "In {place} of {source}, how would you declare the `external` {name}, which binds {what}? {type}{traits}",
     "I need an `external` in ReScript: {name}, bound to {what}. {type}{traits}",
-    "Declare {name} for {source}: a binding of {what}. {type}{traits}",
+    "Declare {name} in {place} of {source}: a binding of {what}. {type}{traits}",
     "Add a binding of {what} to {place} of {source}, as {name}. {type}{traits}",
 )
 _RAISES = {True: ("It is marked with `@raises`.",)}
@@ -147,7 +150,7 @@ def _body(material: Material, chunk: Chunk, surroundings: Surroundings) -> Made 
     code = "\n".join(part for part in (head_with_doc(chunk), _opening_remark(chunk)) if part)
     rest = head_and_rest(chunk)[1]
     around = surroundings.around(chunk, code, rest)
-    if texts := _untold_texts(f"{around.text}\n{code}", rest):
+    if texts := _untold_texts(chunk, f"{around.text}\n{code}", rest):
         return Unfit(chunk.path, chunk.lines, "untold_texts", f"nothing tells of {len(texts)} texts, such as `{texts[0][:40]}`")
     if not around.is_enough:
         names = ", ".join(around.unknown[:5])
@@ -170,7 +173,7 @@ def _typed_line(material: Material, chunk: Chunk, surroundings: Surroundings) ->
     """The body of a function of a line or two, asked for by its type."""
     head = shortened(signature_of(chunk))
     around = surroundings.around(chunk, head, chunk.body)
-    if not around.is_enough or _untold_texts(f"{around.text}\n{head}", chunk.body):
+    if not around.is_enough or _untold_texts(chunk, f"{around.text}\n{head}", chunk.body):
         names = ", ".join(around.unknown[:5])
         return Unfit(chunk.path, chunk.lines, "unknown_names", f"neither signature nor imports nor what it calls tell of {names}")
     doc = chunk.doc.strip() and not fault(read_doc(chunk.doc), chunk, chunk.signature)
@@ -185,8 +188,11 @@ def _opening_remark(chunk: Chunk) -> str:
     return "\n".join(remark) if any(len(line.split()) > 2 for line in remark) else ""
 
 
-def _untold_texts(shown: str, missing: str) -> list[str]:
-    """The texts in the missing code with a word that nothing shown holds, where they are too many for anybody to guess."""
+def _untold_texts(chunk: Chunk, shown: str, missing: str) -> list[str]:
+    """The texts in the missing code with a word that nothing shown holds, where they are too many for anybody to guess.
+
+    In ReScript, whose short functions are style sheets and messages often, a few words are too many, and a number of two digits is.
+    """
     known = set(re.findall(r"\w+", shown.lower()))
     lines = [line for line in missing.split("\n") if line.strip() and not is_comment(line)]
     untold = dict[str, set[str]]()
@@ -198,6 +204,10 @@ def _untold_texts(shown: str, missing: str) -> list[str]:
         new = {text: words for text, words in texts.items() if words}
         untold |= new
         count += bool(new)
+    if chunk.language == "rescript":
+        numbers = sorted(set(_NUMBER.findall(missing)) - set(_NUMBER.findall(shown)) - _PLAIN_NUMBERS)
+        is_known = sum(map(len, untold.values())) <= _MOST_TEXT_WORDS_OF_RESCRIPT
+        return numbers or ([] if is_known else list(untold))
     are_many = len(untold) > _MOST_TEXTS or sum(map(len, untold.values())) > _MOST_TEXT_WORDS
     return list(untold) if are_many and count >= _MOST_TEXTS_SHARE * len(lines) else []
 
@@ -212,7 +222,7 @@ def _half(material: Material, chunk: Chunk, surroundings: Surroundings) -> Made 
     cut = fits[drawn("cut", chunk.path, chunk.text) % len(fits)]
     shown, missing = "\n".join([head_with_doc(chunk), *lines[:cut]]), "\n".join(lines[cut:])
     around = surroundings.around(chunk, shown, missing)
-    if _untold_texts(f"{around.text}\n{shown}", missing):
+    if _untold_texts(chunk, f"{around.text}\n{shown}", missing):
         return None
     return _made(material, chunk, _HALVES, around.text, shown, fenced(missing, chunk.language)) if around.is_enough else None
 

@@ -12,7 +12,7 @@ from luthier.data.synthesize.reading.worth import code_without_doc, fault, told_
 from luthier.data.synthesize.wording import dedented, fenced, ticked, worded
 from luthier.retrieval.records import Chunk
 
-VERSION = 7
+VERSION = 8
 PER_FILE = 10
 _MOST_CODE_LINES = 60
 _MOST_DOC_LINES = 40
@@ -55,8 +55,10 @@ def _row(material: Material, chunk: Chunk) -> Made | Unfit | None:
         return Unfit(
             chunk.path, chunk.lines, "long_code", f"{code.count(chr(10)) + 1} lines of code, {chunk.doc.count(chr(10)) + 1} of doc"
         )
+    # One declaration stands in several modules of ReScript: code alone does not tell which one is meant.
+    templates = tuple(form for form in _REQUESTS if chunk.language != "rescript" or "{name}" in form or "{place}" in form)
     request = worded(
-        _REQUESTS,
+        templates,
         chunk,
         form=form_of(chunk.language),
         name=ticked(spoken(chunk)),

@@ -19,7 +19,7 @@ from luthier.data.synthesize.reading.worth import code_without_doc, fault, names
 from luthier.data.synthesize.wording import bullets, dedented, fenced, listed, paragraphs, sentence, stands, ticked, worded
 from luthier.retrieval.records import Chunk
 
-VERSION = 7
+VERSION = 8
 PER_FILE = 16
 # Longer code is no longer read at a glance, and a doc of a line or two does not explain it.
 _MOST_LINES = 80
@@ -157,7 +157,8 @@ def _rivals(structure: Structure, chunk: Chunk, binding: Binding) -> str:
 
 
 def _from_component(structure: Structure, chunk: Chunk, component: Component) -> Made | Unfit:
-    said = [f"{ticked(component.name)} is a React component in {stands(chunk)}."]
+    name = ticked(spoken(chunk).removesuffix(".make") if chunk.language == "rescript" else component.name)
+    said = [f"{name} is a React component in {stands(chunk)}."]
     if component.props:
         said.append("Props:\n\n" + bullets(said_of(prop) for prop in component.props))
     elif not component.children and not component.hooks:
@@ -169,9 +170,8 @@ def _from_component(structure: Structure, chunk: Chunk, component: Component) ->
     if component.hooks:
         said.append(f"It uses the hook{'s' if len(component.hooks) > 1 else ''} {listed([ticked(hook) for hook in component.hooks[:8]])}.")
     said.append(neighbours(structure, chunk))
-    request = worded(
-        _COMPONENT_REQUESTS, chunk, name=ticked(component.name), source=ticked(structure.material.name), place=ticked(chunk.path)
-    )
+    templates = structure.telling(_COMPONENT_REQUESTS, chunk, by_file=True)
+    request = worded(templates, chunk, name=name, source=ticked(structure.material.name), place=ticked(chunk.path))
     return Made(asked(request, paragraphs(*said)), chunk.path, chunk.lines, chunk.license)
 
 
@@ -180,7 +180,7 @@ def _made(structure: Structure, chunk: Chunk, templates: tuple[str, ...], code: 
         # What is no function does nothing.
         templates = tuple(template for template in templates if not _DOES.search(template))
     request = worded(
-        templates,
+        structure.telling(templates, chunk),
         chunk,
         name=ticked(spoken(chunk)),
         source=ticked(structure.material.name),

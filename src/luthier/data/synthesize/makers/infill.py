@@ -11,12 +11,12 @@ from luthier.data.synthesize.made import Made, Material, Unfit, asked
 from luthier.data.synthesize.reading.bindings import Binding, read_binding, stands_for
 from luthier.data.synthesize.reading.statements import balance, is_comment, is_trivial, statements
 from luthier.data.synthesize.reading.structure import Structure, spoken
-from luthier.data.synthesize.reading.worth import head_and_rest
-from luthier.data.synthesize.wording import drawn, fenced, ticked, worded
+from luthier.data.synthesize.reading.worth import head_and_rest, signature_of, without_doc_attribute
+from luthier.data.synthesize.wording import dedented, drawn, fenced, ticked, worded
 from luthier.retrieval.chunks.pieces import CODE_KINDS
 from luthier.retrieval.records import Chunk
 
-VERSION = 6
+VERSION = 7
 PER_FILE = 10
 # Bindings are few: some of them show how a module is bound, and more would only repeat it.
 PER_FILE_OF_BINDINGS = 4
@@ -37,6 +37,12 @@ _LEAST_NAMES = 3
 _MOST_QUOTED = 0.4
 _IMPORT = re.compile(r"\s*(?:import|from|use|require|open|include)\b")
 _QUOTED = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|`[^`]*`")
+_NUMBER = re.compile(r"(?<![\w.])\d[\d_]*(?:\.\d+)?(?:e[+-]?\d+)?")
+_PLAIN_NUMBERS = frozenset(("0", "1", "2", "0.0", "1.0", "2.0", "0.5", "10", "100"))
+# One word of a text is often the plain name of a thing; more of them are somebody's own words.
+_MOST_UNTOLD_WORDS = 1
+# Code within a text: `${code}`, `{code}`.
+_INSERTED = re.compile(r"\$?\{[^{}\"'`]*\}")
 _WORDS = frozenset(("return", "let", "var", "const", "if", "await", "yield", "raise", "throw", "new", "self", "this", "not"))
 
 _HOLE = "<missing>"
@@ -177,10 +183,11 @@ def _is_fit(lines: list[str], span: tuple[int, int], head: int) -> bool:
     text = " ".join(line.strip() for line in hole)
     if len(text) < _LEAST_HOLE_CHARACTERS or text in " ".join(line.strip() for line in (*lines[:first], *lines[end:])):
         return False
-    if _is_thin(hole, text):
+    shown = "\n".join((*lines[:first], *lines[end:]))
+    if _is_thin(hole, text) or _is_by_heart(text, shown):
         return False
     # A name that stands nowhere else in the function cannot be known from what is around it.
-    around = set(re.findall(r"\w+", "\n".join((*lines[:first], *lines[end:]))))
+    around = set(re.findall(r"\w+", shown))
     names = set(re.findall(r"[A-Za-z_]\w+", re.sub(r"\"[^\"]*\"|'[^']*'", "", text)))
     return bool(names) and len(names & around) >= _LEAST_KNOWN * len(names)
 
@@ -196,6 +203,14 @@ def _is_thin(hole: list[str], text: str) -> bool:
     return len(hole) == 1 and ("(" not in plain or len(set(re.findall(r"[A-Za-z_]\w*", plain)) - _WORDS) < _LEAST_NAMES)
 
 
+def _is_by_heart(text: str, shown: str) -> bool:
+    """Whether a hole holds what nothing around it tells: a number that is no step or bound, or a text of words that stand nowhere."""
+    numbers = set(_NUMBER.findall(text)) - set(_NUMBER.findall(shown)) - _PLAIN_NUMBERS
+    words = set(re.findall(r"[^\W\d_]{2,}", shown.lower()))
+    told = (word for found in _QUOTED.findall(_INSERTED.sub(" ", text)) for word in re.findall(r"[^\W\d_]{2,}", found.lower()))
+    return bool(numbers) or len(set(told) - words) > _MOST_UNTOLD_WORDS
+
+
 def _binding_row(material: Material, bindings: list[tuple[Chunk, Binding]], at: int, answers: Counter[str]) -> Made | Unfit:
     chunk, binding = bindings[at]
     if answers[_joined(declaration(chunk).split("\n"))] > 1:
@@ -207,17 +222,16 @@ def _binding_row(material: Material, bindings: list[tuple[Chunk, Binding]], at: 
     near = [other for other in near if other.scope == chunk.scope]
     if not what or len(near) < 4:
         return Unfit(chunk.path, chunk.lines, "no_neighbours", "fewer than three bindings around it, or what it binds is not known")
-    indent = chunk.text[: len(chunk.text) - len(chunk.text.lstrip())].strip("\n")
-    shown = "\n".join(indent + _HOLE if other is chunk else declaration(other) for other in near)
-    if not set(re.findall(r"[A-Za-z]\w+", binding.type)) <= set(re.findall(r"[A-Za-z]\w+", f"{shown} {material.name}")):
-        what = f"{what}, of type {ticked(binding.type)}"  # A type that its neighbours do not show cannot be known.
-    return _made(material, chunk, _BINDING_REQUESTS, shown, declaration(chunk), what)
+    shown = "\n".join(_HOLE if other is chunk else declaration(other) for other in near)
+    # Its neighbours show how it is written; which of their types it has, nobody could know.
+    return _made(material, chunk, _BINDING_REQUESTS, shown, declaration(chunk), f"{what}, of type {ticked(binding.type)}")
 
 
 def declaration(chunk: Chunk) -> str:
-    """A binding without its doc comment."""
-    text = chunk.signature if chunk.doc.strip() and "external" in chunk.signature else chunk.text
-    return text.strip("\n").rstrip()
+    """A binding without its doc comment and without the indentation of its module."""
+    if not chunk.doc.strip() or "external" not in chunk.signature:
+        return dedented(chunk.text)
+    return without_doc_attribute(signature_of(chunk)).strip("\n").rstrip()
 
 
 def _made(material: Material, chunk: Chunk, templates: tuple[str, ...], shown: str, missing: str, what: str) -> Made:

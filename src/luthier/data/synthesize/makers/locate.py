@@ -12,7 +12,7 @@ from luthier.data.synthesize.made import Made, Material, Unfit, asked
 from luthier.data.synthesize.reading.bindings import is_plain, read_binding
 from luthier.data.synthesize.reading.docs import read_doc
 from luthier.data.synthesize.reading.structure import MOST_DEFINITIONS, Structure, kind_word, module_of, spoken
-from luthier.data.synthesize.reading.worth import content_words, declared, fault, names_in, shortened, signature_of
+from luthier.data.synthesize.reading.worth import content_words, declared, fault, names_in, shortened, signature_of, told_of
 from luthier.data.synthesize.wording import (
     bullets,
     dedented,
@@ -29,7 +29,7 @@ from luthier.data.synthesize.wording import (
 from luthier.retrieval.records import Chunk
 from luthier.retrieval.repository.spdx import together
 
-VERSION = 7
+VERSION = 8
 # Places move with every change, and their requests differ by a name alone: a few of a file teach how one is told.
 PER_FILE = 3
 _LEAST_NAME = 3
@@ -42,6 +42,11 @@ _REQUESTS = (
     "Point me to {name} in the code of {source}.",
     "Which lines of {source} define {name}, and how is it declared?",
     "{name} in {source}: file and lines, please.",
+)
+_IN_INTERFACE = (
+    "Where does an interface of {source} declare {name} for other modules?",
+    "Which interface file of {source} declares {name}, and on which lines?",
+    "How does the interface of its module declare {name} in {source}, and where?",
 )
 _ANSWERS = (
     "{name} is defined in {path}, {lines}:",
@@ -82,14 +87,15 @@ def _row(structure: Structure, chunk: Chunk, meanings: Counter[str]) -> Made | U
     told = _meaning(chunk)
     places = structure.defined(chunk.name)
     same = [place for place in places if spoken(place) == spoken(chunk)] or [chunk]
+    if len(same) == 1 and f"{same[0].path}i" == chunk.path:
+        # Its module defines it, and its interface is another answer to the same question.
+        return _one(structure, chunk, "", _IN_INTERFACE)
     # Files that are built for different systems define the same name: one of them is half an answer.
     if len(same) == 1 and meanings[told] == 1 and drawn("by meaning", chunk.path, chunk.text) % 3:
         return _one(structure, chunk, told)
     if len(same) > 1:
         return _several(structure, chunk, same, spoken(chunk)) if chunk is same[0] else None
     if len(places) > 1 and spoken(chunk) == chunk.name:
-        if len(places) > MOST_DEFINITIONS:
-            return Unfit(chunk.path, chunk.lines, "ambiguous_name", f"`{chunk.name}` is defined in {len(places)} places")
         return _several(structure, chunk, places, chunk.name) if chunk is places[0] else None
     # A name with its scope is one place, however many others share its last part.
     return _one(structure, chunk, "")
@@ -119,10 +125,10 @@ def _meaning(chunk: Chunk) -> str:
     return said if is_telling and not is_named else ""
 
 
-def _one(structure: Structure, chunk: Chunk, told: str) -> Made | Unfit:
+def _one(structure: Structure, chunk: Chunk, told: str, requests: tuple[str, ...] = _REQUESTS) -> Made | Unfit:
     """One place: asked for by its name, or, where `told` is given, by what the docs say of it."""
     signature = dedented(chunk.text if chunk.text.count("\n") < 2 and not chunk.doc else signature_of(chunk))
-    signature = declared(chunk) if chunk.kind == "type" else shortened(signature)
+    signature = declared(chunk) if chunk.kind == "type" else told_of(chunk, shortened(signature))
     parts = _parts(structure, chunk, spoken(chunk))
     head = worded(_FOUND if told else _ANSWERS, chunk, path=ticked(chunk.path), lines=lines_of(chunk.lines), **parts)
     return _made(
@@ -132,6 +138,7 @@ def _one(structure: Structure, chunk: Chunk, told: str) -> Made | Unfit:
         paragraphs(
             head if signature else f"{head[:-1]}.", fenced(signature, chunk.language) if signature else "", "" if told else summary(chunk)
         ),
+        _BY_MEANING if told else requests,
         told,
     )
 
@@ -140,7 +147,8 @@ def _several(structure: Structure, chunk: Chunk, places: list[Chunk], name: str)
     if len(places) > MOST_DEFINITIONS:
         return Unfit(chunk.path, chunk.lines, "ambiguous_name", f"`{name}` is defined in {len(places)} places")
     said = bullets(f"{stands(place)}: {ticked((place.signature or place.text).strip().split(chr(10))[0])}" for place in places)
-    row = _made(structure, chunk, _parts(structure, chunk, name), paragraphs(f"{ticked(name)} is defined in {len(places)} places:", said))
+    answer = paragraphs(f"{ticked(name)} is defined in {len(places)} places:", said)
+    row = _made(structure, chunk, _parts(structure, chunk, name), answer, _REQUESTS)
     return replace(row, license=together(place.license for place in (chunk, *places)))
 
 
@@ -159,7 +167,5 @@ def _parts(structure: Structure, chunk: Chunk, name: str) -> dict[str, str]:
     return {"name": ticked(name), "source": ticked(structure.material.name), "kind": kind_word(chunk)}
 
 
-def _made(structure: Structure, chunk: Chunk, parts: dict[str, str], answer: str, told: str = "") -> Made:
-    return Made(
-        asked(worded(_BY_MEANING if told else _REQUESTS, chunk, said=told, **parts), answer), chunk.path, chunk.lines, chunk.license
-    )
+def _made(structure: Structure, chunk: Chunk, parts: dict[str, str], answer: str, requests: tuple[str, ...], told: str = "") -> Made:
+    return Made(asked(worded(requests, chunk, said=told, **parts), answer), chunk.path, chunk.lines, chunk.license)

@@ -159,7 +159,8 @@ class _Names:
     def __init__(self, material: Material) -> None:
         go = ((file.path, _GO_PACKAGE.search(file.text)) for file in material.files if file.language == "go")
         self._packages: Mapping[str, str] = {path: found[1] for path, found in go if found}
-        self._folders = frozenset(file.path.rpartition("/")[0] for file in material.files if file.path.endswith("__init__.py"))
+        paths = (*(file.path for file in material.files), *material.layout.unread)
+        self._folders = frozenset(path.rpartition("/")[0] for path in paths if path.rpartition("/")[2] == "__init__.py")
 
     def __call__(self, chunk: Chunk) -> str:
         if chunk.kind == "module" and chunk.language == "go":

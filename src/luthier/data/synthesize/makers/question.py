@@ -7,33 +7,29 @@ Each kind of question is one function that gives a row or nothing; all of them s
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 
 from luthier.data.synthesize.budget import within_budget
 from luthier.data.synthesize.made import Made, Material, Unfit, asked
 from luthier.data.synthesize.makers.locate import summary
+from luthier.data.synthesize.makers.overviews import Overviews
 from luthier.data.synthesize.makers.rescript_questions import rows_of_module
 from luthier.data.synthesize.reading.bindings import Binding, owner_type, read_binding, stands_for
 from luthier.data.synthesize.reading.docs import read_doc
 from luthier.data.synthesize.reading.members import Member, read_members
-from luthier.data.synthesize.reading.scopes import scopes_of_several_files, subclasses
+from luthier.data.synthesize.reading.scopes import subclasses
 from luthier.data.synthesize.reading.signatures import Parameter, read_signature
-from luthier.data.synthesize.reading.structure import Structure, module_of, spoken, within_module
+from luthier.data.synthesize.reading.structure import Structure, spoken
 from luthier.data.synthesize.reading.worth import names_in, new_words
 from luthier.data.synthesize.wording import bullets, listed, paragraphs, pick, sentence, stands, ticked, worded
 from luthier.retrieval.chunks.pieces import CODE_KINDS
 from luthier.retrieval.records import Chunk
 
-VERSION = 7
+VERSION = 8
 PER_FILE = 18
 _MOST_LISTED = 25
-_LEAST_OFFERED = 3
 _LEAST_DOC_WORDS = 2
-# Languages where the members of one type may stand in several files.
-_OPEN_TYPES = frozenset(("go", "rust", "c++", "c_sharp", "ruby", "swift", "kotlin"))
-_CALLED_BY_THE_LANGUAGE = re.compile(r"__\w+__")
-
 _PARAMETERS = (
     "Which parameters does {name} take, and what are they for?",
     "What do I pass to {name} in {source}?",
@@ -67,18 +63,6 @@ _DEFAULTS = (
     "What are the defaults of {name} in {source}?",
     "What happens to the optional arguments of {name} ({place}) if I do not pass them?",
 )
-_OFFERS = (
-    "What does {module} in {source} offer?",
-    "Which public {what} does {module} ({place}) have?",
-    "Give me an overview of {module} in {source}.",
-    "What can I call in {module} of {source}?",
-    "List what {place} defines for others in {source}.",
-)
-_GIVES = (
-    "Which public {what} of {module} does {place} of {source} define?",
-    "What does {place} give {module} in {source}?",
-    "List what {place} of {source} adds to {module}.",
-)
 _CALLERS = (
     "What depends on {name} in {source}?",
     "Which code would I have to check if I changed {name} ({place})?",
@@ -95,6 +79,13 @@ _REVERSE = (
     "How do I reach {js} from ReScript with {source}?",
     "I know {js} from JavaScript. What is it called in {source}?",
     "Does {source} bind {js}, and under which name?",
+)
+_REVERSE_IN = (
+    "Which binding in {place} of {source} gives me {js} of JavaScript?",
+    "Under which name does {place} of {source} bind {js}?",
+    "I know {js} from JavaScript. What is it called in {place} ({source})?",
+    "Does {place} of {source} bind {js}, and of which type?",
+    "How do I reach {js} by way of {place} in {source}?",
 )
 _SUBTYPES = (
     "Which classes derive from {name} in {source}?",
@@ -117,7 +108,8 @@ class _Asking:
         self.structure = structure
         self.source = ticked(structure.material.name)
         self.subclasses = subclasses(structure)
-        self._spread = scopes_of_several_files(structure)
+        self._overviews = Overviews(structure)
+        self._bound: Counter[str] | None = None
         self._kinds: tuple[Callable[[Chunk], Made | Unfit | None], ...] = (
             self._parameters,
             self._returns,
@@ -133,7 +125,7 @@ class _Asking:
         """All rows that one file could give, in the order of its lines."""
         if chunks and chunks[0].is_test:
             return
-        yield from self._offers(chunks)
+        yield from self._overviews(chunks)
         yield from self._reverse(chunks)
         if chunks and chunks[0].language == "rescript":
             yield from rows_of_module(self.structure, chunks, self._made)
@@ -144,7 +136,10 @@ class _Asking:
 
     def _made(self, chunk: Chunk, templates: tuple[str, ...], answer: str, lines: tuple[int, int] | None = None, **parts: str) -> Made:
         slots = {"name": ticked(spoken(chunk)), "source": self.source, "place": ticked(chunk.path), **parts}
-        request = worded(self.structure.telling(templates, chunk) if templates is not _REVERSE else templates, chunk, **slots)
+        is_plain = templates in (_REVERSE, _REVERSE_IN)
+        # Defaults stand in the module, and its interface says only that there are some.
+        told = templates if is_plain else self.structure.telling(templates, chunk, by_file=templates is _DEFAULTS)
+        request = worded(told, chunk, **slots)
         if self.source not in request:
             request = f"In {self.source}: {request}" if request[0] == "`" else f"In {self.source}, {request[0].lower()}{request[1:]}"
         return Made(asked(request, answer), chunk.path, lines or chunk.lines, chunk.license)
@@ -246,70 +241,11 @@ class _Asking:
         count = "One class derives" if len(found) == 1 else f"{len(found)} classes derive"
         return self._made(chunk, _SUBTYPES, paragraphs(f"{count} from {ticked(chunk.name)} ({stands(chunk)}):", said))
 
-    def _offers(self, chunks: list[Chunk]) -> Iterator[Made | Unfit]:
-        """What each module or class of a file offers, and the file itself."""
-        by_scope = defaultdict[str, dict[str, Chunk]](dict)
-        for chunk in chunks:
-            is_file = chunk.kind == "module" and chunk.name == module_of(chunk.path)
-            is_offered = chunk.is_public and not is_file and not _CALLED_BY_THE_LANGUAGE.fullmatch(chunk.name)
-            if is_offered and chunk.kind in (*CODE_KINDS, "type", "constant", "class", "module"):
-                # In ReScript a later definition hides an earlier one of its name.
-                key = chunk.name if chunk.language == "rescript" and chunk.kind in CODE_KINDS else f"{chunk.lines[0]} {chunk.name}"
-                by_scope[chunk.scope].pop(key, None)
-                by_scope[chunk.scope][key] = chunk
-        for scope, by_name in by_scope.items():
-            offered = list(by_name.values())
-            functions = [one for one in offered if one.kind in CODE_KINDS]
-            shown = functions if len(functions) >= _LEAST_OFFERED else offered
-            if len(shown) < _LEAST_OFFERED:
-                continue
-            if len(shown) > 2 * _MOST_LISTED:
-                yield Unfit(offered[0].path, offered[0].lines, "many_members", f"{len(shown)} definitions")
-                continue
-            yield self._overview(scope, offered, shown)
-
-    def _overview(self, scope: str, offered: list[Chunk], shown: list[Chunk]) -> Made:
-        first = offered[0]
-        if first.language == "rescript":
-            module = within_module(first.path, scope) if scope else module_of(first.path)
-        else:
-            # A file's name alone (`util`, `int8`) is no name of the language, or that of many files.
-            module = (scope.replace(".", "::") if first.language in ("ruby", "rust", "cpp") else scope) or first.path
-        said = bullets(_offered(one) for one in shown[:_MOST_LISTED])
-        more = f"and {len(shown) - _MOST_LISTED} more." if len(shown) > _MOST_LISTED else ""
-        kinds = {one.kind for one in shown}
-        what = "methods" if kinds == {"method"} else "functions" if kinds <= set(CODE_KINDS) else "definitions"
-        place = f" ({ticked(first.path)})" if module != first.path else ""
-        head = f"{ticked(module)}{place} has {len(shown)} public {what}:"
-        templates: tuple[str, ...] = _OFFERS
-        if scope in self._spread:
-            if first.language in _OPEN_TYPES:
-                templates, head = _GIVES, f"{ticked(first.path)} defines {len(shown)} public {what} of {ticked(module)}:"
-            else:
-                templates = tuple(template for template in _OFFERS if "{place}" in template)
-        if what == "definitions":
-            templates = tuple(template for template in templates if "call" not in template)
-        if module == first.path:
-            templates = tuple(template for template in templates if not ("{place}" in template and "{module}" in template))
-        types = [ticked(one.name) for one in offered if one.kind in ("type", "class") and one not in shown]
-        rest = f"It also defines {'the type ' if len(types) == 1 else 'the types '}{listed(types[:10])}." if types else ""
-        lines = (min(one.lines[0] for one in offered), max(one.lines[1] for one in offered))
-        slots = {"module": ticked(module), "place": ticked(first.path), "source": self.source, "what": what}
-        request = worded(templates, first, **slots)
-        if self.source not in request:
-            request = f"In {self.source}, {request[0].lower()}{request[1:]}"
-        return Made(asked(request, paragraphs(head, f"{said}\n- {more}" if more else said, rest)), first.path, lines, first.license)
-
     def _reverse(self, chunks: list[Chunk]) -> Iterator[Made]:
         """From a JavaScript name to the bindings of one file that stand for it."""
-        by_target = defaultdict[str, list[tuple[Chunk, Binding]]](list)
-        for chunk in chunks:
-            binding = read_binding(chunk)
-            if binding and not binding.is_compilers and stands_for(binding):
-                is_of_type = binding.has("send", "get", "set") and binding.takes
-                owner = owner_type(binding, spoken(chunk).rpartition(".")[0]) if is_of_type else ""
-                by_target[f"{binding.module}#{binding.path}#{owner}"].append((chunk, binding))
-        for found in by_target.values():
+        if self._bound is None:
+            self._bound = Counter(key for found in self.structure.files().values() for key in _by_target(found))
+        for key, found in _by_target(chunks).items():
             chunk, binding = found[0]
             if all(other.name == binding.target for _, other in found) and not binding.module and len(found) < 2:
                 continue
@@ -323,7 +259,22 @@ class _Asking:
                 f"{ticked(spoken(one))}, of type {ticked(other.type)} ({stands(one)}): {stands_for(other)}." for one, other in found[:6]
             )
             head = pick(("It is bound as:", f"In {self.source} it is bound as:"), chunk.path, binding.path)
-            yield self._made(chunk, _REVERSE, paragraphs(head, said), js=js)
+            # Several files bind it, among them a module and its interface: which one is asked of has to be said.
+            templates = _REVERSE if self._bound[key] < 2 else _REVERSE_IN
+            yield self._made(chunk, templates, paragraphs(head, said), js=js)
+
+
+def _by_target(chunks: list[Chunk]) -> dict[str, list[tuple[Chunk, Binding]]]:
+    """The bindings of one file by the JavaScript that they stand for."""
+    found = defaultdict[str, list[tuple[Chunk, Binding]]](list)
+    for chunk in chunks:
+        binding = read_binding(chunk)
+        # What `@obj` builds has no name in JavaScript.
+        if binding and not binding.is_compilers and not binding.has("obj") and stands_for(binding):
+            is_of_type = binding.has("send", "get", "set") and binding.takes
+            owner = owner_type(binding, spoken(chunk).rpartition(".")[0]) if is_of_type else ""
+            found[f"{binding.module}#{binding.path}#{owner}"].append((chunk, binding))
+    return found
 
 
 class _Nothing:
@@ -354,26 +305,6 @@ def _default(one: Parameter) -> str:
         if one.default == "?"
         else f"{ticked(label + kind)}, {ticked(one.default)} by default"
     )
-
-
-def _offered(one: Chunk) -> str:
-    said = summary(one)
-    # Ruby tells by the sign before a name what it is called on.
-    name = spoken(one).removeprefix(one.scope.replace(".", "::")) if one.language == "ruby" and one.kind in CODE_KINDS else one.name
-    if said:
-        return f"{ticked(name)}: {said}"
-    declared = " ".join((one.signature or one.text.split("\n", 1)[0]).split())
-    declared = re.sub(r"^(?:@@?[\w.]+(?:\([^)]*\))?\s+)+", "", declared)
-    if one.language == "ruby" and one.kind in CODE_KINDS:
-        declared = re.sub(r"^.*?\bdef\s+(?:\w+\s*\.\s*)?[^\s(]+", lambda _: name, declared)
-    declared = re.sub(r"^(?:export\s+)?(?:let\s+(?:rec\s+)?|(?=type\s)|(?=module\s))|\s*(?:=>?|\{|:)?\s*$", "", declared)
-    if one.language == "rescript" and one.kind in (*CODE_KINDS, "constant"):
-        declared = re.sub(rf"^{re.escape(one.name)}\s*=\s*", f"{one.name} = ", declared)
-    binding = read_binding(one)
-    if "@property" in one.signature or "@cached_property" in one.signature or "@functools.cached_property" in one.signature:
-        return f"{ticked(one.name)}, a property"
-    shown = one.name if one.kind == "module" else f"{one.name}: {binding.type}" if binding else declared
-    return ticked(shown if len(shown) <= 120 else one.name)
 
 
 _RAISES = re.compile(r"^\s*raise\s+[A-Z]", re.MULTILINE)

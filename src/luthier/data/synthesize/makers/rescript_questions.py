@@ -25,6 +25,7 @@ _MOST_GIVING = 2
 _MOST_ALIASES = 4
 _LEAST_TYPE_CHARACTERS = 24
 _GIVING = range(2, 9)
+_PRIMITIVES = frozenset(("string", "int", "float", "bool", "bigint"))
 _MOST_CALLABLE = 6
 
 _TYPED = (
@@ -38,11 +39,14 @@ _GIVES = (
     "Which functions of {module} in {source} give back {type}?",
     "I need a value of type {type}. Which functions of {module} in {source} give me one?",
     "What can I call in {module} ({place}, {source}) to get {type}?",
+    "Which functions in {place} of {source} give back {type}?",
+    "{type} is what I need. Which functions of {place} ({source}) give it to me?",
 )
 _DEPRECATED = (
     "Which definitions of {module} in {source} are deprecated?",
     "What of {module} ({place}) should new code no longer use?",
     "Is anything in {module} of {source} deprecated, and what takes its place?",
+    "Which definitions in {place} of {source} are deprecated, and in favour of what?",
 )
 _ALIASES = (
     "What does {name} stand for in {source}, and where is its code?",
@@ -73,12 +77,17 @@ def rows_of_module(structure: Structure, chunks: list[Chunk], ask: Ask) -> Itera
     """The questions about one ReScript file, whose definitions are `chunks`."""
     typed = [row for chunk in chunks if (row := _typed(structure, chunk, ask))]
     yield from _drawn(typed, _MOST_TYPED)
-    yield from _drawn(list(_giving(chunks, ask)), _MOST_GIVING)
-    yield from _deprecated(chunks, ask)
+    yield from _drawn(list(_giving(structure, chunks, ask)), _MOST_GIVING)
+    yield from _deprecated(structure, chunks, ask)
     yield from _drawn([row for chunk in chunks if (row := _alias(structure, chunk, ask))], _MOST_ALIASES)
     for chunk in chunks:
         if chunk.kind in CODE_KINDS:
             yield from _hooks(chunk, ask)
+
+
+def _of_one(structure: Structure, module: str, forms: tuple[str, ...]) -> tuple[str, ...]:
+    """The ways to ask that leave no doubt which module is meant: those that name its file, where several files have one of its name."""
+    return forms if structure.is_one_module(module) else tuple(form for form in forms if "{place}" in form)
 
 
 def _drawn(rows: list[Made], most: int) -> list[Made]:
@@ -124,7 +133,7 @@ def _advice(chunk: Chunk) -> str:
     return f"It is deprecated: {found['reason'].strip().rstrip('.')}." if found["reason"] else "It is deprecated."
 
 
-def _giving(chunks: list[Chunk], ask: Ask) -> Iterator[Made]:
+def _giving(structure: Structure, chunks: list[Chunk], ask: Ask) -> Iterator[Made]:
     """For a type that a few functions of one module give back, which those are."""
     by_type = defaultdict[tuple[str, str], dict[str, Chunk]](dict)
     for chunk in chunks:
@@ -141,7 +150,8 @@ def _giving(chunks: list[Chunk], ask: Ask) -> Iterator[Made]:
         module = within_module(first.path, scope) if scope else module_of(first.path)
         said = bullets(f"{ticked(f'{name}: {_type(one)}')} ({stands(one)})" for name, one in found.items())
         head = f"In {ticked(module)} these give back {ticked(kind)}:"
-        yield ask(first, _GIVES, paragraphs(head, said), module=ticked(module), type=ticked(kind))
+        forms = tuple(form for form in _GIVES if "I need a value" not in form or kind not in _PRIMITIVES)
+        yield ask(first, _of_one(structure, module, forms), paragraphs(head, said), module=ticked(module), type=ticked(kind))
 
 
 def _type(chunk: Chunk) -> str:
@@ -155,7 +165,7 @@ def _type(chunk: Chunk) -> str:
     return f"{left} => {signature.returns}"
 
 
-def _deprecated(chunks: list[Chunk], ask: Ask) -> Iterator[Made]:
+def _deprecated(structure: Structure, chunks: list[Chunk], ask: Ask) -> Iterator[Made]:
     """The deprecated definitions of a file, with what their authors say to use instead."""
     found = [(chunk, advice) for chunk in chunks if chunk.kind not in ("module", "type") and ":" in (advice := _advice(chunk))]
     if len(found) < 2:
@@ -164,7 +174,13 @@ def _deprecated(chunks: list[Chunk], ask: Ask) -> Iterator[Made]:
     module = module_of(first.path)
     said = bullets(f"{ticked(spoken(chunk))} ({stands(chunk)}): {advice.removeprefix('It is deprecated: ')}" for chunk, advice in found)
     lines = (first.lines[0], found[-1][0].lines[1])
-    yield ask(first, _DEPRECATED, paragraphs(f"These of {ticked(module)} are deprecated:", said), lines, module=ticked(module))
+    yield ask(
+        first,
+        _of_one(structure, module, _DEPRECATED),
+        paragraphs(f"These of {ticked(module)} are deprecated:", said),
+        lines,
+        module=ticked(module),
+    )
 
 
 def _alias(structure: Structure, chunk: Chunk, ask: Ask) -> Made | None:
@@ -200,7 +216,7 @@ def _few(names: list[str]) -> str:
 def _hooks(chunk: Chunk, ask: Ask) -> Iterator[Made]:
     """What a component or a hook keeps, and when its effects run."""
     component = read_component(chunk)
-    name = ticked(component.name if component else spoken(chunk))
+    name = ticked(spoken(chunk).removesuffix(".make") if component else spoken(chunk))
     states, effects = states_of(chunk), effects_of(chunk)
     if len(states) > 1:
         said = bullets(_state(one, chunk.lines[0] + one.line) for one in states)

@@ -15,7 +15,7 @@ from luthier.data.synthesize.option_entries import MANUAL, is_of_options, manual
 from luthier.data.synthesize.prose import MIN_WORDS, Block, Unsuited, answer, blocks, is_list_or_table, items, last_sentence
 from luthier.retrieval.records import Chunk
 
-VERSION = 6
+VERSION = 7
 # A long reference page has hundreds of sections; so many of one page still leave room for the others.
 PER_FILE = 60
 

@@ -18,7 +18,7 @@ from luthier.retrieval.chunks.pieces import CODE_KINDS
 from luthier.retrieval.records import Chunk
 from luthier.retrieval.repository.spdx import together
 
-VERSION = 7
+VERSION = 8
 PER_FILE = 16
 _MOST_LINES = 60
 _LEAST_LINES = 2
@@ -56,6 +56,7 @@ _ASSERTS = re.compile(
     r"\bAssert\.\w+|\b\w*[eE]qual\w*\s*\(|\bmust_\w+|"
     r"\b(?:expect|check|verify|ensure|must|got|compare)[A-Z_]?\w*\s*\("
 )
+_MODULE = re.compile(r"\bmodule\s+(?:type\s+|rec\s+)?([A-Z]\w*)\s*[:=]")
 _NO_SUBJECT = frozenset(("test", "tests", "should", "it", "spec", "example", "check"))
 
 
@@ -74,6 +75,7 @@ class _Testing:
     def __init__(self, structure: Structure) -> None:
         self.structure = structure
         self._surroundings = Surroundings(structure)
+        self._set_up: dict[str, frozenset[str]] = {}
         self._by_call = defaultdict[str, list[Chunk]](list)
         for chunk in structure.material.chunks:
             if chunk.is_test and chunk.kind in (*CODE_KINDS, "block"):
@@ -82,7 +84,7 @@ class _Testing:
 
     def rows(self, chunk: Chunk) -> Iterator[Made | Unfit]:
         """The rows of one definition: its best test, then others that bear its name."""
-        if chunk.kind not in (*CODE_KINDS, "class") or chunk.is_test or _only_declares(chunk):
+        if chunk.kind not in (*CODE_KINDS, "class") or chunk.is_test or _only_declares(chunk) or self._is_interface(chunk):
             return
         tests = self._tests_of(chunk)
         if not tests:
@@ -92,7 +94,7 @@ class _Testing:
                 chunk.path, chunk.lines, "long_code", f"{chunk.text.count(chr(10)) + 1} lines, {_MOST_LINES} are allowed without a doc"
             )
             return
-        fit = [test for test in tests if _is_test(test)]
+        fit = [test for test in tests if _is_test(test) and not self._needs_fixture(test) and not self._is_of_another(test, chunk)]
         if not fit:
             yield Unfit(chunk.path, chunk.lines, "no_fit_test", f"{len(tests)} tests call it, none is short, asserts and proves it alone")
             return
@@ -116,6 +118,33 @@ class _Testing:
             if test.language == chunk.language and is_meant and _nearness(test, chunk) == 3 and all(test is not one for one in found):
                 found.append(test)
         return [test for test in found if test.kind != "block" or _is_nearest(test, chunk, others)]
+
+    def _is_interface(self, chunk: Chunk) -> bool:
+        """Whether a chunk of an interface is defined by the file beside it, whose row the test is."""
+        beside = self.structure.files().get(chunk.path[:-1], ()) if chunk.path.endswith(".resi") else ()
+        return any(one.full_name == chunk.full_name for one in beside)
+
+    def _needs_fixture(self, test: Chunk) -> bool:
+        """Whether a test of ReScript rests on a module that its own file sets up, or on help of other tests, which nobody asked knows."""
+        if test.language != "rescript":
+            return False
+        if test.path not in self._set_up:
+            text = next((one.text for one in self.structure.material.files if one.path == test.path), "")
+            self._set_up[test.path] = frozenset(_MODULE.findall(text))
+        own = self._set_up[test.path] - set(_MODULE.findall(test.text))
+        rests = any(re.search(rf"(?<![\w.]){re.escape(name)}\b(?!\s*\()", test.text) for name in own)
+        return rests or any(one.is_test for one in self.structure.callees(test))
+
+    def _is_of_another(self, test: Chunk, chunk: Chunk) -> bool:
+        """Whether the title of a called test, or that around it, names something else: "length >= 1" in `#stem` is one of `stem`."""
+        if test.kind != "block":
+            return False
+        if re.search(rf"\b{re.escape(chunk.name)}\s*[<>=!]=?\s*\d", test.name):
+            return True
+        titles = (re.fullmatch(r"(?P<mark>#?)(?P<name>\w+)", title) for title in (test.name, test.scope.rsplit(".", 1)[-1]))
+        called = {re.split(r"[.:]+", call)[-1] for call in test.calls}
+        named = (one["name"] for one in titles if one and (one["mark"] or one["name"] in called))
+        return any(name != chunk.name and bool(self.structure.defined(name)) for name in named)
 
     def _is_alone(self, test: Chunk, chunk: Chunk) -> bool:
         """Whether a test that does not name `chunk` proves it all the same: it asserts what that gives, and calls and names hardly more.

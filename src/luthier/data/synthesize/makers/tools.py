@@ -14,7 +14,7 @@ from luthier.data.synthesize.tool_words import PREPOSITIONS, content_words, meas
 from luthier.data.synthesize.wording import drawn, listed, pick
 from luthier.retrieval.records import ToolDefinition
 
-VERSION = 7
+VERSION = 8
 # A file of definitions has dozens of operations, with up to five rows each.
 PER_FILE = 200
 

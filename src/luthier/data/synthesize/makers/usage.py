@@ -18,7 +18,7 @@ from luthier.retrieval.chunks.pieces import CODE_KINDS
 from luthier.retrieval.records import Chunk
 from luthier.retrieval.repository.spdx import together
 
-VERSION = 7
+VERSION = 8
 PER_FILE = 10
 MOST_SITES = 2
 _MOST_SITE_LINES = 10

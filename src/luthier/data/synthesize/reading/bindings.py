@@ -202,7 +202,7 @@ def _receiver(kind: str) -> str:
     if name in ("t", "T") or len(name) < 3:
         module = re.match(r"(?:\w+\.)*([A-Z]\w*)\.t\b", kind)
         return module[1].split("__")[-1][0].lower() + module[1].split("__")[-1][1:] if module and len(module[1]) > 1 else "object"
-    return name.removesuffix("_like")
+    return name.removesuffix("_like").removeprefix("t_")
 
 
 def traits(binding: Binding) -> list[str]:

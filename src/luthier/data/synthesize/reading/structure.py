@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from luthier.data.synthesize.made import Material
 from luthier.data.synthesize.reading.calls.meaning import Meaning
 from luthier.retrieval.chunks.pieces import CODE_KINDS
-from luthier.retrieval.records import Chunk
+from luthier.retrieval.records import Chunk, Layout
+from luthier.retrieval.repository.layout import layout_of_files
 
 # A name defined in more places than this says nothing about which one a call means.
 MOST_DEFINITIONS = 5
@@ -48,7 +49,9 @@ class Structure:
         self._defined: dict[str, list[Chunk]] = {}
         self._files: dict[str, list[Chunk]] | None = None
         self._chunks: dict[_Key, Chunk] = {}
-        self._meaning = Meaning(material.files, material.chunks)
+        self._modules: defaultdict[str, set[str]] | None = None
+        layout = material.layout if material.layout != Layout() else layout_of_files(material.files)
+        self._meaning = Meaning(material.files, material.chunks, layout)
 
     def files(self) -> dict[str, list[Chunk]]:
         """The chunks of code by path, in the order of path and line."""
@@ -80,10 +83,27 @@ class Structure:
             ]
         return self._defined[name]
 
-    def telling(self, templates: Sequence[str], chunk: Chunk) -> tuple[str, ...]:
-        """The templates that leave no doubt which definition is meant: where several places share its name, those that name its file."""
+    def telling(self, templates: Sequence[str], chunk: Chunk, *, by_file: bool = False) -> tuple[str, ...]:
+        """The templates that leave no doubt which definition is meant: where several places share its name, those that name its file.
+
+        With `by_file` the interface of a ReScript module is another place: what is asked is answered by the text of the one or the other.
+        """
         is_alone = sum(spoken(one) == spoken(chunk) for one in self.defined(chunk.name)) < 2
+        if by_file and chunk.language == "rescript":
+            beside = chunk.path[:-1] if chunk.path.endswith("i") else f"{chunk.path}i"
+            is_alone = is_alone and all(one.full_name != chunk.full_name for one in self.files().get(beside, ()))
         return tuple(templates) if is_alone else tuple(template for template in templates if "{place}" in template)
+
+    def is_one_module(self, name: str) -> bool:
+        """Whether one file alone is, or holds, the ReScript module that is spoken of by `name`; an interface is a file too."""
+        if self._modules is None:
+            self._modules = defaultdict(set)
+            for path, chunks in self.files().items():
+                if chunks[0].language == "rescript":
+                    self._modules[module_of(path)].add(path)
+                    for chunk in chunks:
+                        self._modules[within_module(path, chunk.scope) if chunk.scope else module_of(path)].add(path)
+        return len(self._modules.get(name, ())) < 2
 
     def uses(self, chunk: Chunk) -> list[Use]:
         """Where other chunks use what `chunk` defines, as far as the text tells that they mean it."""

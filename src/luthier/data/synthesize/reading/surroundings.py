@@ -6,10 +6,13 @@ import builtins
 import re
 from dataclasses import dataclass
 
+from luthier.data.synthesize.reading.bindings import read_binding
 from luthier.data.synthesize.reading.imports import imports_of, used
+from luthier.data.synthesize.reading.shapes import shape
 from luthier.data.synthesize.reading.structure import Structure, spoken
 from luthier.data.synthesize.reading.worth import declared, signature_of
 from luthier.data.synthesize.wording import dedented, fenced, paragraphs
+from luthier.retrieval.chunks.pieces import CODE_KINDS
 from luthier.retrieval.records import Chunk
 
 _MOST_CALLED = 6
@@ -257,6 +260,8 @@ def _beside(path: str, other: str) -> bool:
 
 def _declared(one: Chunk) -> str:
     """A definition's declaration on one line; empty where it is too long for that."""
+    if one.language == "rescript" and one.kind in CODE_KINDS and not read_binding(one):
+        return f"let {shape(one)}" if shape(one) != one.name else ""
     line = re.sub(r"\s*(?:=>|[={:]*)$", "", " ".join(signature_of(one).split()))
     line = line if spoken(one) == one.name or one.name in line else f"{spoken(one)}: {line}"
     return line if len(line) <= _MOST_CHARACTERS else ""

@@ -50,7 +50,8 @@ _DIRECTIVE = re.compile(
 # Asides of whoever wrote the code, which explain nothing to its user.
 _ASIDE = re.compile(
     r"\b(?:sigh|ugh|hmm|oops|dunno|not sure|actually|we ever|we'll|let's|lets|i think|i guess|copied from|ported from|for now|"
-    r"for some reason|we(?:'re| are)? just|this is so that|workaround|kludge|ugly|magic here|i have ?n[o']t|i havn'?t|i haven'?t)\b",
+    r"for some reason|we(?:'re| are)? just|this is so that|workaround|kludge|ugly|magic here|i have ?n[o']t|i havn'?t|i haven'?t|"
+    r"renamed? to (?:match|fit))\b",
     re.IGNORECASE,
 )
 # What a comment leads to and does not hold: a note by its number, an example behind "e.g.".
@@ -73,6 +74,7 @@ _STEP = re.compile(
 )
 # "requestAnimationFrame: accessed directly via Webapi", above another definition.
 _OF_ANOTHER = re.compile(r"^\W*(?P<name>[A-Za-z_]\w*)\W{0,2}:\s")
+_CALLED_FIRST = re.compile(r"^\W*`(?:\w+\.)*(?P<name>[a-z_]\w*)(?:\([^`]*\)`|`\s+(?:returns?|is|gets?|sets?|takes?)\b)")
 _VERB_FIRST = re.compile(
     r"^\W*(?:\w+s\s+(?:the|a|an|all|each|any)\b|(?:return|get|set|list|add|create|check|make|find|call|run|load|show)s?\b)", re.I
 )
@@ -137,7 +139,12 @@ def declared(chunk: Chunk) -> str:
         lines = dedented(whole).split("\n")
         kept = MOST_DECLARED_LINES - 2
         return "\n".join([*lines[:kept], f"  // ... {len(lines) - kept} more lines"])
-    return shortened(signature)
+    return told_of(chunk, shortened(signature))
+
+
+def told_of(chunk: Chunk, short: str) -> str:
+    """A shortened declaration; that of a ReScript module with a sign for its body, without which it is no declaration."""
+    return f"{short} = ..." if chunk.language == "rescript" and re.fullmatch(r"module\s+\w+", short) else short
 
 
 def shortened(signature: str, most_lines: int = MOST_DECLARED_LINES) -> str:
@@ -242,6 +249,9 @@ def fault(doc: Doc, chunk: Chunk, code: str) -> tuple[str, str] | None:
 
 def _is_of_another(chunk: Chunk, doc: Doc, code: str) -> bool:
     """Whether a comment begins with a name of code that its definition does not hold, as one on a binding that was left out does."""
+    if chunk.language == "rescript" and (called := _CALLED_FIRST.match(doc.prose)):
+        # "`makeBy(length, f)` returns a list", copied from the binding above.
+        return called["name"] != chunk.name and not re.search(rf"\b{re.escape(called['name'])}\b", code)
     found = _OF_ANOTHER.match(doc.prose)
     name = found["name"] if found else ""
     is_code = "_" in name.strip("_") or bool(re.search(r"[a-z][A-Z]", name))

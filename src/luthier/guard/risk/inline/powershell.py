@@ -60,6 +60,11 @@ _POWERSHELL_DANGERS = {
 _LOSING_CMDLET = re.compile(
     r"(?:remove|clear|disable|stop|uninstall|reset|revoke|dismount|unregister|suspend|restart|set|grant|block|unblock|install|register|enable|invoke)-[a-z]"
 )
+# What these take away is the session's own: variables, modules in memory, jobs, the screen.
+_OF_THE_SESSION = frozenset(
+    {"remove-variable", "clear-variable", "remove-module", "remove-job", "remove-pssession", "remove-event", "remove-typedata"}
+    | {"remove-psbreakpoint", "remove-alias", "clear-host"}
+)
 # How a cmdlet's name begins, words of which one must stand in the command, the class and the reason.
 _TOLD = (
     (("set-executionpolicy",), ("bypass", "unrestricted"), "danger:privilege", "lets unsigned scripts run"),
@@ -247,7 +252,7 @@ def _told(name: str, text: str, span: tuple[int, int], findings: Findings) -> No
     for names, needed, kind, reason in _TOLD:
         if name.startswith(names) and any(word in text for word in needed):
             findings.add(kind, (reason,), *span)
-    if name in _POWERSHELL_NAMES or not _LOSING_CMDLET.match(name):
+    if name in _POWERSHELL_NAMES or name in _OF_THE_SESSION or not _LOSING_CMDLET.match(name):
         return
     if name.startswith(("remove-", "clear-", "uninstall-", "revoke-")):
         findings.add("danger:destruction", (f"takes something away with `{name}`",), *span)

@@ -214,3 +214,11 @@ def test_a_line_of_rescript_is_asked_for_by_its_type() -> None:
     assert answer == "```rescript\nlet both = (a, b) => a->bind(x => b->bind(y => (x, y)))\n```"
     # Without a type nothing tells what it is to do.
     assert rows(make, {"src/Pair.res": code}) == []
+
+
+@pytest.mark.parametrize(
+    ("style", "is_told"), [("", True), ("ring grow", True), ("w-full border-b font-bold uppercase", False), ("w-75", False)]
+)
+def test_styles_and_numbers_that_nothing_shows_are_no_body(style: str, is_told: bool) -> None:
+    code = f'let look = (~kind, ~ring) =>\n  switch kind {{\n  | Plain => ring("{style}")\n  | Other => ring(kind)\n  }}\n'
+    assert bool(rows(make, {"src/Look.res": code})) == is_told

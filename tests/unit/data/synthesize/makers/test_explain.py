@@ -113,3 +113,30 @@ def test_a_name_keeps_its_small_letter_at_the_start_of_a_sentence() -> None:
     )
     ((_, answer),) = rows(make, {"src/a.go": f"package a\n\n{code}"})
     assert answer.startswith("ld compares two strings")
+
+
+def test_a_component_is_called_by_its_module_and_of_two_of_a_name_by_its_file() -> None:
+    code = "module Text = {\n  @react.component\n  let make = (~id: string, ~label=?) => <Field id ?label />\n}\n"
+    ((request, answer),) = rows(make, {"src/Filters.res": code})
+    assert "`Filters.Text`" in request
+    assert answer.startswith("`Filters.Text` is a React component in `src/Filters.res:2-3`.")
+    asked = [request for request, _ in rows(make, {"one/Filters.res": code, "two/Filters.res": code.replace("Field", "Box")})]
+    assert len(asked) == 2
+    assert all(place in request for place, request in zip(("one/Filters.res", "two/Filters.res"), asked, strict=True))
+
+
+def test_a_component_and_its_interface_are_asked_for_by_their_files() -> None:
+    files = {
+        "src/Text.res": "@react.component\nlet make = (~id, ~label=?) => <Field id ?label />\n",
+        "src/Text.resi": "@react.component\nlet make: (~id: string, ~label: string=?) => React.element\n",
+    }
+    asked = [request for request, _ in rows(make, files)]
+    assert ["`src/Text.res`" in request for request in asked] == [True, False]
+    assert ["`src/Text.resi`" in request for request in asked] == [False, True]
+
+
+def test_a_comment_that_begins_with_another_call_is_of_that() -> None:
+    said = "returns a list that holds each of the given values once, in the order in which they were met"
+    code = f"/** `makeBy(length, f)` {said}. */\nlet fromInitializer = (~length, f) => build(length, f)\n"
+    assert reasons(make, {"src/List.res": code}) == ["of_another"]
+    assert len(rows(make, {"src/List.res": code.replace("makeBy", "List.fromInitializer")})) == 1

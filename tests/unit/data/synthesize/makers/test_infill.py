@@ -93,3 +93,32 @@ def test_a_long_function_is_shown_around_its_hole() -> None:
     assert len(request.split("\n")) < 80
     assert "let total = (load, tare) => {" in request
     assert "weigh(" in answer
+
+
+@pytest.mark.parametrize(
+    ("line", "is_hole"),
+    [
+        ("draw(width, height, load * 2)", True),
+        ("draw(width, height, load * 37)", False),
+        ("draw(width, height, load * 0.35)", False),
+        ('draw(width, height, load, "load")', True),
+        ('draw(width, height, load, "15 kg is heavy")', False),
+        ('draw(width, height, load, "what nobody knows")', False),
+    ],
+)
+def test_what_only_the_author_knows_by_heart_is_no_hole(line: str, is_hole: bool) -> None:
+    code = f"def carry(width, height, load):\n    if load:\n        pass\n    {line}\n    draw(width)\n    draw(height)\n    return load\n"
+    assert [_fenced(answer).strip() for _, answer in rows(make, {"src/a.py": code})] == ([line] if is_hole else [])
+
+
+def test_neighbours_are_shown_without_their_docs_and_the_type_is_told() -> None:
+    names = ("open", "close", "read", "write", "seek")
+    doc = '  @ocaml.doc("Moves on in the file, to the place that is given, and gives it back.")\n'
+    inner = "".join(f'{doc}  @send\n  external {name}: (t, string) => int = "{name}"\n' for name in names)
+    found = rows(make, {"src/File.res": f"module Impl = {{\n  type t\n{inner}}}\n"})
+    assert found
+    for request, answer in found:
+        assert "Moves on" not in request + answer
+        assert "of type `(t, string) => int`" in request
+        assert _fenced(answer).startswith("@send\nexternal ")
+        assert all(not line.startswith(" ") for line in _fenced(request).split("\n"))

@@ -79,3 +79,16 @@ def test_a_name_that_two_files_define_for_two_systems_is_told_with_both() -> Non
         for _, answer in rows(make, files):
             assert f"hook{seed}_win.go" in answer
             assert f"hook{seed}_linux.go" in answer
+
+
+def test_an_interface_is_asked_for_as_such() -> None:
+    files = {"src/Lens.res": "let focus = (lens, thing) => lens(thing)\n", "src/Lens.resi": "let focus: ('a => 'b, 'a) => 'b\n"}
+    found = dict(rows(make, files))
+    assert len(found) == 2
+    for request, answer in found.items():
+        assert ("interface" in request) == ("src/Lens.resi" in answer)
+
+
+def test_a_module_is_declared_as_one_that_has_a_body() -> None:
+    ((_, answer),) = rows(make, {"src/Lens.res": "module Impl = {\n  type t\n}\n"})
+    assert "module Impl = ...\n" in answer

@@ -179,3 +179,34 @@ end
         and answer.endswith("- `quiet: false`: Whether no listener hears of it (`Boolean`).")
         for answer in answers
     )
+
+
+LABEL = """/** Show the text of a field, in the colour of the form it stands in. */
+let make = (~text) => text
+
+let size = (text: string) => Js.String.length(text)
+
+let shout = text => Js.String.toUpperCase(text)
+"""
+
+
+def test_an_overview_shows_what_each_function_takes() -> None:
+    answer = next(answer for answer in _answers({"src/Label.res": LABEL}) if "has 3 public functions" in answer)
+    assert "- `size = (text: string) => ...`\n- `shout = text => ...`" in answer
+
+
+def test_modules_of_one_name_are_told_apart_by_their_files() -> None:
+    files = {"one/src/Label.res": LABEL, "two/src/Label.res": LABEL.replace("shout", "cry")}
+    asked = [request for request, answer in rows(make, files) if "public functions" in answer]
+    assert len(asked) == 2
+    assert all(f"{place}/src/Label.res" in request for place, request in zip(("one", "two"), asked, strict=True))
+
+
+def test_what_several_files_bind_is_asked_of_one() -> None:
+    bound = '@module("node:fs") external read: string => string = "readFileSync"\n'
+    asked = [request for request, _ in rows(make, {"src/Fs.res": bound}) if "readFileSync" in request]
+    assert len(asked) == 1
+    assert "src/Fs.res" not in asked[0]
+    asked = [request for request, _ in rows(make, {"src/Fs.res": bound, "src/Files.res": bound}) if "readFileSync" in request]
+    assert sorted("src/Fs.res" in request for request in asked) == [False, True]
+    assert all("src/F" in request for request in asked)

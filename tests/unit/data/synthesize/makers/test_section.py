@@ -115,6 +115,13 @@ def test_what_is_turned_down(body: str, expected: str) -> None:
     assert reason(body) == expected
 
 
+def test_a_section_of_code_alone_is_told_what_would_make_it_a_row() -> None:
+    (unfit,) = rows(section("Creating a group", "```go\ngroup.Add(command)\n```"))
+    assert isinstance(unfit, Unfit)
+    assert unfit.detail.startswith("0 words of prose are left without code")
+    assert unfit.detail.endswith("a few sentences under the heading on what it shows would make it a row")
+
+
 def test_documents_that_are_none() -> None:
     assert reason(PROSE, path="CHANGELOG.md") == "no_documentation"
     assert reason(PROSE, path="docs/LICENSE.md") == "no_documentation"

@@ -228,3 +228,39 @@ def test_tests_that_a_mark_makes_tests_are_rows_whatever_they_are_called(files: 
     ((request, answer),) = rows(make, files)
     assert proof in request + answer
     assert "clamp" in request
+
+
+STEM = "let stem = arr => arr->slice(0, arr->length - 1)\n\nlet length = arr => arr->measure\n\nlet tail = arr => arr->slice(1, 9)\n"
+STEM_TEST = """describe("#stem", () => {
+  describe("length >= 1", () => {
+    let res = Array.stem(values)
+    it("is one element shorter", () => {
+      expect(res->Array.length)->toBe(values->Array.length - 1)
+    })
+  })
+})
+"""
+
+
+def test_a_title_around_a_called_test_tells_whose_it_is() -> None:
+    asked = [request for request, _ in rows(make, {"src/Array.res": STEM, "test/Array_test.res": STEM_TEST})]
+    assert len(asked) == 1
+    assert "`Array.stem`" in asked[0]
+    other = STEM_TEST.replace("#stem", "#tailOfAll").replace("length >= 1", "of the tail").replace("Array.stem", "Array.tail")
+    code = f"{STEM}\nlet tailOfAll = all => all->map(tail)\n"
+    assert rows(make, {"src/Array.res": code, "test/Array_test.res": other}) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "call", "count"),
+    [("", "Array.tail(values)", 1), ("module Made = Array.Make()\n", "Made.all->Array.tail", 0)],
+)
+def test_a_test_that_rests_on_a_module_of_its_file_is_none(before: str, call: str, count: int) -> None:
+    proof = f'{before}test("Array.tail", () => {{\n  let res = {call}\n  expect(res)->toBe(9)\n}})\n'
+    assert len(rows(make, {"src/Array.res": STEM, "test/Array_test.res": proof})) == count
+
+
+def test_the_interface_of_a_module_has_no_tests_of_its_own() -> None:
+    proof = 'test("Array.tail", () => {\n  let res = Array.tail(values)\n  expect(res)->toBe(9)\n})\n'
+    files = {"src/Array.res": STEM, "src/Array.resi": "let tail: t => t\n", "test/Array_test.res": proof}
+    assert ["src/Array.resi" in request for request, _ in rows(make, files)] == [False]

@@ -11,7 +11,8 @@ import pytest
 from luthier.core.records import JsonObject, ToolCall
 from luthier.data.synthesize.made import Made, Material, Unfit
 from luthier.data.synthesize.makers.tools import make
-from luthier.retrieval.records import Chunk, SourceFile, ToolDefinition
+from luthier.retrieval.chunks.cut import cut
+from luthier.retrieval.records import Chunk, Layout, SourceFile, ToolDefinition
 from maker_parts import NO_CHUNKS
 
 
@@ -285,3 +286,11 @@ def test_the_answer_to_a_look_up_says_what_a_call_takes_and_gives() -> None:
         result, answer = row.messages[2].content, row.messages[3].content
         assert answer not in result
         assert "`name` (`string`)" in answer or "```go" in answer
+
+
+def test_a_package_whose_init_file_is_empty_and_so_not_read_is_part_of_the_name() -> None:
+    doc = "Write a thing as the app's own JSON, in which dates are days since 1970 and never a text."
+    one = SourceFile("app/json.py", "python", f'def dumps(thing):\n    """{doc}"""\n    return thing\n', "MIT")
+    layout = Layout(unread=frozenset(("app/__init__.py",)))
+    (row,) = [row for row in make(Material("app", (one,), cut(one), NO_CHUNKS, layout=layout)) if isinstance(row, Made)]
+    assert row.messages[1].tool_calls[0].arguments == {"name": "app.json.dumps"}

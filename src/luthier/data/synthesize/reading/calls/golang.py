@@ -13,7 +13,6 @@ from luthier.retrieval.records import Chunk
 _PACKAGE = re.compile(r"^package[ \t]+(\w+)", re.MULTILINE)
 _IMPORTS = re.compile(r"^import[ \t]*(?:\((?P<block>[^()]*)\)|(?P<line>[^\n(]+))", re.MULTILINE)
 _IMPORT = re.compile(r"^\s*(?:(?P<alias>[\w.]+)\s+)?\"(?P<path>[^\"\n]+)\"", re.MULTILINE)
-_MODULE = re.compile(r"^module[ \t]+\"?(?P<path>[^\s\"]+)", re.MULTILINE)
 _SHORT = re.compile(r"(?<![\w.])(?P<names>\w+(?:\s*,\s*\w+)*)\s*:=\s*(?P<value>[^\n]*)")
 _DECLARED = re.compile(
     r"\b(?:var|const)\s+(?P<names>\w+(?:\s*,\s*\w+)*)(?P<type>[ \t]+[^=\n]+?)?[ \t]*(?:=(?P<value>[^\n]*))?$", re.MULTILINE
@@ -44,11 +43,7 @@ class Go:
                 self._paths[folder, found[1]].append(path)
                 if not file.is_test:
                     self._folders[folder].add(found[1])
-        self._roots = sorted(
-            (found["path"], path.rpartition("/")[0])
-            for path in sources.files
-            if path.rpartition("/")[2] == "go.mod" and (found := _MODULE.search(sources.text(path)))
-        )
+        self._modules = sorted((one.name, one.folder) for one in sources.layout.packages if one.system == "go")
         self._imports: dict[str, dict[str, _Package]] = {}
         self._tops: dict[_Package, dict[tuple[str, str], list[Chunk]]] = {}
         self._types: dict[tuple[str, tuple[int, int]], dict[str, set[_Type | None]]] = {}
@@ -86,17 +81,21 @@ class Go:
             found = dict[str, _Package]()
             for block in _IMPORTS.finditer(self._sources.text(path)):
                 for one in _IMPORT.finditer(block["block"] or block["line"]):
-                    if package := self._imported(one["path"]):
+                    if package := self._imported(path, one["path"]):
                         found[one["alias"] or package[1]] = package
             self._imports[path] = found
         return self._imports[path]
 
-    def _imported(self, path: str) -> _Package | None:
-        """The package that an import path names: below the folder of a `go.mod`, or where a folder has the whole path."""
-        folders = [folder for folder in self._folders if folder == path or folder.endswith(f"/{path}")] if "." in path else []
-        for module, root in self._roots:
-            if path == module or path.startswith(f"{module}/"):
-                folders.append("/".join(part for part in (root, path[len(module) + 1 :]) if part))
+    def _imported(self, user: str, path: str) -> _Package | None:
+        """The package that an import path names: below the folder of a `go.mod`; for files of no module a folder of that whole path."""
+        folders = list[str]()
+        if self._sources.package(user, "go") is None and "." in path:
+            folders += [folder for folder in self._folders if folder == path or folder.endswith(f"/{path}")]
+        for module, root in self._modules:
+            folder = "/".join(part for part in (root, path[len(module) + 1 :]) if part)
+            # A folder below may be a module of its own, which other paths name.
+            if (path == module or path.startswith(f"{module}/")) and (own := self._sources.package(folder, "go")) and own.folder == root:
+                folders.append(folder)
         names = [(folder, name) for folder in dict.fromkeys(folders) for name in self._folders.get(folder, ())]
         return names[0] if len(names) == 1 else None
 

@@ -15,7 +15,7 @@ from luthier.data.synthesize.reading.calls.python import Python
 from luthier.data.synthesize.reading.calls.rescript import ReScript
 from luthier.data.synthesize.reading.calls.scripts import LANGUAGES, Scripts
 from luthier.data.synthesize.reading.calls.sources import Mention, Sources
-from luthier.retrieval.records import Chunk, SourceFile
+from luthier.retrieval.records import Chunk, Layout, SourceFile
 
 
 class _Reader(Protocol):
@@ -28,8 +28,8 @@ _READERS: dict[str, Callable[[Sources], _Reader]] = {"python": Python, "go": Go,
 class Meaning:
     """The meaning of the calls in one material; each chunk is read once, when first asked for."""
 
-    def __init__(self, files: Iterable[SourceFile], chunks: Iterable[Chunk]) -> None:
-        self._sources = Sources(files, chunks)
+    def __init__(self, files: Iterable[SourceFile], chunks: Iterable[Chunk], layout: Layout) -> None:
+        self._sources = Sources(files, chunks, layout)
         self._readers: dict[Callable[[Sources], _Reader], _Reader] = {}
         self._edges: dict[tuple[str, tuple[int, int], str], list[tuple[int, Chunk]]] = {}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from luthier.data.synthesize.brackets import closing
+from luthier.data.synthesize.reading.calls.imported import included, means
 from luthier.data.synthesize.reading.calls.sources import Mention, Sources, only
 from luthier.retrieval.chunks.pieces import CODE_KINDS
 from luthier.retrieval.records import Chunk
@@ -13,8 +14,6 @@ _OWN = frozenset(("self", "this", "Self"))
 # Languages in which a bare name may be a method of the type at hand.
 _BARE_METHODS = frozenset(("java", "csharp", "cpp", "kotlin", "swift", "scala", "dart", "ruby"))
 _TYPES = ("class", "type", "module")
-_INCLUDE = re.compile(r"^[ \t]*#[ \t]*include[ \t]*\"(?P<path>[^\"\n]+)\"", re.MULTILINE)
-_USED = re.compile(r"^\s*(?:(?:pub\s+)?use\s[^;]*;|import\s+(?:static\s+)?[\w.*]+;?)", re.MULTILINE)
 
 
 class Nearby:
@@ -23,6 +22,8 @@ class Nearby:
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
         self._types: dict[tuple[str, str], list[Chunk]] = {}
+        self._headers: dict[str, list[str]] = {}
+        self._meant: dict[tuple[str, str, str, str], bool] = {}
         for path in sources.paths():
             for chunk in sources.chunks(path):
                 if chunk.kind in _TYPES:
@@ -71,8 +72,9 @@ class Nearby:
         """A function of C that a header which the file includes declares, defined once in the source."""
         if user.language not in ("c", "cpp"):
             return None
-        told = {one["path"].rsplit("/", 1)[-1] for one in _INCLUDE.finditer(self._sources.text(user.path))}
-        headers = [path for path in self._sources.paths() if path.rsplit("/", 1)[-1] in told and self._sources.named(path, "", name)]
+        if user.path not in self._headers:
+            self._headers[user.path] = included(self._sources, user.path)
+        headers = [path for path in self._headers[user.path] if self._sources.named(path, "", name)]
         if len(headers) != 1:
             return None
         stem = headers[0].rpartition(".")[0]
@@ -80,15 +82,16 @@ class Nearby:
         return only(found) or only([one for one in self._sources.named(headers[0], "", name) if one.kind in CODE_KINDS])
 
     def _type(self, user: Chunk, name: str) -> Chunk | None:
-        """The type of a name: of the same file, or the only one of the source where the file names it in an import or stands beside it."""
+        """The type of a name: of the same file, or the only one of the source where the file's imports or its place tell of it."""
         found = self._types.get((user.language, name), []) if name else []
         own = [one for one in found if one.path == user.path]
         if own or len(found) != 1:
             return only(own)
         (one,) = found
-        imports = " ".join(_USED.findall(self._sources.text(user.path)))
-        is_beside = user.language == "java" and one.path.rpartition("/")[0] == user.path.rpartition("/")[0]
-        return one if is_beside or user.language == "ruby" or re.search(rf"\b{re.escape(name)}\b", imports) else None
+        key = (user.path, user.full_name, one.path, one.full_name)
+        if key not in self._meant:
+            self._meant[key] = means(self._sources, user, one)
+        return one if self._meant[key] else None
 
     def _declared(self, user: Chunk, name: str) -> str:
         """The type of a variable that one constructor sets, or that is declared with a type; empty where the text does not tell."""

@@ -7,6 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from luthier.data.synthesize.brackets import closing, split_top
+from luthier.data.synthesize.reading.calls.places import Places
 from luthier.data.synthesize.reading.calls.sources import MOST_STEPS, Mention, Sources, only
 from luthier.retrieval.chunks.pieces import CODE_KINDS
 from luthier.retrieval.records import Chunk
@@ -33,8 +34,6 @@ _BINDS = re.compile(
 )
 _WALRUS = re.compile(r"\b(?P<name>\w+)[ \t]*:=")
 _CHAINED = re.compile(r"=\s*(?P<name>\w+)\s*(?==(?!=))")
-# Folders in which a package may stand and that are no part of its name.
-_ROOTS = frozenset(("", "src", "lib", "python"))
 
 
 @dataclass(slots=True)
@@ -77,11 +76,7 @@ class Python:
         self._owns: dict[tuple[str, tuple[int, int], str], _Own] = {}
         self._attributes: dict[tuple[str, tuple[int, int]], frozenset[str]] = {}
         self._members: dict[tuple[str, str, str], Chunk | None] = {}
-        # A stub (`a.pyi`) gives way to the file that it declares.
-        paths = sorted((path for path in sources.files if path.endswith((".py", ".pyi"))), reverse=True)
-        self._dotted = {path: self._name_of(path) for path in paths}
-        self._modules = {dotted: path for path, dotted in self._dotted.items()}
-        self._places = sorted({dotted.partition(":")[0] for dotted in self._modules})
+        self._places = Places(sources)
 
     def target(self, user: Chunk, mention: Mention) -> Chunk | None:
         """The definition that a call means; None where the text does not tell, or where it stands elsewhere."""
@@ -121,8 +116,9 @@ class Python:
         file = self._file(path)
         bound = file.names.get(name)
         if bound is None:
-            found = [self._global(star, name, steps - 1) for one, _ in file.stars if (star := self._module(one, path))]
-            are_known = all(self._module(one, path) for one, _ in file.stars)
+            stars = [self._places.file(one, path) for one, _ in file.stars]
+            found = [self._global(star, name, steps - 1) for star in stars if star]
+            are_known = all(star in self._sources.files for star in stars)
             return found[0] if are_known and len(found) == 1 and not name.startswith("_") else None
         if bound.count != 1:
             return None
@@ -136,9 +132,9 @@ class Python:
     def _imported(self, path: str, module: str, name: str, steps: int) -> Chunk | str | None:
         """What `from module import name` gives, or `import module` where `name` is empty."""
         if not name:
-            return self._module(module, path)
-        file = self._module(module, path)
-        inner = self._module(f"{module}{'' if module.endswith('.') else '.'}{name}", path)
+            return self._places.file(module, path)
+        file = self._places.file(module, path)
+        inner = self._places.file(f"{module}{'' if module.endswith('.') else '.'}{name}", path)
         found = self._global(file, name, steps) if file else None
         return found or (inner if file is None or name not in self._file(file).names else None)
 
@@ -148,35 +144,9 @@ class Python:
             return self._member(found, name) if found.kind == "class" else None
         if found is None:
             return None
-        inner = self._modules.get(f"{self._dotted[found]}.{name}") if found.endswith("/__init__.py") else None
+        inner = self._places.within(found, name)
         told = self._global(found, name, MOST_STEPS)
         return told or (inner if name not in self._file(found).names else None)
-
-    def _name_of(self, path: str) -> str:
-        """The name of a file as a module, from the outermost folder on that is a package; that folder's own place before a `:`."""
-        parts = re.sub(r"\.pyi?$", "", path).split("/")
-        top = len(parts) - 1
-        while top > 0 and "/".join([*parts[:top], "__init__.py"]) in self._sources.files:
-            top -= 1
-        inner = parts[top:]
-        if inner[-1] == "__init__" and len(inner) > 1:
-            inner = inner[:-1]
-        return f"{'/'.join(parts[:top])}:{'.'.join(inner)}"
-
-    def _module(self, module: str, path: str) -> str | None:
-        """The file of a module as `path` imports it; None where it is not of this source, or in doubt."""
-        place, _, own = self._dotted[path].partition(":")
-        if module.startswith("."):
-            up = len(module) - len(module.lstrip("."))
-            package = own.split(".") if path.endswith("/__init__.py") else own.split(".")[:-1]
-            kept = package[: len(package) - up + 1]
-            return self._modules.get(f"{place}:{'.'.join([*kept, *([module[up:]] if module[up:] else [])])}") if kept else None
-        if same := self._modules.get(f"{place}:{module}"):
-            return same
-        # A lone file of another folder, named like a module of the library, is not what `import string` means.
-        places = [one for one in self._places if one in _ROOTS or "." in module]
-        found = [self._modules[name] for one in places if (name := f"{one}:{module}") in self._modules]
-        return found[0] if len(found) == 1 else None
 
     def _file(self, path: str) -> _File:
         if path not in self._files:

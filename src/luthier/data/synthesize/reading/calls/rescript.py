@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from luthier.data.synthesize.brackets import closing, split_top
 from luthier.data.synthesize.reading.calls.sources import MOST_STEPS, Mention, Sources, mention_at
 from luthier.retrieval.chunks.pieces import CODE_KINDS
-from luthier.retrieval.records import Chunk
+from luthier.retrieval.records import Chunk, Package
 
-_CONFIGS = ("rescript.json", "bsconfig.json")
-_FLAG = re.compile(r"-open\s+(?P<path>[A-Z][\w.]*)")
 _BROUGHT = re.compile(r"\b(?P<word>open!?|include)\s+(?P<path>\(?\s*[A-Z(][\w.]*)(?P<call>\s*\()?")
 _ALIAS = re.compile(r"\bmodule\s+(?:rec\s+)?(?P<name>[A-Z]\w*)\s*(?::[^={]*)?=\s*(?P<path>[A-Z][\w.]*)(?P<call>\s*\()?")
 # A parameter of a functor, a module unpacked from a value: known by its signature alone.
@@ -36,13 +34,20 @@ _LIBRARIES = frozenset(("Belt", "Js", "RescriptCore", "Core", "Stdlib", "Pervasi
 _LET = re.compile(
     r"\b(?:let|and)\s+(?:rec\s+)?(?:(?P<one>[a-z_]\w*)|(?P<pattern>[^=a-z_][^=]{0,400}?)=(?!>))|\bas\s+(?P<alias>[a-z_]\w*)|\bfor\s+(?P<loop>[a-z_]\w*)"
 )
+# No module's name holds it.
+_SPACE = "@"
+# Files above which no manifest stands are taken for one package.
+_NO_PACKAGE = Package("", "rescript", "")
 # Beyond the end of any file.
 _PLACE = 10**9
 
 
 @dataclass(frozen=True, slots=True)
 class _Module:
-    """A module of the source: its file, and its scope in that, which begins with the file's own name."""
+    """A module of the source: its file, and its scope in that, which begins with the file's own name.
+
+    A package's namespace has no file; its scope is `_SPACE` with the package's name.
+    """
 
     path: str
     scope: str
@@ -64,17 +69,21 @@ class ReScript:
 
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
-        paths = {path: None for path, file in sources.files.items() if file.language == "rescript"}
-        places = {path.rpartition("/")[0] for path in sources.files if path.rpartition("/")[2] in _CONFIGS}
-        self._package: dict[str, str] = {path: max((one for one in places if _is_in(path, one)), key=len, default="") for path in paths}
+        paths = [path for path, file in sources.files.items() if file.language == "rescript"]
+        unread = [path for path in sources.layout.unread if path.endswith((".res", ".resi"))]
+        known = {*paths, *unread}
+        self._package = {path: sources.package(path, "rescript") or sources.package(path, "npm") or _NO_PACKAGE for path in known}
         self._modules = defaultdict[tuple[str, str], list[str]](list)
-        for path in paths:
+        for path in sorted(known):
             stem = path.rpartition("/")[2].partition(".")[0]
-            known = self._modules[self._package[path], stem[:1].upper() + stem[1:]]
             # An interface speaks of the file beside it.
-            if path.endswith(".res") or path[:-1] not in paths:
-                known.append(path)
-        self._flags = {place: self._opened_by_flags(place) for place in {*self._package.values()}}
+            if path.endswith(".res") or path[:-1] not in known:
+                self._modules[self._package[path].folder, stem[:1].upper() + stem[1:]].append(path)
+        named = defaultdict[str, list[Package]](list)
+        for package in {one.folder: one for one in self._package.values()}.values():
+            named[package.name].append(package)
+        # Of two packages of one name nothing tells which is meant.
+        self._named = {name: found[0] for name, found in named.items() if len(found) == 1}
         self._brought_by: dict[str, list[_Brought]] = {}
         self._unknown: dict[str, frozenset[str]] = {}
         self._bound: dict[tuple[str, tuple[int, int]], frozenset[str]] = {}
@@ -109,12 +118,23 @@ class ReScript:
         """The module that a path of names means where a chunk begins, as its file and its scope in that."""
         start = self._sources.span(chunk.path, chunk.lines)[0]
         found = self._module_at(chunk.path, parts, start, MOST_STEPS) if chunk.path in self._package else None
-        return (found.path, found.scope) if found else None
+        return (found.path, found.scope) if found and found.path else None
 
     def _file_module(self, path: str, name: str) -> _Module | None:
-        """The module of the package of `path` that is a file of its own."""
-        found = self._modules.get((self._package[path], name), [])
-        return _Module(found[0], name) if len(found) == 1 else None
+        """The module that is a file of its own: of the package of `path`, else of one that this package depends on."""
+        own = self._package[path]
+        if (own.folder, name) in self._modules:
+            return self._of_package(own, name)
+        needed = [self._named[one] for one in sorted(own.dependencies) if one in self._named and one != own.name]
+        found = [one for one in needed if one.namespace == name or (not one.namespace and (one.folder, name) in self._modules)]
+        if len(found) != 1:
+            return None
+        return _Module("", f"{_SPACE}{found[0].name}") if found[0].namespace else self._of_package(found[0], name)
+
+    def _of_package(self, package: Package, name: str) -> _Module | None:
+        """The file of a package that is the module `name`; None where two bear it, or where it was not read."""
+        found = self._modules.get((package.folder, name), [])
+        return _Module(found[0], name) if len(found) == 1 and found[0] in self._sources.files else None
 
     def _module_at(self, path: str, parts: tuple[str, ...], at: int, steps: int) -> _Module | None:
         """The module that a path of names means at one place of a file."""
@@ -129,7 +149,7 @@ class ReScript:
     def _head(self, path: str, name: str, at: int, steps: int) -> _Module | None:
         """The module that one name means: the latest above that bears it, else what was opened, else a file of the package."""
         best, place = self._declared_above(path, name, at)
-        flags = [_Brought(-1, _PLACE * 2, flag, "", True) for flag in self._flags[self._package[path]]]
+        flags = [_Brought(-1, _PLACE * 2, flag, "", True) for flag in self._package[path].opened]
         doubt = False
         for one in (*flags, *self._brought(path)):
             if not one.start < at < one.end or one.start < place:
@@ -176,6 +196,8 @@ class ReScript:
 
     def _inner(self, module: _Module, name: str, steps: int) -> _Module | None:
         """The module `name` within another."""
+        if module.scope.startswith(_SPACE):
+            return self._of_package(self._named[module.scope.removeprefix(_SPACE)], name)
         if steps == 0 or name in self._unknown_in(module.path):
             return None
         for chunk in self._sources.chunks(module.path):
@@ -241,10 +263,6 @@ class ReScript:
             for one in self._brought(module.path)
         )
 
-    def _opened_by_flags(self, place: str) -> list[str]:
-        texts = [self._sources.text(f"{place}/{name}".lstrip("/")) for name in _CONFIGS]
-        return [found["path"] for text in texts for found in _FLAG.finditer(text)]
-
     def _brought(self, path: str) -> list[_Brought]:
         """What `open`, `include` and other names of modules bring into a file, in their order. That of an `include` has no end."""
         if path not in self._brought_by:
@@ -287,10 +305,6 @@ class ReScript:
 def _has_body(chunk: Chunk) -> bool:
     """Whether a module is written out, and not another one by another name or what a functor gives."""
     return "{" in chunk.text and not _ALIAS.search(chunk.text, 0, chunk.text.index("{"))
-
-
-def _is_in(path: str, folder: str) -> bool:
-    return not folder or path.startswith(f"{folder}/")
 
 
 def _extent(code: str, at: int) -> int:

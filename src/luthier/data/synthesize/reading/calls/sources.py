@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from luthier.retrieval.chunks.marks import blanked, rules
 from luthier.retrieval.chunks.pieces import CONTAINERS
-from luthier.retrieval.records import Chunk, SourceFile
+from luthier.retrieval.records import Chunk, Layout, Package, SourceFile
 
 # How far names are followed: from an import to what that file imports itself, from a class to those that it derives from.
 MOST_STEPS = 6
@@ -42,14 +42,25 @@ class Mention:
 class Sources:
     """Files and definitions of one material by path. Tests of other languages, sections and blocks of tests define nothing."""
 
-    def __init__(self, files: Iterable[SourceFile], chunks: Iterable[Chunk]) -> None:
+    def __init__(self, files: Iterable[SourceFile], chunks: Iterable[Chunk], layout: Layout) -> None:
         self.files = {file.path: file for file in files}
+        self.layout = layout
+        # Folders of Ruby's gems.
+        self.gems = sorted({path.rpartition("/")[0] for path in self.files if path.endswith(".gemspec")})
+        self._packages: dict[tuple[str, str], Package | None] = {}
         self._chunks = defaultdict[str, list[Chunk]](list)
         for chunk in chunks:
             if chunk.kind not in ("section", "block"):
                 self._chunks[chunk.path].append(chunk)
         self._code: dict[str, str] = {}
         self._starts: dict[str, list[int]] = {}
+
+    def package(self, path: str, system: str) -> Package | None:
+        """The package of a system that a file belongs to: that whose manifest stands nearest above it; None where none does."""
+        if (path, system) not in self._packages:
+            found = [one for one in self.layout.packages if one.system == system and is_in(path, one.folder)]
+            self._packages[path, system] = max(found, key=lambda one: len(one.folder), default=None)
+        return self._packages[path, system]
 
     def text(self, path: str) -> str:
         """The file as it was cut: with `\\n` at the end of each line."""
@@ -117,6 +128,11 @@ def mention_at(sources: Sources, chunk: Chunk, code: str, found: re.Match[str]) 
     before = tuple(re.split(r"\?\.|!\.|\.|::|->", found["before"])[:-1])
     is_open = _OPEN_BEFORE.search(code[max(0, found.start() - 80) : found.start()]) is not None
     return Mention(found["name"], before, start + found.start("name"), code.count("\n", 0, found.start("name")), is_open)
+
+
+def is_in(path: str, folder: str) -> bool:
+    """Whether a path is a folder, or stands below it; the folder of all is empty."""
+    return not folder or path == folder or path.startswith(f"{folder}/")
 
 
 def only(found: list[Chunk]) -> Chunk | None:
