@@ -141,14 +141,11 @@ def _command_lines(group: click.Group, path: str) -> list[str]:
 
 def commands_page() -> str:
     """The page of all commands."""
-    later = ", ".join(f"`{name}`" for name in (*cli.group.later, *(f"runs {name}" for name in cli.runs.later)))
     head = [
         NOTE,
         "# Commands",
         "",
         "Exit codes: 0 done, 1 failed, 2 the input is wrong, 3 a gate was not met.",
-        "",
-        f"Not in this version yet: {later}.",
         "",
     ]
     return "\n".join([*head, *_command_lines(cli.group, "luthier")])

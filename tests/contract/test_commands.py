@@ -1,4 +1,4 @@
-"""Commands: the frozen list of commands and options, and what is not built yet says so."""
+"""Commands: the frozen list of commands and options."""
 
 from __future__ import annotations
 
@@ -30,13 +30,6 @@ def commands(group: click.Group, prefix: str = "luthier") -> list[str]:
 def test_commands_are_the_frozen_list() -> None:
     frozen = (HERE / "commands.txt").read_text(encoding="utf-8").splitlines()
     assert commands(cli.group) == frozen, "a command or option came or went: change tests/contract/commands.txt with it"
-
-
-@pytest.mark.parametrize("words", [("serve",)])
-def test_commands_of_later_versions_say_so(words: tuple[str, ...]) -> None:
-    done = luthier(*words)
-    assert done.returncode == 2
-    assert "not in this version yet" in done.stderr
 
 
 def test_unknown_command_names_the_nearest() -> None:

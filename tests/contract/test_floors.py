@@ -31,7 +31,7 @@ FLOORS = {
 TOP = 6
 STAGES = {"data", "train", "evaluate", "export", "report"}
 TORCH_PACKAGES = {"torch", "transformers", "peft", "bitsandbytes", "accelerate"}
-TORCH_MODEL_MODULES = {"base", "adapters", "weights", "attention", "generate", "device", "device_memory"}
+TORCH_MODEL_MODULES = {"base", "adapters", "weights", "attention", "answering", "device", "device_memory"}
 FLOOR_1_PACKAGES = {"pydantic", "yaml"}
 ROOM_PACKAGES = {"config": FLOOR_1_PACKAGES, "core": set()}
 # Rooms that choose their parts at run time, and the instant top of the package.

@@ -26,12 +26,12 @@ def rooms_there(folder: Path) -> list[str]:
     return sorted(path.parent.name for path in folder.glob("*/__init__.py"))
 
 
-@pytest.mark.parametrize("room", [None, "data", "retrieval", "train"])
+@pytest.mark.parametrize("room", [None, "data", "retrieval", "serve", "train"])
 def test_the_rooms_that_are_told_are_those_that_are_there(room: str | None) -> None:
     assert sorted(rooms_told(room)) == rooms_there(SOURCE / room if room is not None else SOURCE)
 
 
-@pytest.mark.parametrize("floor", ["data", "train"])
+@pytest.mark.parametrize("floor", ["data", "serve", "train"])
 def test_a_room_imports_those_below_it(floor: str) -> None:
     order = rooms_told(floor)
     upwards = [
