@@ -23,6 +23,7 @@ def whole_training(config: RunConfig) -> list[str]:
         return _modules(config)
     what = "weights of the base that `unfrozen_parameters` means" if config.unfrozen_parameters else "every weight of the base"
     lines = [f"no `adapter` is written: {what} will be trained, and the result is a whole model. {_memory(config)}"]
+    lines += [f"`{name}` in unfrozen_parameters means no weight in the files of {config.base_model}" for name in _idle_patterns(config)]
     if config.learning_rate >= _RATE_OF_LORA:
         lines.append(
             f"`learning_rate: {config.learning_rate:g}` is one for adapters: training all weights did best at about a tenth of it "
@@ -57,6 +58,13 @@ def _counts(config: RunConfig) -> tuple[int, int] | None:
     patterns = [NamePattern.parse(pattern) for pattern in config.unfrozen_parameters]
     trained = [size for name, size in sizes.items() if not patterns or any(pattern.matches(name) for pattern in patterns)]
     return sum(trained), sum(sizes.values())
+
+
+def _idle_patterns(config: RunConfig) -> list[str]:
+    """Patterns that mean nothing in the base's files; none where these are not on this machine as a folder."""
+    names = [name for file in _folder(config).glob("*.safetensors") for name in read_header(file)]
+    patterns = {pattern: NamePattern.parse(pattern) for pattern in config.unfrozen_parameters}
+    return [written for written, pattern in patterns.items() if names and not any(map(pattern.matches, names))]
 
 
 def _folder(config: RunConfig) -> Path:

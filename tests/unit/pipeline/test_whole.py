@@ -37,6 +37,12 @@ def test_meant_weights_are_counted() -> None:
     assert "256 of 5,315,072 weights are trained" in line
 
 
+def test_a_pattern_that_means_nothing_is_told_before_anything_is_made() -> None:
+    _, told = said(unfrozen_parameters=("model.norm", "model.nrom"))
+    assert told == "`model.nrom` in unfrozen_parameters means no weight in the files of starter"
+    assert len(said(unfrozen_parameters=("model.nrom",), base_model="some/where")) == 1
+
+
 def test_a_base_that_is_not_here_is_told_by_the_weight() -> None:
     (line,) = said(base_model="some/where")
     assert "16 bytes for each" in line

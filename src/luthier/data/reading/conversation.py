@@ -128,8 +128,11 @@ def _message(turn: JsonValue, number: int, fields: MessageFields, reading: Readi
 def _training(turn: JsonObject, number: int, role: str, content: str, reading: Reading) -> tuple[bool | None, tuple[Detail, ...]]:
     """Whether a turn is trained, and which stretches of it: its flag first, then its stretches, then its role, as in Axolotl."""
     train = turn.get(reading.flag)
+    # OpenAI's `weight` is written as a number.
+    if isinstance(train, int | float) and train in (0, 1):
+        train = bool(train)
     if not (train is None or isinstance(train, bool)):
-        raise BadRow("wrong_type", f"turn {number}: expected true or false in `{reading.flag}`, found {kind(train)}")
+        raise BadRow("wrong_type", f"turn {number}: expected true or false, or 1 or 0, in `{reading.flag}`, found {kind(train)}")
     named = None if reading.detail is None else turn.get(reading.detail)
     if named is None:
         return reading.trains(role) if train is None else train, ()

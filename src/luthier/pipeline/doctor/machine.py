@@ -166,10 +166,15 @@ def _sandbox() -> Finding:
     return Finding("programs", "sandbox", "well", f"tried ({walls})")
 
 
+def is_offline() -> bool:
+    """Whether the environment keeps the hub's client off the network."""
+    return os.environ.get("HF_HUB_OFFLINE", "0").lower() in ("1", "true", "yes", "on")
+
+
 def hub_findings(models: Sequence[str] = ()) -> Iterator[Finding]:
     """Whether the hub answers, and whether it has these models for this user."""
     home = (os.environ.get("HF_ENDPOINT") or _HUB).rstrip("/")
-    if os.environ.get("HF_HUB_OFFLINE", "0").lower() in ("1", "true", "yes", "on"):
+    if is_offline():
         yield Finding("hub", "offline", "warning", "HF_HUB_OFFLINE is set: nothing is fetched", "unset HF_HUB_OFFLINE")
     for name, address in (("hub", home), *((model, f"{home}/api/models/{model}") for model in models)):
         yield _answer(name, address)

@@ -292,6 +292,11 @@ def test_roles_to_train_are_roles_after_their_mapping(entry, expected):
     assert flags(TURNS, **entry) == expected
 
 
+def test_a_weight_is_written_as_a_number_too():
+    turns = [{**turn, "weight": number} for turn, number in zip(TURNS, (1, 0, 1.0, 0), strict=True)]
+    assert flags(turns, message_field_training="weight") == [True, False, True, False]
+
+
 def test_a_turn_says_more_than_its_stretches_and_these_more_than_its_role():
     part = [{"begin_offset": 1, "end_offset": 2, "train": True}]
     idle = [{"begin_offset": 1, "end_offset": 2, "train": False}]
@@ -321,7 +326,7 @@ def test_a_turn_says_more_than_its_stretches_and_these_more_than_its_role():
 @pytest.mark.parametrize(
     ("turn", "entry", "reason", "says"),
     [
-        ({"weight": 1}, {"message_field_training": "weight"}, "wrong_type", "turn 2: expected true or false in `weight`, found a number"),
+        ({"weight": 2}, {"message_field_training": "weight"}, "wrong_type", "turn 2: expected true or false, or 1 or 0, in `weight`"),
         ({"weight": False}, {"message_field_training": "weight"}, "nothing_trained", "has `weight: false`"),
         ({}, {"roles_to_train": []}, "nothing_trained", "`roles_to_train` names nobody"),
         ({}, {"roles_to_train": ["system"]}, "nothing_trained", "`roles_to_train` names system"),

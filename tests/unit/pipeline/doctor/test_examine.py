@@ -45,6 +45,26 @@ def test_quick_imports_no_torch_and_asks_nobody(tmp_path: Path, monkeypatch: pyt
     assert {item.part for item in found} >= {"versions", "machine", "devices", "disks", "programs"}
 
 
+@pytest.mark.parametrize(
+    ("base", "offline", "state", "told"),
+    [
+        ("starter", True, "well", "inside the package"),
+        ("{folder}", False, "broken", "holds no model"),
+        ("nobody/nowhere", True, "broken", "HF_HUB_OFFLINE keeps it"),
+        ("nobody/nowhere", False, "note", "the run fetches it"),
+    ],
+)
+def test_a_base_that_cannot_be_had_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, base: str, offline: bool, state: str, told: str
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1" if offline else "0")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    run = run_file(tmp_path)
+    run.write_text(run.read_text().replace("starter", base.format(folder=tmp_path)))
+    (found,) = [item for item in examine(load(run), Extent(quick=True)) if item.part == "base model"]
+    assert (found.state, told in found.told) == (state, True)
+
+
 def test_a_gpu_that_pytorch_does_not_see_is_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "gpu_findings", lambda: [Finding("devices", "GPU 0", "well", "H100")])
     monkeypatch.setattr(module, "kernel_findings", lambda names, needed: [Finding("kernels", "PyTorch", "well", "built for the CPU")])
