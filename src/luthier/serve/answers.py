@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 
 from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationEvent, GenerationRequest, TokenEvent
@@ -78,11 +78,12 @@ class Answers:
     async def whole(self, named: Named, request: GenerationRequest) -> tuple[DoneEvent, list[TokenEvent]]:
         """The end of an answer, and what led to it."""
         tokens: list[TokenEvent] = []
-        async for event in self.ask(named, request):
-            if isinstance(event, DoneEvent):
-                return event, tokens
-            if isinstance(event, TokenEvent):
-                tokens.append(event)
+        async with aclosing(self.ask(named, request)) as events:
+            async for event in events:
+                if isinstance(event, DoneEvent):
+                    return event, tokens
+                if isinstance(event, TokenEvent):
+                    tokens.append(event)
         raise busy("the answer had no end; ask once more")
 
     @asynccontextmanager
@@ -94,15 +95,18 @@ class Answers:
         self._users[named.name] = self._users.pop(named.name, 0) + 1
         try:
             async with asyncio.timeout(self.limits.opening_seconds):
-                await self._make_room()
+                await self._make_room(named.name)
                 opened = await self.engine.open(named.name, named.opening)
             yield opened
         finally:
             self._users[named.name] -= 1
 
-    async def _make_room(self) -> None:
-        loaded = [name for name in self._users if name in self.engine.models]
-        idle = [name for name in loaded if self._users[name] == 0]
-        for name in idle[: max(0, len(loaded) + 1 - self.limits.loaded_models)]:
-            await self.engine.close(name)
-            del self._users[name]
+    async def _make_room(self, name: str) -> None:
+        """Closes models that nobody asks where another one, `name`, would be too many."""
+        loaded = [other for other in self._users if other in self.engine.models]
+        if name in loaded:
+            return
+        idle = [other for other in loaded if self._users[other] == 0]
+        for other in idle[: max(0, len(loaded) + 1 - self.limits.loaded_models)]:
+            await self.engine.close(other)
+            del self._users[other]

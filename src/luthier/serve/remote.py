@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 
 import httpx2
 
@@ -57,7 +57,8 @@ class RemoteModels:
         except (httpx2.HTTPError, ValueError, KeyError, TypeError, AttributeError) as error:
             yield ErrorEvent(request.id, f"{name} broke off: {_without(str(error) or type(error).__name__, key)}")
             return
-        yield answer.end()
+        for last in answer.end():
+            yield last
 
 
 class _Answer:
@@ -90,13 +91,17 @@ class _Answer:
         self._text += text
         return [TokenEvent(self._id, text, told)] if text or told else []
 
-    def end(self) -> DoneEvent:
-        """The whole answer; calls of tools follow the text, each as ChatML models write them."""
-        pieces = [self._text] if self._text else []
-        for _, call in sorted(self._calls.items()):
-            written = json.dumps({"name": call["name"], "arguments": _arguments(call["arguments"])}, ensure_ascii=False)
-            pieces.append(f"<tool_call>\n{written}\n</tool_call>")
-        return DoneEvent(self._id, "\n".join(pieces), self._reason, *self._usage)
+    def end(self) -> list[GenerationEvent]:
+        """The end of the answer; calls of tools follow the text, each as ChatML models write them."""
+        calls = "\n".join(_written(call) for _, call in sorted(self._calls.items()))
+        rest = "\n" + calls if calls and self._text else calls
+        done = DoneEvent(self._id, self._text + rest, self._reason, *self._usage)
+        return [TokenEvent(self._id, rest), done] if rest else [done]
+
+
+def _written(call: Mapping[str, str]) -> str:
+    told = json.dumps({"name": call["name"], "arguments": _arguments(call["arguments"])}, ensure_ascii=False)
+    return f"<tool_call>\n{told}\n</tool_call>"
 
 
 def _arguments(text: str) -> object:

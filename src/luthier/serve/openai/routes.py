@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -120,19 +120,20 @@ async def _chat_pieces(answers: Answers, named: Named, body: ChatBody, asked: Se
     choices = [ChatChoice(index, bool(request.tools)) for index, request in enumerate(asked)]
     ends: list[DoneEvent] = []
     is_first = set(range(len(asked)))
-    async for index, event in _merged([answers.ask(named, request) for request in asked]):
-        choice = choices[index]
-        if index in is_first:
-            is_first.discard(index)
-            yield event_line(head.to_json([choice.piece({"role": "assistant", "content": "", "refusal": None})]))
-        if isinstance(event, TokenEvent):
-            for delta in choice.take(event):
-                yield event_line(head.to_json([choice.piece(delta)]))
-        elif isinstance(event, DoneEvent):
-            ends.append(event)
-            for delta in choice.end(event):
-                yield event_line(head.to_json([choice.piece(delta)]))
-            yield event_line(head.to_json([{**choice.piece({}), "finish_reason": choice.finish_reason}]))
+    async with aclosing(_merged([answers.ask(named, request) for request in asked])) as events:
+        async for index, event in events:
+            choice = choices[index]
+            if index in is_first:
+                is_first.discard(index)
+                yield event_line(head.to_json([choice.piece({"role": "assistant", "content": "", "refusal": None})]))
+            if isinstance(event, TokenEvent):
+                for delta in choice.take(event):
+                    yield event_line(head.to_json([choice.piece(delta)]))
+            elif isinstance(event, DoneEvent):
+                ends.append(event)
+                for delta in choice.end(event):
+                    yield event_line(head.to_json([choice.piece(delta)]))
+                yield event_line(head.to_json([{**choice.piece({}), "finish_reason": choice.finish_reason}]))
     if body.stream_options is not None and body.stream_options.include_usage:
         yield event_line(head.to_json([], usage(ends, prompts=1)))
     yield event_line(_DONE)
@@ -154,30 +155,32 @@ async def _completion_pieces(
     head = Head(named.name, "text_completion", "cmpl")
     ends: list[DoneEvent] = []
     told = [0] * len(asked)
-    async for index, event in _merged([answers.ask(named, request) for request in asked]):
-        piece: JsonObject = {"index": index, "text": "", "logprobs": None, "finish_reason": None}
-        if isinstance(event, TokenEvent):
-            piece["text"] = event.text
-            if body.logprobs is not None:
-                piece["logprobs"] = completion_logprobs(event.logprobs, told[index])
-            told[index] += len(event.text)
-        elif isinstance(event, DoneEvent):
-            ends.append(event)
-            piece["finish_reason"] = event.finish_reason
-        yield event_line(head.to_json([piece]))
+    async with aclosing(_merged([answers.ask(named, request) for request in asked])) as events:
+        async for index, event in events:
+            piece: JsonObject = {"index": index, "text": "", "logprobs": None, "finish_reason": None}
+            if isinstance(event, TokenEvent):
+                piece["text"] = event.text
+                if body.logprobs is not None:
+                    piece["logprobs"] = completion_logprobs(event.logprobs, told[index])
+                told[index] += len(event.text)
+            elif isinstance(event, DoneEvent):
+                ends.append(event)
+                piece["finish_reason"] = event.finish_reason
+            yield event_line(head.to_json([piece]))
     if body.stream_options is not None and body.stream_options.include_usage:
         yield event_line(head.to_json([], usage(ends)))
     yield event_line(_DONE)
 
 
-async def _merged(asked: Sequence[AsyncGenerator[GenerationEvent]]) -> AsyncIterator[tuple[int, GenerationEvent]]:
+async def _merged(asked: Sequence[AsyncGenerator[GenerationEvent]]) -> AsyncGenerator[tuple[int, GenerationEvent]]:
     """The events of several answers as they come, each with its number; an error of one ends all."""
     told: asyncio.Queue[tuple[int, GenerationEvent | Exception | None]] = asyncio.Queue()
 
     async def pump(index: int, events: AsyncGenerator[GenerationEvent]) -> None:
         try:
-            async for event in events:
-                told.put_nowait((index, event))
+            async with aclosing(events):
+                async for event in events:
+                    told.put_nowait((index, event))
             told.put_nowait((index, None))
         except Exception as error:  # noqa: BLE001  It is raised again where the events are read.
             told.put_nowait((index, error))

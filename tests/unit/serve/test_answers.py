@@ -1,0 +1,139 @@
+"""Limits of answers: how many, how long, which models stay; what an engine that fails is told as."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationEvent, GenerationRequest, TokenEvent
+from luthier.core.records import Message
+from luthier.serve.answers import Answers, Limits
+from luthier.serve.catalogue import Catalogue, Named
+from luthier.serve.engine.client import EngineError, NoModelError, Opened, Opening
+from luthier.serve.errors import RequestError
+
+REQUEST = GenerationRequest("1", (Message("user", "hi"),))
+
+
+class FakeEngine:
+    """Stands for the engine: answers what `script` says by the request's id; an event waits until it is let go."""
+
+    def __init__(self) -> None:
+        self.models: dict[str, Opening] = {}
+        self.closed: list[str] = []
+        self.cancelled: list[str] = []
+        self.go = asyncio.Event()
+        self.fails: dict[str, Exception] = {}
+
+    async def open(self, name: str, opening: Opening) -> Opened:
+        if name in self.fails:
+            raise self.fails[name]
+        self.models[name] = opening
+        return Opened("b", "i", "float32", "cpu", 100)
+
+    async def close(self, name: str) -> None:
+        del self.models[name]
+        self.closed.append(name)
+
+    async def ask(self, request: GenerationRequest) -> AsyncGenerator[GenerationEvent]:
+        try:
+            if request.id.startswith("bad"):
+                yield ErrorEvent(request.id, "the prompt is empty")
+                return
+            yield TokenEvent(request.id, "a")
+            if request.id.startswith("slow"):
+                await self.go.wait()
+            yield DoneEvent(request.id, "a", "stop", 1, 1)
+        except GeneratorExit:
+            self.cancelled.append(request.id)
+            raise
+
+
+def run(work: Callable[[Answers, FakeEngine], Awaitable[None]], **limits: float) -> None:
+    async def inner() -> None:
+        engine = FakeEngine()
+        answers = Answers(Catalogue(None, {}, Path("none")), engine, None, Limits(**limits))  # type: ignore[arg-type]
+        await work(answers, engine)
+
+    asyncio.run(inner())
+
+
+def named(name: str) -> Named:
+    return Named(name, "model", name, Opening(name, "base"))
+
+
+async def text(answers: Answers, request: GenerationRequest, name: str = "m") -> str:
+    done, _ = await answers.whole(named(name), request)
+    return done.text
+
+
+async def refusal(answers: Answers, request: GenerationRequest, name: str = "m") -> RequestError:
+    with pytest.raises(RequestError) as raised:
+        await text(answers, request, name)
+    return raised.value
+
+
+def test_so_many_are_under_way_and_a_further_one_is_told_when_to_come_again() -> None:
+    async def work(answers: Answers, engine: FakeEngine) -> None:
+        slow = [asyncio.create_task(text(answers, replace(REQUEST, id=f"slow{number}"))) for number in range(2)]
+        await asyncio.sleep(0.01)
+        error = await refusal(answers, REQUEST)
+        assert (error.status, error.retry_after) == (503, 2)
+        engine.go.set()
+        assert await asyncio.gather(*slow) == ["a", "a"]
+        assert await text(answers, REQUEST) == "a"
+
+    run(work, queue=2)
+
+
+def test_an_answer_that_takes_too_long_ends() -> None:
+    async def work(answers: Answers, engine: FakeEngine) -> None:
+        assert (await refusal(answers, replace(REQUEST, id="slow"))).status == 504
+        assert await text(answers, REQUEST) == "a"
+
+    run(work, seconds=0.05)
+
+
+def test_who_leaves_cancels() -> None:
+    async def work(answers: Answers, engine: FakeEngine) -> None:
+        asked = answers.ask(named("m"), replace(REQUEST, id="slow"))
+        await anext(asked)
+        await asked.aclose()
+        assert engine.cancelled == ["slow"]
+        assert await text(answers, REQUEST) == "a"
+
+    run(work, queue=1)
+
+
+def test_the_model_asked_longest_ago_makes_room_and_none_that_answers() -> None:
+    async def work(answers: Answers, engine: FakeEngine) -> None:
+        for name in ("a", "b", "a", "c"):
+            await text(answers, REQUEST, name)
+        assert engine.closed == ["b"]
+        slow = asyncio.create_task(text(answers, replace(REQUEST, id="slow"), "a"))
+        await asyncio.sleep(0.01)
+        await text(answers, REQUEST, "d")
+        assert engine.closed == ["b", "c"]
+        engine.go.set()
+        assert await slow == "a"
+        assert set(engine.models) == {"a", "d"}
+
+    run(work, loaded_models=2)
+
+
+def test_what_fails_has_its_status() -> None:
+    async def work(answers: Answers, engine: FakeEngine) -> None:
+        engine.fails = {"broken": NoModelError("no weights"), "starting": EngineError("again in a moment")}
+        assert (await refusal(answers, replace(REQUEST, id="bad"))).status == 422
+        assert (await refusal(answers, REQUEST, "broken")).status == 503
+        assert (await refusal(answers, REQUEST, "starting")).status == 503
+        with pytest.raises(RequestError) as raised:
+            answers.find("none")
+        assert raised.value.status == 404
+        assert answers.find(None).name == "starter"
+
+    run(work)
