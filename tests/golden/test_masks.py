@@ -23,7 +23,7 @@ from tokenizer_parts import ENDS, SETTINGS, encoder_for, row, text_of
 
 FILE = Path(__file__).parent / "masks.txt"
 # Raise it together with the version of training in `core.stages` when a mask below changes.
-EXPECTED_VERSION = 5
+EXPECTED_VERSION = 6
 # Templates under which the keys that choose what is trained are shown.
 KEY_TEMPLATES = ("alpaca", "chatml", "gemma", "llama3", "mistral_v1", "qwen_25")
 HEAD = """Trained text stands between ⟦ and ⟧; ⏎ is a line break. Each block is one conversation under one template.

@@ -6,60 +6,15 @@ import fcntl
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 
 from luthier.core.errors import BusyError, IntegrityError, Problem, UserError
 from luthier.core.files import HashMemory, link_or_copy, read_json, remove, sha256_json, write_json
+from luthier.core.manifest import MANIFEST_FORMAT, Manifest, StageRecord
 from luthier.core.records import JsonObject, JsonValue
 from luthier.core.stages import apart
 from luthier.core.weight_files import ADAPTER_CONFIG, MODEL_CONFIG
-
-MANIFEST_FORMAT = 1
-
-
-@dataclass(frozen=True, slots=True)
-class StageRecord:
-    """What the manifest keeps of a complete stage: its key, the hash of every output, and the run it was taken from, if any.
-
-    `failed` counts requests to others that failed and may succeed another time: a stage that has some is done, and is tried again.
-    `processes` shared the work, where their number changes the result.
-    """
-
-    key: str
-    outputs: Mapping[str, str]
-    seconds: float
-    taken_from: str = ""
-    failed: int = 0
-    processes: int = 1
-
-    def to_json(self) -> JsonObject:
-        """The record as stored."""
-        row: JsonObject = {"key": self.key, "seconds": round(self.seconds, 3), "outputs": dict(self.outputs)}
-        if self.failed:
-            row["failed"] = self.failed
-        if self.processes > 1:
-            row["processes"] = self.processes
-        return {**row, "from": self.taken_from} if self.taken_from else row
-
-    @staticmethod
-    def from_json(row: JsonObject) -> StageRecord:
-        """The record that `to_json` wrote."""
-        return StageRecord(row["key"], row["outputs"], row["seconds"], row.get("from", ""), row.get("failed", 0), row.get("processes", 1))
-
-
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """What is done in a run folder."""
-
-    run: str
-    stages: Mapping[str, StageRecord] = field(default_factory=dict)
-
-    def with_stage(self, name: str, record: StageRecord | None) -> Manifest:
-        """The manifest with stage `name` set to `record`, or without it where `record` is None."""
-        stages = {key: value for key, value in self.stages.items() if key != name}
-        return replace(self, stages=stages if record is None else {**stages, name: record})
 
 
 def package_versions(packages: Sequence[str]) -> dict[str, str]:

@@ -12,8 +12,9 @@ from luthier.config.yaml_file import read as read_yaml
 from luthier.core.errors import IntegrityError, Problem, UserError
 from luthier.core.events import Listener
 from luthier.core.files import link_or_copy, read_json, remove, write_bytes, write_text
+from luthier.core.manifest import Manifest, StageRecord
 from luthier.core.records import JsonObject
-from luthier.core.runs import Manifest, RunFolder, StageRecord, summary_or_none
+from luthier.core.runs import RunFolder, summary_or_none
 from luthier.pipeline.check import load_run
 from luthier.pipeline.history import require_run
 from luthier.pipeline.likeness import TOLERANCE, compare

@@ -14,8 +14,9 @@ from luthier.config.load import LoadedRun
 from luthier.core.errors import ConfigError, IntegrityError, Problem, UserError
 from luthier.core.events import EventLog, Listener, monotonic_seconds
 from luthier.core.files import write_text
+from luthier.core.manifest import StageRecord
 from luthier.core.ranks import own_rank
-from luthier.core.runs import RunFolder, StageRecord
+from luthier.core.runs import RunFolder
 from luthier.evaluate.figures.gate import judge_gate
 from luthier.pipeline.check import check
 from luthier.pipeline.group import gathered, take_part

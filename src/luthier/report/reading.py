@@ -8,8 +8,9 @@ from pathlib import Path
 
 from luthier.core.events import read_events
 from luthier.core.files import read_jsonl
+from luthier.core.manifest import StageRecord
 from luthier.core.records import JsonObject, JsonValue
-from luthier.core.runs import RunFolder, StageRecord, summary_or_none
+from luthier.core.runs import RunFolder, summary_or_none
 from luthier.core.train_files import SAMPLES
 from luthier.core.weight_files import ADAPTER_WEIGHTS
 

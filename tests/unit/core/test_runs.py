@@ -11,7 +11,8 @@ import pytest
 
 from luthier.core.errors import BusyError, IntegrityError
 from luthier.core.files import write_text
-from luthier.core.runs import Manifest, RunFolder, StageRecord, find_runs, stage_key
+from luthier.core.manifest import Manifest, StageRecord
+from luthier.core.runs import RunFolder, find_runs, stage_key
 
 
 def finished(path: Path, key: str, content: str = "rows") -> RunFolder:

@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 from luthier.core.files import write_json, write_text
+from luthier.core.manifest import Manifest, StageRecord
 from luthier.core.records import Plan
-from luthier.core.runs import Manifest, RunFolder, StageRecord
+from luthier.core.runs import RunFolder
 from luthier.export.card import Subject, base_license, usage_code, write_card
 
 PLAN = Plan(device="cpu", device_name="A processor", dtype="float32", threads=2)

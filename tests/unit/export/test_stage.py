@@ -20,8 +20,9 @@ from luthier.config.schema import RunConfig
 from luthier.core.errors import IntegrityError, NotYetError
 from luthier.core.events import EventLog, read_events
 from luthier.core.files import HashMemory, sha256_file, write_json
+from luthier.core.manifest import Manifest
 from luthier.core.records import Example, Message, Origin, Plan
-from luthier.core.runs import Manifest, RunFolder
+from luthier.core.runs import RunFolder
 from luthier.export import stage
 from luthier.export.merge import MergeError, opened_otherwise
 from luthier.model.adapters.files import save_adapter

@@ -9,7 +9,8 @@ import pytest
 
 from luthier.config.load import load
 from luthier.core.files import write_json, write_text
-from luthier.core.runs import RunFolder, StageRecord
+from luthier.core.manifest import StageRecord
+from luthier.core.runs import RunFolder
 from luthier.evaluate.judging import grounds
 from luthier.guard import lint, sandbox
 from luthier.pipeline.stages import STAGE_SPECS

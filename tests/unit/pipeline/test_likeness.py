@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from luthier.core.files import write_json, write_jsonl, write_text
-from luthier.core.runs import RunFolder, StageRecord
+from luthier.core.manifest import StageRecord
+from luthier.core.runs import RunFolder
 from luthier.pipeline.likeness import compare
 
 SUMMARY = {"steps": 2, "final_loss": 2.0, "seconds": 5.0, "base": {"identity": "sha256:1"}}

@@ -7,7 +7,8 @@ import math
 from pathlib import Path
 
 from luthier.core.files import write_json, write_jsonl, write_text
-from luthier.core.runs import Manifest, RunFolder, StageRecord
+from luthier.core.manifest import Manifest, StageRecord
+from luthier.core.runs import RunFolder
 
 NASTY = "<script>alert('row')</script> & `code` | bar"
 CANDIDATES = ("base", "base+parser", "base+shots", "tuned")

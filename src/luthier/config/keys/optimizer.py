@@ -82,7 +82,7 @@ class OptimizerSettings:
 class OptimizerKeys(Section):
     """Optimizer and learning rate."""
 
-    learning_rate: Float = key(..., "train", "Peak learning rate.", gt=0, le=1e30)
+    learning_rate: Float = key(..., "train", "Peak learning rate.", gt=0, le=1e38)
     optimizer: OptimizerName = key("adamw_torch_fused", "train", "The optimizer.")
     optim_args: Annotated[OptimizerArguments, BeforeValidator(read_arguments)] = key(
         OptimizerArguments(), "train", "What only some optimizers have, as a mapping or as `name=value,name=value`."

@@ -10,6 +10,7 @@ from luthier.guard.secrets.finders.calls import called
 from luthier.guard.secrets.finders.command_lines import handed
 from luthier.guard.secrets.finders.configured import configured
 from luthier.guard.secrets.finders.joined import joined
+from luthier.guard.secrets.finders.pairs import paired
 from luthier.guard.secrets.finders.piped import piped
 from luthier.guard.secrets.finders.private_keys import KEY_MARK, KIND, key_parts
 from luthier.guard.secrets.finders.prose import told, told_numbers
@@ -37,7 +38,7 @@ _LOOSE_KINDS = frozenset(
 
 class PatternScanner:
     """Issuers' published shapes of `core.issued`, and what stands where `assigned`, `handed`, `called`, `piped`, `configured`, `told`,
-    `tabled`, `key_parts` and `joined` find secrets."""
+    `tabled`, `paired`, `key_parts` and `joined` find secrets."""
 
     name = "patterns"
 
@@ -72,6 +73,7 @@ def _spans(text: str) -> Iterator[tuple[int, int, str]]:
     yield from piped(text, lowered)
     yield from configured(text, lowered)
     yield from tabled(text, lowered)
+    yield from paired(text, lowered)
     yield from beside_access_keys(text)
     yield from told_numbers(text, lowered)
     yield from key_parts(text)

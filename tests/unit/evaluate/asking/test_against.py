@@ -15,8 +15,9 @@ from luthier.config.schema import AgainstEntry, EndpointSection
 from luthier.core.errors import ConfigError, ModelError
 from luthier.core.events import EventLog
 from luthier.core.files import read_json, read_jsonl, write_jsonl, write_text
+from luthier.core.manifest import StageRecord
 from luthier.core.protocols import DoneEvent, GenerationEvent, GenerationRequest
-from luthier.core.runs import RunFolder, StageRecord
+from luthier.core.runs import RunFolder
 from luthier.evaluate import stage
 from luthier.evaluate.asking.against import Rival, checkpoint_folder, checkpoints_of, rival_inputs, rival_of, rivals
 from luthier.evaluate.asking.sources import Others, Source, checkpoint_source, endpoint_source, run_source

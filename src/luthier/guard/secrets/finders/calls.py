@@ -195,7 +195,7 @@ def _in_call(text: str, end: int, first: int, calls: dict[str, tuple[_Call, ...]
     if kind and unnamed:
         argument = unnamed[-1]
         value = text[argument.start : argument.end]
-        counts = _is_told_password(value) if kind == "password" else _is_told_key(value, kind)
+        counts = is_told_password(value) if kind == "password" else is_told_key(value, kind)
         if value and counts and len(arguments) <= 3:
             yield argument.start, argument.end, kind
 
@@ -232,11 +232,11 @@ def _at_position(text: str, arguments: list[_Argument], row: _Call) -> Span | No
             return None
         start, end = start + inner.start("secret"), start + inner.end("secret")
         value = inner["secret"]
-        counts = _is_told_password(value) if row.takes == "pair" else _is_password(value)
+        counts = is_told_password(value) if row.takes == "pair" else _is_password(value)
     elif row.takes == "session":
         counts = _SESSION.fullmatch(before) is not None and _is_session(value)
     elif row.takes == "key":
-        counts = _is_told_key(value, "api-key")
+        counts = is_told_key(value, "api-key")
     else:
         counts = before.lower() not in _NOBODY and (_is_made_up(value) if row.takes == "mixed" else _is_password(value))
     kinds = {"session": "access-token", "key": "generic-secret"}
@@ -287,7 +287,7 @@ def _is_password(value: str) -> bool:
     return len(value) >= 4 and "\n" not in value and not stands_for_one(value) and not is_about(value)
 
 
-def _is_told_password(value: str) -> bool:
+def is_told_password(value: str) -> bool:
     """Whether `value` would count behind `password =`: it mixes letters with digits, or looks drawn."""
     if " " in value or not _is_password(value):
         return False
@@ -298,7 +298,7 @@ def _is_told_password(value: str) -> bool:
 
 def _is_made_up(value: str) -> bool:
     """Whether `value` would count behind `password =` and is more than a word with a number, as names in code are."""
-    return _NUMBERED.fullmatch(value) is None and _is_told_password(value)
+    return _NUMBERED.fullmatch(value) is None and is_told_password(value)
 
 
 def _is_session(value: str) -> bool:
@@ -306,7 +306,7 @@ def _is_session(value: str) -> bool:
     return len(value) >= _LEAST_KEY and MIXED.match(value) is not None and not _LOWER_CODE.fullmatch(value) and not stands_for_one(value)
 
 
-def _is_told_key(value: str, kind: str) -> bool:
+def is_told_key(value: str, kind: str) -> bool:
     """Whether `value` looks like a key, and not like a name in code; a token of a language is short."""
     if len(value) < (_LEAST_TOKEN if kind == "access-token" else _LEAST_KEY) or not MIXED.match(value):
         return False

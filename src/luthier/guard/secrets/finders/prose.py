@@ -54,18 +54,24 @@ _OF_ITS_KIND = re.compile(
     r"(?i)(?:"
     r"sha|md|utf|ucs|base|radix|bytes|ipv|aes|des|3des|rsa|dsa|ecdsa|ed|x\d|cp\d|iso|latin|ascii|unicode|rot|crc|rc|blake|whirlpool|ripemd|gost"
     r"|oauth|saml|kerberos|krb|ntlm|ldap|mschap|chap|imap|pop|smtp|http|socks|tls|ssl|wpa|wep|pkcs|pem|p12|pfx|s2k|hmac|pbkdf|argon|bcrypt"
-    r"|scrypt|crypt|phpass|mysql|postgres|sqlite|oracle|windows|win|python|py|java|php|perl|node|v|version|rfc|section|chapter|step|line|page"
+    r"|scrypt|crypt|phpass|mysql|postgres|sqlite|oracle|windows|win|python|py|java|php|perl|node|version|rfc|section|chapter|step|line|page"
     r"|table|figure|column|col|level|type|mode|option|opt|input|output|k?w?args?|param|var|val|value|field|item|key|token|secret|str|string|int"
-    r"|uint|float|char|byte|num|user|name|login|test|demo|foo|bar|baz|abc|new|old|first|second|pass|password|pw|pwd|pin|u|p|s|x|n|id|sys|lib"
-    r"|e2e|k8s|s3|ec|i18n|usb|ps|f|ctrl|alt|ui|qt|gtk|zip|7z|7zip"
-    r")[-_./:]?\d[\w./:-]*"
+    r"|uint|float|char|byte|num|user|name|login|test|demo|foo|bar|baz|abc|new|old|first|second|pass|password|pw|pwd|pin|id|sys|lib"
+    r"|e2e|k8s|i18n|usb|alt|ctrl|qt|gtk|zip|7z|7zip"
+    # What a drawn value begins with by chance as well is held more tightly: behind its number stand three letters at most.
+    r")[-_./:]?\d{1,5}[a-z]{0,8}\d{0,3}(?:[-_./:][\w./:-]*)?"
+    r"|(?:v|u|p|s|x|n|f|s3|ec|ps|ui)[-_./:]?\d{1,4}[a-z]{0,3}(?:[-_./:][\w./:-]*)?"
 )
 _SIZE = re.compile(
     r"(?i)\d+(?:[-_]?(?:st|nd|rd|th|x|[kmg]?i?b|bits?|bytes?|chars?|characters?|digits?|letters?|words?|days?|hours?|min\w*|sec\w*|ms|times?))\b.*"
 )
 _VERSION = re.compile(r"[A-Za-z]*[-_ ]?v?\d+(?:[.:]\d+)+\w{0,12}")
 # What code or a path is written with, and words that are put together with signs, such as `two-factor-2fa`.
-_CODE = re.compile(r"[A-Za-z_][\w-]*(?:[.:/][\w-]+)+|[^/=@]*[/@%$#=~^+][^/=@]*[/=@].*|(?=.*[-_])[a-z]+(?:[-_][a-z0-9]+)+|[A-Z0-9_-]+")
+_CODE = re.compile(
+    r"[A-Za-z_][\w-]*(?:[.:/][\w-]+)+|[\w.:%{}()\"'-]*[/@%$#=~^+][\w.:%{}()\"'-]+[/=@].*|[\w.-]*/[\w.-]*/.*|(?=.*[-_])[a-z]+(?:[-_][a-z0-9]+)+"
+    # Constants: `SHA256`, `AES256GCM`, `MAX_LENGTH_2`.
+    r"|[A-Z]{2,}\d{0,4}[A-Z]{0,4}(?:[_-][A-Z0-9]+)*|(?:[A-Z0-9]+[_-])+[A-Z]{2,}\d{0,3}"
+)
 
 
 def told(text: str, lowered: str | None = None) -> Iterator[Span]:
