@@ -13,7 +13,7 @@ from luthier.config.schema import EndpointSection, RunConfig
 
 HERE = Path(__file__).parent
 OWN_KEYS = {"max_bad_rows", "run_name", "deterministic", "engine", "axolotl", "evaluate", "export", "endpoints", "guard", "loss_per_row"}
-OWN_KEYS |= {"sources", "clean", "augment", "split", "data_formats"}
+OWN_KEYS |= {"sources", "clean", "augment", "split", "data_formats", "serve"}
 OWN_NESTED = {f"{entries}.*.{name}" for entries in ("datasets", "test_datasets") for name in ("field_system", "license")}
 
 

@@ -14,13 +14,13 @@ from starlette.exceptions import HTTPException
 
 from luthier.core.errors import LuthierError
 from luthier.serve import health
-from luthier.serve.answers import Answers, Limits
-from luthier.serve.catalogue import Catalogue
+from luthier.serve.asking.answers import Answers, Limits
+from luthier.serve.asking.catalogue import Catalogue
+from luthier.serve.asking.errors import RequestError
+from luthier.serve.asking.remote import RemoteModels
 from luthier.serve.engine.client import EngineClient
-from luthier.serve.errors import RequestError
 from luthier.serve.gate import App, Gate
 from luthier.serve.openai import routes
-from luthier.serve.remote import RemoteModels
 
 _STATUS_KINDS = {404: "not_found_error", 405: "invalid_request_error"}
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.exceptions import HTTPException
 
-from luthier.serve.errors import RequestError
+from luthier.serve.asking.errors import RequestError
 from luthier.serve.token import is_token
 
 Message = MutableMapping[str, Any]

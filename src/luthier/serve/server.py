@@ -13,9 +13,9 @@ import uvicorn
 from luthier.config.load import LoadedRun
 from luthier.config.serve_section import ServeSection
 from luthier.core.errors import Problem, UserError
-from luthier.serve.answers import Limits
 from luthier.serve.app import Parts, make_app
-from luthier.serve.catalogue import Catalogue, UnknownModelError
+from luthier.serve.asking.answers import Limits
+from luthier.serve.asking.catalogue import Catalogue, UnknownModelError
 from luthier.serve.token import read_token
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})

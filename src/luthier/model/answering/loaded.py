@@ -18,6 +18,9 @@ from luthier.model.answering.voices import make_voices
 from luthier.model.base import load_base, load_trained_model
 from luthier.model.tokenizer import TextTokenizer
 
+# The weights that models speak through.
+Net = PreTrainedModel
+
 
 @dataclass(slots=True)
 class _Shared:

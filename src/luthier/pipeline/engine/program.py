@@ -30,10 +30,8 @@ from luthier.pipeline.opening import Target, target_of
 from luthier.pipeline.process import settle
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
-
     from luthier.model.answering.engine import AnsweringEngine
-    from luthier.model.answering.loaded import LoadedModels
+    from luthier.model.answering.loaded import LoadedModels, Net
 
 _CHUNK_BYTES = 1 << 20
 # How long the loop waits for a line where nothing is to be done.
@@ -103,7 +101,7 @@ class Program:
         # One after another: two models of one base load it once.
         self._wanted: deque[_Wanted] = deque()
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="loader")
-        self._load: Future[tuple[Target, PreTrainedModel | None]] | None = None
+        self._load: Future[tuple[Target, Net | None]] | None = None
         self._came_round = time.monotonic()
 
     def run(self) -> None:
@@ -153,7 +151,7 @@ class Program:
         facts = {"base": location.name, "identity": location.identity, "dtype": plan.dtype, "device": plan.device}
         self._send({"event": "opened", "name": wanted.name, **facts, "positions": self._engine.positions(wanted.name)})
 
-    def _load_weights(self, wanted: _Wanted) -> tuple[Target, PreTrainedModel | None]:
+    def _load_weights(self, wanted: _Wanted) -> tuple[Target, Net | None]:
         from luthier.model.answering.loaded import load_net
         from luthier.model.device import apply
 

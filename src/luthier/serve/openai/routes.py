@@ -14,9 +14,9 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from luthier.core.protocols import DoneEvent, GenerationEvent, GenerationRequest, TokenEvent
 from luthier.core.records import TEXT_ROLE, JsonObject, Message
-from luthier.serve.answers import Answers
-from luthier.serve.catalogue import Named
-from luthier.serve.errors import RequestError, wrong
+from luthier.serve.asking.answers import Answers
+from luthier.serve.asking.catalogue import Named
+from luthier.serve.asking.errors import RequestError, wrong
 from luthier.serve.openai.answer import ChatChoice, Head, completion_logprobs, event_line, usage
 from luthier.serve.openai.bodies import Asked, ChatBody, CompletionBody
 

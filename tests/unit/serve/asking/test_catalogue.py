@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from luthier.config.load import load
-from luthier.serve.catalogue import Catalogue, UnknownModelError
+from luthier.serve.asking.catalogue import Catalogue, UnknownModelError
 from luthier.serve.engine.client import Opening
 
 RUN = """

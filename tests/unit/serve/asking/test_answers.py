@@ -11,10 +11,10 @@ import pytest
 
 from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationEvent, GenerationRequest, TokenEvent
 from luthier.core.records import Message
-from luthier.serve.answers import Answers, Limits
-from luthier.serve.catalogue import Catalogue, Named
+from luthier.serve.asking.answers import Answers, Limits
+from luthier.serve.asking.catalogue import Catalogue, Named
+from luthier.serve.asking.errors import RequestError
 from luthier.serve.engine.client import EngineError, NoModelError, Opened, Opening
-from luthier.serve.errors import RequestError
 
 REQUEST = GenerationRequest("1", (Message("user", "hi"),))
 

@@ -15,7 +15,7 @@ from luthier.config.schema import EndpointSection
 from luthier.core.errors import ModelError
 from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationEvent, GenerationRequest, LikelyToken, TokenEvent, TokenLogprob
 from luthier.core.records import Message
-from luthier.serve.remote import RemoteModels
+from luthier.serve.asking.remote import RemoteModels
 
 KEY = "sk-a-key-that-nobody-may-see"
 REQUEST = GenerationRequest("1", (Message("user", "hi"),), "big", stop=("END",), top_logprobs=1)

@@ -8,10 +8,10 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 
 from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationEvent, GenerationRequest, TokenEvent
-from luthier.serve.catalogue import Catalogue, Named, UnknownModelError
+from luthier.serve.asking.catalogue import Catalogue, Named, UnknownModelError
+from luthier.serve.asking.errors import RequestError, busy, unknown, wrong
+from luthier.serve.asking.remote import RemoteModels
 from luthier.serve.engine.client import EngineClient, EngineError, NoModelError, Opened
-from luthier.serve.errors import RequestError, busy, unknown, wrong
-from luthier.serve.remote import RemoteModels
 
 
 @dataclass(frozen=True, slots=True)
