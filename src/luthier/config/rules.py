@@ -63,6 +63,8 @@ _AS_ALWAYS: Mapping[str, tuple[Any, ...]] = {
 # Words of a vocabulary, and the cleaning rule of this name: not credentials.
 _NO_CREDENTIALS = re.compile(r"^(?:(?:bos|eos|pad|unk|sep|cls|mask|eot|additional_special|image|audio|tool)_tokens?|secrets)$")
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/:@]*:(?![${%<])[^\s/@]+@", re.IGNORECASE)
+# A tracker has variables of its own for what its address may not hold (`tracking_rules`).
+_OWN_ADDRESS_RULE = ("mlflow_tracking_uri",)
 _SECRET_KEY = re.compile(r"(?:^|_)(?:api_?key|token|secret|password|passwd|credential)s?$", re.IGNORECASE)
 
 
@@ -95,7 +97,7 @@ def _scan(document: Document, value: Any, path: KeyPath, problems: list[Problem]
             _scan(document, inner, here, problems)
         elif isinstance(inner, str) and inner:
             hint = None
-            if _ADDRESS.match(inner):
+            if _ADDRESS.match(inner) and part not in _OWN_ADDRESS_RULE:
                 hint = "take the password out of the address; git asks its own helper for it (`git config credential.helper`)"
             elif next(issued(inner), None) or _names_a_secret(part):
                 hint = (
