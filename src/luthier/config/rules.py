@@ -61,13 +61,17 @@ _AS_ALWAYS: Mapping[str, tuple[Any, ...]] = {
 
 # Words of a vocabulary, and the cleaning rule of this name: not credentials.
 _NO_CREDENTIALS = re.compile(r"^(?:(?:bos|eos|pad|unk|sep|cls|mask|eot|additional_special|image|audio|tool)_tokens?|secrets)$")
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/:@]*:(?![${%<])[^\s/@]+@", re.IGNORECASE)
+# A tracker has variables of its own for what its address may not hold (`tracking_rules`).
+_OWN_ADDRESS_RULE = ("mlflow_tracking_uri",)
 _SECRET_KEY = re.compile(r"(?:^|_)(?:api_?key|token|secret|password|passwd|credential)s?$", re.IGNORECASE)
 
 
 def take_secrets(document: Document) -> list[Problem]:
     """Takes literal secrets out of `document` and reports where they stood, never what they were.
 
-    A secret is a text of a shape that its issuer publishes, whatever key it stands under, and any text under a key that names one.
+    A secret is a text of a shape that its issuer publishes and an address with a password, whatever key it stands under, and any text
+    under a key that names one.
     """
     problems: list[Problem] = []
     _scan(document, document.value, (), problems)
@@ -80,16 +84,17 @@ def _scan(document: Document, value: Any, path: KeyPath, problems: list[Problem]
         here = (*path, part)
         if isinstance(inner, dict | list):
             _scan(document, inner, here, problems)
-        elif isinstance(inner, str) and (next(issued(inner), None) or (inner and _names_a_secret(part))):
-            problems.append(
-                Problem(
-                    f"`{dotted(here)}` holds a secret",
-                    where=document.place(here).text(),
-                    hint="take it out of the file, change it where it was issued, "
-                    "and name an environment variable (`api_key_env: NAME`) instead",
+        elif isinstance(inner, str) and inner:
+            hint = None
+            if _ADDRESS.match(inner) and part not in _OWN_ADDRESS_RULE:
+                hint = "take the password out of the address; git asks its own helper for it (`git config credential.helper`)"
+            elif next(issued(inner), None) or _names_a_secret(part):
+                hint = (
+                    "take it out of the file, change it where it was issued, and name an environment variable (`api_key_env: NAME`) instead"
                 )
-            )
-            value[part] = None
+            if hint is not None:
+                problems.append(Problem(f"`{dotted(here)}` holds a secret", where=document.place(here).text(), hint=hint))
+                value[part] = None
 
 
 def _names_a_secret(part: str | int) -> bool:

@@ -260,6 +260,7 @@ WRONG = [
     ("deepspeed: ds.json\n", 5, "the file of `deepspeed` cannot be read", "DeepSpeed's JSON file"),
     ("lora_r: 1\nlora_r: 2\n", 6, "stands twice", ""),
     ("micro_batch_size: 2\nper_device_train_batch_size: 3\n", 6, "another spelling", "micro_batch_size"),
+    ("sources: [{repo: 'https://joe:pw12345x@example.org/r.git'}]\n", 5, "`sources[0].repo` holds a secret", "credential.helper"),
     ("wandb_api_key: abcdef\n", 5, "holds a secret", "environment"),
     ("run_name: hf_abcdefghijklmnopqrstuvwx\n", 5, "holds a secret", "environment"),
 ]

@@ -200,7 +200,7 @@ def _shown(content: str, quotes: bool) -> Iterator[Shown]:
 
 
 def _carried(name: str, text: str) -> Iterator[Shown]:
-    return (Shown(in_image(one.text) if one.in_image else one.text) for one in carried_commands(name, text))
+    return (Shown(in_image(one.text) if one.in_image else one.text, is_carried=bool(name)) for one in carried_commands(name, text))
 
 
 def is_quoted(row: Row) -> bool:

@@ -84,12 +84,18 @@ class ShellRules:
         ]
 
     def _with_shown(self, found: Commands | None, row: Row) -> Commands | None:
-        """The commands with those that are shown line by line or carried by other files: behind a prompt all, else the dangerous ones."""
+        """The commands with those that are shown line by line or carried by other files: behind a prompt all, else the dangerous ones.
+
+        Of those that a block of another form carries also what the policy rejects by name, though it cannot be told what it would do.
+        """
         rated = found.rated if found is not None else ()
         known = frozenset(rated)
         more = tuple(
             dict.fromkeys(
-                one.text for one in shown_in_answers(row) if one.text not in known and (one.is_sure or self._is_dangerous(one.text, row))
+                one.text
+                for one in shown_in_answers(row)
+                if one.text not in known
+                and (one.is_sure or self._is_dangerous(one.text, row) or (one.is_carried and self._is_refused(one.text, row)))
             )
         )
         if not more:
@@ -144,6 +150,10 @@ class ShellRules:
 
     def _is_dangerous(self, command: str, row: Row) -> bool:
         return any(self._judge(text).level == "dangerous" for text in _readings(command, row))
+
+    def _is_refused(self, command: str, row: Row) -> bool:
+        verdicts = [self._judge(text) for text in _readings(command, row)]
+        return any(verdict.level == "unknown" and self._policy.action(verdict) == "reject" for verdict in verdicts)
 
     def _dangerous(self, commands: Iterable[str], row: Row) -> int:
         return _how_many([command for command in dict.fromkeys(commands) if self._is_dangerous(command, row)])

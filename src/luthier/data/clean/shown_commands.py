@@ -55,10 +55,11 @@ _SLOT = re.compile(r"<[a-z][\w -]*>|\[<")
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A command that is shown. `is_sure`: a prompt stands in front of it."""
+    """A command that is shown. `is_sure`: a prompt stands in front of it. `is_carried`: a block that is named for its form hands it on."""
 
     text: str
     is_sure: bool = False
+    is_carried: bool = False
 
 
 @lru_cache(maxsize=1)

@@ -16,6 +16,9 @@ from luthier.guard.shown.windows import of_cmd, of_powershell
 _KEYS = frozenset(
     {"run", "script", "before_script", "after_script", "build_script", "test_script", "install_script", "deploy_script", "command", "cmd"}
     | {"cmds", "commands", "shell", "bash", "sh", "powershell", "pwsh", "args", "entrypoint", "runcmd", "bootcmd"}
+    # Travis and AppVeyor.
+    | {"before_install", "install", "after_success", "after_failure", "before_deploy", "after_deploy", "before_cache", "on_success"}
+    | {"on_failure", "on_finish", "before_build", "after_build", "before_test", "after_test"}
 )
 _POWERSHELL_KEYS = frozenset(("powershell", "pwsh"))
 # Programs are started by these word by word, where they have a list.

@@ -284,6 +284,21 @@ def test_the_policy_of_the_run_decides() -> None:
     assert code(judged(row("a", f"```sh\n{WIPE}\n```"), GuardSection(policy={"dangerous": "allow"}))) is None
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        '```yaml\nsteps:\n  - run: rm -rf "$DIR"\n```',
+        '```cron\n0 3 * * * rm -rf "$DIR"\n```',
+        '```just\nclean:\n    rm -rf "$DIR"\n```',
+        '```json\n{"scripts": {"clean": "rm -rf $DIR"}}\n```',
+        "```powershell\nRemove-Item -Recurse -Force $dir\n```",
+    ],
+)
+def test_what_cannot_be_told_is_rejected_in_every_form_where_the_policy_says_so(answer: str) -> None:
+    assert judged(row("a", answer)).bad is None
+    assert code(judged(row("a", answer), GuardSection(policy={"unknown": "reject"}))) == "dangerous_command"
+
+
 def test_rows_are_counted() -> None:
     assert judged(row("a", "ls")).counts == {"shell:rows": 1, "shell:shellchecked": 1, "shell:shellcheck_passed": 1}
     assert judged(row("a", "```sh\n[ -f a -a ]\n```")).counts == {"shell:rows": 1, "shell:shellchecked": 1}

@@ -25,6 +25,7 @@ def found(name: str, text: str) -> list[str]:
         ("yaml", "- run: \"echo \\\"a\\\"\"\n- run: 'it''s'", ['echo "a"', "it's"]),
         ("yaml", "run: rm\n  -rf x\nname: y", ["rm -rf x"]),
         ("gitlab-ci", "job:\n  script:\n  - ls\n  - |\n    du\n    df\n  only: [main]", ["ls", "du\ndf", "ls\ndu\ndf"]),
+        ("yaml", "before_install: sudo ls\nafter_success:\n  - du", ["sudo ls", "du"]),
         ("yaml", "before_script: ['ls', \"du -s\"]", ["ls", "du -s", "ls\ndu -s"]),
         ("yaml", 'command: ["sh", "-c",\n  "ls -l"]', ["sh", "-c", "ls -l", "sh\n-c\nls -l", "sh -c 'ls -l'"]),
         ("yaml", "runcmd:\n - [rm, -rf, x]\n - ls", ["rm -rf x", "ls", "rm -rf x\nls", "'rm -rf x' ls"]),
