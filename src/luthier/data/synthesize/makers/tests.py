@@ -59,8 +59,40 @@ _ASSERTS = re.compile(
 _MODULE = re.compile(r"\bmodule\s+(?:type\s+|rec\s+)?([A-Z]\w*)\s*[:=]")
 # Methods that values of any type may have, those of other packages too: a call alone does not tell whose it is.
 _OF_ANY_TYPE = frozenset(
-    "Error String Unwrap Is As Close Read Write Len Less Swap Get Set Next Reset Name Run toString equals hashCode compareTo close get set next "
-    "read write size length to_s to_str fmt".split()
+    [
+        "Error",
+        "String",
+        "Unwrap",
+        "Is",
+        "As",
+        "Close",
+        "Read",
+        "Write",
+        "Len",
+        "Less",
+        "Swap",
+        "Get",
+        "Set",
+        "Next",
+        "Reset",
+        "Name",
+        "Run",
+        "toString",
+        "equals",
+        "hashCode",
+        "compareTo",
+        "close",
+        "get",
+        "set",
+        "next",
+        "read",
+        "write",
+        "size",
+        "length",
+        "to_s",
+        "to_str",
+        "fmt",
+    ]
 )
 _NO_SUBJECT = frozenset(("test", "tests", "should", "it", "spec", "example", "check"))
 
