@@ -57,6 +57,43 @@ _ASSERTS = re.compile(
     r"\b(?:expect|check|verify|ensure|must|got|compare)[A-Z_]?\w*\s*\("
 )
 _MODULE = re.compile(r"\bmodule\s+(?:type\s+|rec\s+)?([A-Z]\w*)\s*[:=]")
+# Methods that values of any type may have, those of other packages too: a call alone does not tell whose it is.
+_OF_ANY_TYPE = frozenset(
+    [
+        "Error",
+        "String",
+        "Unwrap",
+        "Is",
+        "As",
+        "Close",
+        "Read",
+        "Write",
+        "Len",
+        "Less",
+        "Swap",
+        "Get",
+        "Set",
+        "Next",
+        "Reset",
+        "Name",
+        "Run",
+        "toString",
+        "equals",
+        "hashCode",
+        "compareTo",
+        "close",
+        "get",
+        "set",
+        "next",
+        "read",
+        "write",
+        "size",
+        "length",
+        "to_s",
+        "to_str",
+        "fmt",
+    ]
+)
 _NO_SUBJECT = frozenset(("test", "tests", "should", "it", "spec", "example", "check"))
 
 
@@ -114,7 +151,7 @@ class _Testing:
         found = [use.chunk for use in self.structure.uses(chunk) if use.chunk.is_test and use.chunk.kind in (*CODE_KINDS, "block")]
         others = [one for one in self.structure.defined(chunk.name) if not one.is_test]
         for test in self._by_call.get(chunk.name, ()):
-            is_meant = len(others) < 2 or _names_owner(test, chunk)
+            is_meant = (len(others) < 2 and chunk.name not in _OF_ANY_TYPE) or _names_owner(test, chunk)
             if test.language == chunk.language and is_meant and _nearness(test, chunk) == 3 and all(test is not one for one in found):
                 found.append(test)
         return [test for test in found if test.kind != "block" or _is_nearest(test, chunk, others)]

@@ -264,3 +264,17 @@ def test_the_interface_of_a_module_has_no_tests_of_its_own() -> None:
     proof = 'test("Array.tail", () => {\n  let res = Array.tail(values)\n  expect(res)->toBe(9)\n})\n'
     files = {"src/Array.res": STEM, "src/Array.resi": "let tail: t => t\n", "test/Array_test.res": proof}
     assert ["src/Array.resi" in request for request, _ in rows(make, files)] == [False]
+
+
+def test_a_method_that_any_type_may_have_is_proved_by_a_test_that_names_the_type() -> None:
+    code = (
+        "package flags\n\n// Error tells which flag lacks its value, for a completion that was asked for.\n"
+        'func (e *completionError) Error() string {\n\tif e.flag == 0 {\n\t\treturn "no flag"\n\t}\n\treturn e.subject + e.name\n}\n'
+    )
+    proof = (
+        "package flags\n\nfunc TestFlagErrorFunc(t *testing.T) {\n\terr := run(expected)\n"
+        "\tif err.Error() != expected.Error() {\n\t\tt.Error(err)\n\t}\n}\n"
+    )
+    own = proof.replace("err := run(expected)", "err := &completionError{flag: 1}")
+    assert rows(make, {"flags.go": code, "flags_test.go": proof}) == []
+    assert len(rows(make, {"flags.go": code, "flags_test.go": own})) == 1
