@@ -25,6 +25,9 @@ _JSON_NAME = rf'"{_NAME_KEY}"[ \t]*:\s{{0,40}}"(?P<name>{_NAME})"'
 _JSON_VALUE = r'"value"[ \t]*:\s{0,40}"(?P<double>(?:\\.|[^"\\\r\n]){4,400})"'
 _HCL_NAME = rf'(?m:^[ \t]*){_NAME_KEY}[ \t]*=[ \t]*"(?P<name>{_NAME})"'
 _HCL_VALUE = r'(?:value|default)[ \t]*=[ \t]*"(?P<double>[^"\r\n]{4,400})"'
+_WORD_NAME = r"""["']?(?P<name>[^\s"'=]{3,120})["']?"""
+_WORD = r"""(?:"(?P<double>[^"\n]{4,400})"|'(?P<single>[^'\n]{4,400})'|(?P<bare>[^\s"'`|;&<>()$]{4,400}))"""
+_CODE_STRING = r"""(?:"(?P<double>[^"\\\r\n]{4,400})"|'(?P<single>[^'\\\r\n]{4,400})')"""
 _ELEMENTS = (
     rf"(?i)<{_NAME_KEY}>\s{{0,20}}(?P<name>{_NAME})\s{{0,20}}</{_NAME_KEY}>\s{{0,60}}<(?:value|string)>\s{{0,20}}"
     r"(?P<double>[^<>\r\n]{4,400}?)\s{0,20}</"
@@ -46,6 +49,21 @@ _FORMS: tuple[tuple[str, str], ...] = (
     ("</key>", _ELEMENTS),
     ("</name>", _ELEMENTS),
     ('value = "', rf"(?i){_HCL_NAME}[ \t]*\r?\n[ \t]*{_HCL_VALUE}"),
+    (
+        "</",
+        rf"(?i)<[\w:.-]{{1,60}}\s{_GAP}\b{_NAME_KEY}\s{{0,4}}=\s{{0,4}}{_ATTRIBUTE}[^<>]{{0,100}}>\s{{0,20}}(?P<double>[^<>\s]{{4,400}})\s{{0,20}}</",
+    ),
+    ('type="password"', r"""(?i)<input\s[^<>]{0,200}?\btype="(?P<name>password)"[^<>]{0,200}?\bvalue="(?P<double>[^"<>\r\n]{4,400})\""""),
+    ('type="password"', r"""(?i)<input\s[^<>]{0,200}?\bvalue="(?P<double>[^"<>\r\n]{4,400})"[^<>]{0,200}?\btype="(?P<name>password)\""""),
+    ("put-parameter", rf"put-parameter\b[^\n|;&]{{0,200}}?--name[ =]{_WORD_NAME}[^\n|;&]{{0,200}}?--value[ =]{_WORD}"),
+    ("secret set", rf"\bsecret set {_WORD_NAME}[^\n|;&]{{0,200}}?(?:--body|-b)[ =]{_WORD}"),
+    ("config set", rf"\bconfig set {_WORD_NAME}[ =]{_WORD}"),
+    (" :: ", rf"(?m)^[ \t]*[-+*][ \t]+(?P<name>{_NAME})[ \t]+::[ \t]+(?P<bare>\S{{4,200}})[ \t]*\r?$"),
+    (
+        "env",
+        rf"""(?i)\benv(?:iron)?(?:\.|\.get\(["']|\[["'])(?P<name>\w{{3,80}})(?:["']?[)\]])?\s{{0,10}}(?:\|\||\?\?|\bor\b)\s{{0,10}}{_CODE_STRING}""",
+    ),
+    ("default", rf"""\(\s{{0,40}}["']-{{1,2}}(?P<name>[\w-]{{3,80}})["'][^()\n]{{0,200}}?\bdefault\s?=\s?{_CODE_STRING}"""),
     ('variable "', rf'(?i)\bvariable[ \t]+"(?P<name>{_NAME})"[ \t]*\{{[^{{}}]{{0,600}}?\b{_HCL_VALUE}'),
 )
 # How a name ends that is one of a secret, in small letters and with `_` between its words.

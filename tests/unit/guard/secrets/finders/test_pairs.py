@@ -23,6 +23,17 @@ PLACES = [
     "<key>Password</key>\n\t<string>@</string>",
     'set {\n  name  = "auth.password"\n  value = "@"\n}',
     'variable "db_password" {\n  type = string\n  default = "@"\n}',
+    '<property name="password">@</property>',
+    '<string name="api_key" translatable="false">@</string>',
+    '<input type="password" name="p" value="@">',
+    '<input value="@" type="password"/>',
+    "aws ssm put-parameter --type SecureString --name /db/password --value '@'",
+    "gh secret set DB_PASSWORD --body '@'",
+    "  - password :: @",
+    'const pw = process.env.DB_PASSWORD || "@";',
+    "pw = ENV['DB_PASSWORD'] || '@'",
+    "pw = os.environ.get('DB_PASSWORD') or '@'",
+    'parser.add_argument("--password", help="of the shop", default="@")',
 ]
 VALUES = ["s3cr3t-P4ss", "Tr0ub4dor&3", "x9Kd8fLq2mQw7Zp4Rt"]
 CLEAN = [
@@ -40,6 +51,12 @@ CLEAN = [
     "<key>CFBundleName</key>\n<string>App2Go9x</string>",
     'variable "db_password" {\n  type = string\n}\nvariable "size" {\n  default = "t3.medium9"\n}',
     'name = "password"\nvalue = var.password1',
+    '<string name="password_hint">Enter8it</string>',
+    '<string name="password">Password1</string>',
+    "const pw = process.env.DB_PASSWORD || process.env.PASS9WORD;",
+    'parser.add_argument("--password-file", default="/etc/p4ss.txt")',
+    'parser.add_argument("--token", default="auto2")',
+    "npm config set registry https://registry.example9/",
 ]
 
 
@@ -56,3 +73,8 @@ def test_the_value_is_found_whole(place: str, value: str) -> None:
 @pytest.mark.parametrize("text", CLEAN)
 def test_what_is_no_secret_is_left(text: str) -> None:
     assert list(paired(text)) == []
+
+
+def test_a_token_is_longer_than_a_password() -> None:
+    text = "npm config set //registry.example/:_authToken x9Kd8fLq2mQw7Zp4Rt"
+    assert [text[start:end] for start, end, _ in paired(text)] == ["x9Kd8fLq2mQw7Zp4Rt"]
