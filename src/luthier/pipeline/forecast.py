@@ -7,12 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from luthier.config.load import LoadedRun
+from luthier.config.paths import missing_base
 from luthier.config.schema import RunConfig
 from luthier.config.strategy_table import WAYS
 from luthier.config.training_settings import training_settings
 from luthier.config.yaml_file import parse as parse_yaml
 from luthier.config.yaml_file import read as read_yaml
-from luthier.core.errors import UserError
+from luthier.core.errors import ConfigError, UserError
 from luthier.core.files import read_json, read_jsonl
 from luthier.core.records import Example, JsonObject, Plan
 from luthier.core.runs import RunFolder, find_runs, summary_or_none
@@ -66,8 +67,12 @@ def forecast(loaded: LoadedRun, price_per_hour: float | None = None, processes: 
 
     Of several `processes` memory is that of the one that takes most. Where none are named it is as many as the run was begun with, or else
     one; where the run file divides something, as many as there are GPUs here, and two at least. Nothing is fetched
-    and nothing is written: of a base that is not on this machine no memory is told.
+    and nothing is written: of a base that is not on this machine no memory is told, and one that is written as a path that leads nowhere
+    is a `ConfigError`.
     """
+    # A run folder outlives its base: what was made of it is recorded there.
+    if loaded.existing_folder is None and (problems := missing_base(loaded.document)):
+        raise ConfigError(problems)
     config, folder = loaded.config, RunFolder(loaded.folder)
     plan = replace(plan_of(config, folder), processes=processes or _processes(config, folder))
     location = locate_here(config.base_model, config.revision_of_model, folder.hashes)

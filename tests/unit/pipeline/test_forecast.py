@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from luthier.cli.plan import plan as plan_command
 from luthier.config.strategy_table import WAYS
+from luthier.core.errors import ConfigError
 from luthier.core.files import read_json, write_json, write_text
 from luthier.core.records import Plan
 from luthier.core.runs import RunFolder
@@ -256,3 +257,9 @@ def test_a_training_without_an_adapter_tells_the_rate_too(run_file: Path) -> Non
     run_stages(load_run(run_file, whole), "data")
     earlier_run("earlier", load_run(run_file, whole).resolved_text(), 1234.5)
     assert forecast(load_run(run_file, whole))["time"]["tokens_per_second"] == 1234.5
+
+
+@pytest.mark.parametrize("written", ["./nodir", "/nowhere/base", "~/nodir"])
+def test_a_base_whose_path_leads_nowhere_is_refused(run_file: Path, written: str) -> None:
+    with pytest.raises(ConfigError, match="names a folder that is not there"):
+        forecast(load_run(run_file, (f"base_model={written}",)))
