@@ -165,6 +165,29 @@ def test_from_sources_the_commit_that_was_read_is_read_again(run: RunFolder) -> 
         reproduce(str(path), Extent())
 
 
+def test_from_sources_what_is_no_longer_what_was_read_is_refused_before_the_work(run: RunFolder) -> None:
+    Path("rows.jsonl").write_text("{}\n")
+    found = sha256_file(Path("rows.jsonl"))[:12]
+    with pytest.raises(UserError, match=rf"found: rows.jsonl, sha256:{found}\n  expected: sha256:\w{{12}}, as recorded\n.*--from-sources"):
+        reproduce(str(run.path), Extent(from_sources=True))
+    Path("rows.jsonl").unlink()
+    with pytest.raises(UserError, match=r"(?s)rows.jsonl.*--from-sources"):
+        reproduce(str(run.path), Extent(from_sources=True))
+    assert not run.path.with_name(f"{run.path.name}-reproduced").exists()
+
+
+def test_from_sources_a_commit_that_is_gone_is_told_as_gone(run: RunFolder) -> None:
+    committed(Path("shop"), {"src/cart.py": CART})
+    Path("code.yaml").write_text(SOURCES)
+    run_stages(load_run("code.yaml"), "train")
+    (path,) = Path("runs").glob("code-*")
+    shutil.rmtree("shop")
+    committed(Path("shop"), {"src/more.py": CART})
+    with pytest.raises(UserError, match=r"(?s)no such commit.*leave `--from-sources` out") as refused:
+        reproduce(str(path), Extent(from_sources=True))
+    assert "short SHA" not in str(refused.value)
+
+
 @pytest.mark.slow
 def test_a_training_of_two_processes_is_redone_by_two(run: RunFolder) -> None:
     rows = [json.loads(line) for line in run.split("train").read_text().splitlines()]

@@ -29,7 +29,7 @@ def is_hub_id(name: str) -> bool:
 def file_problems(document: Document) -> list[Problem]:
     """A problem for every file or folder that the run file names and that is not there, and for keys that act on other kinds of path."""
     value = document.value
-    problems = [_missing_model(document, ("base_model",), value.get("base_model"))]
+    problems: list[Problem | None] = [*missing_base(document)]
     problems.append(_missing_model(document, ("tokenizer_config",), value.get("tokenizer_config")))
     problems += idle_revision(document)
     problems += _adapter_problems(document)
@@ -48,6 +48,12 @@ def file_problems(document: Document) -> list[Problem]:
     for index, entry in enumerate(against if isinstance(against, list) else []):
         problems += _against_problems(document, ("evaluate", "against", index), entry)
     return [problem for problem in problems if problem is not None]
+
+
+def missing_base(document: Document) -> list[Problem]:
+    """A problem where the base model is written as a path that leads to no folder."""
+    problem = _missing_model(document, ("base_model",), document.value.get("base_model"))
+    return [] if problem is None else [problem]
 
 
 def _adapter_problems(document: Document) -> Iterator[Problem]:
@@ -111,7 +117,7 @@ def _against_problems(document: Document, path: KeyPath, entry: Any) -> Iterator
 def idle_revision(document: Document) -> Iterator[Problem]:
     """`revision_of_model` beside a base that is no hub's."""
     base = document.value.get("base_model")
-    if document.value.get("revision_of_model") is not None and isinstance(base, str) and (base == STARTER or _is_there(base, Path.is_dir)):
+    if document.value.get("revision_of_model") is not None and isinstance(base, str) and (base == STARTER or _is_there(base, _is_model)):
         where = document.place(("revision_of_model",)).text()
         yield Problem("`revision_of_model` acts only on hub models", where=where, found=base, hint="leave it out")
 
@@ -120,8 +126,13 @@ def _is_there(name: str, of: Callable[[Path], bool]) -> bool:
     """Whether `of` says so of the path; False where the system knows no such path, as where a name is too long."""
     try:
         return of(Path(name))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RuntimeError):  # The last where `~` names no user.
         return False
+
+
+def _is_model(path: Path) -> bool:
+    """Whether there is a folder, as a model is looked for: from the home folder where the path begins with `~`."""
+    return path.expanduser().is_dir()
 
 
 def _entry_problems(document: Document, path: KeyPath, entry: dict[str, Any]) -> Iterator[Problem]:
@@ -149,7 +160,7 @@ def _entry_problems(document: Document, path: KeyPath, entry: dict[str, Any]) ->
 
 
 def _missing_model(document: Document, path: KeyPath, name: Any) -> Problem | None:
-    if not isinstance(name, str) or name == STARTER or _is_there(name, Path.is_dir) or is_hub_id(name):
+    if not isinstance(name, str) or name == STARTER or _is_there(name, _is_model) or is_hub_id(name):
         return None
     looks_like_path = name.startswith((".", "/", "~")) or name.count("/") > 1
     if not looks_like_path and nearest(name, [STARTER]) is None:

@@ -271,29 +271,34 @@ class RunFolder:
 
         A stage that was shared by another number of processes than `processes` is another result.
         """
-        for path in sorted(self.path.parent.iterdir()):
+        for sibling in self._siblings_with(name, key, processes):
+            record = sibling.manifest().stages[name]
+            for output in record.outputs:
+                self.clear(output)
+                link_or_copy(sibling.path / output, self.path / output, without=[sibling.path / name for name in apart(output)])
+            if not self.is_intact(record):
+                continue  # The sibling was at work in between.
+            taken = StageRecord(key, record.outputs, record.seconds, taken_from=sibling.path.name, processes=processes)
+            self.save_manifest(self.manifest().with_stage(name, taken))
+            return sibling.path
+        return None
+
+    def sibling_with(self, name: str, key: str, processes: int = 1) -> RunFolder | None:
+        """The run beside this one from which stage `name` would be taken, or None; nothing is linked or written."""
+        return next(self._siblings_with(name, key, processes), None)
+
+    def _siblings_with(self, name: str, key: str, processes: int) -> Iterator[RunFolder]:
+        """The runs beside this one that completed stage `name` with `key` in so many processes, in the order of their names."""
+        for path in sorted(self.path.parent.iterdir()) if self.path.parent.is_dir() else ():
             if path == self.path or not (path / "manifest.json").is_file():
                 continue
             sibling = RunFolder(path)
             sibling.hashes = self.hashes
             try:
-                complete = sibling.is_complete(name, key)
+                if sibling.is_complete(name, key) and sibling.manifest().stages[name].processes == processes:
+                    yield sibling
             except IntegrityError:
                 continue  # Another version's folder, or a broken one, is no concern of this run.
-            if not complete:
-                continue
-            record = sibling.manifest().stages[name]
-            if record.processes != processes:
-                continue
-            for output in record.outputs:
-                self.clear(output)
-                link_or_copy(path / output, self.path / output, without=[path / name for name in apart(output)])
-            if not self.is_intact(record):
-                continue  # The sibling was at work in between.
-            taken = StageRecord(key, record.outputs, record.seconds, taken_from=path.name, processes=processes)
-            self.save_manifest(self.manifest().with_stage(name, taken))
-            return path
-        return None
 
     def same_training(self) -> list[RunFolder]:
         """The runs beside this one with the same training, that from which it was taken first: equal key, equal result."""

@@ -50,17 +50,39 @@ EVERY_LAYER = 1 << 30
 _KEPT_BY_ACTIVATION = {"gelu_new": 4, "gelu_fast": 4, "gelu_pytorch_tanh": 1}
 
 
-def whole_note(trained: int, total: int, dtype: str, optimizer: str) -> str:
-    """What is trained without an adapter, and the memory that it takes before any activation."""
-    weights = trained * _FLOAT32_BYTES + (total - trained) * _WIDTH_BYTES[dtype]
-    parts = [f"weights {size_text(weights)}", f"gradients {size_text(trained * _FLOAT32_BYTES)}"]
+@dataclass(frozen=True, slots=True)
+class WholeCounts:
+    """Numbers of weights where no adapter is trained: those with a gradient, those of them that change, and all.
+
+    `held_bytes` is what all of them are held in before a step, None where the number format is not known yet. Norms and biases, and what is
+    trained, are held in float32.
+    """
+
+    trained: int
+    changed: int
+    total: int
+    held_bytes: int | None
+
+
+def held_bytes(size: int, dtype: str, *, in_float32: bool) -> int:
+    """Bytes of a weight of so many values."""
+    return size * (_FLOAT32_BYTES if in_float32 else _WIDTH_BYTES[dtype])
+
+
+def whole_note(counts: WholeCounts, dtype: str | None, optimizer: str) -> str:
+    """What is trained without an adapter, and the memory that it takes before any activation; `dtype` None where it is not known yet."""
+    trained, total, changed = counts.trained, counts.total, counts.changed
+    held = f"trained weights {size_text(trained * _FLOAT32_BYTES)}"
+    parts = [held if counts.held_bytes is None else f"weights {size_text(counts.held_bytes)}"]
+    parts.append(f"gradients {size_text(trained * _FLOAT32_BYTES)}")
     moments = _MOMENT_BYTES.get(optimizer)
     if moments is not None:
         parts.append(f"moments of `{optimizer}` {size_text(trained * moments)}")
-    if dtype != "float32":
+    if dtype not in ("float32", None):
         parts.append(f"weights in {dtype} for a pass {size_text(trained * _WIDTH_BYTES[dtype])}")
-    what = f"all {total:,} weights are trained" if trained == total else f"{trained:,} of {total:,} weights are trained"
-    return f"{what}, held in float32: {', '.join(parts)}, beside activations"
+    what = f"all {total:,} weights are trained" if changed == total else f"{changed:,} of {total:,} weights are trained"
+    whole = "" if changed == trained else f" with the other rows of theirs, {trained:,} in all"
+    return f"{what}, held in float32{whole}: {', '.join(parts)}, beside activations"
 
 
 def size_text(count: int) -> str:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from luthier.config.load import LoadedRun
+from luthier.config.paths import missing_base
 from luthier.config.schema import RunConfig
 from luthier.config.strategy_table import WAYS
 from luthier.config.training_settings import training_settings
+from luthier.config.yaml_file import parse as parse_yaml
 from luthier.config.yaml_file import read as read_yaml
-from luthier.core.errors import UserError
+from luthier.core.errors import ConfigError, UserError
 from luthier.core.files import read_json, read_jsonl
 from luthier.core.records import Example, JsonObject, Plan
 from luthier.core.runs import RunFolder, find_runs, summary_or_none
@@ -32,6 +33,9 @@ _PEAKS = {"H200": 989e12, "H100 PCIe": 756e12, "H100": 989e12, "A100": 312e12, "
 # An assumption: fast stacks reach 37 % to 45 % with models of 7 billion weights and more, and far less with small ones.
 _UTILISATION = 0.35
 _NOTHING_FITS = "no change of micro batch, recompute, length or 4 bits fits"
+_TAKEN = "taken from "
+# Their keys hold no name of a run, so that a run beside this one may have done them alike.
+_SHARED_STAGES = ("data", "train", "evaluate", "export")
 # Settings that change the rate of a training.
 _RATE_KEYS = (
     "engine",
@@ -63,13 +67,17 @@ def forecast(loaded: LoadedRun, price_per_hour: float | None = None, processes: 
 
     Of several `processes` memory is that of the one that takes most. Where none are named it is as many as the run was begun with, or else
     one; where the run file divides something, as many as there are GPUs here, and two at least. Nothing is fetched
-    and nothing is written: of a base that is not on this machine no memory is told.
+    and nothing is written: of a base that is not on this machine no memory is told, and one that is written as a path that leads nowhere
+    is a `ConfigError`.
     """
+    # A run folder outlives its base: what was made of it is recorded there.
+    if loaded.existing_folder is None and (problems := missing_base(loaded.document)):
+        raise ConfigError(problems)
     config, folder = loaded.config, RunFolder(loaded.folder)
     plan = replace(plan_of(config, folder), processes=processes or _processes(config, folder))
     location = locate_here(config.base_model, config.revision_of_model, folder.hashes)
-    stages = _stages(loaded, folder, location)
-    rows = _rows(config, folder, location) if stages["data"] == "done" else RowSizes()
+    stages = _stages(loaded, folder, location, plan.processes)
+    rows = RowSizes() if stages["data"] == "to do" else _rows(config, _home(folder, stages["data"]), location)
     batches = _batch_facts(config, rows, plan.processes)
     found: JsonObject = {
         "run": str(loaded.folder),
@@ -88,10 +96,10 @@ def forecast(loaded: LoadedRun, price_per_hour: float | None = None, processes: 
     base = read_shapes(location.path)
     sizing = _sizing(config, base, plan, rows)
     found["trained_whole"] = whole_texts(base, config.lora_modules_to_save)
-    found["memory"] = _memory(sizing, plan) | _measured(folder, stages)
+    found["memory"] = _memory(sizing, plan) | _measured(folder, stages["train"])
     if config.engine == "axolotl":
         found["memory"]["basis"] += "; of Luthier's own engine: Axolotl holds padded batches and whole logits, and takes more"
-    found["time"] = _time(config, folder, plan, sizing, price_per_hour)
+    found["time"] = _time(loaded, plan, sizing, price_per_hour)
     return found
 
 
@@ -102,15 +110,43 @@ def _processes(config: RunConfig, folder: RunFolder) -> int:
     return max(2, _gpu_count()) if training_settings(config).divided else 1
 
 
-def _stages(loaded: LoadedRun, folder: RunFolder, location: ModelLocation | None) -> dict[str, str]:
-    """`done` or `to do` for each stage; what rests on something that is to do is to do."""
+def _stages(loaded: LoadedRun, folder: RunFolder, location: ModelLocation | None, processes: int) -> dict[str, str]:
+    """`done`, `to do` or `taken from NAME` for each stage; what rests on something that is to do is to do.
+
+    Taken are stages that a run beside this one has done with the same key, as `run` takes them; here nothing is linked or written.
+    """
     states: dict[str, str] = {}
+    keys: dict[str, str] = {}
+    inputs = folder  # Where a later stage's key finds what it rests on.
     for spec in STAGE_SPECS:
-        waits = any(states[name] != "done" for name in spec.needs)
+        waits = any(states[name] == "to do" for name in spec.needs)
         # The key of every stage but the first holds the base's identity, which would be fetched for it.
         unknown = location is None and spec.name != "data"
-        states[spec.name] = "to do" if waits or unknown or not _is_done(spec, loaded, folder) else "done"
+        states[spec.name] = "to do"
+        if waits or unknown:
+            continue
+        if _is_done(spec, loaded, folder):
+            states[spec.name] = "done"
+        elif spec.name in _SHARED_STAGES and (key := _key_or_none(spec, loaded, inputs)) is not None:
+            sibling = folder.sibling_with(spec.name, key, processes if spec.is_shared else 1)
+            if sibling is not None:
+                states[spec.name], keys[spec.name] = f"{_TAKEN}{sibling.path.name}", key
+                records = sibling.manifest().stages
+                inputs = sibling if all(name in records and records[name].key == key for name, key in keys.items()) else inputs
     return states
+
+
+def _key_or_none(spec: StageSpec, loaded: LoadedRun, folder: RunFolder) -> str | None:
+    """The stage's key; None where what it is made from is gone."""
+    try:
+        return spec.key(loaded, folder)
+    except UserError:
+        return None
+
+
+def _home(folder: RunFolder, state: str) -> RunFolder:
+    """The folder that holds a stage's result: that of this run, or of the one beside it that it is taken from."""
+    return RunFolder(folder.path.with_name(state.removeprefix(_TAKEN))) if state.startswith(_TAKEN) else folder
 
 
 def _is_done(spec: StageSpec, loaded: LoadedRun, folder: RunFolder) -> bool:
@@ -208,9 +244,9 @@ def _by_process(sizing: Sizing, cut: Cut, plan: Plan) -> JsonObject:
     }
 
 
-def _measured(folder: RunFolder, stages: Mapping[str, str]) -> JsonObject:
+def _measured(folder: RunFolder, trained: str) -> JsonObject:
     """The peak of the training that was done, with the estimate of that run; None where there was none."""
-    summary = summary_or_none(folder.train_summary) if stages["train"] == "done" else None
+    summary = None if trained == "to do" else summary_or_none(_home(folder, trained).train_summary)
     summary = summary if isinstance(summary, dict) else {}
     return {
         "measured_bytes": summary.get("peak_memory_bytes"),
@@ -219,12 +255,12 @@ def _measured(folder: RunFolder, stages: Mapping[str, str]) -> JsonObject:
     }
 
 
-def _time(config: RunConfig, folder: RunFolder, plan: Plan, sizing: Sizing, price_per_hour: float | None) -> JsonObject | None:
+def _time(loaded: LoadedRun, plan: Plan, sizing: Sizing, price_per_hour: float | None) -> JsonObject | None:
     """Seconds of the training and their cost; None where no rate or no number of tokens is known."""
-    tokens = _batch_facts(config, sizing.rows, plan.processes)["tokens"]
+    tokens = _batch_facts(loaded.config, sizing.rows, plan.processes)["tokens"]
     if not tokens:
         return None
-    rate, basis = _measured_rate(config, folder, plan), "an earlier run here with the same base and settings"
+    rate, basis = _measured_rate(loaded, plan), "an earlier run here with the same base and settings"
     if rate is None:
         rate, basis = _assumed_rate(sizing, plan)
     if rate is None:
@@ -234,10 +270,11 @@ def _time(config: RunConfig, folder: RunFolder, plan: Plan, sizing: Sizing, pric
     return {"seconds": round(seconds, 1), "tokens_per_second": round(rate, 1), "cost": cost, "basis": basis}
 
 
-def _measured_rate(config: RunConfig, folder: RunFolder, plan: Plan) -> float | None:
+def _measured_rate(loaded: LoadedRun, plan: Plan) -> float | None:
     """The rate of the latest run in the same folder of runs that had the same base, settings and device."""
-    ours = config.model_dump(mode="json")
-    for run in reversed(find_runs(Path(config.output_dir))):
+    # As it is written in a run folder: without an adapter its keys are left out there.
+    ours = parse_yaml(loaded.resolved_text(), str(loaded.path)).value
+    for run in reversed(find_runs(Path(loaded.config.output_dir))):
         summary = summary_or_none(run.train_summary)
         if not isinstance(summary, dict) or not summary.get("tokens_per_second") or not run.plan_json.is_file():
             continue

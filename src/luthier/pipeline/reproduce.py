@@ -20,6 +20,7 @@ from luthier.pipeline.history import require_run
 from luthier.pipeline.likeness import TOLERANCE, compare
 from luthier.pipeline.process import refuse_several
 from luthier.pipeline.redo import Redo
+from luthier.pipeline.sources_again import refuse_changed
 
 _SUFFIX = "-reproduced"
 
@@ -41,7 +42,8 @@ def reproduce(run_dir: str, extent: Extent, listeners: tuple[Listener, ...] = ()
     """Redoes the run in a folder beside it and says what is otherwise; a reproduction that was broken off goes on.
 
     A training of several processes is redone by as many, which are started here.
-    `UserError` where the run has no finished training, or asks a teacher and is to be redone from its sources. `IntegrityError` where the
+    `UserError` where the run has no finished training, or is to be redone from its sources and asks a teacher, or what its
+    rows were read from is gone or has changed. `IntegrityError` where the
     rows in its folder no longer have their recorded bytes.
     """
     refuse_several(f"runs reproduce {run_dir}")
@@ -52,6 +54,8 @@ def reproduce(run_dir: str, extent: Extent, listeners: tuple[Listener, ...] = ()
         raise UserError(Problem("the training of this run is not finished", where=run_dir, hint=hint))
     # A folder of its own: a stage that a run beside it has done would be taken from there.
     redone = RunFolder(original.path.with_name(f"{original.path.name}{_SUFFIX}") / original.path.name)
+    if extent.from_sources:
+        refuse_changed(load_run(original.path), original)
     if extent.again:
         remove(redone.path.parent)
     with redone.lock():

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from luthier.config.name_pattern import NamePattern
 from luthier.config.paths import STARTER
 from luthier.config.schema import RunConfig
 from luthier.core.weight_files import read_header
+
+if TYPE_CHECKING:
+    from luthier.model.memory import WholeCounts
 
 # "LoRA Without Regret" (Schulman and others, 2025) found the best rate of full fine-tuning at a tenth of LoRA's, mostly 1e-4 and more.
 _RATE_OF_LORA = 1e-4
@@ -44,20 +50,48 @@ def _modules(config: RunConfig) -> list[str]:
 def _memory(config: RunConfig) -> str:
     from luthier.model.memory import whole_note
 
-    counts = _counts(config)
-    if counts is None or not counts[0]:
+    dtype = _dtype(config)
+    counts = _counts(config, dtype)
+    if counts is None or not counts.trained:
         return "Weights, gradients and AdamW's moments take 16 bytes for each (4 + 4 + 8), beside activations"
-    return f"Of {config.base_model}, {whole_note(*counts, 'float32', config.optimizer)}"
+    return f"Of {config.base_model}, {whole_note(counts, dtype, config.optimizer)}"
 
 
-def _counts(config: RunConfig) -> tuple[int, int] | None:
-    """Trained and all weights by the base's files; None where they are not on this machine as a folder."""
-    sizes = {name: entry.elements for file in _folder(config).glob("*.safetensors") for name, entry in read_header(file).items()}
-    if not sizes:
+def _dtype(config: RunConfig) -> str | None:
+    """The number format that the run file asks for; None where the machine is to choose."""
+    precision = config.precision_settings()
+    if precision.fp16:
+        return "float16"
+    return None if precision.bf16 == "auto" else "bfloat16" if precision.bf16 else "float32"
+
+
+def _counts(config: RunConfig, dtype: str | None) -> WholeCounts | None:
+    """The weights by the base's files; None where they are not on this machine as a folder."""
+    from luthier.model.memory import WholeCounts, held_bytes
+
+    shapes = {name: entry.shape for file in _folder(config).glob("*.safetensors") for name, entry in read_header(file).items()}
+    if not shapes:
         return None
     patterns = [NamePattern.parse(pattern) for pattern in config.unfrozen_parameters]
-    trained = [size for name, size in sizes.items() if not patterns or any(pattern.matches(name) for pattern in patterns)]
-    return sum(trained), sum(sizes.values())
+    trained = changed = total = held = 0
+    for name, shape in shapes.items():
+        size = math.prod(shape)
+        meant = [pattern for pattern in patterns if pattern.matches(name)]
+        is_trained = bool(meant) or not patterns
+        total += size
+        trained += size if is_trained else 0
+        changed += _changed(meant, shape) if is_trained else 0
+        held += held_bytes(size, dtype or "float32", in_float32=is_trained or len(shape) < 2)
+    return WholeCounts(trained, changed, total, held if dtype is not None or trained == total else None)
+
+
+def _changed(patterns: Sequence[NamePattern], shape: Sequence[int]) -> int:
+    """How many values of a trained weight change: those of the rows that are named, all where none are."""
+    named = [pattern.rows for pattern in patterns if pattern.rows is not None]
+    if not named:
+        return math.prod(shape)
+    rows = {row for first, last in named for row in range(first, shape[0] if last is None else min(last, shape[0]))}
+    return len(rows) * math.prod(shape[1:])
 
 
 def _idle_patterns(config: RunConfig) -> list[str]:

@@ -25,7 +25,7 @@ from luthier.model.attention import use_rows
 from luthier.model.base import checkpoint_layers, empty_base, load_base, parameter_counts, places_of
 from luthier.model.division import division_of
 from luthier.model.locate import ModelLocation
-from luthier.model.memory import EVERY_LAYER, Training, whole_note
+from luthier.model.memory import EVERY_LAYER, Training, WholeCounts, whole_note
 from luthier.model.shapes import BaseShapes, read_shapes
 from luthier.model.tokens import RowEncoder
 from luthier.model.weights.trained import RowGuard, checkpoint_file, unfreeze, write_model_config
@@ -143,7 +143,9 @@ def _attempt(start: Start, attempts: Attempts, cut: Cut) -> Trained:
         for warning in whole_warnings(model, settings.lora.modules_to_save):
             events.warn(warning)
     else:
-        events.note(whole_note(*counts, plan.dtype, settings.optimizer_name))
+        held = sum(value.numel() * value.element_size() for value in model.parameters())
+        changed = counts[0] - sum(guard.staying for guard in guards)
+        events.note(whole_note(WholeCounts(counts[0], changed, counts[1], held), plan.dtype, settings.optimizer_name))
     batches = attempts.settings(settings.batches, cut)
     loop, store = make_loop(start, model, guards, batches, attempts)
     events.emit(

@@ -49,3 +49,10 @@ def test_every_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     problems = file_problems(load(tmp_path / "run.yaml").document)
     assert [problem.where for problem in problems] == [f"{tmp_path}/run.yaml:5", f"{tmp_path}/run.yaml:6"]
     assert f"did you mean `{tmp_path}/rows.jsonl`?" in problems[0].hint
+
+
+def test_a_base_below_the_home_folder_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "base").mkdir()
+    (tmp_path / "run.yaml").write_text(f"{BASE.replace('starter', '~/base')}  - path: {tmp_path}\n")
+    assert file_problems(load(tmp_path / "run.yaml").document) == []

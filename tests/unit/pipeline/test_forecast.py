@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from luthier.cli.plan import plan as plan_command
 from luthier.config.strategy_table import WAYS
+from luthier.core.errors import ConfigError
 from luthier.core.files import read_json, write_json, write_text
 from luthier.core.records import Plan
 from luthier.core.runs import RunFolder
@@ -237,3 +238,28 @@ def test_the_command_tells_the_same_as_json(run_file: Path) -> None:
 
 def test_the_programming_interface_tells_the_same(run_file: Path) -> None:
     assert Experiment(load_run(run_file)).plan(2.0) == forecast(load_run(run_file), 2.0)
+
+
+def test_what_a_run_beside_it_has_done_is_told_and_counted(run_file: Path) -> None:
+    first = load_run(run_file, ("run_name=first",))
+    run_stages(first, "data")
+    before = sorted(Path("runs").rglob("*"))
+    found = forecast(load_run(run_file, ("run_name=second", "learning_rate=3e-4")))
+    assert (found["stages"]["data"], found["stages"]["train"]) == (f"taken from {first.name}", "to do")
+    assert found["batches"]["rows"] == 16
+    assert f"stages     data taken from {first.name}, train to do" in forecast_text(found)
+    assert sorted(Path("runs").rglob("*")) == before
+    assert forecast(load_run(run_file, ("run_name=third", "seed=7")))["stages"]["data"] == "to do"
+
+
+def test_a_training_without_an_adapter_tells_the_rate_too(run_file: Path) -> None:
+    whole = ("adapter=null", "export=[]", *(f"{name}=null" for name in ("lora_r", "lora_alpha", "lora_target_linear")))
+    run_stages(load_run(run_file, whole), "data")
+    earlier_run("earlier", load_run(run_file, whole).resolved_text(), 1234.5)
+    assert forecast(load_run(run_file, whole))["time"]["tokens_per_second"] == 1234.5
+
+
+@pytest.mark.parametrize("written", ["./nodir", "/nowhere/base", "~/nodir"])
+def test_a_base_whose_path_leads_nowhere_is_refused(run_file: Path, written: str) -> None:
+    with pytest.raises(ConfigError, match="names a folder that is not there"):
+        forecast(load_run(run_file, (f"base_model={written}",)))

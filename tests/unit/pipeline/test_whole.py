@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
 from luthier.config.schema import RunConfig
+from luthier.model.locate import STARTER_FOLDER
+from luthier.model.memory import size_text
+from luthier.model.weights.trained import unfreeze
 from luthier.pipeline.whole import whole_training
 
 
@@ -52,3 +59,20 @@ def test_a_rate_for_adapters_is_told_with_its_source() -> None:
     _, rate = said(learning_rate=2e-4)
     assert "`learning_rate: 0.0002` is one for adapters" in rate
     assert "LoRA Without Regret" in rate
+
+
+def test_rows_are_counted_as_the_weights_that_change() -> None:
+    (line,) = said(unfrozen_parameters=("^model.embed_tokens.weight$[100:110]", "^model.embed_tokens.weight$[105:120]"), bf16=False)
+    rows = 20 * 256
+    assert f"{rows:,} of 5,315,072 weights are trained, held in float32 with the other rows of theirs, " in line
+    assert "gradients 4.2 MB" in line  # Of 4,096 rows of 256: a gradient is made whole.
+
+
+@pytest.mark.parametrize("bf16", [True, False, "auto"])
+def test_the_run_file_and_the_training_tell_the_same_figures(bf16: bool | str) -> None:
+    (line,) = said(unfrozen_parameters=("model.layers.0.",), bf16=bf16)
+    model = AutoModelForCausalLM.from_pretrained(STARTER_FOLDER, dtype=torch.bfloat16 if bf16 else torch.float32)
+    unfreeze(model, ["model.layers.0."])
+    held = sum(value.numel() * value.element_size() for value in model.parameters())
+    assert (f": weights {size_text(held)}, " in line) == (bf16 != "auto")
+    assert ("for a pass" in line) == (bf16 is True)

@@ -86,6 +86,11 @@ class RowGuard:
         self._kept = weight.detach()[self._stays].clone()
         weight.register_post_accumulate_grad_hook(self._clear)
 
+    @property
+    def staying(self) -> int:
+        """How many values stay."""
+        return self._kept.numel()
+
     def watch(self, optimizer: torch.optim.Optimizer) -> None:
         """Puts the rows back after each step of `optimizer`."""
         optimizer.register_step_post_hook(self._put_back)

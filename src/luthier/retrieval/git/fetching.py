@@ -59,6 +59,8 @@ def unknown_commit(commit: str, known: list[str], shown: str) -> DataError:
     hint = (
         f"did you mean `{near[0]}`?"
         if near
+        else "its history was written anew since, or this is a clone that lacks a part of it"
+        if FULL_SHA.fullmatch(commit)
         else "a short SHA must be given in full"
         if short
         else "give a branch, a tag, a full SHA or HEAD"

@@ -145,9 +145,15 @@ class Attempts:
             write_json(self.folder / _CHOICE, {"key": self.key, "micro_batch_size": cut.micro_batch_size})
         if asked.finds_batch or asked.finds_layers:
             self.events.note(f"{self._words(cut)}: {size_text(total)} estimated of {size_text(room)}")
-        elif room and total > room:
+        elif self._is_warned(cut, room):
             what = f"{size_text(total)} of memory are estimated, and {size_text(room)} are there"
             self.events.warn(f"{what}. {changes_text(self.sizing.changes(room, cut))}")
+
+    def _is_warned(self, cut: Cut, room: int) -> bool:
+        """Whether the run file's own cut is estimated at more than there is, which is told with what would fit before it is tried."""
+        if self.sizing is None or self.sizing.asked.finds_batch or self.sizing.asked.finds_layers:
+            return False
+        return bool(room) and self.sizing.total(cut) > room
 
     def _words(self, cut: Cut) -> str:
         settings = None if self.sizing is None else self.settings(self.sizing.settings, cut)
@@ -160,16 +166,26 @@ class Attempts:
         text = f"the device's memory is full ({said}). "
         if self.sizing is None:
             return text + "Lower micro_batch_size or set gradient_checkpointing: true."
-        text += f"{size_text(self.sizing.total(cut))} were estimated, and {size_text(room)} were there. "
-        return text + changes_text(self.sizing.changes(room, cut, lacked=True)) + " Checkpoints are intact."
+        total = self.sizing.total(cut)
+        text += f"{size_text(total)} were estimated, and {size_text(room)} were there. "
+        changes = self.sizing.changes(room, cut, lacked=True)
+        if self._is_warned(cut, room) and changes == self.sizing.changes(room, cut):
+            return text + "What would fit by the estimate is told above. Checkpoints are intact."
+        if room and total > room:
+            return f"{text}{changes_text(changes)} Checkpoints are intact."
+        held = size_text(device_memory.peak_bytes(self.plan))
+        text += f"The estimate was too low, or this process may hold less: it held {held} and asked for more. "
+        if changes:
+            return f"{text}These take clearly less, the cheapest first: {_listed(changes)}. Checkpoints are intact."
+        return f"{text}Raise what limits it above that, or free memory on the device. Checkpoints are intact."
 
 
 def changes_text(changes: list[Change]) -> str:
     """Changes that fit, the cheapest first, each with its estimate."""
     if not changes:
         return "By the estimate no change of micro batch, recompute, length or 4 bits fits."
-    return (
-        "By the estimate these fit, the cheapest first: "
-        + "; ".join(f"{change.text} ({size_text(change.total_bytes)})" for change in changes)
-        + "."
-    )
+    return f"By the estimate these fit, the cheapest first: {_listed(changes)}."
+
+
+def _listed(changes: list[Change]) -> str:
+    return "; ".join(f"{change.text} ({size_text(change.total_bytes)})" for change in changes)

@@ -21,6 +21,8 @@ from luthier.train.step.batches import BatchPlan, evaluation_batches
 FILLED_SHARE = 0.9
 # A training that ran out of memory has this share of its estimate too much, or more.
 _SMALLER_SHARE = 0.9
+# A part of a change that takes less than this share of the whole away is not worth writing.
+_LEAST_GAIN = 0.02
 # After a lack of memory `auto` makes a further quarter of the layers again, and not one more at a time.
 _LEAPS = 4
 # `sequence_len` is no smaller.
@@ -67,6 +69,25 @@ class Change:
     def text(self) -> str:
         """The change as it is written."""
         return ", ".join(f"{name}: {'true' if value is True else value}" for name, value in self.written.items())
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """A change as it is written, the training and the cut that it leads to, and those that it leads to without each of its parts."""
+
+    written: JsonObject
+    sizing: Sizing
+    cut: Cut
+    without: tuple[tuple[Sizing, Cut], ...]
+
+    @property
+    def kind(self) -> tuple[str, ...]:
+        """What it changes, whatever the values."""
+        return tuple(sorted(set(self.written) - {"gradient_accumulation_steps"}))
+
+    def gains(self, total: int) -> bool:
+        """Whether each part makes the `total` bytes of the whole clearly less than they would be without it."""
+        return all(total < (1 - _LEAST_GAIN) * sizing.total(cut) for sizing, cut in self.without)
 
 
 def sizes_of_step(settings: BatchSettings) -> list[int]:
@@ -204,39 +225,39 @@ class Sizing:
         ]
 
     def changes(self, room: int, cut: Cut, lacked: bool = False) -> list[Change]:
-        """Changes of the run file that fit `room`, the one that costs least first, one of each kind.
+        """Changes of the run file that fit `room`, the one that costs least first, one of each kind; each part of them takes some away.
 
         After a lack of memory, `lacked`, only those that take clearly less than `cut` is said to take.
         """
         limit = min(room or self.total(cut), int(_SMALLER_SHARE * self.total(cut))) if lacked else room
         found: list[Change] = []
         kinds: set[tuple[str, ...]] = set()
-        for written, sizing, other in self._ways(cut):
-            kind = tuple(sorted(set(written) - {"gradient_accumulation_steps"}))
-            if kind not in kinds and (total := sizing.total(other)) <= limit:
-                found.append(Change(written, total))
-                kinds.add(kind)
+        for way in self._ways(cut):
+            if way.kind not in kinds and (total := way.sizing.total(way.cut)) <= limit and way.gains(total):
+                found.append(Change(way.written, total))
+                kinds.add(way.kind)
         return found
 
-    def _ways(self, cut: Cut) -> Iterator[tuple[JsonObject, Sizing, Cut]]:
-        """Each change with the training and the cut that it leads to.
+    def _ways(self, cut: Cut) -> Iterator[_Way]:
+        """Each change with what it leads to.
 
         Smaller micro batches cost next to nothing, layers that are made again up to a third of the time; shorter rows and a base in 4 bits
         change what is trained.
         """
         shorter_ones = [size for part in (2, 4, 8) if (size := self.settings.sequence_len // part) >= _SHORTEST]
         for shorter in (None, *(size for size in shorter_ones if not self.rows.lengths or min(self.rows.lengths) <= size)):
-            yield from self._shorter(shorter)._same_rows(cut, {} if shorter is None else {"sequence_len": shorter})
+            yield from self._shorter(shorter)._same_rows(self, cut, {} if shorter is None else {"sequence_len": shorter})
         if self.training.lora is not None and self.training.quantization == "none":
             packed = replace(self, training=replace(self.training, quantization="nf4"))
-            yield from packed._same_rows(cut, {"adapter": "qlora", "load_in_4bit": True})
+            yield from packed._same_rows(self, cut, {"adapter": "qlora", "load_in_4bit": True})
 
     def _shorter(self, tokens: int | None) -> Sizing:
         if tokens is None:
             return self
         return replace(self, rows=self.rows.up_to(tokens), settings=replace(self.settings, sequence_len=tokens))
 
-    def _same_rows(self, cut: Cut, written: JsonObject) -> Iterator[tuple[JsonObject, Sizing, Cut]]:
+    def _same_rows(self, own: Sizing, cut: Cut, written: JsonObject) -> Iterator[_Way]:
+        """Other cuts of this training, which `written` made of the run file's `own`."""
         whole = self.settings.micro_batch_size * self.settings.accumulation_steps
         sizes = [size for size in sizes_of_step(self.settings) if size <= cut.micro_batch_size]
         batches: list[tuple[JsonObject, int]] = [({}, cut.micro_batch_size)]
@@ -249,5 +270,10 @@ class Sizing:
             recomputes.append(({"gradient_checkpointing": "auto"}, EVERY_LAYER))
         for again, layers in recomputes:
             for batch, size in batches:
-                if again or batch or written:
-                    yield {**written, **again, **batch}, self, Cut(size, layers)
+                parts = [
+                    (written, own, Cut(size, layers)),
+                    (again, self, Cut(size, cut.recomputed)),
+                    (batch, self, Cut(cut.micro_batch_size, layers)),
+                ]
+                if without := tuple((sizing, other) for part, sizing, other in parts if part):
+                    yield _Way({**written, **again, **batch}, self, Cut(size, layers), without)

@@ -220,6 +220,21 @@ def test_without_auto_a_full_memory_ends_with_what_would_fit(base: Path, tmp_pat
     assert raised.value.__context__ is None  # Its frames would hold the model.
 
 
+def test_an_estimate_that_was_too_low_is_told_with_what_was_held(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Full(monkeypatch, tokens=0)
+    with pytest.raises(TrainingError, match=r"The estimate was too low, or this process may hold less: it held [\d.]+ GB") as raised:
+        run(tmp_path / "run", base, micro_batch_size=1, gradient_checkpointing=True)
+    assert "no change" not in str(raised.value)
+    assert "By the estimate" not in str(raised.value)
+
+
+def test_what_would_fit_is_told_once(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device_memory, "room_bytes", lambda plan: 1 << 20)
+    Full(monkeypatch, tokens=0)
+    with pytest.raises(TrainingError, match="What would fit by the estimate is told above"):
+        run(tmp_path / "run", base)
+
+
 def test_other_errors_stay_what_they_are(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Full(monkeypatch, tokens=0, error=RuntimeError("a shape is wrong"))
     with pytest.raises(RuntimeError, match="a shape is wrong"):
