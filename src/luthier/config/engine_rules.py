@@ -31,8 +31,8 @@ OWN_PART = (
     "datasets", "test_datasets", "sources", "val_set_size", "dataset_exact_deduplication", "max_bad_rows", "clean", "augment",
     "data_formats", "split", "chat_template", "chat_template_jinja", "default_system_message", "eot_tokens", "train_on_inputs",
     "excess_length_strategy", "run_name", "output_dir", "engine", "axolotl", "endpoints", "serve", "guard", "evaluate", "export",
-    "use_wandb", "wandb_project", "wandb_entity", "wandb_name", "wandb_run_id", "wandb_mode", "wandb_log_model", "use_tensorboard", "use_mlflow",
-    "mlflow_tracking_uri", "mlflow_experiment_name", "mlflow_run_name", "hf_mlflow_log_artifacts",
+    "use_wandb", "wandb_project", "wandb_entity", "wandb_name", "wandb_run_id", "wandb_mode", "wandb_log_model", "use_tensorboard",
+    "use_mlflow", "mlflow_tracking_uri", "mlflow_experiment_name", "mlflow_run_name", "hf_mlflow_log_artifacts",
 )  # fmt: skip
 
 _OUT = "leave it out, or train with `engine: luthier`"
