@@ -66,7 +66,9 @@ def _measured(loaded: LoadedRun, folder: RunFolder, tried: Range, listeners: tup
 
     ramp = Ramp(tried.low, tried.high, tried.steps)
     location, plan = base_location(loaded, folder), plan_of(loaded.config, folder)
-    measured = range_test(loaded.config, folder, location, plan, ramp, EventLog(None, listeners))
+    measured = range_test(
+        loaded.config, folder, location, plan, ramp, EventLog(None, [_counted(listener, tried.steps) for listener in listeners])
+    )
     suggestion = suggest(measured, ramp)
     points: list[JsonObject] = [
         {"step": step, "rate": point.rate, "loss": point.loss, "smoothed": smoothed}
@@ -85,6 +87,18 @@ def _measured(loaded: LoadedRun, folder: RunFolder, tried: Range, listeners: tup
         "written": None if suggestion.rate is None else f"{suggestion.rate:.1e}",
     }
     return found, points
+
+
+def _counted(listener: Listener, steps: int) -> Listener:
+    """The listener, told of as many steps as rates are tried: one step more only gives the loss that the last rate led to."""
+
+    def told(row: JsonObject) -> None:
+        if row["event"] != "train.step":
+            listener(row)
+        elif row["step"] <= steps:
+            listener({**row, "steps": steps})
+
+    return told
 
 
 def find_lr_text(found: JsonObject, run_file: str, overrides: tuple[str, ...] = ()) -> str:

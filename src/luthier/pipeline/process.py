@@ -20,14 +20,28 @@ SPIN_COUNT = 5_000
 KEPT_KERNELS = 64
 
 
+# Loggers of other packages, and the beginning of the one message of theirs that means nothing here: bitsandbytes tells of an optional
+# kernel on a processor with AVX-512 bf16, DeepSpeed, which accelerate imports where it is installed, of a GPU that nobody asked for.
+_NOISE = {"bitsandbytes.backends.cpu.ops": "Failed to load CPU gemm_4bit_forward", "DeepSpeed": "Setting accelerator to CPU"}
+
+
+def _means_something(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith(_NOISE[record.name])
+
+
+def quiet() -> None:
+    """Leaves out these messages, and no other of the same loggers."""
+    for name in _NOISE:
+        logging.getLogger(name).addFilter(_means_something)
+
+
 def settle() -> None:
     """Settles these; what the environment names itself is kept. Threads of a process that has imported torch wait as before."""
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", str(SPIN_COUNT))
     for name in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
         os.environ.setdefault(name, str(KEPT_KERNELS))
-    # On a processor with AVX-512 bf16 it tells of an optional kernel that Luthier does not use.
-    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
+    quiet()
     # transformers warns of its own attribute, which peft reads.
     warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
 

@@ -9,6 +9,7 @@ import pytest
 
 from luthier.core.errors import UserError
 from luthier.core.files import sha256_file
+from luthier.core.records import JsonObject
 from luthier.pipeline.check import load_run
 from luthier.pipeline.find_lr import Range, find_lr, find_lr_text
 from training_driver import write_base
@@ -47,7 +48,10 @@ def files_of(folder: Path) -> dict[str, str]:
 def test_equal_runs_give_equal_files_beside_an_untouched_training(world: Path) -> None:
     tried = Range(1e-5, 1.0, 12)
     loaded = load_run("run.yaml", (), for_data=True)
-    found = find_lr(loaded, tried)
+    told: list[JsonObject] = []
+    found = find_lr(loaded, tried, (told.append,))
+    steps = [(row["step"], row["steps"]) for row in told if row["event"] == "train.step"]
+    assert steps == [(number, 12) for number in range(1, found["steps"] + 1)]
     before = files_of(loaded.folder)
     of_data = {".lock", "data", "events.jsonl", "manifest.json", "report.html", "report.md", "resolved.yaml", "run.yaml", "versions.lock"}
     assert {name.split("/")[0] for name in before} == {*of_data, "find-lr"}

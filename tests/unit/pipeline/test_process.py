@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
 
 import pytest
 
-from luthier.pipeline.process import KEPT_KERNELS, SPIN_COUNT, settle
+from luthier.pipeline.process import KEPT_KERNELS, SPIN_COUNT, quiet, settle
 
 
 @pytest.mark.parametrize(("name", "kept"), [("GOMP_SPINCOUNT", "7"), ("OMP_WAIT_POLICY", "active")])
@@ -61,3 +62,19 @@ def test_new_shapes_take_no_more_memory() -> None:
     """Two hundred more numbers of tokens; with oneDNN's own caches they took 80 MB on a processor with AVX-512 bf16."""
     done = subprocess.run([sys.executable, "-c", GROWTH], capture_output=True, text=True, check=True)
     assert int(done.stdout) < 25 << 20
+
+
+@pytest.mark.parametrize(
+    ("name", "noise"),
+    [
+        ("bitsandbytes.backends.cpu.ops", "Failed to load CPU gemm_4bit_forward from kernels-community: No module named 'kernels'."),
+        ("DeepSpeed", "Setting accelerator to CPU. If you have GPU or other accelerator, we were unable to detect it."),
+    ],
+)
+def test_one_message_of_a_logger_is_left_out_and_no_other(name: str, noise: str) -> None:
+    quiet()
+    quiet()
+    logger = logging.getLogger(name)
+    assert logger.filter(logger.makeRecord(name, logging.WARNING, "", 0, noise, (), None)) is False
+    assert logger.filter(logger.makeRecord(name, logging.WARNING, "", 0, "the state is lost", (), None))
+    assert len(logger.filters) == 1
