@@ -20,7 +20,6 @@ from luthier.cli.plan import plan
 from luthier.cli.runs import review, runs
 from luthier.core.errors import EXIT_FAILED, ConfigError, LuthierError
 from luthier.core.visible import visible
-from luthier.pipeline.process import quiet
 
 
 class _Main(Group):
@@ -29,7 +28,6 @@ class _Main(Group):
 
 def main() -> None:
     """Runs the command line and ends the process: 0 done, 1 failed, 2 the input is wrong, 3 a gate was not met."""
-    quiet()
     try:
         group.main(prog_name="luthier", standalone_mode=False)
     except click.exceptions.Exit as error:
