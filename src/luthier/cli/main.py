@@ -21,12 +21,10 @@ from luthier.cli.runs import review, runs
 from luthier.cli.serve import serve
 from luthier.core.errors import EXIT_FAILED, ConfigError, LuthierError
 from luthier.core.visible import visible
-from luthier.pipeline.process import quiet
 
 
 def main() -> None:
     """Runs the command line and ends the process: 0 done, 1 failed, 2 the input is wrong, 3 a gate was not met."""
-    quiet()
     try:
         group.main(prog_name="luthier", standalone_mode=False)
     except click.exceptions.Exit as error:

@@ -20,6 +20,7 @@ from luthier.evaluate.figures.gate import gate_problems
 from luthier.evaluate.judging.needs import needs_of
 from luthier.evaluate.kinds.registry import OWN_ROWS
 from luthier.evaluate.suites.suite_files import SuiteFile, read_suites
+from luthier.pipeline.process import quiet
 from luthier.pipeline.ready import file_gaps, machine_gaps, machine_losses, missing_trackers
 from luthier.pipeline.whole import whole_training
 
@@ -33,6 +34,7 @@ def load_run(path: Path | str, overrides: Overrides = (), for_data: bool = False
 
     With `for_data` it may lack what training alone needs.
     """
+    quiet()
     loaded = load(path, overrides, _suite_files_of, for_data)
     return loaded if for_data else replace(loaded, notes=(*loaded.notes, *whole_training(loaded.config)))
 

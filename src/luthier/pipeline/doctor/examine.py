@@ -17,6 +17,7 @@ from luthier.pipeline.doctor.findings import Finding
 from luthier.pipeline.doctor.kernels import PROBES, kernel_findings
 from luthier.pipeline.doctor.machine import disk_findings, gpu_findings, hub_findings, is_offline, machine_findings, program_findings
 from luthier.pipeline.doctor.versions import installed, version_findings
+from luthier.pipeline.process import quiet
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Extent:
 
 def examine(loaded: LoadedRun | None, extent: Extent) -> Iterator[Finding]:
     """The findings as they come. With a run file, what it needs and this machine lacks is broken; without one, a note or a warning."""
+    quiet()
     config = None if loaded is None else loaded.config
     yield from version_findings(frozenset() if config is None else frozenset({"train", "data"}))
     yield from machine_findings()
