@@ -30,7 +30,7 @@ _SAID = (
 )
 _PLACE = re.compile(
     rf"{_NAME}(?:{_SIGN}|{_SAID})"
-    r"""(?P<quote>\\?["'`]|\*\*)?(?P<secret>[^\s"'`<>{}()\[\]|\\,;&*]{6,64})(?(quote)(?P=quote)|(?=[\s,;)&]|$))"""
+    r"""(?P<quote>\\?["'`]|\*\*)?(?P<secret>(?:[^\s"'`<>{}()\[\]|\\,;&*]|&(?![\w.-]{1,40}=)(?=[\w$^%#!+@*-])|\*(?=[\w$^%#!+@&-])){6,64})(?(quote)(?P=quote)|(?=[\s,;)&]|$))"""
 )
 _ASIAN = re.compile("[\u3000-\u9fff\uac00-\ud7af]+")
 # Within quotes a password may hold blanks and any sign.
@@ -68,7 +68,7 @@ _SIZE = re.compile(
 _VERSION = re.compile(r"[A-Za-z]*[-_ ]?v?\d+(?:[.:]\d+)+\w{0,12}")
 # What code or a path is written with, and words that are put together with signs, such as `two-factor-2fa`.
 _CODE = re.compile(
-    r"[A-Za-z_][\w-]*(?:[.:/][\w-]+)+|[\w.:%{}()\"'-]*[/@%$#=~^+][\w.:%{}()\"'-]+[/=@].*|[\w.-]*/[\w.-]*/.*|(?=.*[-_])[a-z]+(?:[-_][a-z0-9]+)+"
+    r"[A-Za-z_][\w-]*(?:[.:/][\w-]+)+|[\w.:%{}()\"'-]*[/@%$#=~^+][\w.:%{}()\"'-]+(?:[/=].*|@[\w-]+\.[\w.-]+)|[\w.-]*/[\w.-]*/.*|(?=.*[-_])[a-z]+(?:[-_][a-z0-9]+)+"
     # Constants: `SHA256`, `AES256GCM`, `MAX_LENGTH_2`.
     r"|[A-Z]{2,}\d{0,4}[A-Z]{0,4}(?:[_-][A-Z0-9]+)*|(?:[A-Z0-9]+[_-])+[A-Z]{2,}\d{0,3}"
 )
