@@ -135,8 +135,16 @@ def test_a_clock_that_jumps_back_changes_times_alone(base, tmp_path, monkeypatch
     assert sha256_file(jumped.adapter / "adapter_model.safetensors") == sha256_file(plain.adapter / "adapter_model.safetensors")
 
 
-# Who may ask for the time of day, and what for: the stamp of an event, a template's date, a date that an endpoint sent, trackers' stamps.
-STAMPS = {"core/events.py", "model/template.py", "model/remote.py", "trackers/mlflow_run.py", "trackers/tensorboard_run.py"}
+# Who may ask for the time of day, and what for: the stamp of an event or an answer, a template's date, a date that an endpoint sent, trackers'
+# stamps.
+STAMPS = {
+    "core/events.py",
+    "model/template.py",
+    "model/remote.py",
+    "serve/openai/answer.py",
+    "trackers/mlflow_run.py",
+    "trackers/tensorboard_run.py",
+}
 
 
 def test_durations_are_those_of_the_one_monotonic_clock():

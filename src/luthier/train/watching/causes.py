@@ -47,8 +47,9 @@ def refuse_broken(weights: Mapping[str, torch.Tensor], step: int, learning_rate:
     for name, weight in weights.items():
         if weight.is_floating_point() and not torch.isfinite(weight).all():
             raise TrainingError(
-                f"step {step} made the trained weights not finite ({name}). Likely cause: the learning rate is too high (learning_rate is "
-                f"{learning_rate:g}): lower it or warm up longer. Nothing of this step was kept; checkpoints before it are intact."
+                f"step {step} made the trained weights not finite ({name}). Likely cause: the learning rate is mostly too high "
+                f"(learning_rate is {learning_rate:g}): lower it or warm up longer. Nothing of this step was kept; checkpoints before it "
+                "are intact."
             )
 
 
