@@ -135,8 +135,8 @@ def test_a_clock_that_jumps_back_changes_times_alone(base, tmp_path, monkeypatch
     assert sha256_file(jumped.adapter / "adapter_model.safetensors") == sha256_file(plain.adapter / "adapter_model.safetensors")
 
 
-# Who may ask for the time of day, and what for: the stamp of an event or an answer, a template's date, a date that an endpoint sent, trackers'
-# stamps.
+# Who may ask for the time of day, and what for: the stamp of an event or an answer, a template's date, a date that an endpoint sent,
+# trackers' stamps.
 STAMPS = {
     "core/events.py",
     "model/template.py",
