@@ -27,6 +27,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str,
     folder = tmp_path_factory.mktemp("serve")
     environment = {name: value for name, value in os.environ.items() if name != "LUTHIER_TOKEN"}
     command = [sys.executable, "-m", "luthier", "serve", "--port", "0", "--json", "--set", "serve.limits.queue=40"]
+    # In 16 bits a token may change with those beside it where two are nearly as likely.
+    command += ["--set", "bf16=false"]
     process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
@@ -35,7 +37,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str,
     finally:
         process.send_signal(signal.SIGINT)
         try:
-            assert process.wait(30) in (0, -signal.SIGINT, 1)
+            assert process.wait(30) == 0
         finally:
             if process.poll() is None:
                 process.kill()

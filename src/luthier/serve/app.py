@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from luthier.serve.engine.client import EngineClient
 from luthier.serve.gate import App, Gate
 from luthier.serve.openai import routes
 
+_LOG = logging.getLogger("luthier.serve")
 _STATUS_KINDS = {404: "not_found_error", 405: "invalid_request_error"}
 
 
@@ -39,7 +41,7 @@ class Parts:
 
 def make_app(parts: Parts) -> App:
     """The application; its engine starts and ends with it."""
-    engine, remote = EngineClient(parts.engine_limits), RemoteModels()
+    engine, remote = EngineClient(parts.engine_limits, _say_end), RemoteModels()
     answers = Answers(parts.catalogue, engine, remote, parts.limits)
 
     @asynccontextmanager
@@ -59,6 +61,11 @@ def make_app(parts: Parts) -> App:
     app.add_exception_handler(LuthierError, _luthier)
     app.add_exception_handler(HTTPException, _http)
     return Gate(app, parts.token, parts.hosts, parts.body_bytes)
+
+
+def _say_end(words: str) -> None:
+    """Tells whoever runs the server that the engine has ended, and with which words."""
+    _LOG.error("the engine's process has ended and is started again; its last words:\n%s", words or "(none)")
 
 
 async def _told(request: Request, error: Exception) -> JSONResponse:

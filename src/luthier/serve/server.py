@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,13 +34,18 @@ class Listening:
     default_model: str
 
 
-def serve(served: LoadedRun | None, settings: ServeSection, on_listening: Callable[[Listening], None]) -> None:
-    """Listens until SIGINT or SIGTERM. `UserError` where the place, the token or the default model are not to be had."""
+def serve(
+    served: LoadedRun | None, settings: ServeSection, on_listening: Callable[[Listening], None], overrides: Sequence[str] = ()
+) -> None:
+    """Listens until SIGINT or SIGTERM; `overrides` say how the base is asked where no run is served.
+
+    `UserError` where the place, the token or the default model are not to be had.
+    """
     root = Path(settings.root)
     root.mkdir(parents=True, exist_ok=True)
     token, place = read_token(root)
     runs = Path(served.config.output_dir if served is not None else "runs")
-    catalogue = Catalogue(served, settings.models, runs, settings.default_model)
+    catalogue = Catalogue(served, settings.models, runs, settings.default_model, overrides)
     try:
         default = catalogue.default.name
     except UnknownModelError as error:
@@ -62,7 +68,9 @@ def serve(served: LoadedRun | None, settings: ServeSection, on_listening: Callab
     config = uvicorn.Config(
         make_app(parts), log_level="warning", access_log=False, timeout_graceful_shutdown=_GRACE_SECONDS, server_header=False, lifespan="on"
     )
-    asyncio.run(uvicorn.Server(config).serve([listener]))
+    # uvicorn raises the signal once more when all has ended; to stop is what a server is asked for.
+    with suppress(KeyboardInterrupt):
+        asyncio.run(uvicorn.Server(config).serve([listener]))
 
 
 def _listener(host: str, port: int) -> socket.socket:

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from luthier.core.candidates import TUNED
-from luthier.core.errors import LuthierError, ModelError, Problem
+from luthier.core.errors import ModelError, Problem
 from luthier.core.protocols import GenerationEvent
 from luthier.core.records import JsonObject
 from luthier.pipeline.engine.lines import BEAT_SECONDS, event_to_json, line, request_from_json
@@ -144,8 +144,8 @@ class Program:
         try:
             target, net = load.result()
             self._engine.add(wanted.name, self._loaded.open(wanted.name, target.parts, wanted.which, net))
-        except (LuthierError, OSError, MemoryError, RuntimeError) as error:
-            self._send({"event": "failed", "name": wanted.name, "message": str(error)})
+        except Exception as error:  # noqa: BLE001  A model that cannot be opened must not end the answers of the others.
+            self._send({"event": "failed", "name": wanted.name, "message": str(error) or type(error).__name__})
             return
         plan, location = target.parts.plan, target.parts.location
         facts = {"base": location.name, "identity": location.identity, "dtype": plan.dtype, "device": plan.device}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from luthier.config.load import LoadedRun, load
+from luthier.config.load import ASKING_KEYS, LoadedRun, load
 from luthier.config.paths import STARTER
 from luthier.config.schema import EndpointSection
 from luthier.core.candidates import BASE, TUNED
@@ -44,18 +45,24 @@ class Catalogue:
     Runs are found anew each time: one that was just trained can be asked at once.
     """
 
-    def __init__(self, served: LoadedRun | None, models: Mapping[str, str], runs: Path, default: str | None = None) -> None:
+    def __init__(
+        self, served: LoadedRun | None, models: Mapping[str, str], runs: Path, default: str | None = None, overrides: Sequence[str] = ()
+    ) -> None:
+        """`overrides` say how the base is asked where no run is served."""
+        self._overrides = tuple(overrides)
         self._served, self._models, self._runs, self._default = served, dict(models), runs, default
 
     @property
     def base(self) -> Named:
         """The base of the served run; `starter` where there is none."""
         if self._served is None:
-            return Named(STARTER, "base", STARTER, Opening(STARTER, BASE))
+            return Named(STARTER, "base", STARTER, Opening(STARTER, BASE, self._overrides))
         config = self._served.config
         guard = guard_settings(config.guard.model_dump())
         # A trained run's folder tells how its base is opened; before that its own name does, with what the run file says of it.
-        opening = Opening(config.base_model, BASE)
+        asked = {name: getattr(config, name) for name in ASKING_KEYS}
+        overrides = tuple(f"{name}={json.dumps(value)}" for name, value in asked.items() if value not in (None, False, "auto"))
+        opening = Opening(config.base_model, BASE, overrides)
         if RunFolder(self._served.folder).is_trained:
             opening = Opening(str(self._served.folder), BASE)
         return Named(config.base_model, "base", config.base_model, opening, guard=guard)

@@ -8,7 +8,7 @@ import socket
 import sys
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -24,7 +24,7 @@ _FIRST_PAUSE_SECONDS, _MOST_PAUSE_SECONDS = 0.5, 30.0
 # A process that lived so long is not in a circle of ends.
 _STEADY_SECONDS = 60.0
 # What is left of its words when it ends.
-_LAST_LINES = 40
+_LAST_LINES, _MOST_OF_A_LINE, _WORDS_BYTES = 40, 1_000, 1 << 16
 _END_SECONDS = 5.0
 
 
@@ -76,8 +76,12 @@ class EngineClient:
     when they are next asked for.
     """
 
-    def __init__(self, limits: Mapping[str, int]) -> None:
+    def __init__(self, limits: Mapping[str, int], on_end: Callable[[str], None] = lambda words: None) -> None:
+        """`on_end` is told the last words of a process that ended of itself."""
         self.beat = Beat()
+        self._on_end = on_end
+        # Why the last process could not be started; empty once one is ready.
+        self._fault = ""
         self.restarts = 0
         self._limits = dict(limits)
         self._writer: asyncio.StreamWriter | None = None
@@ -88,11 +92,6 @@ class EngineClient:
         self._openings: dict[str, Opening] = {}
         self._last_words: deque[str] = deque(maxlen=_LAST_LINES)
         self._watch: asyncio.Task[None] | None = None
-
-    @property
-    def last_words(self) -> str:
-        """The end of what the process wrote to its standard error."""
-        return "\n".join(self._last_words)
 
     @property
     def pid(self) -> int | None:
@@ -118,7 +117,7 @@ class EngineClient:
 
     async def open(self, name: str, opening: Opening) -> Opened:
         """Opens a model under `name` unless it is; `NoModelError` where that cannot be done."""
-        await self._ready.wait()
+        await self._until_ready()
         found = self._opened.get(name)
         if found is not None and self._openings.get(name) != opening:
             await self.close(name)
@@ -131,7 +130,7 @@ class EngineClient:
 
     async def close(self, name: str) -> None:
         """Forgets a model; what is being asked of it ends with an `ErrorEvent`."""
-        await self._ready.wait()
+        await self._until_ready()
         self._openings.pop(name, None)
         if (found := self._opened.pop(name, None)) is not None:
             if not found.done():
@@ -141,7 +140,7 @@ class EngineClient:
 
     async def ask(self, request: GenerationRequest) -> AsyncGenerator[GenerationEvent]:
         """The events of one request up to its end; closing the iterator cancels it."""
-        await self._ready.wait()
+        await self._until_ready()
         events: asyncio.Queue[GenerationEvent] = asyncio.Queue()
         self._asked[request.id] = events
         is_over = False
@@ -156,6 +155,12 @@ class EngineClient:
             if not is_over and self._ready.is_set():
                 self._send({"do": "cancel", "id": request.id})
 
+    async def _until_ready(self) -> None:
+        """Waits for a process that is being started; `EngineError` where the last one ended before it could answer."""
+        if self._fault and not self._ready.is_set():
+            raise EngineError(f"the engine cannot be started: {self._fault}")
+        await self._ready.wait()
+
     def _send(self, message: JsonObject) -> None:
         if self._writer is None:
             raise EngineError("the engine is being started again; ask once more in a moment")
@@ -165,8 +170,10 @@ class EngineClient:
         pause = _FIRST_PAUSE_SECONDS
         while True:
             began = time.monotonic()
+            self._last_words.clear()
             await self._live()
             self.restarts += 1
+            self._on_end("\n".join(self._last_words))
             pause = _FIRST_PAUSE_SECONDS if time.monotonic() - began > _STEADY_SECONDS else min(2 * pause, _MOST_PAUSE_SECONDS)
             await asyncio.sleep(pause)
 
@@ -198,13 +205,22 @@ class EngineClient:
         finally:
             stale.cancel()
             await self._end()
-            words.cancel()
+            # Its words end with it.
+            await words
+            if not self._ready.is_set():
+                self._fault = self._last_words[-1] if self._last_words else "it ended without a word"
             self._give_up("the engine's process has ended; ask once more in a moment")
 
     async def _hear(self, process: asyncio.subprocess.Process) -> None:
         assert process.stderr is not None
-        while told := await process.stderr.readline():
-            self._last_words.append(told.decode("utf-8", "replace").rstrip())
+        # Lines may be of any length, which a reader of lines would not take.
+        rest = ""
+        while told := await process.stderr.read(_WORDS_BYTES):
+            *lines, rest = (rest + told.decode("utf-8", "replace")).split("\n")
+            self._last_words.extend(line[:_MOST_OF_A_LINE] for line in lines if line.strip())
+            rest = rest[:_MOST_OF_A_LINE]
+        if rest.strip():
+            self._last_words.append(rest)
 
     async def _end_if_stuck(self) -> None:
         """Kills a process that has been ready once and no longer lives."""
@@ -218,6 +234,7 @@ class EngineClient:
         match told["event"]:
             case "ready":
                 self.beat = Beat(time.monotonic(), {})
+                self._fault = ""
                 self._ready.set()
             case "beat":
                 self.beat = Beat(time.monotonic(), told)

@@ -112,7 +112,7 @@ class StreamOptions(Body):
     """`include_usage` sends the token counts in a last piece of their own."""
 
     include_usage: bool = False
-    include_obfuscation: bool | None = None
+    include_obfuscation: Literal[False] | None = None
 
 
 class ResponseFormat(Body):
@@ -172,7 +172,7 @@ class ChatBody(Asked):
     tools: list[Tool] | None = Field(default=None, max_length=MOST_TOOLS)
     # `none` hides the tools; a tool that must be called is not enforced here.
     tool_choice: Literal["auto", "none"] | None = None
-    parallel_tool_calls: bool | None = None
+    parallel_tool_calls: Literal[True] | None = None
     logprobs: bool | None = None
     top_logprobs: int | None = Field(default=None, ge=0, le=MOST_LIKELY)
     response_format: ResponseFormat | None = None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from luthier.config.load import load
+from luthier.config.load import load, load_model
 from luthier.serve.asking.catalogue import Catalogue, UnknownModelError
 from luthier.serve.engine.client import Opening
 
@@ -39,6 +39,8 @@ def test_without_a_run_there_is_the_base_alone(tmp_path: Path) -> None:
     catalogue = Catalogue(None, {}, tmp_path / "runs")
     assert [named.name for named in catalogue.all()] == ["starter"]
     assert catalogue.default.opening == Opening("starter", "base")
+    told = Catalogue(None, {}, tmp_path / "runs", overrides=["bf16=false"])
+    assert told.base.opening == Opening("starter", "base", ("bf16=false",))
     with pytest.raises(UnknownModelError, match="no run is served"):
         catalogue.tuned  # noqa: B018
 
@@ -62,6 +64,16 @@ def test_a_run_and_what_stands_beside_it(tmp_path: Path) -> None:
     assert Catalogue(served, {}, out, "docs").default.name == "docs"
     with pytest.raises(UnknownModelError, match="there are starter, commands"):
         catalogue.find("none")
+
+
+def test_an_untrained_runs_base_is_opened_as_its_file_says(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "runs", "commands", trained=False)
+    text = (folder / "resolved.yaml").read_text()
+    assert "load_in_8bit: false" in text
+    (folder / "resolved.yaml").write_text(text.replace("load_in_8bit: false", "load_in_8bit: true"))
+    opening = Catalogue(load(folder), {}, tmp_path / "runs").base.opening
+    assert opening == Opening("starter", "base", ("load_in_8bit=true",))
+    assert load_model(opening.target, opening.overrides).config.load_in_8bit
 
 
 def test_a_run_that_is_not_trained_yet_says_so(tmp_path: Path) -> None:

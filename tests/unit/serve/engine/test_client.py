@@ -11,11 +11,14 @@ from pathlib import Path
 
 import pytest
 
+import luthier
 from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationEvent, GenerationRequest, TokenEvent
 from luthier.core.records import Message
-from luthier.serve.engine.client import EngineClient, NoModelError, Opening
+from luthier.serve.engine.client import EngineClient, EngineError, NoModelError, Opening
 
-STARTER = Opening("starter", "base")
+SOURCE = Path(luthier.__file__).parents[1]
+# In 16 bits sums round otherwise beside other rows.
+STARTER = Opening("starter", "base", ("bf16=false",))
 REQUEST = GenerationRequest("1", (Message("user", "list files"),), "starter", max_new_tokens=12)
 
 
@@ -87,3 +90,25 @@ async def _dies(engine: EngineClient) -> None:
     assert engine.pid != first
     assert engine.restarts == 1
     assert isinstance((await all_of(engine, replace(REQUEST, id="again")))[-1], DoneEvent)
+
+
+def test_an_engine_that_cannot_be_started_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for it: who asks is told its last words, and so is whoever runs the server."""
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "torch" / "__init__.py").write_text("raise ImportError('libtorch missing')\n")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(SOURCE)]))
+    told: list[str] = []
+
+    async def run() -> None:
+        engine = EngineClient({}, told.append)
+        engine.start()
+        try:
+            while not told:
+                await asyncio.sleep(0.05)
+            with pytest.raises(EngineError, match="cannot be started: ImportError: libtorch missing"):
+                await engine.open("starter", STARTER)
+        finally:
+            await engine.stop()
+
+    asyncio.run(asyncio.wait_for(run(), 60))
+    assert "libtorch missing" in told[0]

@@ -57,6 +57,7 @@ def test_turns_become_messages() -> None:
         ("max_tokens", 0),
         ("top_logprobs", 21),
         ("store", True),
+        ("parallel_tool_calls", False),
     ],
 )
 def test_what_cannot_be_done_is_refused_by_name(field: str, value: object) -> None:
@@ -66,7 +67,7 @@ def test_what_cannot_be_done_is_refused_by_name(field: str, value: object) -> No
 @pytest.mark.parametrize("field", ["frequency_penalty", "presence_penalty", "temperature"])
 @pytest.mark.parametrize("value", [0, 0.0])
 def test_zero_is_zero_in_both_ways_of_writing(field: str, value: float) -> None:
-    ChatBody.model_validate({**CHAT, field: value})
+    assert getattr(ChatBody.model_validate({**CHAT, field: value}), field) == 0
 
 
 @pytest.mark.parametrize(
