@@ -111,8 +111,10 @@ def test_who_leaves_cancels() -> None:
 
 def test_the_model_asked_longest_ago_makes_room_and_none_that_answers() -> None:
     async def work(answers: Answers, engine: FakeEngine) -> None:
-        for name in ("a", "b", "a", "c"):
+        for name in ("a", "b", "a"):
             await text(answers, REQUEST, name)
+        assert engine.closed == []  # What is here already needs no room.
+        await text(answers, REQUEST, "c")
         assert engine.closed == ["b"]
         slow = asyncio.create_task(text(answers, replace(REQUEST, id="slow"), "a"))
         await asyncio.sleep(0.01)
