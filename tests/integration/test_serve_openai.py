@@ -124,6 +124,12 @@ def test_what_is_wrong_is_told_with_its_field(client: OpenAI, server: tuple[str,
         client.chat.completions.create(model="starter", messages=TURNS, max_tokens=5_000)
     with pytest.raises(openai.UnprocessableEntityError, match="positions"):
         client.chat.completions.create(model="starter", messages=[{"role": "user", "content": "x " * 5_000}], stream=True)
+    broken = urllib.request.Request(f"{server[0]}/v1/completions", b"{broken", {"Authorization": f"Bearer {server[1]}"})
+    broken.add_header("Content-Type", "application/json")
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(broken)
+    told = json.load(refused.value)["error"]
+    assert (refused.value.code, told["message"], told["param"]) == (422, "the body is no JSON, from character 1 on", None)
     with pytest.raises(openai.NotFoundError):
         client.chat.completions.create(model="none", messages=TURNS)
     with pytest.raises(openai.AuthenticationError):

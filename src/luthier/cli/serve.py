@@ -1,4 +1,4 @@
-"""`luthier serve`: answers, jobs and pages over HTTP."""
+"""`luthier serve`: answers over HTTP."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ class ServeLimits(Section):
 class ServeSection(Section):
     """How `luthier serve` listens, and what it answers with."""
 
-    root: str = key("serve", "none", "Folder of the server's state and token.", min_length=1, pattern=r"^[^\x00-\x1f]+$")
+    root: str = key("serve", "none", "Folder of the server's token.", min_length=1, pattern=r"^[^\x00-\x1f]+$")
     host: str = key("127.0.0.1", "none", "Address to listen on; every other than this machine's own is open to others.", min_length=1)
     port: Int = key(8000, "none", "Port to listen on; 0 takes one that is free.", ge=0, le=65_535)
     default_model: str | None = key(None, "none", "Model that is asked where none is named.", min_length=1)

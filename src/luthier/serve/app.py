@@ -78,6 +78,9 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     """422, with the first field that is wrong; what was sent is not repeated."""
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
+    if first["type"] == "json_invalid":
+        told = RequestError(422, f"the body is no JSON, from character {first['loc'][-1]} on", "invalid_request_error")
+        return JSONResponse(told.to_json(), 422)
     field = ".".join(str(part) for part in first["loc"][1:])
     told = RequestError(422, f"{field}: {first['msg']}" if field else str(first["msg"]), "invalid_request_error", field or None)
     return JSONResponse(told.to_json(), 422)
