@@ -95,8 +95,8 @@ def other_value(value: Any) -> Any:
         return value + 2
     if isinstance(value, dict):
         return {**value, "other": EndpointSection(base_url="http://localhost/v1", model="other")}
-    if isinstance(value, tuple):
-        return (*value, "other")
+    if isinstance(value, tuple | list):
+        return type(value)((*value, "other"))
     if isinstance(value, Section):
         return value.model_copy(update={name: other_value(getattr(value, name)) for name in type(value).model_fields})
     return {None: 2}.get(value, "other")

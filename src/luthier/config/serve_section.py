@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from luthier.config.keys.fields import MOST, Float, Int, Section, key
 
 
@@ -18,12 +20,37 @@ class ServeLimits(Section):
     body_bytes: Int = key(8 << 20, "none", "Largest body of a request.", ge=1_024, le=MOST)
 
 
+class ServeJobs(Section):
+    """How work in the background is done."""
+
+    outlive_server: bool = key(False, "none", "Whether a job goes on when the server is told to stop; else it stops, and goes on with it.")
+    at_once: Int = key(2, "none", "Jobs that run at once; of those that train, evaluate or export one alone.", ge=1, le=64)
+    attempts: Int = key(3, "none", "Times that a job is begun whose process was killed.", ge=1, le=100)
+    stop_seconds: Float = key(60.0, "none", "Time for a job to end by itself once it is told to stop.", gt=0, le=86_400)
+    log_bytes: Int = key(4 << 20, "none", "Size at which a job's log is put aside and a new one begun.", ge=4_096, le=MOST)
+    log_files: Int = key(3, "none", "Logs of one job that are kept.", ge=1, le=100)
+
+
+class ServeAllow(Section):
+    """What the server may read and fetch for those who ask it to."""
+
+    folders: list[str] = key(["."], "none", "Folders below which sources, rows and run files may lie, beside `serve.root`.")
+    hosts: list[str] = key(
+        ["github.com", "gitlab.com", "codeberg.org", "bitbucket.org"], "none", "Hosts that repositories may be fetched from, by https."
+    )
+
+
 class ServeSection(Section):
     """How `luthier serve` listens, and what it answers with."""
 
-    root: str = key("serve", "none", "Folder of the server's token.", min_length=1, pattern=r"^[^\x00-\x1f]+$")
+    root: str = key("serve", "none", "Folder of the server's state: token, jobs, sources, runs.", min_length=1, pattern=r"^[^\x00-\x1f]+$")
     host: str = key("127.0.0.1", "none", "Address to listen on; every other than this machine's own is open to others.", min_length=1)
     port: Int = key(8000, "none", "Port to listen on; 0 takes one that is free.", ge=0, le=65_535)
     default_model: str | None = key(None, "none", "Model that is asked where none is named.", min_length=1)
     models: dict[str, str] = key({}, "none", "Further models by name: a run folder, an adapter, a model folder or a hub id.")
+    guard: Literal["off", "warn", "block"] = key(
+        "warn", "none", "What is done about answers that are commands: nothing, told with a verdict, or held back where the policy rejects."
+    )
     limits: ServeLimits = key(ServeLimits(), "none", "What requests may take.")
+    jobs: ServeJobs = key(ServeJobs(), "none", "Work in the background.")
+    allow: ServeAllow = key(ServeAllow(), "none", "What may be read and fetched.")

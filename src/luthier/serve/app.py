@@ -13,15 +13,17 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from luthier.config.serve_section import ServeSection
 from luthier.core.errors import LuthierError
-from luthier.serve import health
-from luthier.serve.asking.answers import Answers, Limits
+from luthier.serve.api import health
+from luthier.serve.asking.answers import Answers
 from luthier.serve.asking.catalogue import Catalogue
-from luthier.serve.asking.errors import RequestError
 from luthier.serve.asking.remote import RemoteModels
+from luthier.serve.door.errors import RequestError
+from luthier.serve.door.gate import App, Gate
 from luthier.serve.engine.client import EngineClient
-from luthier.serve.gate import App, Gate
 from luthier.serve.openai import routes
+from luthier.serve.root import ServeRoot
 
 _LOG = logging.getLogger("luthier.serve")
 _STATUS_KINDS = {404: "not_found_error", 405: "invalid_request_error"}
@@ -29,20 +31,20 @@ _STATUS_KINDS = {404: "not_found_error", 405: "invalid_request_error"}
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What an application is made of. `engine_limits` are those of the engine's process, `hosts` the names that it answers to."""
+    """What an application is made of. `hosts` are the names that it answers to, all of them where there is none."""
 
     catalogue: Catalogue
     token: str
-    limits: Limits
-    engine_limits: dict[str, int]
-    hosts: frozenset[str]
-    body_bytes: int
+    settings: ServeSection
+    root: ServeRoot
+    hosts: frozenset[str] = frozenset()
 
 
 def make_app(parts: Parts) -> App:
     """The application; its engine starts and ends with it."""
-    engine, remote = EngineClient(parts.engine_limits, _say_end), RemoteModels()
-    answers = Answers(parts.catalogue, engine, remote, parts.limits)
+    limits = parts.settings.limits
+    engine, remote = EngineClient({"rows": limits.rows, "positions": limits.positions}, _say_end), RemoteModels()
+    answers = Answers(parts.catalogue, engine, remote, limits)
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
@@ -60,7 +62,7 @@ def make_app(parts: Parts) -> App:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(LuthierError, _luthier)
     app.add_exception_handler(HTTPException, _http)
-    return Gate(app, parts.token, parts.hosts, parts.body_bytes)
+    return Gate(app, parts.token, parts.hosts, limits.body_bytes)
 
 
 def _say_end(words: str) -> None:

@@ -15,9 +15,9 @@ from luthier.config.load import LoadedRun
 from luthier.config.serve_section import ServeSection
 from luthier.core.errors import Problem, UserError
 from luthier.serve.app import Parts, make_app
-from luthier.serve.asking.answers import Limits
 from luthier.serve.asking.catalogue import Catalogue, UnknownModelError
-from luthier.serve.token import read_token
+from luthier.serve.door.token import read_token
+from luthier.serve.root import ServeRoot
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 # Requests that run when the server is told to stop have so long to end.
@@ -41,26 +41,19 @@ def serve(
 
     `UserError` where the place, the token or the default model are not to be had.
     """
-    root = Path(settings.root)
-    root.mkdir(parents=True, exist_ok=True)
-    token, place = read_token(root)
-    runs = Path(served.config.output_dir if served is not None else "runs")
-    catalogue = Catalogue(served, settings.models, runs, settings.default_model, overrides)
+    root = ServeRoot(Path(settings.root))
+    root.path.mkdir(parents=True, exist_ok=True)
+    token, place = read_token(root.path)
+    places = [Path(served.config.output_dir if served is not None else "runs"), root.runs]
+    catalogue = Catalogue(served, settings.models, places, settings.default_model, overrides)
     try:
         default = catalogue.default.name
     except UnknownModelError as error:
         raise UserError(
             Problem("the default model is not there", where="serve.default_model", found=str(settings.default_model))
         ) from error
-    limits = settings.limits
-    parts = Parts(
-        catalogue,
-        token,
-        Limits(limits.new_tokens, limits.queue, limits.seconds, limits.opening_seconds, limits.loaded_models),
-        {"rows": limits.rows, "positions": limits.positions},
-        hosts=LOOPBACK if settings.host in LOOPBACK else frozenset(),
-        body_bytes=limits.body_bytes,
-    )
+    hosts = LOOPBACK if settings.host in LOOPBACK else frozenset()
+    parts = Parts(catalogue, token, settings, root, hosts)
     listener = _listener(settings.host, settings.port)
     port = listener.getsockname()[1]
     host = f"[{settings.host}]" if ":" in settings.host else settings.host

@@ -5,30 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from luthier.config.serve_section import ServeLimits
 from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationEvent, GenerationRequest, TokenEvent
 from luthier.serve.asking.catalogue import Catalogue, Named, UnknownModelError
-from luthier.serve.asking.errors import RequestError, busy, unknown, wrong
 from luthier.serve.asking.remote import RemoteModels
+from luthier.serve.door.errors import RequestError, busy, unknown, wrong
 from luthier.serve.engine.client import EngineClient, EngineError, NoModelError, Opened
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one request and all of them together may take."""
-
-    new_tokens: int = 1_024
-    queue: int = 64
-    seconds: float = 300.0
-    opening_seconds: float = 600.0
-    loaded_models: int = 4
 
 
 class Answers:
     """Answers requests; models are opened when they are first asked, and the one asked longest ago is closed where there are too many."""
 
-    def __init__(self, catalogue: Catalogue, engine: EngineClient, remote: RemoteModels, limits: Limits) -> None:
+    def __init__(self, catalogue: Catalogue, engine: EngineClient, remote: RemoteModels, limits: ServeLimits) -> None:
         self.catalogue, self.engine, self.limits = catalogue, engine, limits
         self._remote = remote
         self._under_way = 0

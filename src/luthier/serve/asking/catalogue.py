@@ -46,11 +46,16 @@ class Catalogue:
     """
 
     def __init__(
-        self, served: LoadedRun | None, models: Mapping[str, str], runs: Path, default: str | None = None, overrides: Sequence[str] = ()
+        self,
+        served: LoadedRun | None,
+        models: Mapping[str, str],
+        runs: Sequence[Path],
+        default: str | None = None,
+        overrides: Sequence[str] = (),
     ) -> None:
-        """`overrides` say how the base is asked where no run is served."""
+        """`runs` are the folders in which run folders lie; `overrides` say how the base is asked where no run is served."""
         self._overrides = tuple(overrides)
-        self._served, self._models, self._runs, self._default = served, dict(models), runs, default
+        self._served, self._models, self._runs, self._default = served, dict(models), tuple(runs), default
 
     @property
     def base(self) -> Named:
@@ -116,8 +121,12 @@ class Catalogue:
         for name, endpoint in (self._served.config.endpoints if self._served else {}).items():
             yield Named(name, "remote", endpoint.model, endpoint=endpoint)
 
+    def _folders(self) -> Iterator[RunFolder]:
+        for place in self._runs:
+            yield from find_runs(place)
+
     def _other_runs(self) -> Iterator[Named]:
-        for folder in find_runs(self._runs):
+        for folder in self._folders():
             if not folder.is_trained or (self._served is not None and folder.path.resolve() == self._served.folder.resolve()):
                 continue
             try:
@@ -129,7 +138,7 @@ class Catalogue:
     def _name_of(self, loaded: LoadedRun) -> str:
         """The run's name; with its hash where another run of that name was trained too."""
         name = _short(loaded.folder)
-        others = [folder for folder in find_runs(self._runs) if folder.is_trained and _short(folder.path) == name]
+        others = [folder for folder in self._folders() if folder.is_trained and _short(folder.path) == name]
         is_served = self._served is not None and loaded.folder.resolve() == self._served.folder.resolve()
         return name if is_served or (len(others) <= 1 and name != _served_name(self._served)) else loaded.folder.name
 

@@ -16,7 +16,7 @@ from luthier.core.protocols import DoneEvent, GenerationEvent, GenerationRequest
 from luthier.core.records import TEXT_ROLE, JsonObject, Message
 from luthier.serve.asking.answers import Answers
 from luthier.serve.asking.catalogue import Named
-from luthier.serve.asking.errors import RequestError, wrong
+from luthier.serve.door.errors import RequestError, wrong
 from luthier.serve.openai.answer import ChatChoice, Head, completion_logprobs, event_line, usage
 from luthier.serve.openai.bodies import Asked, ChatBody, CompletionBody
 

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from luthier.config.serve_section import ServeLimits
 from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationEvent, GenerationRequest, TokenEvent
 from luthier.core.records import Message
-from luthier.serve.asking.answers import Answers, Limits
+from luthier.serve.asking.answers import Answers
 from luthier.serve.asking.catalogue import Catalogue, Named
-from luthier.serve.asking.errors import RequestError
+from luthier.serve.door.errors import RequestError
 from luthier.serve.engine.client import EngineError, NoModelError, Opened, Opening
 
 REQUEST = GenerationRequest("1", (Message("user", "hi"),))
@@ -56,7 +57,7 @@ class FakeEngine:
 def run(work: Callable[[Answers, FakeEngine], Awaitable[None]], **limits: float) -> None:
     async def inner() -> None:
         engine = FakeEngine()
-        answers = Answers(Catalogue(None, {}, Path("none")), engine, None, Limits(**limits))  # type: ignore[arg-type]
+        answers = Answers(Catalogue(None, {}, [Path("none")]), engine, None, ServeLimits(**limits))  # type: ignore[arg-type]
         await work(answers, engine)
 
     asyncio.run(inner())

@@ -36,10 +36,10 @@ def make_run(out: Path, name: str, seed: int = 1, trained: bool = True) -> Path:
 
 
 def test_without_a_run_there_is_the_base_alone(tmp_path: Path) -> None:
-    catalogue = Catalogue(None, {}, tmp_path / "runs")
+    catalogue = Catalogue(None, {}, [tmp_path / "runs"])
     assert [named.name for named in catalogue.all()] == ["starter"]
     assert catalogue.default.opening == Opening("starter", "base")
-    told = Catalogue(None, {}, tmp_path / "runs", overrides=["bf16=false"])
+    told = Catalogue(None, {}, [tmp_path / "runs"], overrides=["bf16=false"])
     assert told.base.opening == Opening("starter", "base", ("bf16=false",))
     with pytest.raises(UnknownModelError, match="no run is served"):
         catalogue.tuned  # noqa: B018
@@ -50,7 +50,7 @@ def test_a_run_and_what_stands_beside_it(tmp_path: Path) -> None:
     served = load(make_run(out, "commands"))
     other, untrained = make_run(out, "docs"), make_run(out, "later", trained=False)
     twins = [make_run(out, "twin", seed) for seed in (1, 2)]
-    catalogue = Catalogue(served, {"mine": str(other / "adapter"), "plain": "some/model"}, out)
+    catalogue = Catalogue(served, {"mine": str(other / "adapter"), "plain": "some/model"}, [out])
     found = {named.name: named for named in catalogue.all()}
     assert list(found)[:2] == ["starter", "commands"]
     assert set(found) == {"starter", "commands", "docs", *(twin.name for twin in twins), "mine", "plain", "big"}
@@ -61,7 +61,7 @@ def test_a_run_and_what_stands_beside_it(tmp_path: Path) -> None:
     assert found["big"].endpoint is not None
     assert untrained.name not in found
     assert catalogue.default.name == "commands"
-    assert Catalogue(served, {}, out, "docs").default.name == "docs"
+    assert Catalogue(served, {}, [out], "docs").default.name == "docs"
     with pytest.raises(UnknownModelError, match="there are starter, commands"):
         catalogue.find("none")
 
@@ -71,14 +71,14 @@ def test_an_untrained_runs_base_is_opened_as_its_file_says(tmp_path: Path) -> No
     text = (folder / "resolved.yaml").read_text()
     assert "load_in_8bit: false" in text
     (folder / "resolved.yaml").write_text(text.replace("load_in_8bit: false", "load_in_8bit: true"))
-    opening = Catalogue(load(folder), {}, tmp_path / "runs").base.opening
+    opening = Catalogue(load(folder), {}, [tmp_path / "runs"]).base.opening
     assert opening == Opening("starter", "base", ("load_in_8bit=true",))
     assert load_model(opening.target, opening.overrides).config.load_in_8bit
 
 
 def test_a_run_that_is_not_trained_yet_says_so(tmp_path: Path) -> None:
     served = load(make_run(tmp_path / "runs", "commands", trained=False))
-    catalogue = Catalogue(served, {}, tmp_path / "runs")
+    catalogue = Catalogue(served, {}, [tmp_path / "runs"])
     assert catalogue.default.name == "starter"
     assert catalogue.base.opening == Opening("starter", "base")
     with pytest.raises(UnknownModelError, match="no trained model yet"):

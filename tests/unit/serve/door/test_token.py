@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from luthier.core.errors import UserError
-from luthier.serve.token import is_token, read_token
+from luthier.serve.door.token import is_token, read_token
 
 
 def test_a_token_is_made_once_and_kept_from_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

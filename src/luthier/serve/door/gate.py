@@ -9,8 +9,8 @@ from typing import Any
 
 from starlette.exceptions import HTTPException
 
-from luthier.serve.asking.errors import RequestError
-from luthier.serve.token import is_token
+from luthier.serve.door.errors import RequestError
+from luthier.serve.door.token import is_token
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from luthier.serve.gate import Gate, Message
+from luthier.serve.door.gate import Gate, Message
 
 TOKEN = "a-token-of-some-length"
 GOOD = [(b"host", b"127.0.0.1:8000"), (b"authorization", f"Bearer {TOKEN}".encode())]
