@@ -13,7 +13,8 @@ from command_line import luthier
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "box.example"])
 def test_a_run_file_alone_opens_the_server_to_nobody(host: str, tmp_path: Path) -> None:
     run = tmp_path / "run.yaml"
-    run.write_text(json.dumps({"base_model": "starter", "adapter": "lora", "serve": {"host": host, "root": str(tmp_path / "serve")}}))
+    keys = {"base_model": "starter", "adapter": "lora", "learning_rate": 0.001, "datasets": [{"path": "rows.jsonl", "type": "alpaca"}]}
+    run.write_text(json.dumps({**keys, "serve": {"host": host, "root": str(tmp_path / "serve")}}))
     done = luthier("serve", str(run), "--json")
     assert done.returncode == 2
     assert "others than this machine could reach" in done.stdout
