@@ -9,14 +9,18 @@ from dataclasses import dataclass
 from importlib import metadata
 
 from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
 
 from luthier.config.serve_section import ServeSection
-from luthier.serve.api import health
+from luthier.serve.api import health, metrics
+from luthier.serve.api.health import Health
+from luthier.serve.api.metrics import ServerFigures, no_jobs
 from luthier.serve.asking.answers import Answers
 from luthier.serve.asking.catalogue import Catalogue
 from luthier.serve.asking.remote import RemoteModels
 from luthier.serve.door.asgi import App
 from luthier.serve.door.errors import OF_THE_DOOR, responses
+from luthier.serve.door.figures import RequestFigures, Watched
 from luthier.serve.door.gate import OPEN_PATHS, Gate
 from luthier.serve.door.handlers import Caught, DescribedApp, add_handlers
 from luthier.serve.door.hosts import Hosts
@@ -43,6 +47,7 @@ def make_app(parts: Parts) -> App:
     """The application; its engine starts and ends with it."""
     limits = parts.settings.limits
     engine, remote = EngineClient({"rows": limits.rows, "positions": limits.positions}, _say_end), RemoteModels()
+    registry = CollectorRegistry()
     answers = Answers(parts.catalogue, engine, remote, limits)
 
     @asynccontextmanager
@@ -64,11 +69,14 @@ def make_app(parts: Parts) -> App:
         responses=responses(*OF_THE_DOOR),
     )
     app.include_router(routes.make_router(answers))
-    app.include_router(health.make_router(engine))
+    app.include_router(health.make_router(Health(engine, parts.root.path, {})))
+    app.include_router(metrics.make_router(registry))
     add_handlers(app)
+    registry.register(ServerFigures(engine, answers, parts.root.path, no_jobs))
     together = TotalRate(app, limits.requests_per_second, OPEN_PATHS)
     gate = Gate(together, parts.token, parts.hosts, limits.body_bytes, limits.client_seconds)
-    return Caught(ClientRates(gate, limits.client_requests_per_second, limits.wrong_tokens_per_minute))
+    rates = ClientRates(gate, limits.client_requests_per_second, limits.wrong_tokens_per_minute)
+    return Watched(Caught(rates), RequestFigures(registry))
 
 
 def _say_end(words: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
@@ -21,7 +22,10 @@ class Answers:
     def __init__(self, catalogue: Catalogue, engine: EngineClient, remote: RemoteModels, limits: ServeLimits) -> None:
         self.catalogue, self.engine, self.limits = catalogue, engine, limits
         self._remote = remote
-        self._under_way = 0
+        self.under_way = 0
+        # How answers ended, by reasons; tokens that were read and made.
+        self.ends: Counter[str] = Counter()
+        self.tokens: Counter[str] = Counter()
         # Models of the engine, the one asked longest ago first, with how many requests each has.
         self._users: dict[str, int] = {}
 
@@ -42,9 +46,10 @@ class Answers:
 
         What is refused before the first token, is refused before the first event.
         """
-        if self._under_way >= self.limits.queue:
-            raise busy(f"{self._under_way} requests are under way already", retry_after=2)
-        self._under_way += 1
+        if self.under_way >= self.limits.queue:
+            raise busy(f"{self.under_way} requests are under way already", retry_after=2)
+        self.under_way += 1
+        end = "left"
         try:
             async with self._opened(named), asyncio.timeout(self.limits.seconds):
                 asked = replace(request, model=named.name)
@@ -53,17 +58,31 @@ class Answers:
                     async for event in events:
                         if isinstance(event, ErrorEvent):
                             raise wrong(event.message) if named.endpoint is None else RequestError(502, event.message, "upstream_error")
+                        if isinstance(event, DoneEvent):
+                            end = event.finish_reason
+                            self._count(event)
                         yield event
                 finally:
                     await events.aclose()
         except TimeoutError as error:
+            end = "timeout"
             raise RequestError(504, f"the answer took longer than {self.limits.seconds:g} seconds", "timeout_error") from error
         except NoModelError as error:
+            end = "failed"
             raise busy(str(error), 10) from error
         except EngineError as error:
+            end = "failed"
             raise busy(str(error)) from error
+        except RequestError:
+            end = "refused"
+            raise
         finally:
-            self._under_way -= 1
+            self.under_way -= 1
+            self.ends[end] += 1
+
+    def _count(self, done: DoneEvent) -> None:
+        self.tokens["prompts"] += done.prompt_tokens
+        self.tokens["answers"] += done.completion_tokens
 
     async def whole(self, named: Named, request: GenerationRequest) -> tuple[DoneEvent, list[TokenEvent]]:
         """The end of an answer, and what led to it."""
