@@ -64,11 +64,11 @@ class Supervisor:
 
     def run(self) -> int:
         """The exit code."""
-        lock = locks.take(self._folder / "lock")
-        if lock is None:
+        # The watch first: so a held lock without one is work that nobody watches.
+        if locks.take(self._folder / "watch") is None:
             return EXIT_NOT_NOW
-        watch = locks.take(self._folder / "watch")
-        if watch is None or self._is_server_gone:
+        lock = locks.take(self._folder / "lock")
+        if lock is None or self._is_server_gone:
             return EXIT_NOT_NOW
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._stop)

@@ -7,10 +7,11 @@ import logging
 import os
 import subprocess
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 from luthier.config.serve_section import ServeJobs
 from luthier.core.records import JsonObject
@@ -23,6 +24,7 @@ from luthier.serve.jobs.store import ConflictError, KeyReusedError, NoSuchJobErr
 from luthier.serve.jobs.stream import JobEvent, JobStream
 from luthier.serve.root import ServeRoot
 
+T = TypeVar("T")
 _LOG = logging.getLogger("luthier.serve")
 # Between two looks at the queue, where nothing is told before.
 _LOOK_SECONDS = 0.5
@@ -32,6 +34,7 @@ _RETRY_AFTER_SECONDS = 2
 _THREADS = 4
 # Processes of jobs have this much time beyond `stop_seconds` to record how they ended.
 _END_SECONDS = 5.0
+_END_LOOK_SECONDS = 0.1
 # Between two starts of a job's process that ends before it has begun the job: doubled each time, up to the most.
 _FIRST_PAUSE_SECONDS, _MOST_PAUSE_SECONDS = 0.5, 30.0
 
@@ -50,6 +53,11 @@ class Jobs:
         self._turn = asyncio.Event()
         self._begun: dict[str, subprocess.Popen[bytes]] = {}
         self._pauses: dict[str, tuple[float, float]] = {}
+
+    def prepare(self) -> None:
+        """Makes the database where there is none; `StoreError` where it cannot be made or read."""
+        self._store.prepare()
+        self._store.close()
 
     # What is asked and changed.
 
@@ -111,7 +119,7 @@ class Jobs:
         job = await self.get(job_id)
         return await self._ask(lambda: logs.tail(self._root.job(job.id), most_bytes))
 
-    async def _ask[T](self, question: Callable[[], T]) -> T:
+    async def _ask(self, question: Callable[[], T]) -> T:
         with _told():
             return await asyncio.get_running_loop().run_in_executor(self._threads, question)
 
@@ -120,7 +128,6 @@ class Jobs:
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[None]:
         """Begins jobs while it is open; at its end they are asked to stop and wait, but where they outlive the server."""
-        await asyncio.get_running_loop().run_in_executor(self._threads, self._store.prepare)
         loop = asyncio.create_task(self._keep())
         try:
             yield
@@ -165,11 +172,16 @@ class Jobs:
         folder = self._root.job(job.id)
         if not locks.is_free(folder / "watch"):
             return job
-        if not locks.is_free(folder / "lock"):
+        # Held while the job is put back, so that nobody begins in between.
+        lock = locks.take(folder / "lock", 0.0)
+        if lock is None:
             # Its command goes on with nobody to watch it.
             locks.end_holders(folder / "lock")
             return job
-        return self._store.put_back(job.id, self._settings.attempts, "its process was killed")
+        try:
+            return self._store.put_back(job.id, self._settings.attempts, "its process was killed")
+        finally:
+            os.close(lock)
 
     def _begin(self, job: Job) -> None:
         if job.id in self._begun:
@@ -213,12 +225,17 @@ class Jobs:
     async def _pause(self) -> None:
         """Asks the running jobs to stop and waits for them. Those that cannot be told see that the server is gone."""
         ask = asyncio.get_running_loop().run_in_executor
-        with suppress(StoreError):
-            await ask(self._threads, self._store.pause_all)
         deadline = time.monotonic() + self._settings.stop_seconds + _END_SECONDS
-        while self._begun and time.monotonic() < deadline:
-            await ask(self._threads, self._reap)
-            await asyncio.sleep(0.05)
+        while time.monotonic() < deadline and await ask(self._threads, self._is_still_running):
+            await asyncio.sleep(_END_LOOK_SECONDS)
+
+    def _is_still_running(self) -> bool:
+        self._reap()
+        try:
+            self._store.pause_all()
+            return bool(self._begun) or any(job.status != "queued" for job in self._store.active())
+        except StoreError:
+            return bool(self._begun)
 
 
 def _placed(new: NewJob) -> NewJob:
