@@ -36,4 +36,4 @@ def serve(target: str | None, port: int | None, host: str | None, overrides: tup
         click.echo(f"listening on {listening.url}, default model `{listening.default_model}`")
         click.echo(f"the token stands in {listening.token_place}")
 
-    listen(served, settings, told, [] if served is not None else [one for one in overrides if not one.startswith("serve")])
+    listen(served, settings, told, [one for one in overrides if not one.startswith("serve")])

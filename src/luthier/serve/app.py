@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from luthier.config.serve_section import ServeSection
 from luthier.serve.api import health
+from luthier.serve.api import jobs as job_routes
 from luthier.serve.asking.answers import Answers
 from luthier.serve.asking.catalogue import Catalogue
 from luthier.serve.asking.remote import RemoteModels
@@ -19,6 +20,8 @@ from luthier.serve.door.errors import OF_THE_DOOR, responses
 from luthier.serve.door.gate import App, Gate
 from luthier.serve.door.handlers import Caught, DescribedApp, add_handlers
 from luthier.serve.engine.client import EngineClient
+from luthier.serve.jobs.queue import Jobs
+from luthier.serve.jobs.submitted import Submissions
 from luthier.serve.openai import routes
 from luthier.serve.root import ServeRoot
 
@@ -33,6 +36,8 @@ class Parts:
     token: str
     settings: ServeSection
     root: ServeRoot
+    jobs: Jobs
+    submissions: Submissions
     hosts: frozenset[str] = frozenset()
 
 
@@ -46,7 +51,8 @@ def make_app(parts: Parts) -> App:
     async def life(app: FastAPI) -> AsyncIterator[None]:
         engine.start()
         try:
-            yield
+            async with parts.jobs.at_work():
+                yield
         finally:
             await engine.stop()
             await remote.close()
@@ -62,6 +68,7 @@ def make_app(parts: Parts) -> App:
     )
     app.include_router(routes.make_router(answers))
     app.include_router(health.make_router(engine))
+    app.include_router(job_routes.make_router(parts.jobs, parts.submissions))
     add_handlers(app)
     return Caught(Gate(app, parts.token, parts.hosts, limits.body_bytes))
 

@@ -17,6 +17,8 @@ from luthier.core.errors import Problem, UserError
 from luthier.serve.app import Parts, make_app
 from luthier.serve.asking.catalogue import Catalogue, UnknownModelError
 from luthier.serve.door.token import read_token
+from luthier.serve.jobs.queue import Jobs
+from luthier.serve.jobs.submitted import Submissions
 from luthier.serve.root import ServeRoot
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -37,15 +39,25 @@ class Listening:
 def serve(
     served: LoadedRun | None, settings: ServeSection, on_listening: Callable[[Listening], None], overrides: Sequence[str] = ()
 ) -> None:
-    """Listens until SIGINT or SIGTERM; `overrides` say how the base is asked where no run is served.
+    """Listens until SIGINT or SIGTERM; `overrides` are those of the served run, or say how the base is asked where none is served.
 
-    `UserError` where the place, the token or the default model are not to be had.
+    `UserError` where the place, the token, the state or the default model are not to be had, or another server works there.
     """
     root = ServeRoot(Path(settings.root))
-    root.path.mkdir(parents=True, exist_ok=True)
+    with root.held():
+        _serve(root, served, settings, on_listening, overrides)
+
+
+def _serve(
+    root: ServeRoot,
+    served: LoadedRun | None,
+    settings: ServeSection,
+    on_listening: Callable[[Listening], None],
+    overrides: Sequence[str],
+) -> None:
     token, place = read_token(root.path)
     places = [Path(served.config.output_dir if served is not None else "runs"), root.runs]
-    catalogue = Catalogue(served, settings.models, places, settings.default_model, overrides)
+    catalogue = Catalogue(served, settings.models, places, settings.default_model, overrides if served is None else ())
     try:
         default = catalogue.default.name
     except UnknownModelError as error:
@@ -53,7 +65,9 @@ def serve(
             Problem("the default model is not there", where="serve.default_model", found=str(settings.default_model))
         ) from error
     hosts = LOOPBACK if settings.host in LOOPBACK else frozenset()
-    parts = Parts(catalogue, token, settings, root, hosts)
+    jobs = Jobs(root, settings.jobs)
+    jobs.prepare()
+    parts = Parts(catalogue, token, settings, root, jobs, Submissions(root, settings.allow, served, overrides), hosts)
     listener = _listener(settings.host, settings.port)
     port = listener.getsockname()[1]
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
@@ -63,7 +77,20 @@ def serve(
     )
     # uvicorn raises the signal once more when all has ended; to stop is what a server is asked for.
     with suppress(KeyboardInterrupt):
-        asyncio.run(uvicorn.Server(config).serve([listener]))
+        asyncio.run(_Server(config, jobs.end_streams).serve([listener]))
+
+
+class _Server(uvicorn.Server):
+    """Ends streams that would go on for ever before it waits for requests under way."""
+
+    def __init__(self, config: uvicorn.Config, end_streams: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._end_streams = end_streams
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stops listening, and ends."""
+        self._end_streams()
+        await super().shutdown(sockets)
 
 
 def _listener(host: str, port: int) -> socket.socket:

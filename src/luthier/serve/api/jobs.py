@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query, Response
-from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
+from fastapi.responses import PlainTextResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from luthier.core.errors import ConfigError
-from luthier.core.records import JsonObject, JsonValue
+from luthier.core.records import JsonObject
 from luthier.serve.door.errors import RequestError, responses, wrong
 from luthier.serve.jobs.queue import Jobs
 from luthier.serve.jobs.records import Job, Kind, NewJob, Status
@@ -36,7 +36,7 @@ class RunBody(BaseModel):
     run_file: str | None = Field(None, min_length=1, max_length=4_000, description="A run file in one of `serve.allow.folders`.")
     text: str | None = Field(None, min_length=1, description="A run file itself.")
     run_name: str | None = Field(None, pattern=r"^[A-Za-z0-9._-]+$", max_length=200, description="Name of the run.")
-    overrides: dict[str, Any] = Field({}, description="Values by key, dotted: `{\"evaluate.shots\": 2}`.")
+    overrides: dict[str, Any] = Field({}, description='Values by key, dotted: `{"evaluate.shots": 2}`.')
 
     def asked(self) -> Asked:
         """What is asked for."""
@@ -138,9 +138,12 @@ def _add_reads(router: APIRouter, jobs: Jobs) -> None:
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
         before: Annotated[str | None, Query(max_length=64)] = None,
     ) -> JsonObject:
-        """The jobs, the newest first."""
+        """The jobs, the newest first; how far one is is told of those that have not ended."""
         found = await jobs.list(kind, status, limit, before)
-        return {"jobs": [await _told(jobs, job) for job in found], "next": found[-1].id if len(found) == limit else None}
+        return {
+            "jobs": [job.to_json() if job.is_over else await _told(jobs, job) for job in found],
+            "next": found[-1].id if len(found) == limit else None,
+        }
 
     @router.get("/ingest/status/{job_id}", response_model=JobBody, responses=responses(404, 422, 503))
     @router.get("/jobs/{job_id}", response_model=JobBody, responses=responses(404, 422, 503))

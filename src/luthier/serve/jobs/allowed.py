@@ -77,7 +77,9 @@ class Allowed:
             path: KeyPath = tuple(key.split("."))
             text = _at(value, path)
             if isinstance(text, str) and text and text not in self._said and not self._is_owners_word(document, path):
-                what = f"`{key}` is named by the owner of the server alone: in the run file that is served, or in one of `serve.allow.folders`"
+                what = (
+                    f"`{key}` is named by the owner of the server alone: in the run file that is served, or in one of `serve.allow.folders`"
+                )
                 found.append(document.problem(path, what, found=text))
         endpoints = value.get("endpoints")
         for name, endpoint in endpoints.items() if isinstance(endpoints, dict) else ():
@@ -127,7 +129,9 @@ class Allowed:
         known = [_address(other) for other in ours.values()] if isinstance(ours, dict) else []
         if _address(endpoint) in known or all(self._is_owners_word(document, (*path, key)) for key in ("base_url", "api_key_env")):
             return None
-        what = "an endpoint gets rows, and the key that it names: it is one of the run file that is served, or stands in a file of its owner"
+        what = (
+            "an endpoint gets rows, and the key that it names: it is one of the run file that is served, or stands in a file of its owner"
+        )
         return document.problem(path, what, hint="name it in the run file that the server is started with", found=name)
 
     def _is_allowed_url(self, url: str) -> bool:

@@ -50,7 +50,7 @@ class Jobs:
         self._root, self._settings = root, settings
         self._store = Store(root.database, _BUSY_SECONDS)
         self._threads = ThreadPoolExecutor(_THREADS, "jobs")
-        self._turn = asyncio.Event()
+        self._turn, self._is_ending = asyncio.Event(), asyncio.Event()
         self._begun: dict[str, subprocess.Popen[bytes]] = {}
         self._pauses: dict[str, tuple[float, float]] = {}
 
@@ -78,9 +78,7 @@ class Jobs:
         """The job; 404 where there is none."""
         return await self._ask(lambda: self._store.get(job_id))
 
-    async def list(
-        self, kind: Kind | None = None, status: Status | None = None, limit: int = 100, before: str | None = None
-    ) -> list[Job]:
+    async def list(self, kind: Kind | None = None, status: Status | None = None, limit: int = 100, before: str | None = None) -> list[Job]:
         """The newest first; `before` is the id of the last one that was told."""
         return await self._ask(lambda: self._store.jobs(kind, () if status is None else (status,), limit, before))
 
@@ -111,8 +109,14 @@ class Jobs:
             if not found:
                 if stream.is_over:
                     return
-                await asyncio.sleep(_LOOK_SECONDS)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._is_ending.wait(), _LOOK_SECONDS)
+                    return
             stream.job = await self.get(job_id)
+
+    def end_streams(self) -> None:
+        """Ends what `events` gives out: the server is about to stop."""
+        self._is_ending.set()
 
     async def log_tail(self, job_id: str, most_bytes: int) -> bytes:
         """The end of the job's log."""
@@ -187,7 +191,9 @@ class Jobs:
         if job.id in self._begun:
             return
         jobs, folder = self._settings, self._root.job(job.id)
-        charge = Charge(0 if jobs.outlive_server else os.getpid(), jobs.at_once, jobs.attempts, jobs.stop_seconds, jobs.log_bytes, jobs.log_files)
+        charge = Charge(
+            0 if jobs.outlive_server else os.getpid(), jobs.at_once, jobs.attempts, jobs.stop_seconds, jobs.log_bytes, jobs.log_files
+        )
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with (folder / "errors").open("wb") as errors:

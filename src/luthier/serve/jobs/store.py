@@ -305,7 +305,15 @@ class Store:
 
 
 # How a job stands that has not run yet.
-_FRESH: dict[str, object] = {"stop": "", "exit_code": None, "error": None, "result": None, "ended": None, "waiting_for": None, "not_before": 0.0}
+_FRESH: dict[str, object] = {
+    "stop": "",
+    "exit_code": None,
+    "error": None,
+    "result": None,
+    "ended": None,
+    "waiting_for": None,
+    "not_before": 0.0,
+}
 
 
 def blocked_by(job: Job, running: Sequence[Job], at_once: int) -> str | None:
