@@ -16,21 +16,24 @@ from luthier.serve.api import jobs as job_routes
 from luthier.serve.asking.answers import Answers
 from luthier.serve.asking.catalogue import Catalogue
 from luthier.serve.asking.remote import RemoteModels
+from luthier.serve.door.asgi import App
 from luthier.serve.door.errors import OF_THE_DOOR, responses
-from luthier.serve.door.gate import App, Gate
+from luthier.serve.door.gate import OPEN_PATHS, Gate
 from luthier.serve.door.handlers import Caught, DescribedApp, add_handlers
+from luthier.serve.door.hosts import Hosts
+from luthier.serve.door.rates import ClientRates, TotalRate
 from luthier.serve.engine.client import EngineClient
 from luthier.serve.jobs.queue import Jobs
 from luthier.serve.jobs.submitted import Submissions
 from luthier.serve.openai import routes
-from luthier.serve.root import ServeRoot
+from luthier.serve.state.root import ServeRoot
 
 _LOG = logging.getLogger("luthier.serve")
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What an application is made of. `hosts` are the names that it answers to, all of them where there is none."""
+    """What an application is made of."""
 
     catalogue: Catalogue
     token: str
@@ -38,7 +41,7 @@ class Parts:
     root: ServeRoot
     jobs: Jobs
     submissions: Submissions
-    hosts: frozenset[str] = frozenset()
+    hosts: Hosts
 
 
 def make_app(parts: Parts) -> App:
@@ -70,7 +73,9 @@ def make_app(parts: Parts) -> App:
     app.include_router(health.make_router(engine))
     app.include_router(job_routes.make_router(parts.jobs, parts.submissions))
     add_handlers(app)
-    return Caught(Gate(app, parts.token, parts.hosts, limits.body_bytes))
+    together = TotalRate(app, limits.requests_per_second, OPEN_PATHS)
+    gate = Gate(together, parts.token, parts.hosts, limits.body_bytes, limits.client_seconds)
+    return Caught(ClientRates(gate, limits.client_requests_per_second, limits.wrong_tokens_per_minute))
 
 
 def _say_end(words: str) -> None:

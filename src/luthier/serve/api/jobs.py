@@ -140,10 +140,8 @@ def _add_reads(router: APIRouter, jobs: Jobs) -> None:
     ) -> JsonObject:
         """The jobs, the newest first; how far one is is told of those that have not ended."""
         found = await jobs.list(kind, status, limit, before)
-        return {
-            "jobs": [job.to_json() if job.is_over else await _told(jobs, job) for job in found],
-            "next": found[-1].id if len(found) == limit else None,
-        }
+        told = [job.to_json() if job.is_over else await _told(jobs, job) for job in found]
+        return {"jobs": told, "next": found[-1].id if len(found) == limit else None}
 
     @router.get("/ingest/status/{job_id}", response_model=JobBody, responses=responses(404, 422, 503))
     @router.get("/jobs/{job_id}", response_model=JobBody, responses=responses(404, 422, 503))

@@ -19,7 +19,7 @@ from luthier.config.names import dotted
 from luthier.config.paths import STARTER, is_hub_id, is_url
 from luthier.config.yaml_file import Document, KeyPath, items_of
 from luthier.core.errors import Problem
-from luthier.serve.root import ServeRoot
+from luthier.serve.state.root import ServeRoot
 
 # Files and folders by key; `*` stands for a place in a list. What is a hub's id, or the name of something built in, is no path.
 PATHS = ("base_model", "tokenizer_config", "lora_model_dir", "split.keep", "clean.decontaminate", "chat_template_jinja", "deepspeed")
@@ -183,25 +183,19 @@ def _fixed(text: str) -> Path:
 
 def _named(value: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     """Every path of the document that is none of a hub and none that is built in, by its key."""
+    found: list[tuple[KeyPath, str]] = []
     for key in PATHS:
         path: KeyPath = tuple(key.split("."))
-        for text in _listed(_at(value, path)):
-            if not _is_no_path(path[-1], text):
-                yield path, text
+        found += [(path, text) for text in _listed(_at(value, path))]
     for name in ("datasets", "test_datasets"):
         for index, entry in enumerate(_mappings(value.get(name))):
-            for key in ENTRY_PATHS:
-                for text in _listed(entry.get(key)):
-                    if not _is_no_path(key, text):
-                        yield (name, index, key), text
-            home = entry.get("path")
-            for text in _listed(entry.get("data_files")):
-                if not isinstance(home, str) or not is_hub_id(home):
-                    yield (name, index, "data_files"), str(Path(str(home), text))
+            found += [((name, index, key), text) for key in ENTRY_PATHS for text in _listed(entry.get(key))]
+            home = str(entry.get("path"))
+            if not is_hub_id(home):
+                found += [((name, index, "data_files"), str(Path(home, text))) for text in _listed(entry.get("data_files"))]
     for index, entry in enumerate(_mappings(value.get("sources"))):
-        for key in SOURCE_PATHS:
-            for text in _listed(entry.get(key)):
-                yield ("sources", index, key), text
+        found += [(("sources", index, key), text) for key in SOURCE_PATHS for text in _listed(entry.get(key))]
+    yield from ((path, text) for path, text in found if not _is_no_path(str(path[-1]), text))
 
 
 def _is_no_path(key: str, text: str) -> bool:

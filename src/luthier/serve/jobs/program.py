@@ -22,7 +22,7 @@ from luthier.serve.jobs.records import Ending, Job
 from luthier.serve.jobs.room import Lack, lack, plan_command
 from luthier.serve.jobs.store import NoSuchJobError, Store, StoreError
 from luthier.serve.jobs.worker import Worker
-from luthier.serve.root import ServeRoot
+from luthier.serve.state.root import ServeRoot
 
 BEAT_SECONDS = 3.0
 _LOOK_SECONDS = 0.25

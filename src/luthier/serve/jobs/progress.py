@@ -57,8 +57,7 @@ def _latest(path: Path, events_from: int) -> list[JsonObject]:
         start = max(min(events_from, size), size - _LOOKED_AT_BYTES)
         stream.seek(start)
         lines = stream.read(_LOOKED_AT_BYTES).split(b"\n")
-        events = [event for line in lines if (event := event_of(line)) is not None]
-        return events
+        return [event for line in lines if (event := event_of(line)) is not None]
     return []
 
 

@@ -22,7 +22,7 @@ from luthier.serve.jobs.progress import read_progress
 from luthier.serve.jobs.records import Job, Kind, NewJob, Status
 from luthier.serve.jobs.store import ConflictError, KeyReusedError, NoSuchJobError, Store, StoreError, blocked_by, is_due
 from luthier.serve.jobs.stream import JobEvent, JobStream
-from luthier.serve.root import ServeRoot
+from luthier.serve.state.root import ServeRoot
 
 T = TypeVar("T")
 _LOG = logging.getLogger("luthier.serve")
@@ -191,9 +191,8 @@ class Jobs:
         if job.id in self._begun:
             return
         jobs, folder = self._settings, self._root.job(job.id)
-        charge = Charge(
-            0 if jobs.outlive_server else os.getpid(), jobs.at_once, jobs.attempts, jobs.stop_seconds, jobs.log_bytes, jobs.log_files
-        )
+        server = 0 if jobs.outlive_server else os.getpid()
+        charge = Charge(server, jobs.at_once, jobs.attempts, jobs.stop_seconds, jobs.log_bytes, jobs.log_files)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with (folder / "errors").open("wb") as errors:

@@ -306,12 +306,8 @@ class Store:
 
 # How a job stands that has not run yet.
 _FRESH: dict[str, object] = {
+    **dict.fromkeys(("exit_code", "error", "result", "ended", "waiting_for")),
     "stop": "",
-    "exit_code": None,
-    "error": None,
-    "result": None,
-    "ended": None,
-    "waiting_for": None,
     "not_before": 0.0,
 }
 

@@ -20,7 +20,7 @@ from luthier.core.records import JsonValue
 from luthier.core.runs import RunFolder, find_runs
 from luthier.serve.jobs.allowed import Allowed
 from luthier.serve.jobs.records import NewJob
-from luthier.serve.root import ServeRoot
+from luthier.serve.state.root import ServeRoot
 
 _KEY = re.compile(r"[A-Za-z_]\w*(?:(?:\.\w+)|(?:\[\d+\]))*")
 # Where a run goes is for the server to say.

@@ -39,9 +39,8 @@ class ServeRoot:
                 stream.seek(0)
                 holder = stream.read().strip() or "unknown"
                 hint = "stop it, or give this one a folder of its own: `--set serve.root=FOLDER`"
-                raise BusyError(
-                    Problem(f"another server (process {holder}) works with this folder", "serve.root", str(self.path), hint=hint)
-                ) from None
+                what = f"another server (process {holder}) works with this folder"
+                raise BusyError(Problem(what, "serve.root", str(self.path), hint=hint)) from None
             stream.truncate(0)
             stream.write(str(os.getpid()))
             stream.flush()
