@@ -14,8 +14,9 @@ from prometheus_client import CollectorRegistry
 
 from luthier.config.serve_section import ServeSection
 from luthier.serve.api import health, metrics
+from luthier.serve.api import jobs as job_routes
 from luthier.serve.api.health import Health
-from luthier.serve.api.metrics import ServerFigures, no_jobs
+from luthier.serve.api.metrics import ServerFigures
 from luthier.serve.asking.catalogue import Catalogue
 from luthier.serve.asking.remote import RemoteModels
 from luthier.serve.asking.screen import ScreenedAnswers, get_ready
@@ -27,8 +28,10 @@ from luthier.serve.door.handlers import Caught, DescribedApp, add_handlers
 from luthier.serve.door.hosts import Hosts
 from luthier.serve.door.rates import ClientRates, TotalRate
 from luthier.serve.engine.client import EngineClient
+from luthier.serve.jobs.queue import Jobs
+from luthier.serve.jobs.submitted import Submissions
 from luthier.serve.openai import routes
-from luthier.serve.root import ServeRoot
+from luthier.serve.state.root import ServeRoot
 
 _LOG = logging.getLogger("luthier.serve")
 
@@ -41,6 +44,8 @@ class Parts:
     token: str
     settings: ServeSection
     root: ServeRoot
+    jobs: Jobs
+    submissions: Submissions
     hosts: Hosts
 
 
@@ -56,7 +61,8 @@ def make_app(parts: Parts) -> App:
         engine.start()
         await asyncio.to_thread(get_ready)
         try:
-            yield
+            async with parts.jobs.at_work():
+                yield
         finally:
             await engine.stop()
             await remote.close()
@@ -71,10 +77,11 @@ def make_app(parts: Parts) -> App:
         responses=responses(*OF_THE_DOOR),
     )
     app.include_router(routes.make_router(answers))
-    app.include_router(health.make_router(Health(engine, parts.root.path, {})))
-    app.include_router(metrics.make_router(registry))
+    app.include_router(health.make_router(Health(engine, parts.root.path, {"database": parts.jobs.check})))
+    figures = ServerFigures(engine, answers, parts.root.path, parts.jobs.counts)
+    app.include_router(metrics.make_router(registry, figures))
+    app.include_router(job_routes.make_router(parts.jobs, parts.submissions))
     add_handlers(app)
-    registry.register(ServerFigures(engine, answers, parts.root.path, no_jobs))
     together = TotalRate(app, limits.requests_per_second, OPEN_PATHS)
     gate = Gate(together, parts.token, parts.hosts, limits.body_bytes, limits.client_seconds)
     rates = ClientRates(gate, limits.client_requests_per_second, limits.wrong_tokens_per_minute)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +13,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
+from luthier.serve.door.errors import RequestError
 from luthier.serve.engine.client import EngineClient
 
 # With less than this the database and the logs cannot be written for long.
@@ -22,8 +23,8 @@ _FRESH_SECONDS = 1.0
 # What takes longer than this to answer is not well.
 _CHECK_SECONDS = 2.0
 WELL = "well"
-# Says `WELL`, or in a word or two what is not.
-Check = Callable[[], str]
+# Raises `RequestError` where a part cannot be asked now.
+Check = Callable[[], Awaitable[None]]
 
 
 class Live(BaseModel):
@@ -43,9 +44,7 @@ class Health:
     """What is well and what is not. A part's words tell nothing of what the server holds."""
 
     def __init__(self, engine: EngineClient, root: Path, checks: Mapping[str, Check]) -> None:
-        """`checks` may block."""
-        self._engine = engine
-        self._checks = {"disk": lambda: disk_check(root), **checks}
+        self._engine, self._root, self._checks = engine, root, dict(checks)
         self._told: dict[str, str] = {}
         self._at = 0.0
         self._looking = asyncio.Lock()
@@ -56,14 +55,15 @@ class Health:
             if time.monotonic() - self._at > _FRESH_SECONDS:
                 self._told = dict(await asyncio.gather(*(_looked_at(name, check) for name, check in self._checks.items())))
                 self._at = time.monotonic()
-        return {"engine": engine_check(self._engine), **self._told}
+        return {"engine": engine_check(self._engine), "disk": disk_check(self._root), **self._told}
 
 
 async def _looked_at(name: str, check: Check) -> tuple[str, str]:
     try:
-        return name, await asyncio.wait_for(asyncio.to_thread(check), _CHECK_SECONDS)
-    except TimeoutError:
+        await asyncio.wait_for(check(), _CHECK_SECONDS)
+    except (TimeoutError, RequestError):
         return name, "does not answer"
+    return name, WELL
 
 
 def engine_check(engine: EngineClient) -> str:

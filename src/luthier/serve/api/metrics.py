@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fastapi import APIRouter
@@ -17,13 +17,14 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
 from luthier.serve.asking.answers import Answers
+from luthier.serve.door.errors import RequestError
 from luthier.serve.engine.client import EngineClient
 
-# (kind, status) -> how many jobs
-CountJobs = Callable[[], Mapping[tuple[str, str], int]]
+# (kind, status) -> how many jobs; `RequestError` where they cannot be counted now.
+CountJobs = Callable[[], Awaitable[Mapping[tuple[str, str], int]]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class ServerFigures:
     """What is read when it is asked for: the engine, answers, jobs, memory and disk."""
 
@@ -31,13 +32,21 @@ class ServerFigures:
     answers: Answers
     root: Path
     count_jobs: CountJobs
+    _jobs: Mapping[tuple[str, str], int] = field(default_factory=dict)
+
+    async def look(self) -> None:
+        """Looks at what is read elsewhere: `collect` follows."""
+        self._jobs = {}
+        # Of what cannot be read, there is no figure; the others are all the more wanted.
+        with suppress(RequestError):
+            self._jobs = await self.count_jobs()
 
     def collect(self) -> Iterator[Metric]:
         """Prometheus' collector."""
         yield from self._of_the_engine()
         yield from self._of_answers()
         jobs = GaugeMetricFamily("luthier_jobs", "Jobs.", labels=("kind", "status"))
-        for labels, count in sorted(self.count_jobs().items()):
+        for labels, count in sorted(self._jobs.items()):
             jobs.add_metric(labels, count)
         yield jobs
         yield GaugeMetricFamily("luthier_free_disk_bytes", "Free on the disk of the server's folder.", shutil.disk_usage(self.root).free)
@@ -70,21 +79,18 @@ class ServerFigures:
         yield tokens
 
 
-def make_router(registry: CollectorRegistry) -> APIRouter:
+def make_router(registry: CollectorRegistry, figures: ServerFigures) -> APIRouter:
     """The route, which needs the token as every other does."""
     router = APIRouter(tags=["Health"])
+    registry.register(figures)
 
     @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}})
-    def metrics() -> Response:
+    async def metrics() -> Response:
         """Figures of requests, answers, the engine, jobs, memory and disk."""
+        await figures.look()
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     return router
-
-
-def no_jobs() -> Mapping[tuple[str, str], int]:
-    """The count of a server without jobs."""
-    return Counter()
 
 
 def resident_bytes(pid: int) -> int | None:

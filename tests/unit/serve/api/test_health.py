@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 
 from luthier.serve.api import health
 from luthier.serve.api.health import WELL, Check, Health, disk_check, make_router
+from luthier.serve.door.errors import busy
 from luthier.serve.engine.client import Beat, EngineClient
 
 
@@ -23,6 +24,10 @@ class Engine(EngineClient):
     @property
     def pid(self) -> int | None:
         return self.number
+
+
+async def well() -> None:
+    pass
 
 
 def ask(engine: EngineClient, root: Path, checks: dict[str, Check]) -> tuple[int, dict[str, object]]:
@@ -37,7 +42,7 @@ def ask(engine: EngineClient, root: Path, checks: dict[str, Check]) -> tuple[int
 def test_all_is_well(tmp_path: Path) -> None:
     engine = Engine({})
     engine.beat = Beat(time.monotonic(), {"idle_seconds": 0.1})
-    status, told = ask(engine, tmp_path, {"database": lambda: WELL})
+    status, told = ask(engine, tmp_path, {"database": well})
     assert (status, told) == (200, {"status": "ready", "parts": {"engine": WELL, "disk": WELL, "database": WELL}})
 
 
@@ -60,9 +65,17 @@ def test_an_engine_that_is_not(tmp_path: Path, pid: int | None, beat: Beat, word
 def test_other_parts_that_are_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Engine({})
     engine.beat = Beat(time.monotonic(), {})
-    assert ask(engine, tmp_path, {"database": lambda: "is locked"})[0] == 503
+
+    async def locked() -> None:
+        raise busy("the database is locked")
+
+    async def stuck() -> None:
+        await asyncio.sleep(10)
+
+    status, told = ask(engine, tmp_path, {"database": locked, "other": well})
+    assert (status, told["parts"]["database"], told["parts"]["other"]) == (503, "does not answer", WELL)  # type: ignore[index]
     monkeypatch.setattr(health, "_CHECK_SECONDS", 0.05)
-    status, told = ask(engine, tmp_path, {"database": lambda: time.sleep(0.3) or WELL})  # type: ignore[func-returns-value]
+    status, told = ask(engine, tmp_path, {"database": stuck})
     assert (status, told["parts"]["database"]) == (503, "does not answer")  # type: ignore[index]
     assert disk_check(tmp_path / "none") == "is gone"
     monkeypatch.setattr(health, "_LEAST_FREE_BYTES", 1 << 60)
@@ -73,7 +86,10 @@ def test_parts_are_looked_at_once_a_second(tmp_path: Path) -> None:
     looked: list[int] = []
 
     async def run() -> None:
-        found = Health(Engine({}), tmp_path, {"database": lambda: looked.append(1) or WELL})  # type: ignore[func-returns-value]
+        async def look() -> None:
+            looked.append(1)
+
+        found = Health(Engine({}), tmp_path, {"database": look})
         await asyncio.gather(*(found.parts() for _ in range(20)))
 
     asyncio.run(run())

@@ -16,6 +16,7 @@ from luthier.serve.api.metrics import ServerFigures, make_router, resident_bytes
 from luthier.serve.asking.answers import Answers
 from luthier.serve.asking.catalogue import Catalogue
 from luthier.serve.asking.remote import RemoteModels
+from luthier.serve.door.errors import busy
 from luthier.serve.engine.client import Beat, EngineClient
 
 
@@ -26,8 +27,14 @@ def test_the_page(tmp_path: Path) -> None:
     answers.tokens.update(prompts=40, answers=7)
     engine.beat = Beat(time.monotonic(), {"running": 2, "waiting": 1, "models": ["starter"]})
     registry, app = CollectorRegistry(), FastAPI()
-    registry.register(ServerFigures(engine, answers, tmp_path, lambda: {("train", "queued"): 2, ("ingest", "done"): 1}))
-    app.include_router(make_router(registry))
+
+    async def counted() -> dict[tuple[str, str], int]:
+        if are_locked:
+            raise busy("the jobs cannot be read now")
+        return {("train", "queued"): 2, ("ingest", "done"): 1}
+
+    are_locked = False
+    app.include_router(make_router(registry, ServerFigures(engine, answers, tmp_path, counted)))
     told = TestClient(app).get("/metrics")
     assert told.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     found = {
@@ -45,6 +52,10 @@ def test_the_page(tmp_path: Path) -> None:
     assert found["luthier_free_disk_bytes",] > 0
     assert found["luthier_resident_memory_bytes", "server"] > 1 << 20
     assert ("luthier_resident_memory_bytes", "engine") not in found
+    are_locked = True
+    told = TestClient(app).get("/metrics")
+    assert told.status_code == 200
+    assert "luthier_jobs{" not in told.text
 
 
 def test_memory_of_a_process() -> None:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from luthier.core.errors import BusyError, Problem, UserError
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +22,29 @@ class ServeRoot:
     def lock(self) -> Path:
         """Held by the server that runs."""
         return self.path / "server.lock"
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Makes the folder and holds it for this server; `BusyError` where another one does. The system frees it at any exit."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            stream = self.lock.open("a+", encoding="ascii")
+        except OSError as error:
+            hint = "name another with `--set serve.root=FOLDER`"
+            raise UserError(Problem(f"the state cannot be kept here: {error.strerror}", "serve.root", str(self.path), hint=hint)) from error
+        with stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                stream.seek(0)
+                holder = stream.read().strip() or "unknown"
+                hint = "stop it, or give this one a folder of its own: `--set serve.root=FOLDER`"
+                what = f"another server (process {holder}) works with this folder"
+                raise BusyError(Problem(what, "serve.root", str(self.path), hint=hint)) from None
+            stream.truncate(0)
+            stream.write(str(os.getpid()))
+            stream.flush()
+            yield
 
     @property
     def database(self) -> Path:
