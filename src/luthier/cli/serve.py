@@ -9,6 +9,10 @@ import click
 from luthier.cli.parts import json_option, set_option
 
 
+# What can be set beside how the base is asked where no run is served.
+_KEYS = ("serve", "endpoints")
+
+
 @click.command()
 @click.argument("target", metavar="[RUN.yaml|RUN_DIR]", required=False)
 @click.option("--port", type=click.IntRange(0, 65_535), help="Port to listen on; 0 takes one that is free.")
@@ -26,7 +30,7 @@ def serve(target: str | None, port: int | None, host: str | None, overrides: tup
     from luthier.serve.server import serve as listen
 
     served = None if target is None else load(target, overrides)
-    config = load_model(STARTER, overrides, ("serve",)).config if served is None else served.config
+    config = load_model(STARTER, overrides, _KEYS).config if served is None else served.config
     settings = config.serve.model_copy(update={name: value for name, value in (("port", port), ("host", host)) if value is not None})
 
     def told(listening: Listening) -> None:
@@ -36,4 +40,7 @@ def serve(target: str | None, port: int | None, host: str | None, overrides: tup
         click.echo(f"listening on {listening.url}, default model `{listening.default_model}`")
         click.echo(f"the token stands in {listening.token_place}")
 
-    listen(served, settings, told, [] if served is not None else [one for one in overrides if not one.startswith("serve")])
+    if served is not None:
+        listen(served, settings, told)
+    else:
+        listen(None, settings, told, [one for one in overrides if not one.startswith(_KEYS)], config.endpoints)

@@ -53,7 +53,7 @@ def make_app(parts: Parts) -> App:
             yield
         finally:
             await engine.stop()
-            await remote.close()
+            await remote.stop()
 
     app = FastAPI(title="Luthier", version=metadata.version("luthier"), lifespan=life, docs_url=None, redoc_url=None)
     app.include_router(routes.make_router(answers))

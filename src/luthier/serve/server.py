@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from pathlib import Path
 import uvicorn
 
 from luthier.config.load import LoadedRun
+from luthier.config.schema import EndpointSection
 from luthier.config.serve_section import ServeSection
 from luthier.core.errors import Problem, UserError
 from luthier.serve.app import Parts, make_app
@@ -35,17 +36,22 @@ class Listening:
 
 
 def serve(
-    served: LoadedRun | None, settings: ServeSection, on_listening: Callable[[Listening], None], overrides: Sequence[str] = ()
+    served: LoadedRun | None,
+    settings: ServeSection,
+    on_listening: Callable[[Listening], None],
+    overrides: Sequence[str] = (),
+    endpoints: Mapping[str, EndpointSection] | None = None,
 ) -> None:
-    """Listens until SIGINT or SIGTERM; `overrides` say how the base is asked where no run is served.
+    """Listens until SIGINT or SIGTERM.
 
+    Where no run is served, `overrides` say how the base is asked, and `endpoints` which remote models there are.
     `UserError` where the place, the token or the default model are not to be had.
     """
     root = ServeRoot(Path(settings.root))
     root.path.mkdir(parents=True, exist_ok=True)
     token, place = read_token(root.path)
     places = [Path(served.config.output_dir if served is not None else "runs"), root.runs]
-    catalogue = Catalogue(served, settings.models, places, settings.default_model, overrides)
+    catalogue = Catalogue(served, settings.models, places, settings.default_model, overrides, endpoints)
     try:
         default = catalogue.default.name
     except UnknownModelError as error:

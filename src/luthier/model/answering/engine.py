@@ -17,7 +17,7 @@ from luthier.core.protocols import ErrorEvent, GenerationEvent, GenerationReques
 from luthier.model.answering.batch import Prompts, RunningBatch, can_join
 from luthier.model.answering.rows import Row, chosen
 from luthier.model.answering.scores import positions_of
-from luthier.model.answering.voices import Voice, worded
+from luthier.model.answering.voices import Voice, bounded, worded
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class AnsweringEngine:
         if lane is not None:
             gone += lane.rows
         self._waiting = deque(row for row in self._waiting if row.request.model != name)
-        yield from (ErrorEvent(row.request.id, f"the model `{name}` was unloaded") for row in gone)
+        yield from (ErrorEvent(row.request.id, f"the model `{name}` was unloaded", may_pass=True) for row in gone)
 
     @property
     def is_idle(self) -> bool:
@@ -128,14 +128,11 @@ class AnsweringEngine:
         lane = self._lanes.get(request.model)
         if lane is None:
             return ErrorEvent(request.id, f"there is no model `{request.model}` here, only {', '.join(self._lanes)}")
-        prompt = worded(request, {request.model: lane.speaker.voice}, positions_of(lane.speaker.net.config))
+        longest = self.positions(request.model)
+        prompt = worded(request, {request.model: lane.speaker.voice}, longest)
         if isinstance(prompt, ErrorEvent):
             return prompt
-        if (room := len(prompt) + request.max_new_tokens) > self._limits.positions:
-            return ErrorEvent(
-                request.id, f"{room:,} tokens of prompt and answer are more than the {self._limits.positions:,} of all answers"
-            )
-        self._waiting.append(Row.of(request, prompt))
+        self._waiting.append(Row.of(bounded(request, prompt, longest), prompt))
         return None
 
     def cancel(self, request_id: str) -> bool:

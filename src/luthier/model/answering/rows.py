@@ -36,7 +36,11 @@ class Row:
     @staticmethod
     def of(request: GenerationRequest, prompt: list[int], top_k: int = 0) -> Row:
         """A row that draws with the request's own seed, so that an answer does not depend on what runs beside it."""
-        return Row(request, prompt, torch.Generator().manual_seed(request.seed) if request.temperature > 0 else None, top_k)
+        if request.temperature <= 0:
+            return Row(request, prompt, None, top_k)
+        random = torch.Generator()
+        random.seed() if request.seed is None else random.manual_seed(request.seed)
+        return Row(request, prompt, random, top_k)
 
     def note_logprobs(self, token: int, logits: torch.Tensor, tokenizer: Tokenizer) -> None:
         """Keeps how likely `token` and the request's `top_logprobs` likeliest ones were, in nats, of the unscaled `logits` [V]."""
