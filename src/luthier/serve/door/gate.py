@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
@@ -40,22 +39,22 @@ class Gate:
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         refused = self._refusal(scope["path"], headers)
         if refused is not None:
-            await _say(send, refused)
+            await say(send, refused)
             return
         await self.app(scope, self._counted(receive), send)
 
     def _refusal(self, path: str, headers: dict[bytes, str]) -> RequestError | None:
         host = _host(headers.get(b"host", ""))
         if self.hosts and host not in self.hosts:
-            return RequestError(421, f"this server is not called `{host[:100]}`", "invalid_request_error")
+            return RequestError(421, f"this server is not called `{host[:100]}`")
         length = headers.get(b"content-length", "0")
         if not length.isdecimal() or int(length) > self.body_bytes:
-            return RequestError(413, f"a body has at most {self.body_bytes:,} bytes here", "invalid_request_error")
+            return RequestError(413, f"a body has at most {self.body_bytes:,} bytes here")
         if path in OPEN_PATHS:
             return None
         kind, _, given = headers.get(b"authorization", "").partition(" ")
         if kind.lower() != "bearer" or not is_token(given.strip(), self.token):
-            return RequestError(401, "a token is asked: `Authorization: Bearer TOKEN`", "authentication_error")
+            return RequestError(401, "a token is asked: `Authorization: Bearer TOKEN`")
         return None
 
     def _counted(self, receive: Receive) -> Receive:
@@ -80,10 +79,10 @@ def _host(written: str) -> str:
     return written.partition(":")[0].lower()
 
 
-async def _say(send: Send, error: RequestError) -> None:
-    body = json.dumps(error.to_json()).encode()
+async def say(send: Send, error: RequestError) -> None:
+    """Answers with `error`."""
+    body = error.to_bytes()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    if error.status == 401:
-        headers.append((b"www-authenticate", b"Bearer"))
+    headers += [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
     await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
