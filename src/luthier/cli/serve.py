@@ -8,7 +8,6 @@ import click
 
 from luthier.cli.parts import json_option, set_option
 
-
 # What can be set beside how the base is asked where no run is served.
 _KEYS = ("serve", "endpoints")
 

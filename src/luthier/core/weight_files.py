@@ -33,15 +33,18 @@ def weights_of(checkpoint: Path) -> Path:
 
 
 def stamp(*places: Path) -> str:
-    """What changes when a file in one of these folders, or one of these files, does: by names, sizes and times, without reading them."""
-    told = hashlib.sha256()
+    """What changes when a file in one of these folders, or one of these files, does: by names, sizes and times, without reading them.
+
+    Empty where there is nothing.
+    """
+    told: list[str] = []
     for place in places:
         # A folder may be written anew in between.
         with suppress(OSError):
             for path in sorted(place.iterdir()) if place.is_dir() else [place]:
                 facts = path.stat()
-                told.update(f"{path}\0{facts.st_size}\0{facts.st_mtime_ns}\0{facts.st_ino}\n".encode("utf-8", "surrogateescape"))
-    return told.hexdigest()[:16]
+                told.append(f"{path}\0{facts.st_size}\0{facts.st_mtime_ns}\0{facts.st_ino}")
+    return hashlib.sha256("\n".join(told).encode("utf-8", "surrogateescape")).hexdigest()[:16] if told else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Which models there are to be asked, by name: the base, trained runs and their merged models, other models of this machine, remote ones."""
+"""Which models there are to be asked, by name: the base, runs and their merged models, other models of this machine, remote ones."""
 
 from __future__ import annotations
 

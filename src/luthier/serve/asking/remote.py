@@ -141,18 +141,13 @@ class RemoteModels:
         answer = Answer(request.id)
         deadline = asyncio.get_running_loop().time() + endpoint.section.timeout_seconds
         try:
-            async with self._sent(endpoint, key, endpoint.body(request), deadline) as response:
-                async with aclosing(_replies(response)) as replies:
-                    while True:
-                        # Around each wait alone: between two pieces it is the client's time.
-                        async with asyncio.timeout_at(deadline):
-                            reply = await anext(replies, None)
-                        if reply is None:
-                            break
-                        for event in answer.take(reply):
-                            yield event
-            for event in answer.end():
-                yield event
+            async with self._sent(endpoint, key, endpoint.body(request), deadline) as response, aclosing(_replies(response)) as replies:
+                # The time is taken around each wait alone: between two pieces it is the client's.
+                while (reply := await _next(replies, deadline)) is not None:
+                    for event in answer.take(reply):
+                        yield event
+            for last in answer.end():
+                yield last
         except TimeoutError:
             seconds = endpoint.section.timeout_seconds
             raise RequestError(504, f"`{endpoint.name}` gave no whole answer in {seconds:g} s (timeout_seconds)", "timeout_error") from None
@@ -236,6 +231,11 @@ async def _replies(response: httpx2.Response) -> AsyncGenerator[JsonObject]:
                 if data == _END.encode():
                     return
                 yield read_json(data)
+
+
+async def _next(replies: AsyncGenerator[JsonObject], deadline: float) -> JsonObject | None:
+    async with asyncio.timeout_at(deadline):
+        return await anext(replies, None)
 
 
 async def _bounded(response: httpx2.Response) -> AsyncIterator[bytes]:

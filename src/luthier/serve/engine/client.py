@@ -28,6 +28,8 @@ _STEADY_SECONDS = 60.0
 # What is left of its words when it ends.
 _LAST_LINES, _MOST_OF_A_LINE, _WORDS_BYTES = 40, 1_000, 1 << 16
 _END_SECONDS = 5.0
+# A process that has not come up by then will not.
+_START_SECONDS = 300.0
 # Its children may hold the pipe of its words open.
 _WORDS_SECONDS = 2.0
 
@@ -225,7 +227,7 @@ class EngineClient:
             await self._end()
             with suppress(TimeoutError):
                 await asyncio.wait_for(words, _WORDS_SECONDS)
-            if not was_ready.is_set():
+            if not was_ready:
                 self._fault = self._last_words[-1] if self._last_words else "it ended without a word"
 
     async def _hear(self, process: asyncio.subprocess.Process) -> None:
@@ -240,9 +242,10 @@ class EngineClient:
             self._last_words.append(rest)
 
     async def _end_if_stuck(self) -> None:
-        """Kills a process that has been ready once and no longer lives."""
-        await self._ready.wait()
-        while self.beat.is_fresh:
+        """Kills a process that does not come up, or no longer lives."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._ready.wait(), _START_SECONDS)
+        while self._ready.is_set() and self.beat.is_fresh:
             await asyncio.sleep(1.0)
         if self._process is not None and self._process.returncode is None:
             os.killpg(self._process.pid, signal.SIGKILL)
