@@ -15,9 +15,12 @@ from luthier.serve.api import health
 from luthier.serve.asking.answers import Answers
 from luthier.serve.asking.catalogue import Catalogue
 from luthier.serve.asking.remote import RemoteModels
+from luthier.serve.door.asgi import App
 from luthier.serve.door.errors import OF_THE_DOOR, responses
-from luthier.serve.door.gate import App, Gate
+from luthier.serve.door.gate import OPEN_PATHS, Gate
 from luthier.serve.door.handlers import Caught, DescribedApp, add_handlers
+from luthier.serve.door.hosts import Hosts
+from luthier.serve.door.rates import ClientRates, TotalRate
 from luthier.serve.engine.client import EngineClient
 from luthier.serve.openai import routes
 from luthier.serve.root import ServeRoot
@@ -27,13 +30,13 @@ _LOG = logging.getLogger("luthier.serve")
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What an application is made of. `hosts` are the names that it answers to, all of them where there is none."""
+    """What an application is made of."""
 
     catalogue: Catalogue
     token: str
     settings: ServeSection
     root: ServeRoot
-    hosts: frozenset[str] = frozenset()
+    hosts: Hosts
 
 
 def make_app(parts: Parts) -> App:
@@ -63,7 +66,9 @@ def make_app(parts: Parts) -> App:
     app.include_router(routes.make_router(answers))
     app.include_router(health.make_router(engine))
     add_handlers(app)
-    return Caught(Gate(app, parts.token, parts.hosts, limits.body_bytes))
+    together = TotalRate(app, limits.requests_per_second, OPEN_PATHS)
+    gate = Gate(together, parts.token, parts.hosts, limits.body_bytes, limits.client_seconds)
+    return Caught(ClientRates(gate, limits.client_requests_per_second, limits.wrong_tokens_per_minute))
 
 
 def _say_end(words: str) -> None:

@@ -14,8 +14,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from luthier.core.errors import LuthierError
-from luthier.serve.door.errors import RequestError
-from luthier.serve.door.gate import App, Message, Receive, Send, say
+from luthier.serve.door.asgi import App, Message, Receive, Send
+from luthier.serve.door.errors import RequestError, say
 
 _LOG = logging.getLogger("luthier.serve")
 _UNEXPECTED = RequestError(500, "something went wrong in the server; its log tells more")
