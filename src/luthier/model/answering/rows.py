@@ -5,6 +5,7 @@ Shapes: V vocabulary.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -17,7 +18,7 @@ from luthier.core.protocols import DoneEvent, GenerationEvent, GenerationRequest
 class Row:
     """A request on its way. `told` counts the characters of the answer that were handed out.
 
-    `random` draws its tokens; None takes the likeliest. `top_k` 0 bounds nothing.
+    `random` draws its tokens; None takes the likeliest. `top_k` 0 bounds nothing. `came` is when it was asked, by `time.monotonic`.
     """
 
     request: GenerationRequest
@@ -26,6 +27,7 @@ class Row:
     top_k: int = 0
     ids: list[int] = field(default_factory=list)
     told: int = 0
+    came: float = field(default_factory=time.monotonic)
     # Where the last piece of text started and ended in `ids`; a byte-level token may hold only part of a character.
     _piece_start: int = 0
     _piece_end: int = 0

@@ -68,7 +68,7 @@ class EngineClient:
     when they are next asked for.
     """
 
-    def __init__(self, limits: Mapping[str, int], on_end: Callable[[str], None] = lambda words: None) -> None:
+    def __init__(self, limits: Mapping[str, float], on_end: Callable[[str], None] = lambda words: None) -> None:
         """`on_end` is told the last words of a process that ended of itself."""
         self.beat = Beat()
         self._on_end = on_end
