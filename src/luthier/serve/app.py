@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,9 +13,9 @@ from fastapi import FastAPI
 
 from luthier.config.serve_section import ServeLimits, ServeSection
 from luthier.serve.api import health
-from luthier.serve.asking.answers import Answers
 from luthier.serve.asking.catalogue import Catalogue
 from luthier.serve.asking.remote import RemoteModels
+from luthier.serve.asking.screen import ScreenedAnswers, get_ready
 from luthier.serve.door.asgi import App
 from luthier.serve.door.errors import OF_THE_DOOR, responses
 from luthier.serve.door.gate import OPEN_PATHS, Gate
@@ -43,11 +44,12 @@ def make_app(parts: Parts) -> App:
     """The application; its engine starts and ends with it."""
     limits = parts.settings.limits
     engine, remote = EngineClient(_engine_limits(limits), _say_end), RemoteModels()
-    answers = Answers(parts.catalogue, engine, remote, limits)
+    answers = ScreenedAnswers(parts.catalogue, engine, remote, limits, mode=parts.settings.guard)
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
         engine.start()
+        await asyncio.to_thread(get_ready)
         try:
             yield
         finally:
