@@ -42,9 +42,6 @@ def serve(target: str | None, port: int | None, host: str | None, open_to_others
         if listening.is_open:
             click.echo("others can reach it, and what is said between it and them is not encrypted: put a proxy with TLS before it")
 
-    may_be_open = open_to_others or host is not None
-    if served is not None:
-        listen(served, settings, told, may_be_open=may_be_open)
-        return
-    asking = [one for one in overrides if not one.startswith(_KEYS)]
-    listen(None, settings, told, asking, config.endpoints, may_be_open)
+    unasked = _KEYS if served is None else ("serve",)
+    asking = [one for one in overrides if not one.startswith(unasked)]
+    listen(served, settings, told, asking, None if served is not None else config.endpoints, open_to_others or host is not None)
