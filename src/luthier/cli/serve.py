@@ -30,10 +30,13 @@ def serve(target: str | None, port: int | None, host: str | None, overrides: tup
     settings = config.serve.model_copy(update={name: value for name, value in (("port", port), ("host", host)) if value is not None})
 
     def told(listening: Listening) -> None:
+        pages = f"{listening.url}/ui/"
         if as_json:
-            click.echo(json.dumps({"url": listening.url, "token": listening.token_place, "default_model": listening.default_model}))
+            told_all = {"url": listening.url, "pages": pages, "token": listening.token_place, "default_model": listening.default_model}
+            click.echo(json.dumps(told_all))
             return
         click.echo(f"listening on {listening.url}, default model `{listening.default_model}`")
-        click.echo(f"the token stands in {listening.token_place}")
+        click.echo(f"its pages are at {pages}")
+        click.echo(f"the token to sign in and ask with stands in {listening.token_place}")
 
     listen(served, settings, told, [] if served is not None else [one for one in overrides if not one.startswith("serve")])

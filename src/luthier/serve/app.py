@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.exceptions import HTTPException
 
 from luthier.config.serve_section import ServeSection
@@ -19,10 +20,14 @@ from luthier.serve.api import health
 from luthier.serve.asking.answers import Answers
 from luthier.serve.asking.catalogue import Catalogue
 from luthier.serve.asking.remote import RemoteModels
+from luthier.serve.door.asgi import App
+from luthier.serve.door.entry import Entry
 from luthier.serve.door.errors import RequestError
-from luthier.serve.door.gate import App, Gate
+from luthier.serve.door.gate import Gate
+from luthier.serve.door.session import Sessions
 from luthier.serve.engine.client import EngineClient
 from luthier.serve.openai import routes
+from luthier.serve.pages.site import SiteParts, make_site
 from luthier.serve.root import ServeRoot
 
 _LOG = logging.getLogger("luthier.serve")
@@ -31,12 +36,16 @@ _STATUS_KINDS = {404: "not_found_error", 405: "invalid_request_error"}
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What an application is made of. `hosts` are the names that it answers to, all of them where there is none."""
+    """What an application is made of.
+
+    `runs` are the folders in which run folders lie; `hosts` are the names that it answers to, all of them where there is none.
+    """
 
     catalogue: Catalogue
     token: str
     settings: ServeSection
     root: ServeRoot
+    runs: tuple[Path, ...] = ()
     hosts: frozenset[str] = frozenset()
 
 
@@ -58,11 +67,14 @@ def make_app(parts: Parts) -> App:
     app = FastAPI(title="Luthier", version=metadata.version("luthier"), lifespan=life, docs_url=None, redoc_url=None)
     app.include_router(routes.make_router(answers))
     app.include_router(health.make_router(engine))
+    sessions = Sessions(parts.settings.session_seconds)
+    app.mount("/ui", make_site(SiteParts(parts.token, sessions, parts.runs)))
+    app.add_route("/", lambda request: RedirectResponse("/ui/", 303), include_in_schema=False)
     app.add_exception_handler(RequestError, _told)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(LuthierError, _luthier)
     app.add_exception_handler(HTTPException, _http)
-    return Gate(app, parts.token, parts.hosts, limits.body_bytes)
+    return Gate(app, Entry(parts.token, sessions), parts.hosts, limits.body_bytes)
 
 
 def _say_end(words: str) -> None:

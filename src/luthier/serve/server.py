@@ -53,7 +53,7 @@ def serve(
             Problem("the default model is not there", where="serve.default_model", found=str(settings.default_model))
         ) from error
     hosts = LOOPBACK if settings.host in LOOPBACK else frozenset()
-    parts = Parts(catalogue, token, settings, root, hosts)
+    parts = Parts(catalogue, token, settings, root, tuple(places), hosts)
     listener = _listener(settings.host, settings.port)
     port = listener.getsockname()[1]
     host = f"[{settings.host}]" if ":" in settings.host else settings.host

@@ -1,34 +1,27 @@
-"""What every request passes first: its size, its host, its token."""
+"""What every request passes first: its host, its size, and whether it may come in."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
-from typing import Any
 
 from starlette.exceptions import HTTPException
 
+from luthier.serve.door.asgi import App, Message, Receive, Send
+from luthier.serve.door.entry import Elsewhere, Entry
 from luthier.serve.door.errors import RequestError
-from luthier.serve.door.token import is_token
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Message, Receive, Send], Awaitable[None]]
-# Asked by those that watch the server, and telling nothing of what it holds.
-OPEN_PATHS = frozenset({"/health/live", "/health/ready"})
+from luthier.serve.door.policy import guarded, is_page, refusal_page
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """The door of `app`: a request without `token` is 401, one to a host of another name 421, a body over `body_bytes` 413.
+    """The door of `app`: a request that `entry` does not admit is 401 or 403, one to a host of another name 421, a body over `body_bytes` 413.
 
     `hosts` are the names that a browser may have asked for: a page elsewhere whose name was pointed at this machine has another one.
     """
 
     app: App
-    token: str
+    entry: Entry
     hosts: frozenset[str]
     body_bytes: int
 
@@ -37,25 +30,29 @@ class Gate:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        send = guarded(scope["path"], send)
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
-        refused = self._refusal(scope["path"], headers)
-        if refused is not None:
-            await _say(send, refused)
-            return
-        await self.app(scope, self._counted(receive), send)
+        admitted = self._refusal(headers) or await self._admitted(scope, headers, self._counted(receive))
+        if isinstance(admitted, RequestError):
+            await (_show if is_page(scope["path"]) else _say)(send, admitted)
+        elif isinstance(admitted, Elsewhere):
+            await _send(send, 303, [(b"location", admitted.location.encode("latin-1"))], b"")
+        else:
+            await self.app(scope, admitted, send)
 
-    def _refusal(self, path: str, headers: dict[bytes, str]) -> RequestError | None:
+    async def _admitted(self, scope: Message, headers: dict[bytes, str], receive: Receive) -> Receive | RequestError | Elsewhere:
+        try:
+            return await self.entry.admit(scope, headers, receive)
+        except HTTPException as error:  # A body is read for its form's field, and was too large.
+            return RequestError(error.status_code, str(error.detail), "invalid_request_error")
+
+    def _refusal(self, headers: dict[bytes, str]) -> RequestError | None:
         host = _host(headers.get(b"host", ""))
         if self.hosts and host not in self.hosts:
             return RequestError(421, f"this server is not called `{host[:100]}`", "invalid_request_error")
         length = headers.get(b"content-length", "0")
         if not length.isdecimal() or int(length) > self.body_bytes:
             return RequestError(413, f"a body has at most {self.body_bytes:,} bytes here", "invalid_request_error")
-        if path in OPEN_PATHS:
-            return None
-        kind, _, given = headers.get(b"authorization", "").partition(" ")
-        if kind.lower() != "bearer" or not is_token(given.strip(), self.token):
-            return RequestError(401, "a token is asked: `Authorization: Bearer TOKEN`", "authentication_error")
         return None
 
     def _counted(self, receive: Receive) -> Receive:
@@ -81,9 +78,18 @@ def _host(written: str) -> str:
 
 
 async def _say(send: Send, error: RequestError) -> None:
-    body = json.dumps(error.to_json()).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    headers = [(b"content-type", b"application/json")]
     if error.status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
-    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    await _send(send, error.status, headers, json.dumps(error.to_json()).encode())
+
+
+async def _show(send: Send, error: RequestError) -> None:
+    """The same for a person who asked for a page."""
+    await _send(send, error.status, [(b"content-type", b"text/html; charset=utf-8")], refusal_page(error.message).encode())
+
+
+async def _send(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    headers = [*headers, (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

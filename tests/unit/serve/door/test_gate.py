@@ -8,7 +8,10 @@ from collections.abc import Iterable
 
 import pytest
 
-from luthier.serve.door.gate import Gate, Message
+from luthier.serve.door.asgi import Message
+from luthier.serve.door.entry import Entry
+from luthier.serve.door.gate import Gate
+from luthier.serve.door.session import Sessions
 
 TOKEN = "a-token-of-some-length"
 GOOD = [(b"host", b"127.0.0.1:8000"), (b"authorization", f"Bearer {TOKEN}".encode())]
@@ -30,7 +33,7 @@ def ask(headers: Iterable[tuple[bytes, bytes]], path: str = "/v1/models", body: 
         await send({"type": "http.response.start", "status": 200, "headers": []})  # type: ignore[operator]
         await send({"type": "http.response.body", "body": b"{}"})  # type: ignore[operator]
 
-    gate = Gate(app, TOKEN, frozenset({"127.0.0.1", "localhost", "::1"}), 100)
+    gate = Gate(app, Entry(TOKEN, Sessions(60)), frozenset({"127.0.0.1", "localhost", "::1"}), 100)
     asyncio.run(gate({"type": "http", "path": path, "headers": list(headers)}, receive, send))
     return sent[0]["status"], json.loads(sent[1]["body"])
 
