@@ -55,7 +55,7 @@ def brief(folder: RunFolder) -> Brief:
     try:
         return _read(folder)
     except UNREADABLE as error:
-        words = str(error) if isinstance(error, LuthierError) else f"a file in it was changed, or is another version’s ({type(error).__name__})"
+        words = str(error) if isinstance(error, LuthierError) else f"a file was changed, or is another version’s ({type(error).__name__})"
         return Brief("", (), "", "", "", None, 0, "", shown(words, 500))
 
 

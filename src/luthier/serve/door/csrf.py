@@ -29,7 +29,7 @@ def is_from_here(headers: Mapping[bytes, str]) -> bool:
 
 
 async def checked(headers: Mapping[bytes, str], receive: Receive, token: str) -> Receive | None:
-    """What the application receives from where the request holds the session's `token`, as a header or in its form; None where it does not."""
+    """What the application receives from, where the request holds the session's `token` as a header or in its form; else None."""
     if (given := headers.get(HEADER)) is not None:
         return receive if _same(given, token) else None
     kind = headers.get(b"content-type", "").partition(";")[0].strip().lower()

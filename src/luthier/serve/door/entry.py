@@ -59,7 +59,7 @@ class Entry:
             return checked if checked is not None else _outdated()
         elif is_page(path):
             return Elsewhere(_sign_in(scope, method))
-        return RequestError(401, "a token is asked: `Authorization: Bearer TOKEN`", "authentication_error")
+        return RequestError(401, "a token is asked: `Authorization: Bearer TOKEN`")
 
 
 def session_of(scope: Message) -> Session | None:
@@ -79,9 +79,9 @@ def _sign_in(scope: Message, method: str) -> str:
 
 
 def _foreign() -> RequestError:
-    return RequestError(403, "a page of another site sent this; nothing was done", "permission_error")
+    return RequestError(403, "a page of another site sent this; nothing was done")
 
 
 def _outdated() -> RequestError:
-    message = f"this form does not belong to the session (field `{csrf.FIELD}`, header `X-CSRF-Token`): open its page anew; nothing was done"
-    return RequestError(403, message, "permission_error")
+    message = f"this form does not belong to the session (field `{csrf.FIELD}`, header `X-CSRF-Token`): open its page anew"
+    return RequestError(403, message)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
 from starlette.exceptions import HTTPException
@@ -15,7 +14,7 @@ from luthier.serve.door.policy import guarded, is_page, refusal_page
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """The door of `app`: a request that `entry` does not admit is 401 or 403, one to a host of another name 421, a body over `body_bytes` 413.
+    """The door of `app`: who `entry` does not admit gets 401 or 403, a request to a host of another name 421, a body over `body_bytes` 413.
 
     `hosts` are the names that a browser may have asked for: a page elsewhere whose name was pointed at this machine has another one.
     """
@@ -34,9 +33,11 @@ class Gate:
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         admitted = self._refusal(headers) or await self._admitted(scope, headers, self._counted(receive))
         if isinstance(admitted, RequestError):
-            await (_show if is_page(scope["path"]) else _say)(send, admitted)
+            await (_show if is_page(scope["path"]) else say)(send, admitted)
         elif isinstance(admitted, Elsewhere):
-            await _send(send, 303, [(b"location", admitted.location.encode("latin-1"))], b"")
+            headers_back = [(b"location", admitted.location.encode("latin-1")), (b"content-length", b"0")]
+            await send({"type": "http.response.start", "status": 303, "headers": headers_back})
+            await send({"type": "http.response.body", "body": b""})
         else:
             await self.app(scope, admitted, send)
 
@@ -44,15 +45,15 @@ class Gate:
         try:
             return await self.entry.admit(scope, headers, receive)
         except HTTPException as error:  # A body is read for its form's field, and was too large.
-            return RequestError(error.status_code, str(error.detail), "invalid_request_error")
+            return RequestError(error.status_code, str(error.detail))
 
     def _refusal(self, headers: dict[bytes, str]) -> RequestError | None:
         host = _host(headers.get(b"host", ""))
         if self.hosts and host not in self.hosts:
-            return RequestError(421, f"this server is not called `{host[:100]}`", "invalid_request_error")
+            return RequestError(421, f"this server is not called `{host[:100]}`")
         length = headers.get(b"content-length", "0")
         if not length.isdecimal() or int(length) > self.body_bytes:
-            return RequestError(413, f"a body has at most {self.body_bytes:,} bytes here", "invalid_request_error")
+            return RequestError(413, f"a body has at most {self.body_bytes:,} bytes here")
         return None
 
     def _counted(self, receive: Receive) -> Receive:
@@ -77,19 +78,18 @@ def _host(written: str) -> str:
     return written.partition(":")[0].lower()
 
 
-async def _say(send: Send, error: RequestError) -> None:
-    headers = [(b"content-type", b"application/json")]
-    if error.status == 401:
-        headers.append((b"www-authenticate", b"Bearer"))
-    await _send(send, error.status, headers, json.dumps(error.to_json()).encode())
+async def say(send: Send, error: RequestError) -> None:
+    """Answers with `error`."""
+    await _send(send, error, b"application/json", error.to_bytes())
 
 
 async def _show(send: Send, error: RequestError) -> None:
     """The same for a person who asked for a page."""
-    await _send(send, error.status, [(b"content-type", b"text/html; charset=utf-8")], refusal_page(error.message).encode())
+    await _send(send, error, b"text/html; charset=utf-8", refusal_page(error.message).encode("utf-8", "replace"))
 
 
-async def _send(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-    headers = [*headers, (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+async def _send(send: Send, error: RequestError, media_type: bytes, body: bytes) -> None:
+    headers = [(b"content-type", media_type), (b"content-length", str(len(body)).encode())]
+    headers += [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -51,7 +51,7 @@ def guarded(path: str, send: Send) -> Send:
 
 def refusal_page(message: str) -> str:
     """A page that says why another is not shown, and leads back to the start."""
-    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><link rel="stylesheet" href="{PAGES}/static/report.css">'
-    links = f'<link rel="stylesheet" href="{PAGES}/static/pages.css"><title>Refused - Luthier</title>'
+    links = "".join(f'<link rel="stylesheet" href="{PAGES}/static/{name}.css">' for name in ("report", "pages"))
+    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width">{links}<title>Refused – Luthier</title>'
     body = f'<main class="alone"><h1>This cannot be done</h1><p>{escape(message)}</p><p><a href="{PAGES}/">To the first page</a></p></main>'
-    return f'<!DOCTYPE html><html lang="en"><head>{head}{links}</head><body>{body}</body></html>'
+    return f'<!DOCTYPE html><html lang="en"><head>{head}</head><body>{body}</body></html>'

@@ -23,7 +23,7 @@ _MOST_ADDRESSES = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A browser that has signed in. `csrf` goes with each of its requests that change something; `ends` is on the one clock for durations."""
+    """A browser that has signed in. `csrf` goes with each request that changes something; `ends` is on the one clock for durations."""
 
     csrf: str
     ends: float

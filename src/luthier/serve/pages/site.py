@@ -42,7 +42,7 @@ def make_site(parts: SiteParts) -> Starlette:
     ]
     # What nobody expected is logged where it is raised again, behind this page.
     kinds = (RequestError, HTTPException, LuthierError, Exception)
-    return Starlette(routes=routes, exception_handlers={kind: find_error for kind in kinds})
+    return Starlette(routes=routes, exception_handlers=dict.fromkeys(kinds, find_error))
 
 
 async def _first(request: Request) -> Response:

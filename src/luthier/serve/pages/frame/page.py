@@ -58,12 +58,16 @@ def page(request: Request, template: str, status: int = 200, headers: Mapping[st
     """The page that `template` makes of `values`, with the session's CSRF token for its forms as `csrf_token`."""
     session = session_of(request.scope)
     path = request.scope["path"]
-    text = environment().get_template(template).render(
-        values,
-        csrf_token=session.csrf if session is not None else "",
-        is_signed_in=session is not None,
-        path=path,
-        here=next((place.path for place in PLACES if path == place.path or path.startswith(f"{place.path}/")), ""),
+    text = (
+        environment()
+        .get_template(template)
+        .render(
+            values,
+            csrf_token=session.csrf if session is not None else "",
+            is_signed_in=session is not None,
+            path=path,
+            here=next((place.path for place in PLACES if path == place.path or path.startswith(f"{place.path}/")), ""),
+        )
     )
     return HTMLResponse(text.translate(_CONTROLS), status, headers)
 
@@ -82,8 +86,7 @@ async def form_fields(request: Request) -> dict[str, str]:
 def find_error(request: Request, error: Exception) -> Response:
     """The page that tells of an error: what went wrong, and what can be done."""
     if isinstance(error, RequestError):
-        headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
-        return _error_page(request, error.status, error.message, headers)
+        return _error_page(request, error.status, error.message, error.headers)
     if isinstance(error, HTTPException):
         words = {404: "There is no such page.", 405: "This page does not understand that."}
         return _error_page(request, error.status_code, words.get(error.status_code, str(error.detail)), error.headers)

@@ -35,7 +35,8 @@ def assets() -> dict[str, Asset]:
     look = files("luthier.report").joinpath("templates")
     taken = {name: b"\n".join(look.joinpath(part).read_bytes() for part in parts) for name, parts in _OF_THE_REPORT.items()}
     return {
-        name: Asset(content, _TYPES[name.rpartition(".")[2]], sha256_bytes(content)[:10]) for name, content in sorted({**taken, **own}.items())
+        name: Asset(content, _TYPES[name.rpartition(".")[2]], sha256_bytes(content)[:10])
+        for name, content in sorted({**taken, **own}.items())
     }
 
 

@@ -25,7 +25,17 @@ def test_the_token_opens_a_session_and_leads_where_one_wanted_to_go() -> None:
 
 @pytest.mark.parametrize(
     "onward",
-    ["https://evil.example/", "//evil.example", "/v1/models", "/ui/\\evil", "/ui/../x", "/ui/sign-in?next=/ui/", "/ui/\r\nx: y", "/ui/é", ""],
+    [
+        "https://evil.example/",
+        "//evil.example",
+        "/v1/models",
+        "/ui/\\evil",
+        "/ui/../x",
+        "/ui/sign-in?next=/ui/",
+        "/ui/\r\nx: y",
+        "/ui/é",
+        "",
+    ],
 )
 def test_signing_in_leads_nowhere_else(onward: str) -> None:
     assert pages_of().post("/ui/sign-in", data={"token": TOKEN, "next": onward}).headers["location"] == "/ui/"
