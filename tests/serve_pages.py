@@ -10,10 +10,14 @@ from starlette.testclient import TestClient
 
 from luthier.serve.door.entry import Entry
 from luthier.serve.door.gate import Gate
+from luthier.serve.door.hosts import hosts_of
+from luthier.serve.door.policy import Guarded
+from luthier.serve.door.rates import ClientRates
 from luthier.serve.door.session import Sessions
 from luthier.serve.pages.site import SiteParts, make_site
 
 TOKEN = "a-token-of-some-length"
+WRONG_TOKENS = 5
 
 
 def pages_of(*runs: Path) -> TestClient:
@@ -21,7 +25,8 @@ def pages_of(*runs: Path) -> TestClient:
 
     sessions = Sessions(60)
     site = make_site(SiteParts(TOKEN, sessions, runs))
-    app = Gate(Starlette(routes=[Mount("/ui", site)]), Entry(TOKEN, sessions), frozenset({"testserver"}), 1 << 20)
+    gate = Gate(Starlette(routes=[Mount("/ui", site)]), Entry(TOKEN, sessions), hosts_of("127.0.0.1", ["testserver"]), 1 << 20)
+    app = Guarded(ClientRates(gate, 1_000.0, WRONG_TOKENS))
     return TestClient(app, follow_redirects=False, raise_server_exceptions=False)
 
 

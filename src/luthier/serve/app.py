@@ -18,11 +18,13 @@ from luthier.serve.asking.answers import Answers
 from luthier.serve.asking.catalogue import Catalogue
 from luthier.serve.asking.remote import RemoteModels
 from luthier.serve.door.asgi import App
-from luthier.serve.door.entry import Entry
+from luthier.serve.door.entry import OPEN_PATHS, Entry
 from luthier.serve.door.errors import OF_THE_DOOR, responses
 from luthier.serve.door.gate import Gate
 from luthier.serve.door.handlers import Caught, DescribedApp, add_handlers
-from luthier.serve.door.policy import PAGES
+from luthier.serve.door.hosts import Hosts
+from luthier.serve.door.policy import PAGES, Guarded
+from luthier.serve.door.rates import ClientRates, TotalRate
 from luthier.serve.door.session import Sessions
 from luthier.serve.engine.client import EngineClient
 from luthier.serve.openai import routes
@@ -34,17 +36,14 @@ _LOG = logging.getLogger("luthier.serve")
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What an application is made of.
-
-    `runs` are the folders in which run folders lie; `hosts` are the names that it answers to, all of them where there is none.
-    """
+    """What an application is made of. `runs` are the folders in which run folders lie."""
 
     catalogue: Catalogue
     token: str
     settings: ServeSection
     root: ServeRoot
+    hosts: Hosts
     runs: tuple[Path, ...] = ()
-    hosts: frozenset[str] = frozenset()
 
 
 def make_app(parts: Parts) -> App:
@@ -77,7 +76,9 @@ def make_app(parts: Parts) -> App:
     app.mount(PAGES, make_site(SiteParts(parts.token, sessions, parts.runs)))
     app.add_route("/", lambda request: RedirectResponse(f"{PAGES}/", 303), include_in_schema=False)
     add_handlers(app)
-    return Caught(Gate(app, Entry(parts.token, sessions), parts.hosts, limits.body_bytes))
+    together = TotalRate(app, limits.requests_per_second, OPEN_PATHS)
+    gate = Gate(together, Entry(parts.token, sessions), parts.hosts, limits.body_bytes, limits.client_seconds)
+    return Guarded(Caught(ClientRates(gate, limits.client_requests_per_second, limits.wrong_tokens_per_minute)))
 
 
 def _say_end(words: str) -> None:

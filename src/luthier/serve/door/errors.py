@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from luthier.core.records import JsonObject
+from luthier.serve.door.asgi import Send
 
 # OpenAI's types of errors, and what each status means here.
 _KINDS = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 409: "conflict_error", 429: "rate_limit_error"}
@@ -16,6 +17,7 @@ _MEANINGS = {
     401: "No token, or a wrong one.",
     403: "It may not be done from here.",
     404: "What is named is not there.",
+    408: "The body came too slowly.",
     409: "It does not go with what is there already.",
     413: "The body is too large.",
     415: "The body is of a kind that is not understood.",
@@ -30,7 +32,7 @@ _MEANINGS = {
     507: "There is no room for it.",
 }
 # What the door answers, whichever route is asked.
-OF_THE_DOOR = (401, 413, 421, 429)
+OF_THE_DOOR = (401, 408, 413, 421, 429)
 
 
 class ErrorDetail(BaseModel):
@@ -89,3 +91,12 @@ def unknown(message: str, param: str | None = None) -> RequestError:
 def busy(message: str, retry_after: int = 1) -> RequestError:
     """503: not now."""
     return RequestError(503, message, retry_after=retry_after)
+
+
+async def say(send: Send, error: RequestError) -> None:
+    """Answers with `error` by itself, where no framework is at work."""
+    body = error.to_bytes()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    headers += [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

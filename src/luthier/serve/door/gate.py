@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from dataclasses import dataclass
 
 from starlette.exceptions import HTTPException
@@ -9,31 +11,33 @@ from starlette.exceptions import HTTPException
 from luthier.serve.door.asgi import App, Message, Receive, Send
 from luthier.serve.door.entry import Elsewhere, Entry
 from luthier.serve.door.errors import RequestError
-from luthier.serve.door.policy import guarded, is_page, refusal_page
+from luthier.serve.door.hosts import Hosts
+from luthier.serve.door.policy import refuse
+
+# A body has `slow_seconds` and the time that it takes at this rate.
+SLOWEST_BYTES_PER_SECOND = 16 << 10
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """The door of `app`: who `entry` does not admit gets 401 or 403, a request to a host of another name 421, a body over `body_bytes` 413.
-
-    `hosts` are the names that a browser may have asked for: a page elsewhere whose name was pointed at this machine has another one.
-    """
+    """The door of `app`: 401 or 403 for whom `entry` does not admit, 421 where another host is asked for, 413 for a body over `body_bytes`,
+    408 for a slow one."""
 
     app: App
     entry: Entry
-    hosts: frozenset[str]
+    hosts: Hosts
     body_bytes: int
+    slow_seconds: float = 20.0
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """An ASGI application."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        send = guarded(scope["path"], send)
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         admitted = self._refusal(headers) or await self._admitted(scope, headers, self._counted(receive))
         if isinstance(admitted, RequestError):
-            await (_show if is_page(scope["path"]) else say)(send, admitted)
+            await refuse(scope["path"], send, admitted)
         elif isinstance(admitted, Elsewhere):
             headers_back = [(b"location", admitted.location.encode("latin-1")), (b"content-length", b"0")]
             await send({"type": "http.response.start", "status": 303, "headers": headers_back})
@@ -44,52 +48,35 @@ class Gate:
     async def _admitted(self, scope: Message, headers: dict[bytes, str], receive: Receive) -> Receive | RequestError | Elsewhere:
         try:
             return await self.entry.admit(scope, headers, receive)
-        except HTTPException as error:  # A body is read for its form's field, and was too large.
+        except HTTPException as error:  # A body that is read for its form's field was too large, or too slow.
             return RequestError(error.status_code, str(error.detail))
 
     def _refusal(self, headers: dict[bytes, str]) -> RequestError | None:
-        host = _host(headers.get(b"host", ""))
-        if self.hosts and host not in self.hosts:
-            return RequestError(421, f"this server is not called `{host[:100]}`")
+        if not self.hosts.is_one(host := headers.get(b"host", "")):
+            message = f"this server is not called `{host[:100]}`; names that it is to answer to stand in `serve.allow.names`"
+            return RequestError(421, message)
         length = headers.get(b"content-length", "0")
         if not length.isdecimal() or int(length) > self.body_bytes:
             return RequestError(413, f"a body has at most {self.body_bytes:,} bytes here")
         return None
 
     def _counted(self, receive: Receive) -> Receive:
-        """A body without a length in its head is counted as it comes."""
-        seen = 0
+        """A body without a length in its head is counted as it comes; one that comes too slowly is no longer waited for."""
+        seen, began, is_whole = 0, time.monotonic(), False
 
         async def counted() -> Message:
-            nonlocal seen
-            message = await receive()
+            nonlocal seen, is_whole
+            if is_whole:
+                return await receive()
+            try:
+                async with asyncio.timeout(began + self.slow_seconds + seen / SLOWEST_BYTES_PER_SECOND - time.monotonic()):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(408, "the body came too slowly", {"Connection": "close"}) from None
             seen += len(message.get("body", b""))
+            is_whole = not message.get("more_body", False)
             if seen > self.body_bytes:
-                raise HTTPException(413, f"a body has at most {self.body_bytes:,} bytes here")
+                raise HTTPException(413, f"a body has at most {self.body_bytes:,} bytes here", {"Connection": "close"})
             return message
 
         return counted
-
-
-def _host(written: str) -> str:
-    """The name in a `Host` header, without its port."""
-    if written.startswith("["):
-        return written[1:].partition("]")[0].lower()
-    return written.partition(":")[0].lower()
-
-
-async def say(send: Send, error: RequestError) -> None:
-    """Answers with `error`."""
-    await _send(send, error, b"application/json", error.to_bytes())
-
-
-async def _show(send: Send, error: RequestError) -> None:
-    """The same for a person who asked for a page."""
-    await _send(send, error, b"text/html; charset=utf-8", refusal_page(error.message).encode("utf-8", "replace"))
-
-
-async def _send(send: Send, error: RequestError, media_type: bytes, body: bytes) -> None:
-    headers = [(b"content-type", media_type), (b"content-length", str(len(body)).encode())]
-    headers += [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
-    await send({"type": "http.response.start", "status": error.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

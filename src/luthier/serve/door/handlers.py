@@ -15,8 +15,7 @@ from starlette.requests import ClientDisconnect
 
 from luthier.core.errors import LuthierError
 from luthier.serve.door.asgi import App, Message, Receive, Send
-from luthier.serve.door.errors import RequestError
-from luthier.serve.door.gate import say
+from luthier.serve.door.errors import RequestError, say
 
 _LOG = logging.getLogger("luthier.serve")
 _UNEXPECTED = RequestError(500, "something went wrong in the server; its log tells more")

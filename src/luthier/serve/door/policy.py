@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from html import escape
 
-from luthier.serve.door.asgi import Message, Send
+from luthier.serve.door.asgi import App, Message, Receive, Send
+from luthier.serve.door.errors import RequestError, say
 
 PAGES = "/ui"
 # Nothing from elsewhere, and nothing written into the page itself: a text that slipped through as markup could run and style nothing.
@@ -27,8 +29,18 @@ def is_page(path: str) -> bool:
     return path in ("/", PAGES) or path.startswith(f"{PAGES}/")
 
 
-def guarded(path: str, send: Send) -> Send:
-    """`send` with the headers of the policy on each answer; one that the answer has already stays as it is."""
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """Before all of `app`: each of its answers has the headers of the policy; one that an answer has already stays as it is."""
+
+    app: App
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """An ASGI application."""
+        await self.app(scope, receive, _guarded(scope["path"], send) if scope["type"] == "http" else send)
+
+
+def _guarded(path: str, send: Send) -> Send:
     headers = {
         b"content-security-policy": (CONTENT_POLICY if is_page(path) else _NOTHING).encode(),
         b"x-content-type-options": b"nosniff",
@@ -49,7 +61,19 @@ def guarded(path: str, send: Send) -> Send:
     return sent
 
 
-def refusal_page(message: str) -> str:
+async def refuse(path: str, send: Send, error: RequestError) -> None:
+    """Answers with `error`: a page where one was asked for, else in the form of all errors."""
+    if not is_page(path):
+        await say(send, error)
+        return
+    body = _refusal_page(error.message).encode("utf-8", "replace")
+    headers = [(b"content-type", b"text/html; charset=utf-8"), (b"content-length", str(len(body)).encode())]
+    headers += [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _refusal_page(message: str) -> str:
     """A page that says why another is not shown, and leads back to the start."""
     links = "".join(f'<link rel="stylesheet" href="{PAGES}/static/{name}.css">' for name in ("report", "pages"))
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width">{links}<title>Refused – Luthier</title>'

@@ -1,4 +1,4 @@
-"""Browsers that have signed in by the token: a session each, held in memory; and how often one may give a wrong token."""
+"""Browsers that have signed in by the token: a session each, held in memory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from http.cookies import CookieError, SimpleCookie
-from math import ceil
 
 from luthier.core.events import monotonic_seconds
 
@@ -15,10 +14,6 @@ COOKIE = "luthier_session"
 # Where a browser that has not signed in is sent; below it lies what a page needs before that.
 SIGN_IN = "/ui/sign-in"
 MOST_SESSIONS = 1_000
-# So many wrong tokens from one address within so many seconds; then it waits until the first of them is so long ago.
-MOST_ATTEMPTS = 5
-ATTEMPTS_SECONDS = 60.0
-_MOST_ADDRESSES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,35 +57,6 @@ class Sessions:
         now = self._clock()
         for key in [key for key, session in self._held.items() if session.ends <= now]:
             del self._held[key]
-
-
-class Attempts:
-    """Wrong tokens at sign-in, by the address that they came from."""
-
-    def __init__(self, clock: Callable[[], float] = monotonic_seconds) -> None:
-        self._clock = clock
-        self._wrong: dict[str, list[float]] = {}
-
-    def wait_seconds(self, address: str) -> int:
-        """How long `address` has to wait before it may try again; 0 where it may now."""
-        lately = self._lately(address)
-        return max(1, ceil(lately[-MOST_ATTEMPTS] + ATTEMPTS_SECONDS - self._clock())) if len(lately) >= MOST_ATTEMPTS else 0
-
-    def note_wrong(self, address: str) -> None:
-        """A wrong token came from `address`."""
-        times = [*self._lately(address), self._clock()]
-        self._wrong.pop(address, None)
-        while len(self._wrong) >= _MOST_ADDRESSES:
-            del self._wrong[next(iter(self._wrong))]
-        self._wrong[address] = times[-MOST_ATTEMPTS:]
-
-    def forget(self, address: str) -> None:
-        """The right token came from `address`."""
-        self._wrong.pop(address, None)
-
-    def _lately(self, address: str) -> list[float]:
-        since = self._clock() - ATTEMPTS_SECONDS
-        return [time for time in self._wrong.get(address, ()) if time > since]
 
 
 def session_cookie(header: str) -> str:

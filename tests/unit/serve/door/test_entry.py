@@ -11,6 +11,8 @@ import pytest
 from luthier.serve.door.asgi import Message
 from luthier.serve.door.entry import Entry, session_of
 from luthier.serve.door.gate import Gate
+from luthier.serve.door.hosts import hosts_of
+from luthier.serve.door.policy import Guarded
 from luthier.serve.door.session import COOKIE, Sessions
 
 TOKEN = "a-token-of-some-length"
@@ -27,7 +29,7 @@ class Door:
         self.cookie, self.session = self.sessions.open()
         self.seen: list[Message] = []
         self.body = b""
-        self.gate = Gate(self._app, Entry(TOKEN, self.sessions), frozenset({"127.0.0.1"}), body_bytes)
+        self.gate = Guarded(Gate(self._app, Entry(TOKEN, self.sessions), hosts_of("127.0.0.1", []), body_bytes))
 
     async def _app(self, scope: Message, receive: object, send: object) -> None:
         self.seen.append(scope)

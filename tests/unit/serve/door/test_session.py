@@ -1,17 +1,8 @@
-"""Sessions of browsers: opened, found, ended; wrong tokens counted."""
+"""Sessions of browsers: opened, found, ended."""
 
 from __future__ import annotations
 
-from luthier.serve.door.session import (
-    ATTEMPTS_SECONDS,
-    COOKIE,
-    MOST_ATTEMPTS,
-    MOST_SESSIONS,
-    Attempts,
-    Sessions,
-    session_cookie,
-    set_cookie,
-)
+from luthier.serve.door.session import COOKIE, MOST_SESSIONS, Sessions, session_cookie, set_cookie
 
 
 class Clock:
@@ -50,23 +41,6 @@ def test_there_are_never_more_than_stated() -> None:
     sessions = Sessions(60)
     cookies = [sessions.open()[0] for _ in range(MOST_SESSIONS + 2)]
     assert [sessions.find(cookie) is None for cookie in cookies[:3]] == [True, True, False]
-
-
-def test_wrong_tokens_make_an_address_wait_and_no_other() -> None:
-    clock = Clock()
-    attempts = Attempts(clock)
-    for _ in range(MOST_ATTEMPTS):
-        assert attempts.wait_seconds("10.0.0.1") == 0
-        attempts.note_wrong("10.0.0.1")
-        clock.now += 1
-    assert attempts.wait_seconds("10.0.0.1") == ATTEMPTS_SECONDS - MOST_ATTEMPTS
-    assert attempts.wait_seconds("10.0.0.2") == 0
-    clock.now += ATTEMPTS_SECONDS - MOST_ATTEMPTS + 0.1
-    assert attempts.wait_seconds("10.0.0.1") == 0
-    attempts.note_wrong("10.0.0.1")
-    assert attempts.wait_seconds("10.0.0.1") > 0
-    attempts.forget("10.0.0.1")
-    assert attempts.wait_seconds("10.0.0.1") == 0
 
 
 def test_the_cookie_is_for_this_server_s_own_pages_alone() -> None:

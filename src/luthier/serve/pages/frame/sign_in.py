@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from luthier.serve.door import session
 from luthier.serve.door.policy import PAGES
-from luthier.serve.door.session import Attempts, Sessions
+from luthier.serve.door.session import Sessions
 from luthier.serve.door.token import is_token
 from luthier.serve.pages.frame.page import form_fields, page
 
@@ -23,7 +23,6 @@ class SignIn:
 
     token: str
     sessions: Sessions
-    attempts: Attempts = field(default_factory=Attempts)
 
     def routes(self) -> list[Route]:
         """Its pages."""
@@ -41,18 +40,12 @@ class SignIn:
         return page(request, "sign_in.html", onward=onward, error="")
 
     async def enter(self, request: Request) -> Response:
-        """A session where the token is right; else the form again, and after some wrong ones a wait."""
+        """A session where the token is right; else 401 with the form again, by which the door counts wrong ones."""
         fields = await form_fields(request)
         onward = _onward(fields.get("next", ""))
-        address = request.client.host if request.client is not None else ""
-        if wait := self.attempts.wait_seconds(address):
-            error = f"Too many wrong tokens: wait {wait} seconds, and try again."
-            return page(request, "sign_in.html", 429, {"Retry-After": str(wait)}, onward=onward, error=error)
         if not is_token(fields.get("token", "").strip(), self.token):
-            self.attempts.note_wrong(address)
             error = "This is not the server’s token. The command `luthier serve` says where it stands."
             return page(request, "sign_in.html", 401, onward=onward, error=error)
-        self.attempts.forget(address)
         self.sessions.close(_cookie(request))
         cookie, _ = self.sessions.open()
         answer = RedirectResponse(onward, 303)
