@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,9 +15,10 @@ from fastapi.responses import RedirectResponse
 
 from luthier.config.serve_section import ServeSection
 from luthier.serve.api import health
-from luthier.serve.asking.answers import Answers
+from luthier.serve.api import jobs as job_routes
 from luthier.serve.asking.catalogue import Catalogue
 from luthier.serve.asking.remote import RemoteModels
+from luthier.serve.asking.screen import ScreenedAnswers, get_ready
 from luthier.serve.door.asgi import App
 from luthier.serve.door.entry import OPEN_PATHS, Entry
 from luthier.serve.door.errors import OF_THE_DOOR, responses
@@ -27,9 +29,11 @@ from luthier.serve.door.policy import PAGES, Guarded
 from luthier.serve.door.rates import ClientRates, TotalRate
 from luthier.serve.door.session import Sessions
 from luthier.serve.engine.client import EngineClient
+from luthier.serve.jobs.queue import Jobs
+from luthier.serve.jobs.submitted import Submissions
 from luthier.serve.openai import routes
 from luthier.serve.pages.site import SiteParts, make_site
-from luthier.serve.root import ServeRoot
+from luthier.serve.state.root import ServeRoot
 
 _LOG = logging.getLogger("luthier.serve")
 
@@ -42,6 +46,8 @@ class Parts:
     token: str
     settings: ServeSection
     root: ServeRoot
+    jobs: Jobs
+    submissions: Submissions
     hosts: Hosts
     runs: tuple[Path, ...] = ()
 
@@ -50,13 +56,15 @@ def make_app(parts: Parts) -> App:
     """The application; its engine starts and ends with it."""
     limits = parts.settings.limits
     engine, remote = EngineClient({"rows": limits.rows, "positions": limits.positions}, _say_end), RemoteModels()
-    answers = Answers(parts.catalogue, engine, remote, limits)
+    answers = ScreenedAnswers(parts.catalogue, engine, remote, limits, mode=parts.settings.guard)
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
         engine.start()
+        await asyncio.to_thread(get_ready)
         try:
-            yield
+            async with parts.jobs.at_work():
+                yield
         finally:
             await engine.stop()
             await remote.close()
@@ -72,6 +80,7 @@ def make_app(parts: Parts) -> App:
     )
     app.include_router(routes.make_router(answers))
     app.include_router(health.make_router(engine))
+    app.include_router(job_routes.make_router(parts.jobs, parts.submissions))
     sessions = Sessions(parts.settings.session_seconds)
     app.mount(PAGES, make_site(SiteParts(parts.token, sessions, parts.runs)))
     app.add_route("/", lambda request: RedirectResponse(f"{PAGES}/", 303), include_in_schema=False)
