@@ -65,6 +65,7 @@ class ServeSection(Section):
     guard: Literal["off", "warn", "block"] = key(
         "warn", "none", "What is done about answers that are commands: nothing, told with a verdict, or held back where the policy rejects."
     )
+    session_seconds: Float = key(43_200.0, "none", "How long a browser stays signed in to the pages.", ge=60, le=31_536_000)
     limits: ServeLimits = key(ServeLimits(), "none", "What requests may take.")
     jobs: ServeJobs = key(ServeJobs(), "none", "Work in the background.")
     allow: ServeAllow = key(ServeAllow(), "none", "What may be read and fetched.")
