@@ -38,7 +38,7 @@ Progress = Callable[[int, int], None]
 _Item = TypeVar("_Item")
 
 # Goes up when other rows come of the same replies; it is written into the origin of every row that a teacher made.
-VERSION = 4
+VERSION = 5
 MOST_QUESTIONS = 5
 # Chunks in work together.
 _WAVE = 64
