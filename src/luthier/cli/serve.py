@@ -13,9 +13,10 @@ from luthier.cli.parts import json_option, set_option
 @click.argument("target", metavar="[RUN.yaml|RUN_DIR]", required=False)
 @click.option("--port", type=click.IntRange(0, 65_535), help="Port to listen on; 0 takes one that is free.")
 @click.option("--host", help="Address to listen on; every other than this machine's own is open to others.")
+@click.option("--open-to-others", is_flag=True, help="Let others reach the server where `serve.host` in the run file says so.")
 @set_option
 @json_option
-def serve(target: str | None, port: int | None, host: str | None, overrides: tuple[str, ...], as_json: bool) -> None:
+def serve(target: str | None, port: int | None, host: str | None, open_to_others: bool, overrides: tuple[str, ...], as_json: bool) -> None:
     """Serve a run's models, and its base, over HTTP.
 
     Without a run the base model inside the package answers. Every request carries the token that is made at the first start.
@@ -35,5 +36,8 @@ def serve(target: str | None, port: int | None, host: str | None, overrides: tup
             return
         click.echo(f"listening on {listening.url}, default model `{listening.default_model}`")
         click.echo(f"the token stands in {listening.token_place}")
+        if listening.is_open:
+            click.echo("others can reach it, and what is said between it and them is not encrypted: put a proxy with TLS before it")
 
-    listen(served, settings, told, [] if served is not None else [one for one in overrides if not one.startswith("serve")])
+    asking = [] if served is not None else [one for one in overrides if not one.startswith("serve")]
+    listen(served, settings, told, asking, may_be_open=open_to_others or host is not None)

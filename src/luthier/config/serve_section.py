@@ -18,6 +18,18 @@ class ServeLimits(Section):
     rows: Int = key(32, "none", "Answers that are made together.", ge=1, le=10_000)
     positions: Int = key(131_072, "none", "Tokens of prompts and answers that are held at once.", ge=16, le=MOST)
     body_bytes: Int = key(8 << 20, "none", "Largest body of a request.", ge=1_024, le=MOST)
+    requests_per_second: Float = key(1_000.0, "none", "Requests of all clients; twice as many may come at once.", ge=0.1, le=1_000_000)
+    client_requests_per_second: Float = key(200.0, "none", "Requests of one address; twice as many may come at once.", ge=0.1, le=1_000_000)
+    wrong_tokens_per_minute: Int = key(10, "none", "Wrong tokens that one address may try; then it has to wait.", ge=1, le=100_000)
+    connections: Int = key(512, "none", "Connections that are open at once; a further one is told to come again.", ge=1, le=100_000)
+    client_connections: Int = key(256, "none", "Connections of one address that are open at once.", ge=1, le=100_000)
+    client_seconds: Float = key(
+        20.0,
+        "none",
+        "How long is waited for a client: for its next request, for the head of one, and until it takes what it is sent.",
+        ge=0.1,
+        le=3_600,
+    )
 
 
 class ServeJobs(Section):
@@ -38,13 +50,14 @@ class ServeAllow(Section):
     hosts: list[str] = key(
         ["github.com", "gitlab.com", "codeberg.org", "bitbucket.org"], "none", "Hosts that repositories may be fetched from, by https."
     )
+    names: list[str] = key([], "none", "Names of this server beside its own, such as those by which a proxy asks for it.")
 
 
 class ServeSection(Section):
     """How `luthier serve` listens, and what it answers with."""
 
     root: str = key("serve", "none", "Folder of the server's state: token, jobs, sources, runs.", min_length=1, pattern=r"^[^\x00-\x1f]+$")
-    host: str = key("127.0.0.1", "none", "Address to listen on; every other than this machine's own is open to others.", min_length=1)
+    host: str = key("127.0.0.1", "none", "Address to listen on; one that others can reach needs --open-to-others beside it.", min_length=1)
     port: Int = key(8000, "none", "Port to listen on; 0 takes one that is free.", ge=0, le=65_535)
     default_model: str | None = key(None, "none", "Model that is asked where none is named.", min_length=1)
     models: dict[str, str] = key({}, "none", "Further models by name: a run folder, an adapter, a model folder or a hub id.")

@@ -8,36 +8,35 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib import metadata
 
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
-from starlette.exceptions import HTTPException
+from fastapi import FastAPI
 
 from luthier.config.serve_section import ServeSection
-from luthier.core.errors import LuthierError
 from luthier.serve.api import health
 from luthier.serve.asking.answers import Answers
 from luthier.serve.asking.catalogue import Catalogue
 from luthier.serve.asking.remote import RemoteModels
-from luthier.serve.door.errors import RequestError
-from luthier.serve.door.gate import App, Gate
+from luthier.serve.door.asgi import App
+from luthier.serve.door.errors import OF_THE_DOOR, responses
+from luthier.serve.door.gate import OPEN_PATHS, Gate
+from luthier.serve.door.handlers import Caught, DescribedApp, add_handlers
+from luthier.serve.door.hosts import Hosts
+from luthier.serve.door.rates import ClientRates, TotalRate
 from luthier.serve.engine.client import EngineClient
 from luthier.serve.openai import routes
 from luthier.serve.root import ServeRoot
 
 _LOG = logging.getLogger("luthier.serve")
-_STATUS_KINDS = {404: "not_found_error", 405: "invalid_request_error"}
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What an application is made of. `hosts` are the names that it answers to, all of them where there is none."""
+    """What an application is made of."""
 
     catalogue: Catalogue
     token: str
     settings: ServeSection
     root: ServeRoot
-    hosts: frozenset[str] = frozenset()
+    hosts: Hosts
 
 
 def make_app(parts: Parts) -> App:
@@ -55,44 +54,23 @@ def make_app(parts: Parts) -> App:
             await engine.stop()
             await remote.close()
 
-    app = FastAPI(title="Luthier", version=metadata.version("luthier"), lifespan=life, docs_url=None, redoc_url=None)
+    app = DescribedApp(
+        title="Luthier",
+        version=metadata.version("luthier"),
+        lifespan=life,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        responses=responses(*OF_THE_DOOR),
+    )
     app.include_router(routes.make_router(answers))
     app.include_router(health.make_router(engine))
-    app.add_exception_handler(RequestError, _told)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(LuthierError, _luthier)
-    app.add_exception_handler(HTTPException, _http)
-    return Gate(app, parts.token, parts.hosts, limits.body_bytes)
+    add_handlers(app)
+    together = TotalRate(app, limits.requests_per_second, OPEN_PATHS)
+    gate = Gate(together, parts.token, parts.hosts, limits.body_bytes, limits.client_seconds)
+    return Caught(ClientRates(gate, limits.client_requests_per_second, limits.wrong_tokens_per_minute))
 
 
 def _say_end(words: str) -> None:
     """Tells whoever runs the server that the engine has ended, and with which words."""
     _LOG.error("the engine's process has ended and is started again; its last words:\n%s", words or "(none)")
-
-
-async def _told(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestError)
-    headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
-    return JSONResponse(error.to_json(), error.status, headers)
-
-
-async def _invalid(request: Request, error: Exception) -> JSONResponse:
-    """422, with the first field that is wrong; what was sent is not repeated."""
-    assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    if first["type"] == "json_invalid":
-        told = RequestError(422, f"the body is no JSON, from character {first['loc'][-1]} on", "invalid_request_error")
-        return JSONResponse(told.to_json(), 422)
-    field = ".".join(str(part) for part in first["loc"][1:])
-    told = RequestError(422, f"{field}: {first['msg']}" if field else str(first["msg"]), "invalid_request_error", field or None)
-    return JSONResponse(told.to_json(), 422)
-
-
-async def _luthier(request: Request, error: Exception) -> JSONResponse:
-    return JSONResponse(RequestError(503, str(error), "server_error").to_json(), 503)
-
-
-async def _http(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)
-    kind = _STATUS_KINDS.get(error.status_code, "invalid_request_error")
-    return JSONResponse(RequestError(error.status_code, str(error.detail), kind).to_json(), error.status_code, error.headers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -12,14 +13,16 @@ from pathlib import Path
 import uvicorn
 
 from luthier.config.load import LoadedRun
-from luthier.config.serve_section import ServeSection
+from luthier.config.serve_section import ServeLimits, ServeSection
 from luthier.core.errors import Problem, UserError
 from luthier.serve.app import Parts, make_app
 from luthier.serve.asking.catalogue import Catalogue, UnknownModelError
+from luthier.serve.door.asgi import App
+from luthier.serve.door.connections import HEAD_BYTES, Connections
+from luthier.serve.door.hosts import hosts_of, is_loopback
 from luthier.serve.door.token import read_token
 from luthier.serve.root import ServeRoot
 
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 # Requests that run when the server is told to stop have so long to end.
 _GRACE_SECONDS = 10
 _BACKLOG = 2_048
@@ -32,15 +35,24 @@ class Listening:
     url: str
     token_place: str
     default_model: str
+    is_open: bool
 
 
 def serve(
-    served: LoadedRun | None, settings: ServeSection, on_listening: Callable[[Listening], None], overrides: Sequence[str] = ()
+    served: LoadedRun | None,
+    settings: ServeSection,
+    on_listening: Callable[[Listening], None],
+    overrides: Sequence[str] = (),
+    may_be_open: bool = False,
 ) -> None:
     """Listens until SIGINT or SIGTERM; `overrides` say how the base is asked where no run is served.
 
-    `UserError` where the place, the token or the default model are not to be had.
+    `UserError` where the place, the token or the default model are not to be had, or where others could reach the server and
+    `may_be_open` does not say so: a run file alone opens no door.
     """
+    if not is_loopback(settings.host) and not may_be_open:
+        hint = "add --open-to-others where that is meant, or name the address with --host"
+        raise UserError(Problem("others than this machine could reach the server", where="serve.host", found=settings.host, hint=hint))
     root = ServeRoot(Path(settings.root))
     root.path.mkdir(parents=True, exist_ok=True)
     token, place = read_token(root.path)
@@ -52,18 +64,31 @@ def serve(
         raise UserError(
             Problem("the default model is not there", where="serve.default_model", found=str(settings.default_model))
         ) from error
-    hosts = LOOPBACK if settings.host in LOOPBACK else frozenset()
-    parts = Parts(catalogue, token, settings, root, hosts)
+    parts = Parts(catalogue, token, settings, root, hosts_of(settings.host, settings.allow.names))
     listener = _listener(settings.host, settings.port)
     port = listener.getsockname()[1]
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    on_listening(Listening(f"http://{host}:{port}", place, default))
-    config = uvicorn.Config(
-        make_app(parts), log_level="warning", access_log=False, timeout_graceful_shutdown=_GRACE_SECONDS, server_header=False, lifespan="on"
-    )
+    on_listening(Listening(f"http://{host}:{port}", place, default, not is_loopback(settings.host)))
     # uvicorn raises the signal once more when all has ended; to stop is what a server is asked for.
     with suppress(KeyboardInterrupt):
-        asyncio.run(uvicorn.Server(config).serve([listener]))
+        asyncio.run(uvicorn.Server(_listening(make_app(parts), settings.limits)).serve([listener]))
+
+
+def _listening(app: App, limits: ServeLimits) -> uvicorn.Config:
+    """How uvicorn listens: nothing is believed of what a proxy says of its clients, and no access log is written."""
+    return uvicorn.Config(
+        app,
+        http=Connections(limits.connections, limits.client_connections, limits.client_seconds),  # type: ignore[arg-type]
+        ws="none",
+        lifespan="on",
+        log_level="error",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        h11_max_incomplete_event_size=HEAD_BYTES,
+        timeout_keep_alive=math.ceil(limits.client_seconds),
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
 
 
 def _listener(host: str, port: int) -> socket.socket:

@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Awaitable, Callable, MutableMapping
+import asyncio
+import time
 from dataclasses import dataclass
-from typing import Any
 
 from starlette.exceptions import HTTPException
 
-from luthier.serve.door.errors import RequestError
+from luthier.serve.door.asgi import App, Message, Receive, Send
+from luthier.serve.door.errors import RequestError, say
+from luthier.serve.door.hosts import Hosts
 from luthier.serve.door.token import is_token
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Message, Receive, Send], Awaitable[None]]
+# A body has `slow_seconds` and the time that it takes at this rate.
+SLOWEST_BYTES_PER_SECOND = 16 << 10
 # Asked by those that watch the server, and telling nothing of what it holds.
 OPEN_PATHS = frozenset({"/health/live", "/health/ready"})
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """The door of `app`: a request without `token` is 401, one to a host of another name 421, a body over `body_bytes` 413.
-
-    `hosts` are the names that a browser may have asked for: a page elsewhere whose name was pointed at this machine has another one.
-    """
+    """The door of `app`: 401 without `token`, 421 where another host is asked for, 413 for a body over `body_bytes`, 408 for a slow one."""
 
     app: App
     token: str
-    hosts: frozenset[str]
+    hosts: Hosts
     body_bytes: int
+    slow_seconds: float = 20.0
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """An ASGI application."""
@@ -40,50 +37,41 @@ class Gate:
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         refused = self._refusal(scope["path"], headers)
         if refused is not None:
-            await _say(send, refused)
+            await say(send, refused)
             return
         await self.app(scope, self._counted(receive), send)
 
     def _refusal(self, path: str, headers: dict[bytes, str]) -> RequestError | None:
-        host = _host(headers.get(b"host", ""))
-        if self.hosts and host not in self.hosts:
-            return RequestError(421, f"this server is not called `{host[:100]}`", "invalid_request_error")
+        if not self.hosts.is_one(host := headers.get(b"host", "")):
+            message = f"this server is not called `{host[:100]}`; names that it is to answer to stand in `serve.allow.names`"
+            return RequestError(421, message)
         length = headers.get(b"content-length", "0")
         if not length.isdecimal() or int(length) > self.body_bytes:
-            return RequestError(413, f"a body has at most {self.body_bytes:,} bytes here", "invalid_request_error")
+            return RequestError(413, f"a body has at most {self.body_bytes:,} bytes here")
         if path in OPEN_PATHS:
             return None
         kind, _, given = headers.get(b"authorization", "").partition(" ")
         if kind.lower() != "bearer" or not is_token(given.strip(), self.token):
-            return RequestError(401, "a token is asked: `Authorization: Bearer TOKEN`", "authentication_error")
+            return RequestError(401, "a token is asked: `Authorization: Bearer TOKEN`")
         return None
 
     def _counted(self, receive: Receive) -> Receive:
-        """A body without a length in its head is counted as it comes."""
-        seen = 0
+        """A body without a length in its head is counted as it comes; one that comes too slowly is no longer waited for."""
+        seen, began, is_whole = 0, time.monotonic(), False
 
         async def counted() -> Message:
-            nonlocal seen
-            message = await receive()
+            nonlocal seen, is_whole
+            if is_whole:
+                return await receive()
+            try:
+                async with asyncio.timeout(began + self.slow_seconds + seen / SLOWEST_BYTES_PER_SECOND - time.monotonic()):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(408, "the body came too slowly", {"Connection": "close"}) from None
             seen += len(message.get("body", b""))
+            is_whole = not message.get("more_body", False)
             if seen > self.body_bytes:
-                raise HTTPException(413, f"a body has at most {self.body_bytes:,} bytes here")
+                raise HTTPException(413, f"a body has at most {self.body_bytes:,} bytes here", {"Connection": "close"})
             return message
 
         return counted
-
-
-def _host(written: str) -> str:
-    """The name in a `Host` header, without its port."""
-    if written.startswith("["):
-        return written[1:].partition("]")[0].lower()
-    return written.partition(":")[0].lower()
-
-
-async def _say(send: Send, error: RequestError) -> None:
-    body = json.dumps(error.to_json()).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    if error.status == 401:
-        headers.append((b"www-authenticate", b"Bearer"))
-    await send({"type": "http.response.start", "status": error.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

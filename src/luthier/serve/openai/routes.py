@@ -16,11 +16,12 @@ from luthier.core.protocols import DoneEvent, GenerationEvent, GenerationRequest
 from luthier.core.records import TEXT_ROLE, JsonObject, Message
 from luthier.serve.asking.answers import Answers
 from luthier.serve.asking.catalogue import Named
-from luthier.serve.door.errors import RequestError, wrong
+from luthier.serve.door.errors import RequestError, responses, wrong
 from luthier.serve.openai.answer import ChatChoice, Head, completion_logprobs, event_line, usage
 from luthier.serve.openai.bodies import Asked, ChatBody, CompletionBody
 
 _DONE = "[DONE]"
+_REFUSALS = responses(404, 422, 502, 503, 504)
 # The log of an answer is told at the end of the stream where it broke off after it began.
 _HANG_UP_SECONDS = 0.1
 
@@ -35,12 +36,12 @@ def make_router(answers: Answers) -> APIRouter:
         found = await asyncio.to_thread(lambda: list(answers.catalogue.all()))
         return {"object": "list", "data": [_model(named) for named in found]}
 
-    @router.get("/models/{name:path}")
+    @router.get("/models/{name:path}", responses=responses(404))
     async def model(name: str) -> JsonObject:
         """One model."""
         return _model(await asyncio.to_thread(answers.find, name))
 
-    @router.post("/chat/completions", response_model=None)
+    @router.post("/chat/completions", response_model=None, responses=_REFUSALS)
     async def chat(body: ChatBody, request: Request) -> Response:
         """An answer to a conversation."""
         named = await asyncio.to_thread(answers.find, body.model)
@@ -49,7 +50,7 @@ def make_router(answers: Answers) -> APIRouter:
             return await _streamed(_chat_pieces(answers, named, body, asked))
         return await _unless_gone(request, _chat(answers, named, body, asked))
 
-    @router.post("/completions", response_model=None)
+    @router.post("/completions", response_model=None, responses=_REFUSALS)
     async def completions(body: CompletionBody, request: Request) -> Response:
         """A text's continuation, without the model's template."""
         named = await asyncio.to_thread(answers.find, body.model)

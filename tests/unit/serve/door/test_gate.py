@@ -7,18 +7,24 @@ import json
 from collections.abc import Iterable
 
 import pytest
+from starlette.exceptions import HTTPException
 
-from luthier.serve.door.gate import Gate, Message
+from luthier.serve.door.asgi import Message
+from luthier.serve.door.gate import Gate
+from luthier.serve.door.hosts import hosts_of
 
 TOKEN = "a-token-of-some-length"
 GOOD = [(b"host", b"127.0.0.1:8000"), (b"authorization", f"Bearer {TOKEN}".encode())]
 
 
-def ask(headers: Iterable[tuple[bytes, bytes]], path: str = "/v1/models", body: list[bytes] | None = None) -> tuple[int, object]:
+def ask(
+    headers: Iterable[tuple[bytes, bytes]], path: str = "/v1/models", body: list[bytes] | None = None, pause_seconds: float = 0.0
+) -> tuple[int, object]:
     sent: list[Message] = []
     waiting = list(body or [b""])
 
     async def receive() -> Message:
+        await asyncio.sleep(pause_seconds)
         return {"type": "http.request", "body": waiting.pop(0), "more_body": bool(waiting)}
 
     async def send(message: Message) -> None:
@@ -30,7 +36,7 @@ def ask(headers: Iterable[tuple[bytes, bytes]], path: str = "/v1/models", body: 
         await send({"type": "http.response.start", "status": 200, "headers": []})  # type: ignore[operator]
         await send({"type": "http.response.body", "body": b"{}"})  # type: ignore[operator]
 
-    gate = Gate(app, TOKEN, frozenset({"127.0.0.1", "localhost", "::1"}), 100)
+    gate = Gate(app, TOKEN, hosts_of("127.0.0.1", []), 100, 0.1)
     asyncio.run(gate({"type": "http", "path": path, "headers": list(headers)}, receive, send))
     return sent[0]["status"], json.loads(sent[1]["body"])
 
@@ -57,11 +63,16 @@ def test_a_page_elsewhere_that_was_pointed_here_is_refused(host: bytes) -> None:
 
 
 def test_a_large_body_is_refused_by_its_length_and_as_it_comes() -> None:
-    from starlette.exceptions import HTTPException
-
     assert ask([*GOOD, (b"content-length", b"100")], body=[b"x" * 100])[0] == 200
     for length in (b"101", b"-1", b"1e3", b"x"):
         assert ask([*GOOD, (b"content-length", length)])[0] == 413
     with pytest.raises(HTTPException) as raised:
         ask(GOOD, body=[b"x" * 60, b"x" * 60])
     assert raised.value.status_code == 413
+
+
+def test_a_body_that_comes_too_slowly_is_no_longer_waited_for() -> None:
+    assert ask(GOOD, body=[b"x"] * 3, pause_seconds=0.01)[0] == 200
+    with pytest.raises(HTTPException) as raised:
+        ask(GOOD, body=[b"x"] * 30, pause_seconds=0.01)
+    assert raised.value.status_code == 408

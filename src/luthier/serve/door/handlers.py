@@ -1,0 +1,134 @@
+"""How an error becomes an answer, wherever it was raised; what nobody expected is logged, and nothing of it told."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from luthier.core.errors import LuthierError
+from luthier.serve.door.asgi import App, Message, Receive, Send
+from luthier.serve.door.errors import RequestError, say
+
+_LOG = logging.getLogger("luthier.serve")
+_UNEXPECTED = RequestError(500, "something went wrong in the server; its log tells more")
+
+
+class DescribedApp(FastAPI):
+    """An application whose description tells the errors that it really answers with: FastAPI writes its own form of 422 into each route."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document."""
+        if not self.openapi_schema:
+            told = super().openapi()
+            schemas = told.get("components", {}).get("schemas", {})
+            for name in ("HTTPValidationError", "ValidationError"):
+                schemas.pop(name, None)
+            for operations in told["paths"].values():
+                for operation in operations.values():
+                    _in_own_form(operation["responses"].get("422"))
+        return super().openapi()
+
+
+def _in_own_form(declared: dict[str, Any] | None) -> None:
+    if declared is not None and "HTTPValidationError" in str(declared):
+        declared["description"] = "The request cannot be answered as it is; `param` is the field that is wrong."
+        declared["content"]["application/json"]["schema"] = {"$ref": "#/components/schemas/ErrorBody"}
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Errors of `app` become answers in OpenAI's form."""
+    app.add_exception_handler(RequestError, _told)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(LuthierError, _luthier)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def answer(error: RequestError) -> Response:
+    """`error` as an answer."""
+    return Response(error.to_bytes(), error.status, error.headers, "application/json")
+
+
+@dataclass(frozen=True, slots=True)
+class Caught:
+    """The outermost layer: what `app` raises is logged, and the client told 500, or hung up on where its answer has begun."""
+
+    app: App
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """An ASGI application."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        has_begun = False
+
+        async def noted(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, noted)
+        except ClientDisconnect:
+            pass
+        except Exception as error:  # noqa: BLE001  Whatever it is, it is logged here, and must not reach the client.
+            _LOG.error("%s %s went wrong:\n%s", scope["method"], _template(scope), trace_of(error))
+            if not has_begun:
+                await say(send, _UNEXPECTED)
+
+
+def trace_of(error: BaseException) -> str:
+    """Where an error came from: types and places alone, for its words may repeat what was sent."""
+    lines: list[str] = []
+    seen: BaseException | None = error
+    while seen is not None:
+        places = [f"  {frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(seen.__traceback__)]
+        lines = [f"{type(seen).__module__}.{type(seen).__qualname__}", *places, *lines]
+        seen = seen.__cause__ or seen.__context__
+    return "\n".join(lines)
+
+
+def _template(scope: Message) -> str:
+    return str(getattr(scope.get("route"), "path", "(no route)"))
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    """The framework raises it again behind the answer, and `Caught` logs it."""
+    return answer(_UNEXPECTED)
+
+
+async def _told(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestError)
+    return answer(error)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    """422, with the first field that is wrong; what was sent is not repeated."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    if first["type"] == "json_invalid":
+        return answer(RequestError(422, f"the body is no JSON, from character {first['loc'][-1]} on"))
+    field = ".".join(str(part) for part in first["loc"][1:])
+    return answer(RequestError(422, f"{field}: {first['msg']}" if field else str(first["msg"]), param=field or None))
+
+
+async def _luthier(request: Request, error: Exception) -> Response:
+    return answer(RequestError(503, str(error), "server_error"))
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    """Errors of the framework; 400 is its word for a body that it could not read at all."""
+    assert isinstance(error, HTTPException)
+    if error.status_code == 400:
+        return answer(RequestError(422, "the body cannot be read as JSON"))
+    told = answer(RequestError(error.status_code, str(error.detail)))
+    told.headers.update(error.headers or {})
+    return told

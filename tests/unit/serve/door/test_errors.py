@@ -1,0 +1,40 @@
+"""Errors as clients are told them, and as routes declare them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from luthier.serve.door.errors import ErrorBody, RequestError, busy, responses, unknown, wrong
+
+
+def test_an_error_is_told_in_openai_s_form() -> None:
+    assert json.loads(wrong("too long", "max_tokens").to_bytes()) == {
+        "error": {"message": "too long", "type": "invalid_request_error", "param": "max_tokens", "code": None}
+    }
+    ErrorBody.model_validate_json(unknown("half \ud800 and \x00").to_bytes())
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "kind", "headers"),
+    [
+        (wrong("x"), 422, "invalid_request_error", {}),
+        (unknown("x"), 404, "not_found_error", {}),
+        (busy("x", 7), 503, "overloaded_error", {"Retry-After": "7"}),
+        (RequestError(401, "x"), 401, "authentication_error", {"WWW-Authenticate": "Bearer"}),
+        (RequestError(429, "x", retry_after=2), 429, "rate_limit_error", {"Retry-After": "2"}),
+        (RequestError(405, "x"), 405, "invalid_request_error", {}),
+        (RequestError(502, "x", "other"), 502, "other", {}),
+    ],
+)
+def test_the_type_and_the_headers_are_those_of_the_status(error: RequestError, status: int, kind: str, headers: dict[str, str]) -> None:
+    assert (error.status, error.kind, error.headers) == (status, kind, headers)
+
+
+def test_what_a_route_declares_has_a_meaning_and_the_body_s_form() -> None:
+    told = responses(503, 404)
+    assert list(told) == [404, 503]
+    assert all(one["model"] is ErrorBody and one["description"].endswith(".") for one in told.values())
+    with pytest.raises(KeyError):
+        responses(418)

@@ -1,0 +1,111 @@
+"""Whatever goes wrong becomes an answer in OpenAI's form, without anything of the inside."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+from fastapi import FastAPI
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel
+from starlette.testclient import TestClient
+
+from luthier.core.errors import LuthierError
+from luthier.serve.door.errors import responses, unknown
+from luthier.serve.door.handlers import Caught, DescribedApp, add_handlers
+
+SECRET = "the inside, with ghp_0123456789"
+
+
+class Body(BaseModel):
+    number: int
+
+
+def make_app() -> FastAPI:
+    app = DescribedApp(redirect_slashes=False)
+    add_handlers(app)
+
+    @app.post("/numbers", responses=responses(404))
+    async def numbers(body: Body) -> dict[str, int]:
+        if body.number == 1:
+            raise unknown("no such number", "number")
+        if body.number == 2:
+            raise LuthierError("the engine cannot be asked")
+        if body.number == 3:
+            raise ValueError(SECRET)
+        return {"number": body.number}
+
+    @app.get("/stream")
+    async def stream() -> StreamingResponse:
+        async def pieces():  # type: ignore[no-untyped-def]
+            yield b"one"
+            raise ValueError(SECRET)
+
+        return StreamingResponse(pieces())
+
+    return app
+
+
+@pytest.fixture
+def client() -> TestClient:
+    # The app is asked as uvicorn asks it: nothing may be raised to it.
+    return TestClient(Caught(make_app()), base_url="http://127.0.0.1")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "param", "words"),
+    [
+        (b'{"number": 1}', 404, "number", "no such number"),
+        (b'{"number": 2}', 503, None, "the engine cannot be asked"),
+        (b'{"number": 3}', 500, None, "its log tells more"),
+        (b'{"number": "x"}', 422, "number", "valid integer"),
+        (b"{broken", 422, None, "no JSON, from character 1 on"),
+        (b'{"number": \xff}', 422, None, "cannot be read as JSON"),
+        (b"[" * 100_000, 422, None, "cannot be read as JSON"),
+        (b'{"number": ' + b"9" * 5_000 + b"}", 422, None, "cannot be read as JSON"),
+        (b"[]", 422, None, "valid dictionary"),
+    ],
+)
+def test_errors_are_told(client: TestClient, sent: bytes, status: int, param: str | None, words: str) -> None:
+    told = client.post("/numbers", content=sent, headers={"Content-Type": "application/json"})
+    assert told.status_code == status
+    error = told.json()["error"]
+    assert (error["param"], error["code"]) == (param, None)
+    assert words in error["message"]
+    assert told.headers["content-type"] == "application/json"
+
+
+def test_errors_of_the_framework_are_told_in_the_same_form(client: TestClient) -> None:
+    for method, path, status in (("GET", "/none", 404), ("GET", "/numbers", 405), ("POST", "/numbers/", 404)):
+        told = client.request(method, path)
+        assert (told.status_code, set(told.json()["error"])) == (status, {"message", "type", "param", "code"})
+    assert client.get("/numbers").headers["allow"] == "POST"
+
+
+def test_what_nobody_expected_is_logged_with_its_place_and_without_its_words(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.ERROR, "luthier.serve"):
+        told = client.post("/numbers", json={"number": 3})
+    assert SECRET not in told.text + caplog.text
+    assert "ValueError" in caplog.text
+    assert "test_handlers.py" in caplog.text
+    assert "POST /numbers" in caplog.text
+
+
+def test_an_answer_that_breaks_off_is_logged(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.ERROR, "luthier.serve"):
+        assert client.get("/stream").content == b"one"
+    assert "GET /stream went wrong" in caplog.text
+    assert SECRET not in caplog.text
+
+
+def test_the_description_tells_the_form_that_errors_have() -> None:
+    app = make_app()
+    told = json.dumps(app.openapi())
+    assert "HTTPValidationError" not in told
+    assert app.openapi() is app.openapi()
+    declared = app.openapi()["paths"]["/numbers"]["post"]["responses"]
+    assert {status: one["content"]["application/json"]["schema"]["$ref"] for status, one in declared.items() if status != "200"} == {
+        "404": "#/components/schemas/ErrorBody",
+        "422": "#/components/schemas/ErrorBody",
+    }

@@ -1,0 +1,30 @@
+"""Where the server may listen."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from command_line import luthier
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "box.example"])
+def test_a_run_file_alone_opens_the_server_to_nobody(host: str, tmp_path: Path) -> None:
+    run = tmp_path / "run.yaml"
+    keys = {"base_model": "starter", "adapter": "lora", "learning_rate": 0.001, "datasets": [{"path": "rows.jsonl", "type": "alpaca"}]}
+    run.write_text(json.dumps({**keys, "serve": {"host": host, "root": str(tmp_path / "serve")}}))
+    done = luthier("serve", str(run), "--json")
+    assert done.returncode == 2
+    assert "others than this machine could reach" in done.stdout
+    assert "--open-to-others" in done.stdout
+    assert not (tmp_path / "serve").exists()
+
+
+@pytest.mark.parametrize("words", [["--host", "192.0.2.1"], ["--open-to-others", "--set", "serve.host=192.0.2.1"]])
+def test_the_command_line_does(words: list[str], tmp_path: Path) -> None:
+    """It goes on to listen there, and no machine has that address."""
+    done = luthier("serve", *words, "--set", f"serve.root={tmp_path}", "--json")
+    assert done.returncode == 2
+    assert "nothing can listen here" in done.stdout
