@@ -1,4 +1,4 @@
-"""The index of the chunks of one source: SQLite's FTS5 over words, tables of what defines and what calls a name, and facts of the source."""
+"""The index of the chunks of one source: FTS5 of SQLite over words, tables of what defines and what calls a name, and facts."""
 
 from __future__ import annotations
 
@@ -90,8 +90,8 @@ class Index:
     def matches(self, weights: Mapping[str, float], limit: int) -> list[Match]:
         """The `limit` chunks that fit the terms best, best first; ties in the order of path and line.
 
-        `weights` says what each term counts; no sign in a term acts as a search operator. A term's part in the score is that of BM25 without
-        the rarity of the term here, so that scores of several indexes can be compared where the weights hold its rarity in all of them.
+        `weights` says what each term counts; no sign in a term acts as a search operator. A term's part in the score is that of BM25
+        without the rarity of the term here: scores of several indexes can be compared where the weights hold its rarity in all of them.
         """
         found = [(term, weight, self.places(term)) for term, weight in weights.items()]
         found = [one for one in found if one[2]]
@@ -195,7 +195,9 @@ def _fill(connection: sqlite3.Connection, ordered: list[Chunk], facts: Mapping[s
             connection.execute(_INSERT_WORDS, (number, *map(_said, texts)))
             connection.executemany("INSERT INTO defined VALUES (?, ?)", [(name, number) for name in sorted({chunk.name, chunk.full_name})])
             connection.executemany("INSERT INTO called VALUES (?, ?)", [(name, number) for name in sorted(set(chunk.calls))])
-        connection.executemany("INSERT INTO facts VALUES (?, ?)", [(name, json.dumps(value, ensure_ascii=False)) for name, value in facts.items()])
+        connection.executemany(
+            "INSERT INTO facts VALUES (?, ?)", [(name, json.dumps(value, ensure_ascii=False)) for name, value in facts.items()]
+        )
         connection.execute("INSERT INTO words (words) VALUES ('optimize')")
 
 

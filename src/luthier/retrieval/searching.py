@@ -22,17 +22,24 @@ _QUERY_WORDS = 64
 _CANDIDATES = 60
 # Words without which a question asks for the same.
 _EMPTY = frozenset(
-    "a about all am an and any are as at be been but by can could did do does doing for from had has have how i if in into is it its just"
-    " like look looking located may me might mine must my of on one or our please point shall she should show so some tell than that the"
-    " their them then there these they this those to us want was we were what when where which who whose why will with would you your"
-    .split()
-)
+    (
+        "a", "about", "all", "am", "an", "and", "any", "are", "as", "at", "be", "been", "but", "by", "can", "could", "did", "do",
+        "does", "doing", "for", "from", "had", "has", "have", "how", "i", "if", "in", "into", "is", "it", "its", "just", "like",
+        "look", "looking", "located", "may", "me", "might", "mine", "must", "my", "of", "on", "one", "or", "our", "please", "point",
+        "shall", "she", "should", "show", "so", "some", "tell", "than", "that", "the", "their", "them", "then", "there", "these",
+        "they", "this", "those", "to", "us", "want", "was", "we", "were", "what", "when", "where", "which", "who", "whose", "why",
+        "will", "with", "would", "you", "your",
+    )
+)  # fmt: skip
 # Words that questions about code hold whatever they ask for: they tell little, unless it is a name.
 _COMMON = frozenset(
-    "class code codebase constant declared define defined defines definition described description documented doc docs document"
-    " documentation file files find found function functions holds implement implementation implemented implements line lines method"
-    " module name names project repo repository returns section source type use used uses using written".split()
-)
+    (
+        "class", "code", "codebase", "constant", "declared", "define", "defined", "defines", "definition", "described", "description",
+        "documented", "doc", "docs", "document", "documentation", "file", "files", "find", "found", "function", "functions", "holds",
+        "implement", "implementation", "implemented", "implements", "line", "lines", "method", "module", "name", "names", "project",
+        "repo", "repository", "returns", "section", "source", "type", "use", "used", "uses", "using", "written",
+    )
+)  # fmt: skip
 _COMMON_WEIGHT = 0.35
 # Two words of the question side by side, and written as one name.
 _PHRASE_WEIGHT, _JOINED_WEIGHT = 0.5, 0.7
@@ -115,6 +122,6 @@ def _score(match: Match, chunk: Chunk, weights: Mapping[str, float], asked: froz
     return score * _TEST if chunk.is_test and not wants_tests else score
 
 
-def pieces(hits: Sequence[Hit]) -> list[Chunk]:
+def found_chunks(hits: Sequence[Hit]) -> list[Chunk]:
     """The pieces of hits alone."""
     return [hit.chunk for hit in hits]

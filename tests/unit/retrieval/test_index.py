@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from luthier.core.errors import DataError
 from luthier.retrieval.index import Index, build, words
 from luthier.retrieval.records import Chunk

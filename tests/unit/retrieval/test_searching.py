@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from luthier.retrieval.index import build
 from luthier.retrieval.records import Chunk
-from luthier.retrieval.searching import WordSearch, pieces
+from luthier.retrieval.searching import WordSearch, found_chunks
 
 
 def chunk(path: str, name: str, doc: str = "", text: str = "", *, is_test: bool = False) -> Chunk:
@@ -22,7 +22,7 @@ ALONE = WordSearch({"one": build((ROWS, LINE, CLOSE))})
 
 
 def found(text: str, limit: int = 5, search: WordSearch = ALONE) -> list[str]:
-    return [one.name for one in pieces(search.search(text, limit))]
+    return [one.name for one in found_chunks(search.search(text, limit))]
 
 
 def test_names_are_found_by_their_parts_whole_and_in_all_endings() -> None:
@@ -61,8 +61,8 @@ def test_tests_come_behind_what_they_test_unless_they_are_asked_for() -> None:
     code = chunk("rows.py", "sort_rows", "Sorts rows by size.")
     test = chunk("test_rows.py", "sort_rows", "Sorts rows by size.", is_test=True)
     search = WordSearch({"one": build((code, test, LINE, CLOSE))})
-    assert [one.is_test for one in pieces(search.search("sort rows by size", 2))] == [False, True]
-    assert pieces(search.search("test of sort rows by size", 1)) == [test]
+    assert [one.is_test for one in found_chunks(search.search("sort rows by size", 2))] == [False, True]
+    assert found_chunks(search.search("test of sort rows by size", 1)) == [test]
 
 
 def test_equal_pieces_come_in_the_order_of_source_and_path() -> None:

@@ -13,7 +13,7 @@ from luthier.core.records import Message
 from luthier.data.synthesize.made import Made
 from luthier.retrieval.index import Index
 from luthier.retrieval.records import Chunk
-from luthier.retrieval.searching import WordSearch, pieces
+from luthier.retrieval.searching import WordSearch, found_chunks
 
 FEWEST, MOST = 3, 5
 # Of 100 rows, those that show the piece which the answer stands on.
@@ -31,7 +31,7 @@ def in_context(made: Made, chunk: Chunk, index: Index, seed: int) -> Made | None
     request = made.messages[0].content
     draw = sha256_json([seed, "context", made.path, request])
     count = FEWEST + int(draw[:8], 16) % (MOST - FEWEST + 1)
-    others = pieces(WordSearch({"": index}).search(request, 4 * MOST))
+    others = found_chunks(WordSearch({"": index}).search(request, 4 * MOST))
     found = [other for other in others if not _overlap(other, chunk) and len(other.text) <= LONGEST_CHARACTERS]
     shown = list({other.text: other for other in found}.values())[:count]
     if len(shown) < FEWEST or len(chunk.text) > LONGEST_CHARACTERS:

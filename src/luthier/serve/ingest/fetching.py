@@ -28,7 +28,8 @@ _PORT = 443
 _LEAST_GIT = (2, 37)
 _VERSION = re.compile(r"(\d+)\.(\d+)")
 # Prefixes whose addresses stand for others, in which any may be hidden.
-_STANDING_FOR_OTHERS = tuple(map(ipaddress.ip_network, ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96", "::ffff:0:0/96")))
+_HIDING = ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96", "::ffff:0:0/96")
+_STANDING_FOR_OTHERS = tuple(map(ipaddress.ip_network, _HIDING))
 Resolve = Callable[[str, int], Sequence[str]]
 Progress = Callable[[str, int], None]
 
@@ -39,7 +40,7 @@ def resolved(host: str, port: int) -> list[str]:
 
 
 def checked_url(url: str, hosts: Sequence[str]) -> Address:
-    """What `url` names, nobody asked; `DataError` where it is none by https, at the default port, of one of `hosts`, without credentials."""
+    """What `url` names, before anyone is asked; `DataError` unless it is by https, at its port, of one of `hosts`, without credentials."""
     if "://" not in url:
         raise _refused("this is no URL of a repository", url[:200], "name one by https, or give the path of a folder as `folder`")
     place = addresses.address(url, ())
@@ -63,7 +64,8 @@ def is_public(address: str) -> bool:
         return False
     if any(found in network for network in _STANDING_FOR_OTHERS if network.version == found.version):
         return False
-    return found.is_global and not (found.is_multicast or found.is_reserved or found.is_unspecified or found.is_loopback or found.is_link_local)
+    is_special = found.is_multicast or found.is_reserved or found.is_unspecified or found.is_loopback or found.is_link_local
+    return found.is_global and not is_special
 
 
 def reach(host: str, port: int, found: Sequence[str]) -> Reach:

@@ -1,7 +1,7 @@
 """The library: the sources that were taken in, a folder each below `serve.root`, and search over them.
 
-All that is known of a source is in its one index file, which an ingest replaces by a rename: a reader sees what was there before, or what is
-there now, and an ingest that was killed leaves what was there before.
+All that is known of a source is in its one index file, which an ingest replaces by a rename: a reader sees what was there before, or what
+is there now, and an ingest that was killed leaves what was there before.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Library:
         folder = self.folder(name)
         folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(folder)
-        with open(folder / LOCK, "wb") as lock:
+        with (folder / LOCK).open("wb") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -1,7 +1,7 @@
 """Secrets of a source, masked before anything of it is kept; texts that were found clean before are not scanned again.
 
-What was found in one text is masked in all of them. Values are kept in memory alone: a text that holds one is scanned each time, so that its
-values are known again, and of a clean one nothing but its hash is remembered.
+What was found in one text is masked in all of them. Values are kept in memory alone: a text that holds one is scanned each time, so that
+its values are known again, and of a clean one nothing but its hash is remembered.
 """
 
 from __future__ import annotations
@@ -70,11 +70,15 @@ class Masking:
             self._known.note(text, findings)
             kinds.update(finding.kind for finding in findings)
             texts[text] = masked_by_line(text, findings)
-        self._known.spare(text for file in files if (text := texts.get(file.text, file.text)) is not None)
+
+        def read(file: SourceFile) -> str | None:
+            return texts.get(file.text, file.text)
+
+        self._known.spare(text for text in map(read, files) if text is not None)
         kept: list[SourceFile] = []
         excluded: list[Excluded] = []
         for file in files:
-            text = texts.get(file.text, file.text)
+            text = read(file)
             if text is None:
                 why = "no scanner could tell whether it holds a secret"
                 excluded.append(Excluded(self._known.masked(file.path), "unscannable", why))

@@ -84,7 +84,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A piece that was found: lines `lines` (first and last) of `path` in `source` at `commit`; `name` is what it defines, or its heading."""
+    """A piece that was found: `lines` (first and last) of `path` in `source` at `commit`; `name` is what it defines, or its heading."""
 
     source: str
     path: str

@@ -21,11 +21,11 @@ from luthier.guard.secrets.strength import default_strength
 from luthier.retrieval.chunks import apart
 from luthier.retrieval.git.program import Clock
 from luthier.retrieval.index import Index, build
-from luthier.retrieval.records import Chunk, Excluded, Reading, SourceFile
+from luthier.retrieval.records import Chunk, Excluded, SourceFile
 from luthier.retrieval.repository.reading import counted
 from luthier.retrieval.sources.passages import VERSION, passages_of
 from luthier.serve.ingest.library import FACT, INDEX
-from luthier.serve.ingest.masking import Masked, Masking
+from luthier.serve.ingest.masking import Masking
 from luthier.serve.ingest.reading import read
 from luthier.serve.ingest.records import Source, Spec
 

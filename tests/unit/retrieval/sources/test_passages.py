@@ -53,7 +53,7 @@ def test_a_class_is_what_it_holds_beside_its_methods() -> None:
     ("text", "language", "path"),
     [
         (CODE, "python", "shop.py"),
-        ("package shop\n\nimport \"fmt\"\n\n// Sell sells.\nfunc Sell(a int) {\n\tfmt.Println(a)\n}\n", "go", "shop.go"),
+        ('package shop\n\nimport "fmt"\n\n// Sell sells.\nfunc Sell(a int) {\n\tfmt.Println(a)\n}\n', "go", "shop.go"),
         ("all: build\n\nbuild:\n\tcc -o shop shop.c\n", "make", "Makefile"),
         ("\n".join(f"line_{number} = {number}" if number % 7 else "" for number in range(400)), "python", "long.py"),
         ("# Shop\n\nWords.\n\n## Sell\n\nHow to sell.\n", "markdown", "README.md"),

@@ -69,8 +69,8 @@ def test_a_killed_ingest_leaves_what_was_there(tmp_path: Path, shop: Path) -> No
     take(root, spec(shop))
     library = Library(ServeRoot(root))
     before = library.get("shop")
-    big = {f"part{number}.py": "".join(f"def step_{number}_{line}() -> int:\n    return {line}\n\n\n" for line in range(200)) for number in range(60)}
-    committed(shop, big)
+    steps = "".join(f"def step_{line}() -> int:\n    return {line}\n\n\n" for line in range(200))
+    committed(shop, {f"part{number}.py": f"{steps}# {number}\n" for number in range(60)})
     for seconds in (0.8, 1.2, 1.6):
         child = subprocess.Popen(command(root, spec(shop)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
         time.sleep(seconds)

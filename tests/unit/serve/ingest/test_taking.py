@@ -144,7 +144,9 @@ def test_a_folder_without_git_is_read_as_it_stands(root: ServeRoot, tmp_path: Pa
 
 def test_pdf_documents_of_a_folder_are_read(root: ServeRoot, tmp_path: Path) -> None:
     folder = tmp_path / "code" / "papers"
-    write_files(folder, {"paper.pdf": written([[heading("Ships"), text("The lighthouse keeper counts ships.")]]), "broken.pdf": b"%PDF-1.4 broken"})
+    write_files(
+        folder, {"paper.pdf": written([[heading("Ships"), text("The lighthouse keeper counts ships.")]]), "broken.pdf": b"%PDF-1.4 broken"}
+    )
     source = take(root, spec(folder, "papers"))
     assert (source.languages, sum(source.excluded.values())) == ({"pdf": 1}, 1)
     assert Library(root).search("lighthouse", limit=1)[0].path == "paper.pdf"
