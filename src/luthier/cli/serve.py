@@ -39,5 +39,5 @@ def serve(target: str | None, port: int | None, host: str | None, open_to_others
         if listening.is_open:
             click.echo("others can reach it, and what is said between it and them is not encrypted: put a proxy with TLS before it")
 
-    asking = [] if served is not None else [one for one in overrides if not one.startswith("serve")]
+    asking = [one for one in overrides if not one.startswith("serve")]
     listen(served, settings, told, asking, may_be_open=open_to_others or host is not None)

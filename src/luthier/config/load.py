@@ -84,23 +84,27 @@ def load(path: Path | str, overrides: Overrides = (), inspect: Inspector | None 
     folder = path if (path / "resolved.yaml").is_file() else None
     if folder is not None:
         if overrides:
-            raise ConfigError(
-                Problem("a run folder takes no `--set`", where=str(folder), hint=f"use the run file itself, or {folder / 'run.yaml'}")
-            )
+            hint = f"use the run file itself, or {folder / 'run.yaml'}"
+            raise ConfigError(Problem("a run folder takes no `--set`", where=str(folder), hint=hint))
         path = folder / "resolved.yaml"
     elif path.is_dir():
-        raise ConfigError(
-            Problem(
-                "this folder is no run folder", where=str(path), hint="a run folder holds `resolved.yaml`; `luthier runs list` names them"
-            )
-        )
+        hint = "a run folder holds `resolved.yaml`; `luthier runs list` names them"
+        raise ConfigError(Problem("this folder is no run folder", where=str(path), hint=hint))
     text = yaml_file.read_text(path)
     return _resolved(_read_merged(path, text, ()), path, text, overrides, folder, inspect=inspect or _nothing, for_data=for_data)
 
 
-def load_text(text: str, path: Path, overrides: Overrides = ()) -> LoadedRun:
+def load_text(text: str, path: Path, overrides: Overrides = (), for_data: bool = False) -> LoadedRun:
     """The same for a run file that is to be written to `path` and is not there yet."""
-    return _resolved(_read_merged(path, text, ()), path, text, overrides, None, is_written=False)
+    return _resolved(_read_merged(path, text, ()), path, text, overrides, None, is_written=False, for_data=for_data)
+
+
+def read_named(path: Path, text: str, overrides: Overrides = ()) -> Document:
+    """What `text`, the run file `path`, says on top of what it extends, in Luthier's names; no other file that it names is read."""
+    document = _read_merged(path, text, ())
+    set_values(document, overrides)
+    _apply_names(document)
+    return document
 
 
 def load_model(model: str, overrides: Overrides = (), more_keys: Sequence[str] = ()) -> LoadedRun:

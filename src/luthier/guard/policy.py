@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from luthier.core.records import JsonObject
 from luthier.guard.risk.levels import LEVELS, Verdict
 
 ACTIONS = ("allow", "ask", "reject")
@@ -54,3 +55,17 @@ class Policy:
             return exact
         by_class = actions.get(verdict.danger) if verdict.level != "safe" else None
         return by_class or actions.get(verdict.level) or DEFAULTS[verdict.level]
+
+
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """A verdict with what the policy does about it: `allow`, `ask` or `reject`. `lines` are the first and last line in a file."""
+
+    verdict: Verdict
+    action: str
+    lines: tuple[int, int] | None = None
+
+    def to_json(self) -> JsonObject:
+        """The verdict with its action, and its lines where it comes from a file."""
+        found: JsonObject = {**self.verdict.to_json(), "action": self.action}
+        return found if self.lines is None else {**found, "lines": list(self.lines)}

@@ -10,12 +10,8 @@ from luthier.core.errors import LuthierError, Problem, UserError
 from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationRequest, TokenEvent
 from luthier.core.records import Message
 from luthier.core.text import is_unicode
-from luthier.evaluate.instruments.extract import plain
-from luthier.evaluate.kinds.worst_command import commands_in, worst_of
-from luthier.guard.risk.levels import Verdict
-from luthier.guard.settings import GuardSettings
-from luthier.guard.verdict import judge
-from luthier.pipeline.guarding import Guarded
+from luthier.evaluate.kinds.worst_command import guarded
+from luthier.guard.policy import Guarded
 from luthier.pipeline.opening import target_of
 from luthier.pipeline.process import settle
 
@@ -77,13 +73,3 @@ def answer(target: str, question: Question, overrides: Sequence[str] = (), on_te
             elif isinstance(event, DoneEvent):
                 return Answer(event.text, model, event.finish_reason, event.completion_tokens, guarded(event.text, opened.guard))
     raise LuthierError("the model ended without an answer")
-
-
-def guarded(text: str, guard: GuardSettings) -> Guarded | None:
-    """The verdict on the worst command that an answer is or shows, and the policy's action; None where it shows none."""
-
-    def judged(command: str) -> Verdict:
-        return judge(command, guard.settings)
-
-    found = worst_of(commands_in(text, plain(text), judged), judged)
-    return None if found is None else Guarded(found.verdict, guard.policy.action(found.verdict))

@@ -4,29 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from luthier.core.errors import Problem, UserError
-from luthier.core.records import JsonObject
-from luthier.guard.risk.levels import Verdict
+from luthier.guard.policy import Guarded
 from luthier.guard.settings import GuardSettings, guard_settings, read_guard_file
 from luthier.guard.verdict import judge
 from luthier.guard.written import written_commands
-
-
-@dataclass(frozen=True, slots=True)
-class Guarded:
-    """A verdict with what the policy does about it: `allow`, `ask` or `reject`. `lines` are the first and last line in a file."""
-
-    verdict: Verdict
-    action: str
-    lines: tuple[int, int] | None = None
-
-    def to_json(self) -> JsonObject:
-        """The verdict with its action, and its lines where it comes from a file."""
-        found: JsonObject = {**self.verdict.to_json(), "action": self.action}
-        return found if self.lines is None else {**found, "lines": list(self.lines)}
 
 
 def judged_file(file: str, guard_file: str | None = None) -> Iterator[Guarded]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,9 +13,10 @@ from fastapi import FastAPI
 
 from luthier.config.serve_section import ServeSection
 from luthier.serve.api import health
-from luthier.serve.asking.answers import Answers
+from luthier.serve.api import jobs as job_routes
 from luthier.serve.asking.catalogue import Catalogue
 from luthier.serve.asking.remote import RemoteModels
+from luthier.serve.asking.screen import ScreenedAnswers, get_ready
 from luthier.serve.door.asgi import App
 from luthier.serve.door.errors import OF_THE_DOOR, responses
 from luthier.serve.door.gate import OPEN_PATHS, Gate
@@ -22,8 +24,10 @@ from luthier.serve.door.handlers import Caught, DescribedApp, add_handlers
 from luthier.serve.door.hosts import Hosts
 from luthier.serve.door.rates import ClientRates, TotalRate
 from luthier.serve.engine.client import EngineClient
+from luthier.serve.jobs.queue import Jobs
+from luthier.serve.jobs.submitted import Submissions
 from luthier.serve.openai import routes
-from luthier.serve.root import ServeRoot
+from luthier.serve.state.root import ServeRoot
 
 _LOG = logging.getLogger("luthier.serve")
 
@@ -36,6 +40,8 @@ class Parts:
     token: str
     settings: ServeSection
     root: ServeRoot
+    jobs: Jobs
+    submissions: Submissions
     hosts: Hosts
 
 
@@ -43,13 +49,15 @@ def make_app(parts: Parts) -> App:
     """The application; its engine starts and ends with it."""
     limits = parts.settings.limits
     engine, remote = EngineClient({"rows": limits.rows, "positions": limits.positions}, _say_end), RemoteModels()
-    answers = Answers(parts.catalogue, engine, remote, limits)
+    answers = ScreenedAnswers(parts.catalogue, engine, remote, limits, mode=parts.settings.guard)
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
         engine.start()
+        await asyncio.to_thread(get_ready)
         try:
-            yield
+            async with parts.jobs.at_work():
+                yield
         finally:
             await engine.stop()
             await remote.close()
@@ -65,6 +73,7 @@ def make_app(parts: Parts) -> App:
     )
     app.include_router(routes.make_router(answers))
     app.include_router(health.make_router(engine))
+    app.include_router(job_routes.make_router(parts.jobs, parts.submissions))
     add_handlers(app)
     together = TotalRate(app, limits.requests_per_second, OPEN_PATHS)
     gate = Gate(together, parts.token, parts.hosts, limits.body_bytes, limits.client_seconds)

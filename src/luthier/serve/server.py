@@ -21,7 +21,9 @@ from luthier.serve.door.asgi import App
 from luthier.serve.door.connections import HEAD_BYTES, Connections
 from luthier.serve.door.hosts import hosts_of, is_loopback
 from luthier.serve.door.token import read_token
-from luthier.serve.root import ServeRoot
+from luthier.serve.jobs.queue import Jobs
+from luthier.serve.jobs.submitted import Submissions
+from luthier.serve.state.root import ServeRoot
 
 # Requests that run when the server is told to stop have so long to end.
 _GRACE_SECONDS = 10
@@ -45,33 +47,59 @@ def serve(
     overrides: Sequence[str] = (),
     may_be_open: bool = False,
 ) -> None:
-    """Listens until SIGINT or SIGTERM; `overrides` say how the base is asked where no run is served.
+    """Listens until SIGINT or SIGTERM; `overrides` are those of the served run, or say how the base is asked where none is served.
 
-    `UserError` where the place, the token or the default model are not to be had, or where others could reach the server and
-    `may_be_open` does not say so: a run file alone opens no door.
+    `UserError` where the place, the token, the state or the default model are not to be had, where another server works there, or where
+    others could reach the server and `may_be_open` does not say so: a run file alone opens no door.
     """
     if not is_loopback(settings.host) and not may_be_open:
         hint = "add --open-to-others where that is meant, or name the address with --host"
         raise UserError(Problem("others than this machine could reach the server", where="serve.host", found=settings.host, hint=hint))
     root = ServeRoot(Path(settings.root))
-    root.path.mkdir(parents=True, exist_ok=True)
+    with root.held():
+        _serve(root, served, settings, on_listening, overrides)
+
+
+def _serve(
+    root: ServeRoot,
+    served: LoadedRun | None,
+    settings: ServeSection,
+    on_listening: Callable[[Listening], None],
+    overrides: Sequence[str],
+) -> None:
     token, place = read_token(root.path)
     places = [Path(served.config.output_dir if served is not None else "runs"), root.runs]
-    catalogue = Catalogue(served, settings.models, places, settings.default_model, overrides)
+    catalogue = Catalogue(served, settings.models, places, settings.default_model, overrides if served is None else ())
     try:
         default = catalogue.default.name
     except UnknownModelError as error:
         raise UserError(
             Problem("the default model is not there", where="serve.default_model", found=str(settings.default_model))
         ) from error
-    parts = Parts(catalogue, token, settings, root, hosts_of(settings.host, settings.allow.names))
+    jobs = Jobs(root, settings.jobs)
+    jobs.prepare()
+    submissions = Submissions(root, settings.allow, served, overrides)
+    parts = Parts(catalogue, token, settings, root, jobs, submissions, hosts_of(settings.host, settings.allow.names))
     listener = _listener(settings.host, settings.port)
     port = listener.getsockname()[1]
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     on_listening(Listening(f"http://{host}:{port}", place, default, not is_loopback(settings.host)))
     # uvicorn raises the signal once more when all has ended; to stop is what a server is asked for.
     with suppress(KeyboardInterrupt):
-        asyncio.run(uvicorn.Server(_listening(make_app(parts), settings.limits)).serve([listener]))
+        asyncio.run(_Server(_listening(make_app(parts), settings.limits), jobs.end_streams).serve([listener]))
+
+
+class _Server(uvicorn.Server):
+    """Ends streams that would go on for ever before it waits for requests under way."""
+
+    def __init__(self, config: uvicorn.Config, end_streams: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._end_streams = end_streams
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stops listening, and ends."""
+        self._end_streams()
+        await super().shutdown(sockets)
 
 
 def _listening(app: App, limits: ServeLimits) -> uvicorn.Config:

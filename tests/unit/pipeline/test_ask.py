@@ -17,7 +17,7 @@ from luthier.core.protocols import DoneEvent, GenerationEvent, GenerationRequest
 from luthier.guard.settings import GuardSettings, guard_settings
 from luthier.model.answering import local
 from luthier.pipeline import ask, opening
-from luthier.pipeline.ask import Question, answer, guarded
+from luthier.pipeline.ask import Question, answer
 
 RUN = "base_model: starter\nadapter: lora\nlearning_rate: 1e-3\noutput_dir: {out}\n"
 
@@ -65,32 +65,6 @@ def test_anything_else_is_a_model(tmp_path: Path) -> None:
 def test_half_a_character_is_no_question() -> None:
     with pytest.raises(UserError, match="UTF-8"):
         answer("starter", Question("\udcff"))
-
-
-@pytest.mark.parametrize(
-    ("text", "level", "command"),
-    [
-        ("ls -la", "safe", "ls -la"),
-        ("rm -rf /", "dangerous", "rm -rf /"),
-        ("Try this:\n```bash\nls\n```\nor\n```bash\nrm -rf /\n```", "dangerous", "rm -rf /"),
-        ("Just run rm -rf / and be done with it.", "dangerous", None),
-        ("$X", "unknown", "$X"),
-        ("x" * 40_000, "unknown", None),
-        ("- [ ] look\n" * 51 + '{"name": "bash", "arguments": {"command": "rm -rf /"}}', "dangerous", "rm -rf /"),
-        ('[{"cmd": "ls"}]\n' * 600 + '{"cmd": "rm -rf /"}', "unknown", None),
-    ],
-)
-def test_the_worst_command_of_an_answer_has_its_verdict(text: str, level: str, command: str | None) -> None:
-    found = guarded(text, guard_settings({}))
-    assert found is not None
-    assert found.verdict.level == level
-    assert found.action == {"safe": "allow", "dangerous": "reject", "unknown": "ask"}[level]
-    assert command is None or found.verdict.command == command
-
-
-def test_words_alone_have_no_verdict() -> None:
-    for text in ("", "That depends on what you mean.", "I can't help with that."):
-        assert guarded(text, guard_settings({})) is None
 
 
 class Said:

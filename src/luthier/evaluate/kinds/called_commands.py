@@ -18,6 +18,8 @@ MAX_DEPTH = 12
 _START = re.compile(r"\[\s*[\[{\"]|\{\s*\"")
 _DECODER = json.JSONDecoder()
 _COMMANDS = ("cmd", "command", "commands")
+# A single word under one of these names a file or a shell.
+_SCRIPTS = ("script", "shell", "bash", "sh")
 _ARGUMENTS = ("arguments", "args", "argv", "parameters", "input")
 _PROGRAMS = ("program", "executable", "name")
 
@@ -34,9 +36,9 @@ class Called:
 def called_commands(text: str) -> Called:
     """What the JSON objects and lists in `text` would run.
 
-    A command is the text under `cmd` or `command`, each of a list under `commands`, or a list of words; a list of words under `arguments`
-    or `args` follows the program beside it. Arguments may themselves be JSON as text. Reading ends after `MAX_TRIES` brackets, and at
-    `MAX_DEPTH` values within each other.
+    A command is the text under `cmd` or `command`, of more than one word under `script` or `shell` too, each of a list under `commands`, or
+    a list of words; a list of words under `arguments` or `args` follows the program beside it. Arguments may themselves be JSON as text.
+    Reading ends after `MAX_TRIES` brackets, and at `MAX_DEPTH` values within each other.
     """
     reader = _Reader()
     commands: list[str] = []
@@ -98,6 +100,7 @@ class _Reader:
             given += [value[key] for key in _PROGRAMS if isinstance(value.get(key), str)][:1]
         for one in given:
             yield from _written(one, words)
+        yield from (script for key in _SCRIPTS if isinstance(script := value.get(key), str) and re.search(r"\S\s+\S", script))
         for key, inner in value.items():
             if key not in _COMMANDS or isinstance(inner, dict | list):
                 yield from self.commands(self._read(inner) if key in _ARGUMENTS else inner, depth - 1)

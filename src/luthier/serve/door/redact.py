@@ -69,6 +69,9 @@ class StreamRedactor:
         self._held = ""
         # A scan that let nothing go is repeated when there is so much.
         self._wait_for = 0
+        # How many characters of the text have gone out, and whether something was replaced among those that went last.
+        self.gone = 0
+        self.has_replaced = False
         # Whether what went out last names a secret, and holds signs of one.
         self._near = (False, False)
 
@@ -80,7 +83,7 @@ class StreamRedactor:
             return self._go(plain, [])
         sure = self._settled()
         if not sure or len(self._held) < self._wait_for:
-            return ""
+            return self._go(0, [])
         at = len(self._context)
         secrets = _secrets(self._context + self._held)
         for start, end, _ in secrets:
@@ -118,10 +121,13 @@ class StreamRedactor:
         return found if found >= _PORTION_CHARACTERS else 0
 
     def _go(self, count: int, secrets: list[_Span]) -> str:
+        self.has_replaced = False
         if not count:
             return ""
         at = len(self._context)
         told = _marked(self._context + self._held, at, at + count, secrets)
+        self.gone += count
+        self.has_replaced = told != self._held[:count]
         self._context = _kept(self._context + self._held[:count])
         self._held = self._held[count:]
         near = self._context[-_NEAR_CHARACTERS:]

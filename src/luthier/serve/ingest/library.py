@@ -18,7 +18,7 @@ from luthier.core.files import remove, remove_leftovers
 from luthier.retrieval.index import Index
 from luthier.retrieval.searching import Hit, WordSearch
 from luthier.serve.ingest.records import Found, Source
-from luthier.serve.root import ServeRoot
+from luthier.serve.state.root import ServeRoot
 
 INDEX, EVENTS, LOCK = "index.sqlite", "events.jsonl", "lock"
 FACT = "source"

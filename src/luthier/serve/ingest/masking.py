@@ -63,13 +63,13 @@ class Masking:
         kinds: Counter[str] = Counter()
         texts: dict[str, str | None] = {}
         unknown = list(dict.fromkeys(file.text for file in files if not self._is_clean(file.text)))
-        for text, findings in zip(unknown, self._scanned(unknown), strict=True):
+        for given, findings in zip(unknown, self._scanned(unknown), strict=True):
             if any(finding.kind in FAILED_KINDS for finding in findings):
-                texts[text] = None
+                texts[given] = None
                 continue
-            self._known.note(text, findings)
+            self._known.note(given, findings)
             kinds.update(finding.kind for finding in findings)
-            texts[text] = masked_by_line(text, findings)
+            texts[given] = masked_by_line(given, findings)
 
         def read(file: SourceFile) -> str | None:
             return texts.get(file.text, file.text)

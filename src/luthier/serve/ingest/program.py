@@ -19,7 +19,7 @@ from luthier.core.records import JsonObject
 from luthier.serve.ingest.library import EVENTS, Library
 from luthier.serve.ingest.records import Spec
 from luthier.serve.ingest.taking import take_in
-from luthier.serve.root import ServeRoot
+from luthier.serve.state.root import ServeRoot
 
 _EXIT_INTERRUPTED = 130
 # Beside the spec of an upload that was taken in: what was told of it.

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from luthier.core.protocols import DoneEvent, TokenEvent, TokenLogprob
 from luthier.core.records import JsonObject
+from luthier.serve.asking.screen import verdict_of
 from luthier.serve.openai.calls import Called, CallReader
 
 
@@ -42,6 +43,8 @@ class ChatChoice:
     calls: list[JsonObject] = field(default_factory=list)
     logprobs: list[JsonObject] = field(default_factory=list)
     finish_reason: str | None = None
+    # `guard` with the verdict, where answers are judged.
+    verdict: JsonObject = field(default_factory=dict)
     _reader: CallReader = field(default_factory=CallReader)
 
     def take(self, event: TokenEvent) -> list[JsonObject]:
@@ -54,6 +57,7 @@ class ChatChoice:
         """The deltas that were held back; from now on `finish_reason` is known."""
         deltas = self._deltas(self._reader.end() if self.reads_calls else [], [])
         self.finish_reason = "tool_calls" if self.calls and done.finish_reason == "stop" else done.finish_reason
+        self.verdict = verdict_of(done)
         return deltas
 
     def _deltas(self, found: Iterable[str | Called], told: list[JsonObject]) -> list[JsonObject]:
@@ -81,7 +85,11 @@ class ChatChoice:
         if self.calls:
             message["tool_calls"] = self.calls
         logprobs = {"content": self.logprobs, "refusal": None} if wants_logprobs else None
-        return {"index": self.index, "message": message, "logprobs": logprobs, "finish_reason": self.finish_reason}
+        return {"index": self.index, "message": message, "logprobs": logprobs, "finish_reason": self.finish_reason, **self.verdict}
+
+    def last_piece(self) -> JsonObject:
+        """The choice of the piece behind the last delta: how the answer ended, and its verdict."""
+        return {**self.piece({}), "finish_reason": self.finish_reason, **self.verdict}
 
     def piece(self, delta: JsonObject) -> JsonObject:
         """A delta as a piece's choice."""

@@ -16,6 +16,7 @@ from luthier.core.protocols import DoneEvent, GenerationEvent, GenerationRequest
 from luthier.core.records import TEXT_ROLE, JsonObject, Message
 from luthier.serve.asking.answers import Answers
 from luthier.serve.asking.catalogue import Named
+from luthier.serve.asking.screen import verdict_of
 from luthier.serve.door.errors import RequestError, responses, wrong
 from luthier.serve.openai.answer import ChatChoice, Head, completion_logprobs, event_line, usage
 from luthier.serve.openai.bodies import Asked, ChatBody, CompletionBody
@@ -134,7 +135,7 @@ async def _chat_pieces(answers: Answers, named: Named, body: ChatBody, asked: Se
                 ends.append(event)
                 for delta in choice.end(event):
                     yield event_line(head.to_json([choice.piece(delta)]))
-                yield event_line(head.to_json([{**choice.piece({}), "finish_reason": choice.finish_reason}]))
+                yield event_line(head.to_json([choice.last_piece()]))
     if body.stream_options is not None and body.stream_options.include_usage:
         yield event_line(head.to_json([], usage(ends, prompts=1)))
     yield event_line(_DONE)
@@ -146,7 +147,8 @@ async def _completion(answers: Answers, named: Named, body: CompletionBody, aske
     for index, (done, tokens) in enumerate(found):
         told = [one for event in tokens for one in event.logprobs]
         logprobs = None if body.logprobs is None else completion_logprobs(told, 0)
-        choices.append({"index": index, "text": done.text, "logprobs": logprobs, "finish_reason": done.finish_reason})
+        choice = {"index": index, "text": done.text, "logprobs": logprobs, "finish_reason": done.finish_reason}
+        choices.append({**choice, **verdict_of(done)})
     return Head(named.name, "text_completion", "cmpl").to_json(choices, usage(done for done, _ in found))
 
 
@@ -166,7 +168,7 @@ async def _completion_pieces(
                 told[index] += len(event.text)
             elif isinstance(event, DoneEvent):
                 ends.append(event)
-                piece["finish_reason"] = event.finish_reason
+                piece |= {"finish_reason": event.finish_reason, **verdict_of(event)}
             yield event_line(head.to_json([piece]))
     if body.stream_options is not None and body.stream_options.include_usage:
         yield event_line(head.to_json([], usage(ends)))

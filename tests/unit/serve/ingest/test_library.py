@@ -13,7 +13,7 @@ from ingest_parts import spec
 from luthier.core.errors import DataError
 from luthier.serve.ingest.library import NAME, Library, SourceInUseError, UnknownSourceError, checked_name, source_name
 from luthier.serve.ingest.taking import take_in
-from luthier.serve.root import ServeRoot
+from luthier.serve.state.root import ServeRoot
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from git_repositories import committed, write_files
 from ingest_parts import command, spec, take
 from luthier.core.events import read_events
 from luthier.serve.ingest.library import EVENTS, Library
-from luthier.serve.root import ServeRoot
+from luthier.serve.state.root import ServeRoot
 
 SHOP = "def sell_ticket(price: int) -> int:\n    return price\n"
 

@@ -14,7 +14,7 @@ from luthier.retrieval.records import SourceFile
 from luthier.serve.ingest import masking, taking
 from luthier.serve.ingest.library import INDEX, Library
 from luthier.serve.ingest.records import Limits, Source, Spec
-from luthier.serve.root import ServeRoot
+from luthier.serve.state.root import ServeRoot
 from pdf_parts import heading, text, written
 
 SHOP = '"""Shop."""\n\n\ndef sell_ticket(price: int) -> int:\n    """Sells a ticket for the museum."""\n    return price\n'

@@ -1,0 +1,214 @@
+"""Jobs: runs, data, evaluations and exports begun in the background, and how they stand."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Path, Query, Response
+from fastapi.responses import PlainTextResponse, StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from luthier.core.errors import ConfigError
+from luthier.core.records import JsonObject
+from luthier.serve.door.errors import RequestError, responses, wrong
+from luthier.serve.jobs.queue import Jobs
+from luthier.serve.jobs.records import Job, Kind, NewJob, Status
+from luthier.serve.jobs.stream import JobEvent
+from luthier.serve.jobs.submitted import Asked, Submissions
+
+# A stream that has nothing to tell says so, or nobody would learn that the client has left.
+_SILENCE_SECONDS = 15.0
+_MOST_LOG_BYTES = 4 << 20
+
+Key = Annotated[
+    str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$", description="One job for one key.")
+]
+JobId = Annotated[str, Path(max_length=64, description="The job's id.")]
+
+
+class RunBody(BaseModel):
+    """A run: a file that lies here, the text of one, or the one that is served; with another name and other values of keys."""
+
+    model_config = ConfigDict(extra="forbid")
+    run_file: str | None = Field(None, min_length=1, max_length=4_000, description="A run file in one of `serve.allow.folders`.")
+    text: str | None = Field(None, min_length=1, description="A run file itself.")
+    run_name: str | None = Field(None, pattern=r"^[A-Za-z0-9._-]+$", max_length=200, description="Name of the run.")
+    overrides: dict[str, Any] = Field({}, description='Values by key, dotted: `{"evaluate.shots": 2}`.')
+
+    def asked(self) -> Asked:
+        """What is asked for."""
+        return Asked(self.run_file, self.text, self.run_name, self.overrides)
+
+
+class NamedRunBody(BaseModel):
+    """A run by its name, or the name of its folder."""
+
+    model_config = ConfigDict(extra="forbid")
+    run: str = Field(min_length=1, max_length=300)
+
+
+class JobBody(BaseModel):
+    """A job as it stands. Times are seconds since the epoch."""
+
+    id: str
+    kind: Kind
+    status: Status
+    title: str
+    command: list[str]
+    folder: str
+    created: float
+    started: float | None
+    ended: float | None
+    heartbeat: float | None
+    attempts: int
+    waiting_for: str | None
+    exit_code: int | None
+    error: str | None
+    result: dict[str, Any] | None
+    progress: dict[str, Any] | None
+
+
+class JobsBody(BaseModel):
+    """Jobs, the newest first; `next` is what `before` takes for those that follow."""
+
+    jobs: list[JobBody]
+    next: str | None
+
+
+def make_router(jobs: Jobs, submissions: Submissions) -> APIRouter:
+    """The routes of jobs."""
+    router = APIRouter(tags=["Jobs"])
+    _add_starts(router, jobs, submissions)
+    _add_reads(router, jobs)
+
+    @router.post("/jobs/{job_id}/cancel", response_model=JobBody, responses=responses(404, 409, 422, 503))
+    async def cancel(job_id: JobId) -> JsonObject:
+        """Ends a job that waits, and asks one that runs to stop where it can go on later."""
+        return await _told(jobs, await jobs.cancel(job_id))
+
+    @router.post("/jobs/{job_id}/retry", response_model=JobBody, responses=responses(404, 409, 422, 503))
+    async def retry(job_id: JobId) -> JsonObject:
+        """Queues a job once more that failed or was cancelled; it goes on with what it has done."""
+        return await _told(jobs, await jobs.retry(job_id))
+
+    return router
+
+
+def _add_starts(router: APIRouter, jobs: Jobs, submissions: Submissions) -> None:
+    starts: dict[str, Any] = {"status_code": 202, "response_model": JobBody, "responses": responses(409, 422, 503)}
+
+    async def begun(route: str, body: BaseModel, key: str | None, make: Callable[[], NewJob]) -> JsonObject:
+        """The job of a request; a key that came before needs no second check, for what was checked then may have changed since."""
+        request = json.dumps([route, body.model_dump(mode="json")], sort_keys=True)
+        job = None if key is None else await jobs.known(key, request)
+        if job is None:
+            new = await asyncio.to_thread(_checked, make, request)
+            job = await jobs.start(new, key)
+        return await _told(jobs, job)
+
+    @router.post("/fine-tune/start", **starts)
+    async def start(body: RunBody, idempotency_key: Key = None) -> JsonObject:
+        """Begins a run, from its data to its report, or goes on with it."""
+        return await begun("start", body, idempotency_key, lambda: submissions.run(body.asked()))
+
+    @router.post("/fine-tune/generate-data", **starts)
+    async def generate_data(body: RunBody, idempotency_key: Key = None) -> JsonObject:
+        """Reads, makes, cleans and divides the rows of a run."""
+        return await begun("data", body, idempotency_key, lambda: submissions.data(body.asked()))
+
+    @router.post("/evaluate", **starts)
+    async def evaluate(body: NamedRunBody, idempotency_key: Key = None) -> JsonObject:
+        """Measures what a run trained beside its base."""
+        return await begun("evaluate", body, idempotency_key, lambda: submissions.again("evaluate", body.run))
+
+    @router.post("/export", **starts)
+    async def export(body: NamedRunBody, idempotency_key: Key = None) -> JsonObject:
+        """Writes what a run's `export` names, and the model card."""
+        return await begun("export", body, idempotency_key, lambda: submissions.again("export", body.run))
+
+
+def _add_reads(router: APIRouter, jobs: Jobs) -> None:
+    @router.get("/jobs", response_model=JobsBody, responses=responses(404, 422, 503))
+    async def listed(
+        kind: Kind | None = None,
+        status: Status | None = None,
+        limit: Annotated[int, Query(ge=1, le=500)] = 50,
+        before: Annotated[str | None, Query(max_length=64)] = None,
+    ) -> JsonObject:
+        """The jobs, the newest first; how far one is is told of those that have not ended."""
+        found = await jobs.list(kind, status, limit, before)
+        told = [job.to_json() if job.is_over else await _told(jobs, job) for job in found]
+        return {"jobs": told, "next": found[-1].id if len(found) == limit else None}
+
+    @router.get("/ingest/status/{job_id}", response_model=JobBody, responses=responses(404, 422, 503))
+    @router.get("/jobs/{job_id}", response_model=JobBody, responses=responses(404, 422, 503))
+    async def get(job_id: JobId) -> JsonObject:
+        """A job of any kind, with how far it is."""
+        return await _told(jobs, await jobs.get(job_id))
+
+    @router.get(
+        "/jobs/{job_id}/events",
+        response_class=StreamingResponse,
+        responses={
+            200: {"description": "Events as they come, up to the end of the job.", "content": {"text/event-stream": {}}},
+            204: {"description": "The job has ended, and everything was told."},
+            **responses(404, 422, 503),
+        },
+    )
+    async def events(job_id: JobId, last_event_id: Annotated[str | None, Header(alias="Last-Event-ID", max_length=64)] = None) -> Response:
+        """The job's status (`event: status`) and the lines of its event stream (`event: event`), as server-sent events."""
+        found = jobs.events(job_id, last_event_id)
+        first = await anext(found, None)
+        if first is None:
+            return Response(status_code=204)
+        return StreamingResponse(_sent(found, first), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+
+    @router.get("/jobs/{job_id}/log", response_class=PlainTextResponse, responses=responses(404, 422, 503))
+    async def log(job_id: JobId, most_bytes: Annotated[int, Query(alias="bytes", ge=1, le=_MOST_LOG_BYTES)] = 64 << 10) -> Response:
+        """The end of what the job has written."""
+        return PlainTextResponse(await jobs.log_tail(job_id, most_bytes))
+
+
+async def _told(jobs: Jobs, job: Job) -> JsonObject:
+    return job.to_json(await jobs.progress(job))
+
+
+def _checked(make: Callable[[], NewJob], request: str) -> NewJob:
+    """The job, or what is wrong with its run file, with the key or the field in `param`."""
+    try:
+        new = make()
+    except ConfigError as error:
+        where = error.problems[0].where
+        param = f"overrides.{where.removeprefix('--set ')}" if where.startswith("--set ") else where.partition(":")[0]
+        raise wrong(str(error), param or None) from error
+    return NewJob(new.kind, new.title, new.command, new.folder, new.directory, request)
+
+
+async def _sent(events: AsyncIterator[JobEvent], first: JobEvent) -> AsyncIterator[bytes]:
+    """Events in the form of the standard; in silence a comment."""
+    yield _written(first)
+    coming = asyncio.ensure_future(anext(events, None))
+    try:
+        while True:
+            done, _ = await asyncio.wait([coming], timeout=_SILENCE_SECONDS)
+            if not done:
+                yield b": \n\n"
+                continue
+            try:
+                event = coming.result()
+            except RequestError as error:
+                yield b"event: error\ndata: " + error.to_bytes() + b"\n\n"
+                return
+            if event is None:
+                return
+            yield _written(event)
+            coming = asyncio.ensure_future(anext(events, None))
+    finally:
+        coming.cancel()
+
+
+def _written(event: JobEvent) -> bytes:
+    return f"id: {event.id}\nevent: {event.name}\ndata: {json.dumps(event.data, ensure_ascii=False)}\n\n".encode("utf-8", "replace")

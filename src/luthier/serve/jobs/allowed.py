@@ -1,0 +1,248 @@
+"""What a run file that was sent may name: files in the folders that the server may read, repositories of the hosts that it may fetch from.
+
+A run file can name any file, program and address. Whoever may ask the server may not thereby ask for all of them: the table below says of
+every key that holds text what becomes of it, and a key that is in no row is a test that fails.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from luthier.config import yaml_file
+from luthier.config.load import MAX_EXTENDS
+from luthier.config.names import dotted
+from luthier.config.paths import STARTER, is_hub_id, is_url
+from luthier.config.yaml_file import Document, KeyPath, items_of
+from luthier.core.errors import Problem
+from luthier.serve.state.root import ServeRoot
+
+# Files and folders by key; `*` stands for a place in a list. What is a hub's id, or the name of something built in, is no path.
+PATHS = ("base_model", "tokenizer_config", "lora_model_dir", "split.keep", "clean.decontaminate", "chat_template_jinja", "deepspeed")
+ENTRY_PATHS = ("path", "chat_template_jinja")
+SOURCE_PATHS = ("docs", "schemas", "tldr")
+# Files that say in their turn what is read and run.
+STEERING = ("evaluate.suites", "guard.rules")
+# What sends data elsewhere, or runs a program: the owner of the server names it, in the served run file or in a file of their own.
+OWNERS = ("axolotl.python", "mlflow_tracking_uri")
+_PATTERN = re.compile(r"[*?\[]")
+_ENDINGS = (".yaml", ".yml", ".toml")
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """`folders` may be read, and below `root` what was taken in, sent, or made by a run. What `served` says may be said again."""
+
+    root: ServeRoot
+    folders: tuple[Path, ...]
+    hosts: tuple[str, ...]
+    served: Document
+
+    def steering_problem(self, path: Path, where: str) -> Problem | None:
+        """Why a file that steers a run may not be read: it lies elsewhere, or was taken in or sent and may change at any time."""
+        if self._is_owners(path) or _is_below(path, self.root.run_files) or str(path) in self._said:
+            return None
+        return self._outside(where, str(path))
+
+    def chain_problems(self, path: Path, text: str) -> list[Problem]:
+        """Why files that `text`, the run file `path`, extends may not be read; none of these is read."""
+        problems: list[Problem] = []
+        left, seen = [(path, text)], {path}
+        while left and len(seen) <= MAX_EXTENDS:
+            path, text = left.pop()
+            document = yaml_file.parse(text, str(path))
+            for index, name in enumerate(items_of(document.value.get("extends"))):
+                base = Path(path.parent, str(name))
+                problem = self.steering_problem(base, document.place(("extends", index)).text())
+                if problem is not None:
+                    problems.append(problem)
+                elif base not in seen and base.is_file():
+                    seen.add(base)
+                    left.append((base, yaml_file.read_text(base)))
+        return problems
+
+    def problems(self, document: Document) -> list[Problem]:
+        """What the run file names that may not be read, fetched, run or sent to; keys have Luthier's names, and nothing was read."""
+        value = document.value
+        found = [self._path_problem(document, path, text) for path, text in _named(value)]
+        found += [self._steered(document, path, text) for path, text in _steering(value)]
+        found += [self._against(document, path, text) for path, text in _rivals(value)]
+        for index, entry in enumerate(_mappings(value.get("sources"))):
+            found += self._source(document, ("sources", index), entry)
+        for key in OWNERS:
+            path: KeyPath = tuple(key.split("."))
+            text = _at(value, path)
+            if isinstance(text, str) and text and text not in self._said and not self._is_owners_word(document, path):
+                what = (
+                    f"`{key}` is named by the owner of the server alone: in the run file that is served, or in one of `serve.allow.folders`"
+                )
+                found.append(document.problem(path, what, found=text))
+        endpoints = value.get("endpoints")
+        for name, endpoint in endpoints.items() if isinstance(endpoints, dict) else ():
+            found.append(self._endpoint(document, str(name), endpoint))
+        return [problem for problem in found if problem is not None]
+
+    @property
+    def _said(self) -> frozenset[str]:
+        """The texts of the served run file, which the owner of the server wrote."""
+        return frozenset(_texts(self.served.value))
+
+    def _path_problem(self, document: Document, path: KeyPath, text: str) -> Problem | None:
+        if text in self._said or self._is_readable(_fixed(text)):
+            return None
+        return self._outside(document.place(path).text(), text, dotted(path))
+
+    def _steered(self, document: Document, path: KeyPath, text: str) -> Problem | None:
+        if not text.endswith(_ENDINGS) or text in self._said:
+            return None
+        # Such a file starts at the one that names it.
+        place = document.place(path).file
+        start = Path() if place.startswith("--set") else Path(place).parent
+        problem = self.steering_problem(start / text, document.place(path).text())
+        return problem and self._outside(problem.where, text, dotted(path))
+
+    def _against(self, document: Document, path: KeyPath, text: str) -> Problem | None:
+        return None if "/" not in text and not text.startswith("~") else self._path_problem(document, path, text)
+
+    def _source(self, document: Document, path: KeyPath, entry: Mapping[str, Any]) -> Iterator[Problem]:
+        repo = entry.get("repo")
+        if isinstance(repo, str) and repo not in self._said:
+            if not is_url(repo):
+                if (problem := self._path_problem(document, (*path, "repo"), repo)) is not None:
+                    yield problem
+            elif not self._is_allowed_url(repo):
+                what = "repositories are fetched by https from the hosts of `serve.allow.hosts` alone"
+                yield document.problem((*path, "repo"), what, hint=f"they are {', '.join(self.hosts)}", found=repo)
+        if entry.get("allow_protocols") and not self._is_owners_word(document, (*path, "allow_protocols")):
+            yield document.problem((*path, "allow_protocols"), "`allow_protocols` is the owner's of the server alone; leave it out")
+        for index, tool in enumerate(items_of(entry.get("tools"))):
+            if "/" in str(tool):
+                yield document.problem((*path, "tools", index), "a tool is named without a path", found=tool)
+
+    def _endpoint(self, document: Document, name: str, endpoint: Any) -> Problem | None:
+        path: KeyPath = ("endpoints", name)
+        ours = self.served.value.get("endpoints")
+        known = [_address(other) for other in ours.values()] if isinstance(ours, dict) else []
+        if _address(endpoint) in known or all(self._is_owners_word(document, (*path, key)) for key in ("base_url", "api_key_env")):
+            return None
+        what = (
+            "an endpoint gets rows, and the key that it names: it is one of the run file that is served, or stands in a file of its owner"
+        )
+        return document.problem(path, what, hint="name it in the run file that the server is started with", found=name)
+
+    def _is_allowed_url(self, url: str) -> bool:
+        try:
+            parts = urlsplit(url)
+            is_plain = parts.scheme.lower() == "https" and parts.username is None and parts.port in (None, 443)
+            return is_plain and (parts.hostname or "") in self.hosts
+        except ValueError:
+            return False
+
+    def _is_owners_word(self, document: Document, path: KeyPath) -> bool:
+        place = document.place(path)
+        return place.line > 0 and self._is_owners(Path(place.file))
+
+    def _is_owners(self, path: Path) -> bool:
+        return any(_is_below(path, folder) for folder in self.folders) and not _is_below(path, self.root.path)
+
+    def _is_readable(self, path: Path) -> bool:
+        own = (self.root.sources, self.root.uploads, self.root.runs, self.root.run_files)
+        return self._is_owners(path) or any(_is_below(path, folder) for folder in own)
+
+    def _outside(self, where: str, text: str, key: str = "") -> Problem:
+        what = f"`{key}` names a file or folder that may not be read here" if key else "this run file may not be read here"
+        hint = "files lie in one of `serve.allow.folders`, and data also among what the server took in"
+        return Problem(what, where=where, found=text[:200], hint=hint)
+
+
+def _is_below(path: Path, folder: Path) -> bool:
+    """Whether a path leads into a folder once links are followed; one that leads nowhere does not."""
+    try:
+        return path.resolve().is_relative_to(folder.resolve())
+    except (OSError, ValueError, RuntimeError):  # A name too long, a null character, a circle of links.
+        return False
+
+
+def _fixed(text: str) -> Path:
+    """A path up to its first part with a pattern; from the home folder where it begins with `~`."""
+    parts = []
+    for part in Path(text).parts:
+        if _PATTERN.search(part):
+            break
+        parts.append(part)
+    path = Path(*parts)
+    try:
+        return path.expanduser() if text.startswith("~") else path
+    except RuntimeError:
+        return path
+
+
+def _named(value: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
+    """Every path of the document that is none of a hub and none that is built in, by its key."""
+    found: list[tuple[KeyPath, str]] = []
+    for key in PATHS:
+        path: KeyPath = tuple(key.split("."))
+        found += [(path, text) for text in _listed(_at(value, path))]
+    for name in ("datasets", "test_datasets"):
+        for index, entry in enumerate(_mappings(value.get(name))):
+            found += [((name, index, key), text) for key in ENTRY_PATHS for text in _listed(entry.get(key))]
+            home = str(entry.get("path"))
+            if not is_hub_id(home):
+                found += [((name, index, "data_files"), str(Path(home, text))) for text in _listed(entry.get("data_files"))]
+    for index, entry in enumerate(_mappings(value.get("sources"))):
+        found += [(("sources", index, key), text) for key in SOURCE_PATHS for text in _listed(entry.get(key))]
+    yield from ((path, text) for path, text in found if not _is_no_path(str(path[-1]), text))
+
+
+def _is_no_path(key: str, text: str) -> bool:
+    if key == "chat_template_jinja":
+        return "\n" in text or "{" in text
+    if key in ("base_model", "tokenizer_config"):
+        return text == STARTER or is_hub_id(text) or ("/" not in text and not text.startswith("~") and not Path(text).exists())
+    return key == "path" and is_hub_id(text)
+
+
+def _steering(value: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
+    for key in STEERING:
+        path: KeyPath = tuple(key.split("."))
+        for index, text in enumerate(items_of(_at(value, path))):
+            if isinstance(text, str):
+                yield (*path, index), text
+
+
+def _rivals(value: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
+    listed = _at(value, ("evaluate", "against"))
+    for index, entry in enumerate(listed if isinstance(listed, list) else [listed]):
+        for text in [entry] if isinstance(entry, str) else entry.values() if isinstance(entry, dict) else ():
+            if isinstance(text, str):
+                yield ("evaluate", "against", index), text
+
+
+def _at(value: Any, path: KeyPath) -> Any:
+    for part in path:
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+def _listed(value: Any) -> Iterator[str]:
+    yield from (item for item in ([value] if isinstance(value, str) else value if isinstance(value, list) else []) if isinstance(item, str))
+
+
+def _mappings(value: Any) -> list[Mapping[str, Any]]:
+    """The entries of a list in their order, an empty mapping for what is none."""
+    return [entry if isinstance(entry, dict) else {} for entry in value] if isinstance(value, list) else []
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _texts(inner)
+
+
+def _address(endpoint: Any) -> tuple[Any, Any]:
+    return (endpoint.get("base_url"), endpoint.get("api_key_env")) if isinstance(endpoint, dict) else (None, None)

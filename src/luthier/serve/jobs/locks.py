@@ -1,0 +1,71 @@
+"""Who works on a job, told by two locks that the system frees when their holders end, however they end.
+
+`lock` is held as long as anybody works on the job: its own process, or what that started, which inherits the open file. `watch` is held by
+the job's own process alone. So a held `lock` with a free `watch` is work that nobody watches any more.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+# A lock that is only looked at is held for an instant.
+_INSTANT_SECONDS = 1.0
+
+
+def take(path: Path, patience_seconds: float = _INSTANT_SECONDS) -> int | None:
+    """The open file of the lock that is now held; None where another has it. Closing it, or ending, frees it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                os.close(descriptor)
+                return None
+            time.sleep(0.01)
+        else:
+            return descriptor
+
+
+def is_free(path: Path) -> bool:
+    """Whether nobody holds the lock."""
+    if not path.is_file():
+        return True
+    descriptor = take(path, 0.0)
+    if descriptor is None:
+        return False
+    os.close(descriptor)
+    return True
+
+
+def end_holders(path: Path) -> None:
+    """Kills the processes that hold the lock, each with its group. Only where Linux tells who has a file open."""
+    for pid in _holders(path):
+        with suppress(ProcessLookupError, PermissionError):
+            group = os.getpgid(pid)
+            if group != os.getpgrp():
+                os.killpg(group, signal.SIGKILL)
+
+
+def _holders(path: Path) -> Iterator[int]:
+    """Other processes of this user that have the file open."""
+    wanted = path.stat()
+    for process in Path("/proc").glob("[0-9]*"):
+        if int(process.name) == os.getpid():
+            continue
+        # A process may end, and another user's may not be looked into.
+        with suppress(OSError):
+            for link in (process / "fd").iterdir():
+                with suppress(OSError):
+                    found = link.stat()
+                    if (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino):
+                        yield int(process.name)
+                        break

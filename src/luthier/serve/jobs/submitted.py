@@ -1,0 +1,164 @@
+"""A run that was asked for, as a job: its run file read, checked and held to what may be named before anything is queued."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from luthier.config import yaml_file
+from luthier.config.load import LoadedRun, load, load_text, read_named
+from luthier.config.paths import file_problems
+from luthier.config.serve_section import ServeAllow
+from luthier.config.yaml_file import Document
+from luthier.core.errors import ConfigError, Problem
+from luthier.core.files import sha256_json, write_text
+from luthier.core.records import JsonValue
+from luthier.core.runs import RunFolder, find_runs
+from luthier.serve.jobs.allowed import Allowed
+from luthier.serve.jobs.records import NewJob
+from luthier.serve.state.root import ServeRoot
+
+_KEY = re.compile(r"[A-Za-z_]\w*(?:(?:\.\w+)|(?:\[\d+\]))*")
+# Where a run goes is for the server to say.
+_WITHHELD = ("output_dir", "extends", "run_name")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A run file by its place or its text, or the served one; its name and values of keys (`evaluate.shots`) that differ from it."""
+
+    run_file: str | None = None
+    text: str | None = None
+    run_name: str | None = None
+    overrides: Mapping[str, JsonValue] = field(default_factory=dict)
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether the run file is to be run as it is."""
+        return self.run_name is None and not self.overrides
+
+
+class Submissions:
+    """What becomes of run files that are sent. `served` is the run that the server was started for, with the `overrides` it had."""
+
+    def __init__(self, root: ServeRoot, allow: ServeAllow, served: LoadedRun | None, overrides: Sequence[str] = ()) -> None:
+        self._root, self._served, self._overrides = root, served, tuple(overrides)
+        document = served.document if served is not None else Document({})
+        self.allowed = Allowed(root, tuple(Path(folder) for folder in allow.folders), tuple(allow.hosts), document)
+
+    def run(self, asked: Asked) -> NewJob:
+        """The whole run as a job; `ConfigError` with what is wrong, each with its file and line or its key."""
+        return self._job("train", "run", asked)
+
+    def data(self, asked: Asked) -> NewJob:
+        """Its data stage alone, for which the run file may lack what training needs."""
+        return self._job("data", "data", asked)
+
+    def again(self, kind: Literal["evaluate", "export"], name: str) -> NewJob:
+        """The evaluation or the export of a trained run by its name."""
+        folder = self.find_run(name)
+        if not folder.is_trained:
+            what = f"the run {folder.path.name} has no trained model yet"
+            raise ConfigError(Problem(what, where="run", hint="train it first: POST /fine-tune/start"))
+        return NewJob(kind, f"{kind} {folder.path.name}", ("-m", "luthier", kind, str(folder.path), "--json"), str(folder.path))
+
+    @property
+    def places(self) -> list[Path]:
+        """The folders in which run folders lie."""
+        served = [] if self._served is None else [self._served.folder.parent]
+        return [*served, self._root.runs]
+
+    def find_run(self, name: str) -> RunFolder:
+        """The run called `name`, by its folder or, where one alone is called so, without the hash; `ConfigError` where there is none."""
+        runs = [run for place in self.places for run in find_runs(place)]
+        found = [run for run in runs if run.path.name == name] or [run for run in runs if short_name(run.path) == name]
+        if len(found) == 1:
+            return found[0]
+        known = ", ".join(run.path.name for run in found or runs[-20:])
+        what = "several runs are called so" if found else "there is no such run"
+        raise ConfigError(Problem(what, where="run", found=name[:200], hint=f"there are {known}" if known else "none was started yet"))
+
+    def _job(self, kind: Literal["train", "data"], verb: str, asked: Asked) -> NewJob:
+        _refuse_wrong_keys(asked)
+        if asked.run_file is not None:
+            path = Path(asked.run_file)
+            if (problem := self.allowed.steering_problem(path, "run_file")) is not None:
+                raise ConfigError(problem)
+            loaded, overrides = self._checked(path, None, self._own(asked), kind == "data")
+        elif asked.text is not None:
+            name = re.sub(r"[^A-Za-z0-9._-]+", "-", asked.run_name or "run")
+            path = self._root.run_files / f"{name}-{sha256_json([asked.text])[:8]}.yaml"
+            loaded, overrides = self._checked(path, asked.text, self._own(asked), kind == "data")
+        else:
+            path, overrides = self._of_served(asked)
+            loaded, overrides = self._checked(path, None, overrides, kind == "data")
+        if asked.text is not None:
+            write_text(path, asked.text)
+        words = [word for override in overrides for word in ("--set", override)]
+        command = ("-m", "luthier", verb, str(path), *words, "--json")
+        return NewJob(kind, f"{verb} {loaded.name}", command, str(loaded.folder))
+
+    def _own(self, asked: Asked) -> tuple[str, ...]:
+        """What is set for a run that was sent: its keys, its name, and its place below the server's own runs."""
+        values: dict[str, JsonValue] = dict(asked.overrides)
+        if asked.run_name is not None:
+            values["run_name"] = asked.run_name
+        values["output_dir"] = str(self._root.runs)
+        return _settings(values)
+
+    def _of_served(self, asked: Asked) -> tuple[Path, tuple[str, ...]]:
+        """The served run file and what is set in it."""
+        served = self._served
+        if served is None:
+            hint = "send `run_file` or `text`, or start the server with a run: luthier serve RUN.yaml"
+            raise ConfigError(Problem("no run is served whose file could be taken", where="run_file", hint=hint))
+        if asked.changes_nothing:
+            return served.existing_folder or served.path, self._overrides
+        if served.existing_folder is None:
+            return served.path, (*self._overrides, *self._own(asked))
+        # In the resolved file of a run folder all paths start at the working directory, as they do where they are set.
+        lists = {"evaluate.suites": list(served.config.evaluate.suites), "guard.rules": list(served.config.guard.rules)}
+        kept = {"run_name": short_name(served.existing_folder), **{name: value for name, value in lists.items() if value}}
+        return served.path, (*_settings(kept), *self._own(asked))
+
+    def _checked(self, path: Path, text: str | None, overrides: tuple[str, ...], for_data: bool) -> tuple[LoadedRun, tuple[str, ...]]:
+        """The resolved run; nothing that the file names is read before it is known that it may be."""
+        is_written = text is None
+        if path.is_dir():
+            return load(path, overrides), overrides
+        text = yaml_file.read_text(path) if text is None else text
+        problems = self.allowed.chain_problems(path, text) or self.allowed.problems(read_named(path, text, overrides))
+        if problems:
+            raise ConfigError(problems)
+        loaded = load(path, overrides, for_data=for_data) if is_written else load_text(text, path, overrides, for_data)
+        if problems := file_problems(loaded.document):
+            raise ConfigError(problems)
+        return loaded, overrides
+
+
+def _settings(values: Mapping[str, JsonValue]) -> tuple[str, ...]:
+    return tuple(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in values.items())
+
+
+def short_name(folder: Path) -> str:
+    """The run's name without the hash that its folder has."""
+    name, _, digits = folder.name.rpartition("-")
+    return name if name and len(digits) == 8 else folder.name
+
+
+def _refuse_wrong_keys(asked: Asked) -> None:
+    problems = []
+    if asked.run_file is not None and asked.text is not None:
+        problems.append(Problem("a run file is named or sent, not both", where="text", hint="leave out `run_file` or `text`"))
+    for name in asked.overrides:
+        if not _KEY.fullmatch(name):
+            problems.append(Problem("this is no key", where="overrides", found=name[:100], hint="for example `evaluate.shots`"))
+        elif name in _WITHHELD:
+            hint = "it has a field of its own" if name == "run_name" else "leave it out"
+            problems.append(Problem(f"`{name}` is not set here", where=f"overrides.{name}", hint=hint))
+    if problems:
+        raise ConfigError(problems)
