@@ -2,36 +2,55 @@
 
 from __future__ import annotations
 
+import re
+import tempfile
 from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.testclient import TestClient
 
+from luthier.config.serve_section import ServeJobs
 from luthier.serve.door.entry import Entry
 from luthier.serve.door.gate import Gate
 from luthier.serve.door.hosts import hosts_of
 from luthier.serve.door.policy import Guarded
 from luthier.serve.door.rates import ClientRates
 from luthier.serve.door.session import Sessions
+from luthier.serve.jobs.queue import Jobs
 from luthier.serve.pages.site import SiteParts, make_site
+from luthier.serve.state.root import ServeRoot
 
 TOKEN = "a-token-of-some-length"
 WRONG_TOKENS = 5
+# Deleted when the tests end.
+_STATES: list[tempfile.TemporaryDirectory[str]] = []
 
 
-def pages_of(*runs: Path) -> TestClient:
-    """A browser at the door of pages that show the run folders in `runs`."""
+def pages_of(*runs: Path, root: Path | None = None) -> TestClient:
+    """A browser at the door of pages that show the run folders in `runs`, and the state in `root`, an empty one where none is named."""
 
     sessions = Sessions(60)
-    site = make_site(SiteParts(TOKEN, sessions, runs))
+    if root is None:
+        _STATES.append(tempfile.TemporaryDirectory(prefix="luthier-pages-"))
+    state = ServeRoot(root if root is not None else Path(_STATES[-1].name))
+    jobs = Jobs(state, ServeJobs())
+    jobs.prepare()
+    site = make_site(SiteParts(TOKEN, sessions, runs, jobs))
     gate = Gate(Starlette(routes=[Mount("/ui", site)]), Entry(TOKEN, sessions), hosts_of("127.0.0.1", ["testserver"]), 1 << 20)
     app = Guarded(ClientRates(gate, 1_000.0, WRONG_TOKENS))
     return TestClient(app, follow_redirects=False, raise_server_exceptions=False)
 
 
-def signed_in(*runs: Path) -> TestClient:
+def signed_in(*runs: Path, root: Path | None = None) -> TestClient:
     """The same, once it has signed in."""
-    browser = pages_of(*runs)
+    browser = pages_of(*runs, root=root)
     assert browser.post("/ui/sign-in", data={"token": TOKEN}).status_code == 303
     return browser
+
+
+def csrf_token(browser: TestClient) -> str:
+    """What the session's forms carry."""
+    found = re.search(r'name="csrf_token" value="([^"]+)"', browser.get("/ui/runs").text)
+    assert found is not None
+    return found[1]

@@ -89,7 +89,7 @@ def make_app(parts: Parts) -> App:
     app.include_router(metrics.make_router(registry, figures))
     app.include_router(job_routes.make_router(parts.jobs, parts.submissions))
     sessions = Sessions(parts.settings.session_seconds)
-    app.mount(PAGES, make_site(SiteParts(parts.token, sessions, parts.runs)))
+    app.mount(PAGES, make_site(SiteParts(parts.token, sessions, parts.runs, parts.jobs)))
     app.add_route("/", lambda request: RedirectResponse(f"{PAGES}/", 303), include_in_schema=False)
     add_handlers(app)
     together = TotalRate(app, limits.requests_per_second, OPEN_PATHS)

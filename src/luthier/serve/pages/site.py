@@ -15,20 +15,23 @@ from luthier.core.errors import LuthierError
 from luthier.serve.door.errors import RequestError
 from luthier.serve.door.policy import PAGES
 from luthier.serve.door.session import Sessions
+from luthier.serve.jobs.queue import Jobs
 from luthier.serve.pages.frame.page import find_error
 from luthier.serve.pages.frame.sign_in import SignIn
 from luthier.serve.pages.frame.static import serve_static
+from luthier.serve.pages.jobs.routes import JobPages
 from luthier.serve.pages.runs.library import RunLibrary
 from luthier.serve.pages.runs.listing import RunPages
 
 
 @dataclass(frozen=True, slots=True)
 class SiteParts:
-    """What the pages are made of: who may sign in, and the folders in which run folders lie."""
+    """What the pages are made of: who may sign in, the folders in which run folders lie, and the jobs."""
 
     token: str
     sessions: Sessions
     runs: tuple[Path, ...]
+    jobs: Jobs
 
 
 def make_site(parts: SiteParts) -> Starlette:
@@ -39,6 +42,7 @@ def make_site(parts: SiteParts) -> Starlette:
         Route("/static/{name}", serve_static),
         *SignIn(parts.token, parts.sessions).routes(),
         *RunPages(library).routes(),
+        *JobPages(parts.jobs, library).routes(),
     ]
     # What nobody expected is logged where it is raised again, behind this page.
     kinds = (RequestError, HTTPException, LuthierError, Exception)

@@ -22,6 +22,7 @@ from luthier.report.shown import shown
 from luthier.serve.door.entry import session_of
 from luthier.serve.door.errors import RequestError
 from luthier.serve.door.policy import PAGES
+from luthier.serve.pages.frame.moments import moment
 from luthier.serve.pages.frame.static import address
 
 # Control characters of a text would make the page a binary file.
@@ -37,7 +38,11 @@ class Place:
     path: str
 
 
-PLACES = (Place("Runs", f"{PAGES}/runs"), Place("Compare", f"{PAGES}/compare"))
+PLACES = (
+    Place("Runs", f"{PAGES}/runs"),
+    Place("Compare", f"{PAGES}/compare"),
+    Place("Jobs", f"{PAGES}/jobs"),
+)
 
 
 @cache
@@ -51,6 +56,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.globals.update(static=address, places=PLACES, ui=PAGES)
+    made.filters.update(moment=moment)
     return made
 
 
