@@ -12,6 +12,7 @@ class ServeLimits(Section):
 
     new_tokens: Int = key(1_024, "none", "Longest answer in tokens, and the length where a request names none.", ge=1, le=MOST)
     queue: Int = key(64, "none", "Requests under way at once; a further one is told to come again.", ge=1, le=100_000)
+    queue_seconds: Float = key(60.0, "none", "Longest time that a request waits for its turn.", gt=0, le=86_400)
     seconds: Float = key(300.0, "none", "Longest time for one answer.", gt=0, le=86_400)
     opening_seconds: Float = key(600.0, "none", "Longest time for opening a model.", gt=0, le=86_400)
     loaded_models: Int = key(4, "none", "Models in memory at once; the one asked longest ago is closed for another.", ge=1, le=1_000)

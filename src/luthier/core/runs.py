@@ -196,6 +196,11 @@ class RunFolder:
         return self.path / "export"
 
     @property
+    def merged(self) -> Path:
+        """What was trained as one model: the export `merged`."""
+        return self.export / "merged"
+
+    @property
     def export_summary(self) -> Path:
         """What was exported and how it was checked."""
         return self.export / "summary.json"

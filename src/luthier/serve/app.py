@@ -11,7 +11,7 @@ from importlib import metadata
 
 from fastapi import FastAPI
 
-from luthier.config.serve_section import ServeSection
+from luthier.config.serve_section import ServeLimits, ServeSection
 from luthier.serve.api import health
 from luthier.serve.api import jobs as job_routes
 from luthier.serve.asking.catalogue import Catalogue
@@ -48,7 +48,7 @@ class Parts:
 def make_app(parts: Parts) -> App:
     """The application; its engine starts and ends with it."""
     limits = parts.settings.limits
-    engine, remote = EngineClient({"rows": limits.rows, "positions": limits.positions}, _say_end), RemoteModels()
+    engine, remote = EngineClient(_engine_limits(limits), _say_end), RemoteModels()
     answers = ScreenedAnswers(parts.catalogue, engine, remote, limits, mode=parts.settings.guard)
 
     @asynccontextmanager
@@ -60,7 +60,7 @@ def make_app(parts: Parts) -> App:
                 yield
         finally:
             await engine.stop()
-            await remote.close()
+            await remote.stop()
 
     app = DescribedApp(
         title="Luthier",
@@ -78,6 +78,10 @@ def make_app(parts: Parts) -> App:
     together = TotalRate(app, limits.requests_per_second, OPEN_PATHS)
     gate = Gate(together, parts.token, parts.hosts, limits.body_bytes, limits.client_seconds)
     return Caught(ClientRates(gate, limits.client_requests_per_second, limits.wrong_tokens_per_minute))
+
+
+def _engine_limits(limits: ServeLimits) -> dict[str, float]:
+    return {"rows": limits.rows, "positions": limits.positions, "wait_seconds": limits.queue_seconds}
 
 
 def _say_end(words: str) -> None:

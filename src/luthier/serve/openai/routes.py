@@ -72,13 +72,13 @@ def _model(named: Named) -> JsonObject:
 def _chat_request(body: ChatBody, answers: Answers, number: int) -> GenerationRequest:
     field = "max_completion_tokens" if body.max_completion_tokens is not None else "max_tokens"
     tools = tuple(tool.to_json() for tool in body.tools or ()) if body.tool_choice != "none" else ()
-    request = _request(body, answers, number, _longest(body.most_tokens, field, answers))
+    request = _request(body, number, _longest(body.most_tokens, field, answers), body.most_tokens is None)
     likely = (body.top_logprobs or 0) if body.logprobs else None
     return replace(request, messages=tuple(turn.to_message() for turn in body.messages), tools=tools, top_logprobs=likely)
 
 
 def _completion_request(body: CompletionBody, answers: Answers, number: int, prompt: str) -> GenerationRequest:
-    request = _request(body, answers, number, _longest(body.max_tokens, "max_tokens", answers))
+    request = _request(body, number, _longest(body.max_tokens, "max_tokens", answers), body.max_tokens is None)
     return replace(request, messages=(Message(TEXT_ROLE, prompt),), top_logprobs=body.logprobs)
 
 
@@ -88,17 +88,17 @@ def _longest(asked: int | None, field: str, answers: Answers) -> int:
     return asked or answers.limits.new_tokens
 
 
-def _request(body: Asked, answers: Answers, number: int, most: int) -> GenerationRequest:
-    """The `number`-th answer to one prompt: each draws with a seed of its own."""
-    seed = secrets.randbits(32) if body.seed is None else body.seed
+def _request(body: Asked, number: int, most: int, cut_to_fit: bool) -> GenerationRequest:
+    """The `number`-th answer to one prompt: each draws with a seed of its own. Who names no length takes what there is room for."""
     return GenerationRequest(
         id=secrets.token_hex(8),
         messages=(),
         max_new_tokens=most,
         temperature=1.0 if body.temperature is None else body.temperature,
         top_p=1.0 if body.top_p is None else body.top_p,
-        seed=(seed + number) % (1 << 63),
+        seed=None if body.seed is None else (body.seed + number) % (1 << 63),
         stop=body.stops,
+        cut_to_fit=cut_to_fit,
     )
 
 
