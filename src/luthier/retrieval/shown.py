@@ -30,8 +30,8 @@ class ContextForm:
     characters: int
 
 
-# What a model is shown that was not trained with pieces.
-PLAIN = ContextForm(4, 1_200)
+# What a model is shown that was not trained with pieces, and what rows of a teacher show at most.
+PLAIN, TAUGHT = ContextForm(4, 1_200), ContextForm(6, 4_000)
 
 
 @dataclass(frozen=True, slots=True)

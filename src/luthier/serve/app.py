@@ -14,7 +14,10 @@ from fastapi import FastAPI
 from luthier.config.serve_section import ServeLimits, ServeSection
 from luthier.serve.api import health
 from luthier.serve.api import jobs as job_routes
+from luthier.serve.api import models as model_routes
+from luthier.serve.api import query as query_routes
 from luthier.serve.asking.catalogue import Catalogue
+from luthier.serve.asking.query import NoSources, Queries
 from luthier.serve.asking.remote import RemoteModels
 from luthier.serve.asking.screen import ScreenedAnswers, get_ready
 from luthier.serve.door.asgi import App
@@ -73,6 +76,8 @@ def make_app(parts: Parts) -> App:
     )
     app.include_router(routes.make_router(answers))
     app.include_router(health.make_router(engine))
+    app.include_router(query_routes.make_router(Queries(answers, NoSources())))
+    app.include_router(model_routes.make_router(answers, engine, parts.settings))
     app.include_router(job_routes.make_router(parts.jobs, parts.submissions))
     add_handlers(app)
     together = TotalRate(app, limits.requests_per_second, OPEN_PATHS)

@@ -68,7 +68,7 @@ def fitting(pieces: Sequence[Cited], form: ContextForm, tokens: int | None, ques
     chosen: list[Cited] = []
     for piece in pieces:
         longest = min(form.characters, room - _AROUND_PIECE_CHARACTERS)
-        if longest < min(_LEAST_CHARACTERS, len(piece.shown.text)):
+        if longest < min(_LEAST_CHARACTERS, form.characters, len(piece.shown.text)):
             break
         shown = piece.shown.cut(longest)
         chosen.append(replace(piece, shown=shown))

@@ -20,6 +20,7 @@ from luthier.serve.asking.prompts import Cited, Found, cited, fitting, form_of
 from luthier.serve.asking.screen import AnswerEnd
 from luthier.serve.door.errors import RequestError, unknown, wrong
 from luthier.serve.door.redact import redacted
+from luthier.serve.door.streams import cancelled
 
 # Of a model's positions this part is left for the answer where nobody says how long it may be.
 _ANSWER_PART, _LEAST_ANSWER_TOKENS = 4, 64
@@ -31,6 +32,14 @@ class Search(Protocol):
     def search(self, text: str, sources: Sequence[str] | None = None, limit: int = 5) -> Sequence[Found]:
         """The `limit` pieces of `sources`, or of all, that fit `text` best."""
         ...
+
+
+class NoSources:
+    """Where nothing was taken in."""
+
+    def search(self, text: str, sources: Sequence[str] | None = None, limit: int = 5) -> Sequence[Found]:
+        """Nothing."""
+        return []
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +83,7 @@ class Queries:
                 compared = {"model": second.name, **error.to_json()}
             return {**answer, "compared": compared}
         finally:
-            for task in (own, other):
-                if task is not None:
-                    task.cancel()
+            await cancelled([task for task in (own, other) if task is not None])
 
     async def stream(self, query: Query) -> AsyncGenerator[tuple[str, JsonObject]]:
         """The answer as it comes: `sources` first, then `token`s, then `done` with all but what was told."""
@@ -136,7 +143,8 @@ class Queries:
         most, pieces = await self._room(named, query, found)
         has_begun = False
         while True:
-            request = _request(query, pieces, most)
+            # Who names no length takes what there is room for beside the question.
+            request = _request(query, pieces, most, query.max_tokens is None and not pieces)
             try:
                 async with aclosing(self._answers.ask(named, request)) as events:
                     async for event in events:
@@ -168,7 +176,7 @@ class Queries:
         return most, fitting(found[:count], form, room, len(query.text) + len(query.system or ""))
 
 
-def _request(query: Query, pieces: Sequence[Cited], most: int) -> GenerationRequest:
+def _request(query: Query, pieces: Sequence[Cited], most: int, cut_to_fit: bool) -> GenerationRequest:
     system = (Message("system", redacted(query.system)),) if query.system else ()
     asked = with_pieces([piece.shown for piece in pieces], redacted(query.text))
     return GenerationRequest(
@@ -177,6 +185,7 @@ def _request(query: Query, pieces: Sequence[Cited], most: int) -> GenerationRequ
         max_new_tokens=most,
         temperature=query.temperature,
         seed=query.seed,
+        cut_to_fit=cut_to_fit,
     )
 
 
