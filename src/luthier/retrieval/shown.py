@@ -1,13 +1,13 @@
 """Pieces of sources in front of a request, worded in one place: rows that train a model with what a search finds, and servers that ask it.
 
-    [1] src/store.py, lines 3 to 9:
-    ```python
-    ...
-    ```
+[1] src/store.py, lines 3 to 9:
+```python
+...
+```
 
-    [2] ...
+[2] ...
 
-    Which function opens the store?
+Which function opens the store?
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Shown:
         if len(self.text) <= characters:
             return self
         kept = self.text[: characters + 1]
-        text = kept[: end] if (end := kept.rfind("\n")) > 0 else self.text[:characters]
+        text = kept[:end] if (end := kept.rfind("\n")) > 0 else self.text[:characters]
         return replace(self, text=text, lines=(self.lines[0], min(self.lines[1], self.lines[0] + text.count("\n"))))
 
 

@@ -10,7 +10,6 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from luthier.core.errors import LuthierError
 from luthier.core.protocols import DoneEvent, GenerationRequest, TokenEvent
 from luthier.core.records import JsonObject, Message
 from luthier.retrieval.shown import with_pieces
@@ -21,6 +20,7 @@ from luthier.serve.asking.screen import AnswerEnd
 from luthier.serve.door.errors import RequestError, unknown, wrong
 from luthier.serve.door.redact import redacted
 from luthier.serve.door.streams import cancelled
+from luthier.serve.ingest.library import UnknownSourceError
 
 # Of a model's positions this part is left for the answer where nobody says how long it may be.
 _ANSWER_PART, _LEAST_ANSWER_TOKENS = 4, 64
@@ -32,14 +32,6 @@ class Search(Protocol):
     def search(self, text: str, sources: Sequence[str] | None = None, limit: int = 5) -> Sequence[Found]:
         """The `limit` pieces of `sources`, or of all, that fit `text` best."""
         ...
-
-
-class NoSources:
-    """Where nothing was taken in."""
-
-    def search(self, text: str, sources: Sequence[str] | None = None, limit: int = 5) -> Sequence[Found]:
-        """Nothing."""
-        return []
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +114,7 @@ class Queries:
 
         try:
             found = await asyncio.to_thread(search)
-        except LuthierError as error:
+        except UnknownSourceError as error:
             raise unknown(str(error), "sources") from error
         return found, _milliseconds(began)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import traceback
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +15,7 @@ from starlette.requests import ClientDisconnect
 from luthier.core.errors import LuthierError
 from luthier.serve.door.asgi import App, Message, Receive, Send
 from luthier.serve.door.errors import RequestError, say
+from luthier.serve.door.figures import REQUEST_ID, route_of
 
 _LOG = logging.getLogger("luthier.serve")
 _UNEXPECTED = RequestError(500, "something went wrong in the server; its log tells more")
@@ -80,24 +80,10 @@ class Caught:
         except ClientDisconnect:
             pass
         except Exception as error:  # noqa: BLE001  Whatever it is, it is logged here, and must not reach the client.
-            _LOG.error("%s %s went wrong:\n%s", scope["method"], _template(scope), trace_of(error))
+            told = {"request": scope.get(REQUEST_ID), "method": scope["method"], "route": route_of(scope)}
+            _LOG.error("%(method)s %(route)s went wrong", told, exc_info=error, extra={"told": told})
             if not has_begun:
                 await say(send, _UNEXPECTED)
-
-
-def trace_of(error: BaseException) -> str:
-    """Where an error came from: types and places alone, for its words may repeat what was sent."""
-    lines: list[str] = []
-    seen: BaseException | None = error
-    while seen is not None:
-        places = [f"  {frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(seen.__traceback__)]
-        lines = [f"{type(seen).__module__}.{type(seen).__qualname__}", *places, *lines]
-        seen = seen.__cause__ or seen.__context__
-    return "\n".join(lines)
-
-
-def _template(scope: Message) -> str:
-    return str(getattr(scope.get("route"), "path", "(no route)"))
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from luthier.config.serve_section import ServeLimits
-from luthier.core.errors import LuthierError
 from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationEvent, GenerationRequest, TokenEvent
 from luthier.retrieval.shown import ContextForm, Shown, request_in, with_pieces
 from luthier.serve.asking.catalogue import Catalogue, Named
@@ -19,6 +18,7 @@ from luthier.serve.asking.query import Queries, Query
 from luthier.serve.asking.screen import ScreenedAnswers
 from luthier.serve.door.errors import RequestError
 from luthier.serve.engine.place import Opened, Opening
+from luthier.serve.ingest.library import UnknownSourceError
 
 TOKEN = "ghp_" + "Zq3vN8xKc2LmR7tYb5WdHj9sPf4gUa1eT0Bo"
 NAMES = ("m", "n", "tuned")
@@ -79,7 +79,7 @@ class Library:
     def search(self, text: str, sources: Sequence[str] | None = None, limit: int = 5) -> Sequence[Piece]:
         self.asked.append((text, sources, limit))
         if sources and "none" in sources:
-            raise LuthierError("there is no source `none`")
+            raise UnknownSourceError("there is no source `none`")
         return self.pieces[:limit]
 
 
