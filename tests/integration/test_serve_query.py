@@ -175,9 +175,8 @@ def test_under_block_what_the_policy_rejects_is_held_back(tmp_path: Path) -> Non
     run = tmp_path / "run.yaml"
     # Every command is rejected, whatever the small model says.
     policy = "{safe: reject, caution: reject, unknown: reject}"
-    run.write_text(
-        f"base_model: starter\nlearning_rate: 1e-3\ndatasets: [{{path: rows.jsonl}}]\nguard: {{policy: {policy}}}\nserve: {{guard: block}}\n"
-    )
+    rows = "base_model: starter\nlearning_rate: 1e-3\ndatasets: [{path: rows.jsonl}]\n"
+    run.write_text(f"{rows}guard: {{policy: {policy}}}\nserve: {{guard: block}}\n")
     (tmp_path / "rows.jsonl").write_text("")
     environment = {name: value for name, value in os.environ.items() if name != "LUTHIER_TOKEN"}
     command = [sys.executable, "-m", "luthier", "serve", str(run), "--port", "0", "--json", "--set", "bf16=false"]

@@ -12,7 +12,8 @@ from typing import Literal
 
 from luthier.config.load import ASKING_KEYS, LoadedRun, load
 from luthier.config.paths import STARTER
-from luthier.config.schema import EndpointSection, RunConfig
+from luthier.config.row_sections import SourceEntry
+from luthier.config.schema import EndpointSection
 from luthier.core.candidates import BASE, MERGED, TUNED
 from luthier.core.errors import LuthierError, Problem, UserError
 from luthier.core.runs import RunFolder, find_runs
@@ -192,22 +193,26 @@ def _of_run(loaded: LoadedRun, name: str) -> Named:
     folder = RunFolder(loaded.folder)
     guard = guard_settings(loaded.config.guard.model_dump())
     opening = Opening(str(folder.path), TUNED, stamp=_stamp_of(folder.path))
-    return Named(name, "run", loaded.config.base_model, opening, None, guard, _made(folder.tuned), context_of(loaded.config), folder.path)
+    return Named(
+        name, "run", loaded.config.base_model, opening, None, guard, _made(folder.tuned), context_of(loaded.config.sources), folder.path
+    )
 
 
 def _merged(loaded: LoadedRun, name: str) -> Named:
     folder = RunFolder(loaded.folder)
     guard = guard_settings(loaded.config.guard.model_dump())
     opening = Opening(str(folder.path), MERGED, stamp=stamp(folder.merged, folder.templates))
-    return Named(name, "run", loaded.config.base_model, opening, None, guard, _made(folder.merged), context_of(loaded.config), folder.path)
+    return Named(
+        name, "run", loaded.config.base_model, opening, None, guard, _made(folder.merged), context_of(loaded.config.sources), folder.path
+    )
 
 
-def context_of(config: RunConfig) -> ContextForm | None:
-    """The form in which rows of this run show pieces of their sources; None where none does."""
-    for entry in config.sources:
+def context_of(sources: Sequence[SourceEntry]) -> ContextForm | None:
+    """The form in which rows of a run with these `sources` show pieces of them; None where none does."""
+    for entry in sources:
         if entry.context:
             return ContextForm(entry.context.pieces, entry.context.characters)
-    return TAUGHT if any(entry.teacher is not None and entry.teacher.context for entry in config.sources) else None
+    return TAUGHT if any(entry.teacher is not None and entry.teacher.context for entry in sources) else None
 
 
 def _stamp_of(place: Path) -> str:

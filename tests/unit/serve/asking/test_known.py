@@ -72,7 +72,7 @@ def test_the_form_that_a_run_was_trained_with(tmp_path: Path) -> None:
         ("{repo: ., teacher: {endpoint: big, context: true}}", TAUGHT),
     ]
     for source, form in forms:
-        assert context_of(load(made(tmp_path, source)).config) == form, source
+        assert context_of(load(made(tmp_path, source)).config.sources) == form, source
 
 
 def test_endpoints_are_asked_under_the_served_guard_and_a_further_run_under_its_own(tmp_path: Path) -> None:
