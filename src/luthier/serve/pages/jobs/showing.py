@@ -43,7 +43,13 @@ def show(job: Job, progress: JsonObject | None) -> Shown:
     part = min(1.0, done / of) if isinstance(done, int) and isinstance(of, int) and of > 0 else None
     result = "" if job.result is None else json.dumps(job.result, indent=2, ensure_ascii=False)
     return Shown(
-        job, took, part, _far(progress or {}), typed(job), shown(job.error or "", _LONGEST_TEXT), shown(result, _LONGEST_TEXT) if result else ""
+        job,
+        took,
+        part,
+        _far(progress or {}),
+        typed(job),
+        shown(job.error or "", _LONGEST_TEXT),
+        shown(result, _LONGEST_TEXT) if result else "",
     )
 
 
@@ -57,7 +63,7 @@ def typed(job: Job) -> str:
 def _far(progress: JsonObject) -> str:
     stage = str(progress.get("stage") or "")
     told = [_STAGES.get(stage, stage)] if stage else []
-    told += [str(progress[name]) for name in ("what", "suite", "candidate") if progress.get(name)]
+    told += [shown(str(progress[name]), _LONGEST_WORDS) for name in ("what", "suite", "candidate") if progress.get(name)]
     step, of = progress.get("step"), progress.get("of")
     if isinstance(step, int):
         told.append(f"{count(step)} of {count(of)}" if isinstance(of, int) else count(step))
@@ -67,4 +73,4 @@ def _far(progress: JsonObject) -> str:
         told.append(f"{count(round(rate))} tokens a second")
     if isinstance(left := progress.get("seconds_left"), int | float):
         told.append(f"{duration(left)} left")
-    return shown(", ".join(told), _LONGEST_WORDS)
+    return ", ".join(told)

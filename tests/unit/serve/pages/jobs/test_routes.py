@@ -33,14 +33,14 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Job, Job]:
         jobs = Jobs(ServeRoot(root), ServeJobs())
         jobs.prepare()
         done = ("-c", "import sys; sys.stderr.write('<b>begun</b>\\n'); print('{\"rows\": 12}')")
-        failed = ("-c", "import sys; print('{\"error\": \"the file <i>x</i> is not there\"}'); sys.exit(2)")
+        failed = ("-c", 'import sys; print(\'{"error": "the file <i>x</i> is not there"}\'); sys.exit(2)')
         async with jobs.at_work():
             started = [
                 await jobs.start(NewJob("data", "a <b>title</b>", done, str(root / "one"))),
                 await jobs.start(NewJob("train", "one that fails", failed, str(root / "two"))),
             ]
             async with asyncio.timeout(_SECONDS):
-                while not all((await jobs.get(job.id)).is_over for job in started):
+                while not all([(await jobs.get(job.id)).is_over for job in started]):
                     await asyncio.sleep(0.05)
             first, second = [await jobs.get(job.id) for job in started]
         return first, second
@@ -132,7 +132,14 @@ def test_progress_is_told_in_words_and_as_a_bar(tmp_path: Path) -> None:
     async def run() -> str:
         jobs = Jobs(ServeRoot(tmp_path), ServeJobs())
         jobs.prepare()
-        event = {"time": "2026-01-01T00:00:00+00:00", "event": "train.step", "step": 1200, "steps": 2400, "loss": 0.5, "tokens_per_second": 99.6}
+        event = {
+            "time": "2026-01-01T00:00:00+00:00",
+            "event": "train.step",
+            "step": 1200,
+            "steps": 2400,
+            "loss": 0.5,
+            "tokens_per_second": 99.6,
+        }
         code = f"import time; open({str(folder / 'events.jsonl')!r}, 'a').write({json.dumps(event)!r} + '\\n'); time.sleep(60)"
         folder.mkdir()
         async with jobs.at_work():
@@ -148,4 +155,4 @@ def test_progress_is_told_in_words_and_as_a_bar(tmp_path: Path) -> None:
     text = asyncio.run(run())
     assert '<progress value="500" max="1000"' in text
     assert "training, 1\u202f200 of 2\u202f400, loss 0.500, 100 tokens a second" in text
-    assert "data-say=\"running, training" in text
+    assert 'data-say="running, training' in text
