@@ -15,7 +15,7 @@ from fastapi.responses import RedirectResponse
 from prometheus_client import CollectorRegistry
 
 from luthier.config.serve_section import ServeLimits, ServeSection
-from luthier.serve.api import health, metrics
+from luthier.serve.api import health, ingest, metrics
 from luthier.serve.api import jobs as job_routes
 from luthier.serve.api.health import Health
 from luthier.serve.api.metrics import ServerFigures
@@ -33,6 +33,8 @@ from luthier.serve.door.policy import PAGES, Guarded
 from luthier.serve.door.rates import ClientRates, TotalRate
 from luthier.serve.door.session import Sessions
 from luthier.serve.engine.client import EngineClient
+from luthier.serve.ingest.asked import Asking
+from luthier.serve.ingest.library import Library
 from luthier.serve.jobs.queue import Jobs
 from luthier.serve.jobs.submitted import Submissions
 from luthier.serve.openai import routes
@@ -88,12 +90,14 @@ def make_app(parts: Parts) -> App:
     figures = ServerFigures(engine, answers, parts.root.path, parts.jobs.counts)
     app.include_router(metrics.make_router(registry, figures))
     app.include_router(job_routes.make_router(parts.jobs, parts.submissions))
+    app.include_router(ingest.make_router(parts.jobs, Asking(parts.root, parts.settings.allow, limits), Library(parts.root)))
     sessions = Sessions(parts.settings.session_seconds)
     app.mount(PAGES, make_site(SiteParts(parts.token, sessions, parts.runs)))
     app.add_route("/", lambda request: RedirectResponse(f"{PAGES}/", 303), include_in_schema=False)
     add_handlers(app)
     together = TotalRate(app, limits.requests_per_second, OPEN_PATHS)
-    gate = Gate(together, Entry(parts.token, sessions), parts.hosts, limits.body_bytes, limits.client_seconds)
+    larger = {ingest.UPLOAD_PATH: limits.upload_bytes}
+    gate = Gate(together, Entry(parts.token, sessions), parts.hosts, limits.body_bytes, limits.client_seconds, larger)
     rates = ClientRates(gate, limits.client_requests_per_second, limits.wrong_tokens_per_minute)
     return Watched(Guarded(Caught(rates)), RequestFigures(registry))
 
