@@ -6,12 +6,13 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 
 from fastapi import FastAPI
 
 from luthier.config.serve_section import ServeLimits, ServeSection
+from luthier.core.records import JsonObject
 from luthier.serve.api import health
 from luthier.serve.api import jobs as job_routes
 from luthier.serve.asking.catalogue import Catalogue
@@ -34,7 +35,7 @@ _LOG = logging.getLogger("luthier.serve")
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What an application is made of."""
+    """What an application is made of. `engine` says which engine answers (`engine.choice`)."""
 
     catalogue: Catalogue
     token: str
@@ -43,12 +44,13 @@ class Parts:
     jobs: Jobs
     submissions: Submissions
     hosts: Hosts
+    engine: JsonObject = field(default_factory=dict)
 
 
 def make_app(parts: Parts) -> App:
     """The application; its engine starts and ends with it."""
     limits = parts.settings.limits
-    engine, remote = EngineClient(_engine_limits(limits), _say_end), RemoteModels()
+    engine, remote = EngineClient(_engine_limits(limits), _say_end, parts.engine), RemoteModels()
     answers = ScreenedAnswers(parts.catalogue, engine, remote, limits, mode=parts.settings.guard)
 
     @asynccontextmanager
