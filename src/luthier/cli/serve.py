@@ -34,11 +34,14 @@ def serve(target: str | None, port: int | None, host: str | None, open_to_others
     settings = config.serve.model_copy(update={name: value for name, value in (("port", port), ("host", host)) if value is not None})
 
     def told(listening: Listening) -> None:
+        pages = f"{listening.url}/ui/"
         if as_json:
-            click.echo(json.dumps({"url": listening.url, "token": listening.token_place, "default_model": listening.default_model}))
+            told_all = {"url": listening.url, "pages": pages, "token": listening.token_place, "default_model": listening.default_model}
+            click.echo(json.dumps(told_all))
             return
         click.echo(f"listening on {listening.url}, default model `{listening.default_model}`")
-        click.echo(f"the token stands in {listening.token_place}")
+        click.echo(f"its pages are at {pages}")
+        click.echo(f"the token to sign in and ask with stands in {listening.token_place}")
         if listening.is_open:
             click.echo("others can reach it, and what is said between it and them is not encrypted: put a proxy with TLS before it")
 
