@@ -15,12 +15,8 @@ from fastapi.responses import RedirectResponse
 from prometheus_client import CollectorRegistry
 
 from luthier.config.serve_section import ServeLimits, ServeSection
-<<<<<<< HEAD
 from luthier.core.records import JsonObject
-from luthier.serve.api import health
-=======
 from luthier.serve.api import health, metrics
->>>>>>> main
 from luthier.serve.api import jobs as job_routes
 from luthier.serve.api.health import Health
 from luthier.serve.api.metrics import ServerFigures
@@ -49,11 +45,7 @@ _LOG = logging.getLogger("luthier.serve")
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-<<<<<<< HEAD
-    """What an application is made of. `engine` says which engine answers (`engine.choice`)."""
-=======
-    """What an application is made of. `runs` are the folders in which run folders lie."""
->>>>>>> main
+    """What an application is made of. `runs` are the folders in which run folders lie; `engine` says which engine answers (`engine.choice`)."""
 
     catalogue: Catalogue
     token: str
@@ -62,22 +54,15 @@ class Parts:
     jobs: Jobs
     submissions: Submissions
     hosts: Hosts
-<<<<<<< HEAD
-    engine: JsonObject = field(default_factory=dict)
-=======
     runs: tuple[Path, ...] = ()
->>>>>>> main
+    engine: JsonObject = field(default_factory=dict)
 
 
 def make_app(parts: Parts) -> App:
     """The application; its engine starts and ends with it."""
     limits = parts.settings.limits
-<<<<<<< HEAD
-    engine, remote = EngineClient(_engine_limits(limits), _say_end, parts.engine), RemoteModels()
-=======
     registry = CollectorRegistry()
-    engine, remote = EngineClient(_engine_limits(limits), _say_end), RemoteModels()
->>>>>>> main
+    engine, remote = EngineClient(_engine_limits(limits), _say_end, parts.engine), RemoteModels()
     answers = ScreenedAnswers(parts.catalogue, engine, remote, limits, mode=parts.settings.guard)
 
     @asynccontextmanager

@@ -87,11 +87,8 @@ def _serve(
     jobs = Jobs(root, settings.jobs)
     jobs.prepare()
     submissions = Submissions(root, settings.allow, served, overrides)
-<<<<<<< HEAD
-    parts = Parts(catalogue, token, settings, root, jobs, submissions, hosts_of(settings.host, settings.allow.names), engine)
-=======
-    parts = Parts(catalogue, token, settings, root, jobs, submissions, hosts_of(settings.host, settings.allow.names), tuple(places))
->>>>>>> main
+    hosts = hosts_of(settings.host, settings.allow.names)
+    parts = Parts(catalogue, token, settings, root, jobs, submissions, hosts, tuple(places), engine)
     listener = _listener(settings.host, settings.port)
     port = listener.getsockname()[1]
     host = f"[{settings.host}]" if ":" in settings.host else settings.host

@@ -29,7 +29,7 @@ def test_what_vllm_runs_otherwise_than_it_was_trained_is_left_to_our_own() -> No
 
 
 def test_vllm_is_told_to_be_missing_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choice, "missing", lambda package, extra, reason: MissingExtraError(package, extra, reason))
+    monkeypatch.setattr(choice, "missing", MissingExtraError)
     with pytest.raises(MissingExtraError, match=r"serve\.engine: vllm"):
         engine_of(settings("serve.engine=vllm"), None)
     assert engine_of(settings(), None)["kind"] == "auto"
