@@ -45,7 +45,7 @@ _LOG = logging.getLogger("luthier.serve")
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What an application is made of. `runs` are the folders in which run folders lie; `engine` says which engine answers (`engine.choice`)."""
+    """What an application is made of. `runs` are the folders in which run folders lie; `engine` says which engine answers."""
 
     catalogue: Catalogue
     token: str

@@ -73,7 +73,7 @@ def _serve(
     overrides: Sequence[str],
     endpoints: Mapping[str, EndpointSection] | None,
 ) -> None:
-    engine = engine_of(settings, None if served is None else served.config)
+    engine = engine_of(settings, served)
     token, place = read_token(root.path)
     places = [Path(served.config.output_dir if served is not None else "runs"), root.runs]
     asking = overrides if served is None else ()

@@ -1,6 +1,6 @@
 """How vLLM's server is started and asked: its command line and environment, and the completions that go to it and come back.
 
-The flags and fields are those of vLLM 0.10 and later (`vllm serve --help`, `vllm/entrypoints/openai/completion/protocol.py`).
+The flags and fields are those of vLLM 0.10 and later.
 """
 
 from __future__ import annotations

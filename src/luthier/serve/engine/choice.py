@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from luthier.config.schema import RunConfig
+from luthier.config.load import LoadedRun
 from luthier.config.serve_section import ServeSection
 from luthier.core.errors import Problem, UserError
 from luthier.core.optional import missing
@@ -12,9 +12,9 @@ from luthier.core.records import JsonObject
 _UNFIT = ("peft_use_dora", "lora_modules_to_save", "lora_rank_pattern", "lora_alpha_pattern", "load_in_8bit")
 
 
-def engine_of(settings: ServeSection, served: RunConfig | None) -> JsonObject:
+def engine_of(settings: ServeSection, served: LoadedRun | None) -> JsonObject:
     """What the engine's process is told of it. `UserError` where vLLM is asked for and not installed, or does not run the served run."""
-    kind, unfit = settings.engine, [name for name in _UNFIT if served is not None and getattr(served, name)]
+    kind, unfit = settings.engine, [name for name in _UNFIT if served is not None and getattr(served.config, name)]
     if kind == "vllm" and unfit:
         hint = "write `own`, or leave it out"
         raise UserError(Problem(f"vLLM does not run a model with `{unfit[0]}` as it was trained", "serve.engine", "vllm", hint=hint))

@@ -22,7 +22,7 @@ def test_the_engines_process_chooses_where_nothing_is_said() -> None:
 
 
 def test_what_vllm_runs_otherwise_than_it_was_trained_is_left_to_our_own() -> None:
-    served = load_model("starter", ("load_in_8bit=true",)).config
+    served = load_model("starter", ("load_in_8bit=true",))
     assert engine_of(settings(), served)["kind"] == "own"
     with pytest.raises(UserError, match="`load_in_8bit`"):
         engine_of(settings("serve.engine=vllm"), served)
