@@ -18,9 +18,12 @@ from luthier.config.serve_section import ServeLimits, ServeSection
 from luthier.core.records import JsonObject
 from luthier.serve.api import health, metrics
 from luthier.serve.api import jobs as job_routes
+from luthier.serve.api import models as model_routes
+from luthier.serve.api import query as query_routes
 from luthier.serve.api.health import Health
 from luthier.serve.api.metrics import ServerFigures
 from luthier.serve.asking.catalogue import Catalogue
+from luthier.serve.asking.query import Queries
 from luthier.serve.asking.remote import RemoteModels
 from luthier.serve.asking.screen import ScreenedAnswers, get_ready
 from luthier.serve.door.asgi import App
@@ -34,6 +37,7 @@ from luthier.serve.door.policy import PAGES, Guarded
 from luthier.serve.door.rates import ClientRates, TotalRate
 from luthier.serve.door.session import Sessions
 from luthier.serve.engine.client import EngineClient
+from luthier.serve.ingest.library import Library
 from luthier.serve.jobs.queue import Jobs
 from luthier.serve.jobs.submitted import Submissions
 from luthier.serve.openai import routes
@@ -86,6 +90,8 @@ def make_app(parts: Parts) -> App:
         responses=responses(*OF_THE_DOOR),
     )
     app.include_router(routes.make_router(answers))
+    app.include_router(query_routes.make_router(Queries(answers, Library(parts.root))))
+    app.include_router(model_routes.make_router(answers, engine, parts.settings))
     app.include_router(health.make_router(Health(engine, parts.root.path, {"database": parts.jobs.check})))
     figures = ServerFigures(engine, answers, parts.root.path, parts.jobs.counts)
     app.include_router(metrics.make_router(registry, figures))
