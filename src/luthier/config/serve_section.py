@@ -44,6 +44,13 @@ class ServeJobs(Section):
     log_files: Int = key(3, "none", "Logs of one job that are kept.", ge=1, le=100)
 
 
+class ServeLogs(Section):
+    """The server's own log, in the folder `logs` of its state: a line of JSON for each request and each thing that went wrong."""
+
+    bytes: Int = key(4 << 20, "none", "Size at which the log is put aside and a new one begun.", ge=4_096, le=MOST)
+    files: Int = key(5, "none", "Logs that are kept.", ge=1, le=1_000)
+
+
 class ServeAllow(Section):
     """What the server may read and fetch for those who ask it to."""
 
@@ -68,4 +75,5 @@ class ServeSection(Section):
     session_seconds: Float = key(43_200.0, "none", "How long a browser stays signed in to the pages.", ge=60, le=31_536_000)
     limits: ServeLimits = key(ServeLimits(), "none", "What requests may take.")
     jobs: ServeJobs = key(ServeJobs(), "none", "Work in the background.")
+    logs: ServeLogs = key(ServeLogs(), "none", "The server's own log.")
     allow: ServeAllow = key(ServeAllow(), "none", "What may be read and fetched.")

@@ -12,16 +12,23 @@ from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi.responses import RedirectResponse
+from prometheus_client import CollectorRegistry
 
 from luthier.config.serve_section import ServeLimits, ServeSection
-from luthier.serve.api import health
+from luthier.serve.api import health, metrics
 from luthier.serve.api import jobs as job_routes
+from luthier.serve.api import models as model_routes
+from luthier.serve.api import query as query_routes
+from luthier.serve.api.health import Health
+from luthier.serve.api.metrics import ServerFigures
 from luthier.serve.asking.catalogue import Catalogue
+from luthier.serve.asking.query import Queries
 from luthier.serve.asking.remote import RemoteModels
 from luthier.serve.asking.screen import ScreenedAnswers, get_ready
 from luthier.serve.door.asgi import App
 from luthier.serve.door.entry import OPEN_PATHS, Entry
 from luthier.serve.door.errors import OF_THE_DOOR, responses
+from luthier.serve.door.figures import RequestFigures, Watched
 from luthier.serve.door.gate import Gate
 from luthier.serve.door.handlers import Caught, DescribedApp, add_handlers
 from luthier.serve.door.hosts import Hosts
@@ -29,6 +36,7 @@ from luthier.serve.door.policy import PAGES, Guarded
 from luthier.serve.door.rates import ClientRates, TotalRate
 from luthier.serve.door.session import Sessions
 from luthier.serve.engine.client import EngineClient
+from luthier.serve.ingest.library import Library
 from luthier.serve.jobs.queue import Jobs
 from luthier.serve.jobs.submitted import Submissions
 from luthier.serve.openai import routes
@@ -55,6 +63,7 @@ class Parts:
 def make_app(parts: Parts) -> App:
     """The application; its engine starts and ends with it."""
     limits = parts.settings.limits
+    registry = CollectorRegistry()
     engine, remote = EngineClient(_engine_limits(limits), _say_end), RemoteModels()
     answers = ScreenedAnswers(parts.catalogue, engine, remote, limits, mode=parts.settings.guard)
 
@@ -79,7 +88,11 @@ def make_app(parts: Parts) -> App:
         responses=responses(*OF_THE_DOOR),
     )
     app.include_router(routes.make_router(answers))
-    app.include_router(health.make_router(engine))
+    app.include_router(query_routes.make_router(Queries(answers, Library(parts.root))))
+    app.include_router(model_routes.make_router(answers, engine, parts.settings))
+    app.include_router(health.make_router(Health(engine, parts.root.path, {"database": parts.jobs.check})))
+    figures = ServerFigures(engine, answers, parts.root.path, parts.jobs.counts)
+    app.include_router(metrics.make_router(registry, figures))
     app.include_router(job_routes.make_router(parts.jobs, parts.submissions))
     sessions = Sessions(parts.settings.session_seconds)
     app.mount(PAGES, make_site(SiteParts(parts.token, sessions, parts.runs)))
@@ -87,7 +100,8 @@ def make_app(parts: Parts) -> App:
     add_handlers(app)
     together = TotalRate(app, limits.requests_per_second, OPEN_PATHS)
     gate = Gate(together, Entry(parts.token, sessions), parts.hosts, limits.body_bytes, limits.client_seconds)
-    return Guarded(Caught(ClientRates(gate, limits.client_requests_per_second, limits.wrong_tokens_per_minute)))
+    rates = ClientRates(gate, limits.client_requests_per_second, limits.wrong_tokens_per_minute)
+    return Watched(Guarded(Caught(rates)), RequestFigures(registry))
 
 
 def _engine_limits(limits: ServeLimits) -> dict[str, float]:

@@ -21,6 +21,7 @@ from luthier.serve.asking.catalogue import Catalogue, UnknownModelError
 from luthier.serve.door.asgi import App
 from luthier.serve.door.connections import HEAD_BYTES, Connections
 from luthier.serve.door.hosts import hosts_of, is_loopback
+from luthier.serve.door.logs import logging_to
 from luthier.serve.door.token import read_token
 from luthier.serve.jobs.queue import Jobs
 from luthier.serve.jobs.submitted import Submissions
@@ -90,7 +91,8 @@ def _serve(
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     on_listening(Listening(f"http://{host}:{port}", place, default, not is_loopback(settings.host)))
     # uvicorn raises the signal once more when all has ended; to stop is what a server is asked for.
-    with suppress(KeyboardInterrupt):
+    logs = settings.logs
+    with logging_to(root.logs, logs.bytes, logs.files), suppress(KeyboardInterrupt):
         asyncio.run(_Server(_listening(make_app(parts), settings.limits), jobs.end_streams).serve([listener]))
 
 
@@ -114,7 +116,7 @@ def _listening(app: App, limits: ServeLimits) -> uvicorn.Config:
         http=Connections(limits.connections, limits.client_connections, limits.client_seconds),  # type: ignore[arg-type]
         ws="none",
         lifespan="on",
-        log_level="error",
+        log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
@@ -24,7 +25,10 @@ class Answers:
     def __init__(self, catalogue: Catalogue, engine: Place[Opening], remote: Place[EndpointSection], limits: ServeLimits) -> None:
         self.catalogue, self.engine, self.limits = catalogue, engine, limits
         self._remote = remote
-        self._under_way = 0
+        self.under_way = 0
+        # How answers ended, by reasons; tokens that were read and made.
+        self.ends: Counter[str] = Counter()
+        self.tokens: Counter[str] = Counter()
         # Models of the engine, the one asked longest ago first, with how many requests each has.
         self._users: dict[str, int] = {}
 
@@ -45,9 +49,10 @@ class Answers:
 
         What is refused before the first token, is refused before the first event.
         """
-        if self._under_way >= self.limits.queue:
-            raise busy(f"{self._under_way} requests are under way already", retry_after=2)
-        self._under_way += 1
+        if self.under_way >= self.limits.queue:
+            raise busy(f"{self.under_way} requests are under way already", retry_after=2)
+        self.under_way += 1
+        end = "left"
         try:
             async with self._opened(named) as (place, _):
                 deadline = asyncio.get_running_loop().time() + self.limits.seconds
@@ -56,15 +61,29 @@ class Answers:
                     while (event := await _next(events, deadline)) is not None:
                         if isinstance(event, ErrorEvent):
                             raise _refusal(event, request)
+                        if isinstance(event, DoneEvent):
+                            end = event.finish_reason
+                            self._count(event)
                         yield event
         except TimeoutError as error:
+            end = "timeout"
             raise RequestError(504, f"the answer took longer than {self.limits.seconds:g} seconds", "timeout_error") from error
         except NoModelError as error:
+            end = "failed"
             raise busy(str(error), _OPENING_AGAIN_SECONDS) from error
         except EngineError as error:
+            end = "failed"
             raise busy(str(error)) from error
+        except RequestError:
+            end = "refused"
+            raise
         finally:
-            self._under_way -= 1
+            self.under_way -= 1
+            self.ends[end] += 1
+
+    def _count(self, done: DoneEvent) -> None:
+        self.tokens["prompts"] += done.prompt_tokens
+        self.tokens["answers"] += done.completion_tokens
 
     async def whole(self, named: Named, request: GenerationRequest) -> tuple[DoneEvent, list[TokenEvent]]:
         """The end of an answer, and what led to it."""

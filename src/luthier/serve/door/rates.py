@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable
 from luthier.serve.door.asgi import App, Message, Receive, Send
 from luthier.serve.door.errors import RequestError
 from luthier.serve.door.policy import refuse
+from luthier.serve.door.session import SIGN_IN
 
 # A client may ask as much at once as in so many seconds.
 _BURST_SECONDS = 2.0
@@ -145,7 +146,7 @@ def client_of(scope: Message) -> str:
 
 def _tries(scope: Message) -> bool:
     """Whether a request brings something that may be a wrong token: in its head, or in the form of signing in."""
-    return scope["method"] == "POST" or any(name == b"authorization" for name, _ in scope["headers"])
+    return (scope["method"] == "POST" and scope["path"] == SIGN_IN) or any(name == b"authorization" for name, _ in scope["headers"])
 
 
 def too_many(what: str, wait_seconds: float) -> RequestError:

@@ -97,6 +97,12 @@ class EngineClient:
         """What was opened, by name, and is not closed."""
         return {name: held.opening for name, held in self._held.items()}
 
+    @property
+    def opened(self) -> dict[str, Opened]:
+        """What is known of the models that are open now, by name."""
+        ready = {name: held.opened for name, held in self._held.items() if held.opened.done() and not held.opened.cancelled()}
+        return {name: done.result() for name, done in ready.items() if done.exception() is None}
+
     def start(self) -> None:
         """Starts the process, and watches it from now on."""
         self._watch = asyncio.create_task(self._keep())
