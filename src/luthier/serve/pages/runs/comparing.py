@@ -58,7 +58,7 @@ class ComparePages:
         return [Route("/compare", self.show)]
 
     def show(self, request: Request) -> Response:
-        """The runs of the fields `run`, the first of which the others are held against; what can be chosen where there are fewer than two."""
+        """The runs of the fields `run`, the first of which the others are held against; with fewer than two, what there is to choose."""
         keys = list(dict.fromkeys(request.query_params.getlist("run")))
         everything = self.library.all()
         if len(keys) < 2 or len(keys) > MOST_RUNS:

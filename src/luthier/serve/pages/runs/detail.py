@@ -62,7 +62,6 @@ class DetailPages:
                 is_evaluated=facts.is_evaluated,
                 gate=glance.gate_table(facts, found),
                 comparisons=[comparison(suite, found) for suite in facts.suites],
-                with_answers=[suite.name for suite in facts.suites if (suite.name, "tuned") in found.books or found.books],
                 review=glance.review_tables(facts),
                 comments=glance.review_comments(facts, found),
                 compared_later=glance.compared_later(facts, found),

@@ -52,7 +52,8 @@ def test_what_is_offered_is_listed_and_can_be_taken(at: TestClient, run: RunFold
     [
         "../private.txt", "..%2fprivate.txt", "adapter/../../../private.txt", "adapter%2f..%2f..%2fprivate.txt", "/etc/passwd",
         "%2fetc%2fpasswd", ".lock", "data/train.jsonl", "events.jsonl", "checkpoints/a/optimizer.safetensors", "adapter", "adapter/",
-        "nothing.html", "export/.hidden", "evaluate/commands/generations.jsonl", "train/tokens/train.safetensors", "adapter/a/b", "report.html%00", "export//README.md",
+        "nothing.html", "export/.hidden", "evaluate/commands/generations.jsonl",
+        "train/tokens/train.safetensors", "adapter/a/b", "report.html%00", "export//README.md",
     ],
 )  # fmt: skip
 def test_nothing_else_can_be(at: TestClient, run: RunFolder, path: str) -> None:
