@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import tempfile
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -11,6 +14,7 @@ from starlette.routing import Mount
 from starlette.testclient import TestClient
 
 from luthier.config.serve_section import ServeJobs
+from luthier.core.runs import RunFolder
 from luthier.serve.door.entry import Entry
 from luthier.serve.door.gate import Gate
 from luthier.serve.door.hosts import hosts_of
@@ -25,6 +29,17 @@ TOKEN = "a-token-of-some-length"
 WRONG_TOKENS = 5
 # Deleted when the tests end.
 _STATES: list[tempfile.TemporaryDirectory[str]] = []
+
+
+@cache
+def run_writer() -> Callable[..., RunFolder]:
+    """Writes a run folder as the stages leave it: `unit/report/run_folder.py`."""
+    spec = importlib.util.spec_from_file_location("report_run_folder", Path(__file__).parent / "unit" / "report" / "run_folder.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.write_run  # type: ignore[no-any-return]
 
 
 def pages_of(*runs: Path, root: Path | None = None) -> TestClient:

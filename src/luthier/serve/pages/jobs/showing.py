@@ -42,15 +42,8 @@ def show(job: Job, progress: JsonObject | None) -> Shown:
     done, of = (progress or {}).get("step"), (progress or {}).get("of")
     part = min(1.0, done / of) if isinstance(done, int) and isinstance(of, int) and of > 0 else None
     result = "" if job.result is None else json.dumps(job.result, indent=2, ensure_ascii=False)
-    return Shown(
-        job,
-        took,
-        part,
-        _far(progress or {}),
-        typed(job),
-        shown(job.error or "", _LONGEST_TEXT),
-        shown(result, _LONGEST_TEXT) if result else "",
-    )
+    error, outcome = shown(job.error or "", _LONGEST_TEXT), shown(result, _LONGEST_TEXT)
+    return Shown(job, took, part, _far(progress or {}), typed(job), error, outcome)
 
 
 def typed(job: Job) -> str:
