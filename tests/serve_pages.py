@@ -5,22 +5,30 @@ from __future__ import annotations
 import importlib.util
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.testclient import TestClient
 
-from luthier.config.serve_section import ServeJobs
+from luthier.config.serve_section import ServeAllow, ServeJobs, ServeLimits
+from luthier.core.protocols import DoneEvent, GenerationEvent, GenerationRequest, TokenEvent
 from luthier.core.runs import RunFolder
+from luthier.serve.asking.catalogue import Catalogue
+from luthier.serve.asking.query import Queries
+from luthier.serve.asking.screen import ScreenedAnswers
 from luthier.serve.door.entry import Entry
 from luthier.serve.door.gate import Gate
 from luthier.serve.door.hosts import hosts_of
 from luthier.serve.door.policy import Guarded
 from luthier.serve.door.rates import ClientRates
 from luthier.serve.door.session import Sessions
+from luthier.serve.engine.place import Opened, Opening
+from luthier.serve.ingest.asked import Asking
+from luthier.serve.ingest.library import Library
 from luthier.serve.jobs.queue import Jobs
 from luthier.serve.pages.site import SiteParts, make_site
 from luthier.serve.state.root import ServeRoot
@@ -42,6 +50,22 @@ def run_writer() -> Callable[..., RunFolder]:
     return module.write_run  # type: ignore[no-any-return]
 
 
+class AnsweringEngine:
+    """Answers every question with a command that destroys, in two pieces."""
+
+    def __init__(self) -> None:
+        self.models: dict[str, Opening] = {}
+
+    async def open(self, name: str, opening: Opening) -> Opened:
+        self.models[name] = opening
+        return Opened("b", "i", "float32", "cpu", 4_096)
+
+    async def ask(self, request: GenerationRequest) -> AsyncGenerator[GenerationEvent]:
+        yield TokenEvent(request.id, "rm -rf ")
+        yield TokenEvent(request.id, "/etc # <b>")
+        yield DoneEvent(request.id, "rm -rf /etc # <b>", "stop", 70, 2)
+
+
 def pages_of(*runs: Path, root: Path | None = None) -> TestClient:
     """A browser at the door of pages that show the run folders in `runs`, and the state in `root`, an empty one where none is named."""
 
@@ -49,9 +73,14 @@ def pages_of(*runs: Path, root: Path | None = None) -> TestClient:
     if root is None:
         _STATES.append(tempfile.TemporaryDirectory(prefix="luthier-pages-"))
     state = ServeRoot(root if root is not None else Path(_STATES[-1].name))
+    state.path.mkdir(parents=True, exist_ok=True)
     jobs = Jobs(state, ServeJobs())
     jobs.prepare()
-    site = make_site(SiteParts(TOKEN, sessions, runs, jobs))
+    limits, sources, catalogue = ServeLimits(), Library(state), Catalogue(None, {}, runs)
+    allow = ServeAllow(folders=[str(folder) for folder in runs])
+    engine: Any = AnsweringEngine()
+    queries = Queries(ScreenedAnswers(catalogue, engine, engine, limits, mode="warn"), sources)
+    site = make_site(SiteParts(TOKEN, sessions, runs, jobs, Asking(state, allow, limits), sources, queries, catalogue))
     gate = Gate(Starlette(routes=[Mount("/ui", site)]), Entry(TOKEN, sessions), hosts_of("127.0.0.1", ["testserver"]), 1 << 20)
     app = Guarded(ClientRates(gate, 1_000.0, WRONG_TOKENS))
     return TestClient(app, follow_redirects=False, raise_server_exceptions=False)

@@ -41,6 +41,9 @@ class Place:
 PLACES = (
     Place("Runs", f"{PAGES}/runs"),
     Place("Compare", f"{PAGES}/compare"),
+    Place("Playground", f"{PAGES}/playground"),
+    Place("Sources", f"{PAGES}/sources"),
+    Place("Search", f"{PAGES}/search"),
     Place("Jobs", f"{PAGES}/jobs"),
 )
 
@@ -76,6 +79,11 @@ def page(request: Request, template: str, status: int = 200, headers: Mapping[st
         )
     )
     return HTMLResponse(text.translate(_CONTROLS), status, headers)
+
+
+def part(template: str, **values: Any) -> str:
+    """What `template` makes of `values` by itself: a part of a page that is there already."""
+    return environment().get_template(template).render(values).translate(_CONTROLS)
 
 
 def link(path: str, **query: str | int | None) -> str:
