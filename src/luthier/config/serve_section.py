@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import field_validator
+
 from luthier.config.keys.fields import MOST, Float, Int, Section, key
 
 
@@ -19,6 +21,10 @@ class ServeLimits(Section):
     rows: Int = key(32, "none", "Answers that are made together.", ge=1, le=10_000)
     positions: Int = key(131_072, "none", "Tokens of prompts and answers that are held at once.", ge=16, le=MOST)
     body_bytes: Int = key(8 << 20, "none", "Largest body of a request.", ge=1_024, le=MOST)
+    upload_bytes: Int = key(256 << 20, "none", "Largest body of an upload that is to be taken in.", ge=1_024, le=MOST)
+    source_bytes: Int = key(1 << 30, "none", "Size above which a source is refused, unpacked.", ge=1_024, le=MOST)
+    source_files: Int = key(50_000, "none", "Files above which a source is refused.", ge=1, le=MOST)
+    source_seconds: Float = key(900.0, "none", "Longest time for fetching and reading a source.", gt=0, le=86_400)
     requests_per_second: Float = key(1_000.0, "none", "Requests of all clients; twice as many may come at once.", ge=0.1, le=1_000_000)
     client_requests_per_second: Float = key(200.0, "none", "Requests of one address; twice as many may come at once.", ge=0.1, le=1_000_000)
     wrong_tokens_per_minute: Int = key(10, "none", "Wrong tokens that one address may try; then it has to wait.", ge=1, le=100_000)
@@ -61,6 +67,30 @@ class ServeAllow(Section):
     names: list[str] = key([], "none", "Names of this server beside its own, such as those by which a proxy asks for it.")
 
 
+# What the server sets itself on vLLM's command line, and what would let others in or run code from a model's folder.
+_REFUSED_OF_VLLM = (
+    "--model", "--served-model-name", "--host", "--port", "--uds", "--api-key", "--lora-modules", "--enable-lora", "--config",
+    "--chat-template", "--trust-remote-code", "--middleware", "--root-path",
+)  # fmt: skip
+
+
+class ServeVllm(Section):
+    """How vLLM is held where it answers."""
+
+    memory: Float = key(0.9, "none", "Share of the GPU's memory that it may take.", gt=0, le=1)
+    arguments: list[str] = key([], "none", "Further words for the command line of its server, such as `--tensor-parallel-size=2`.")
+
+    @field_validator("arguments")
+    @classmethod
+    def _are_others(cls, words: list[str]) -> list[str]:
+        for word in words:
+            # The command line takes the beginning of a name for the whole.
+            name = word.partition("=")[0].replace("_", "-")
+            if len(name) > 2 and any(refused.startswith(name) for refused in _REFUSED_OF_VLLM):
+                raise ValueError(f"`{name}` is set by the server, or not allowed")
+        return words
+
+
 class ServeSection(Section):
     """How `luthier serve` listens, and what it answers with."""
 
@@ -68,6 +98,10 @@ class ServeSection(Section):
     host: str = key("127.0.0.1", "none", "Address to listen on; one that others can reach needs --open-to-others beside it.", min_length=1)
     port: Int = key(8000, "none", "Port to listen on; 0 takes one that is free.", ge=0, le=65_535)
     default_model: str | None = key(None, "none", "Model that is asked where none is named.", min_length=1)
+    engine: Literal["auto", "own", "vllm"] = key(
+        "auto", "none", "What runs the models: vLLM where it and a GPU are there and it runs what is served; else the own engine."
+    )
+    vllm: ServeVllm = key(ServeVllm(), "none", "How vLLM is held.")
     models: dict[str, str] = key({}, "none", "Further models by name: a run folder, an adapter, a model folder or a hub id.")
     guard: Literal["off", "warn", "block"] = key(
         "warn", "none", "What is done about answers that are commands: nothing, told with a verdict, or held back where the policy rejects."

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 
@@ -15,11 +15,15 @@ from fastapi.responses import RedirectResponse
 from prometheus_client import CollectorRegistry
 
 from luthier.config.serve_section import ServeLimits, ServeSection
-from luthier.serve.api import health, metrics
+from luthier.core.records import JsonObject
+from luthier.serve.api import health, ingest, metrics
 from luthier.serve.api import jobs as job_routes
+from luthier.serve.api import models as model_routes
+from luthier.serve.api import query as query_routes
 from luthier.serve.api.health import Health
 from luthier.serve.api.metrics import ServerFigures
 from luthier.serve.asking.catalogue import Catalogue
+from luthier.serve.asking.query import Queries
 from luthier.serve.asking.remote import RemoteModels
 from luthier.serve.asking.screen import ScreenedAnswers, get_ready
 from luthier.serve.door.asgi import App
@@ -33,6 +37,8 @@ from luthier.serve.door.policy import PAGES, Guarded
 from luthier.serve.door.rates import ClientRates, TotalRate
 from luthier.serve.door.session import Sessions
 from luthier.serve.engine.client import EngineClient
+from luthier.serve.ingest.asked import Asking
+from luthier.serve.ingest.library import Library
 from luthier.serve.jobs.queue import Jobs
 from luthier.serve.jobs.submitted import Submissions
 from luthier.serve.openai import routes
@@ -44,7 +50,7 @@ _LOG = logging.getLogger("luthier.serve")
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What an application is made of. `runs` are the folders in which run folders lie."""
+    """What an application is made of. `runs` are the folders in which run folders lie; `engine` says which engine answers."""
 
     catalogue: Catalogue
     token: str
@@ -54,13 +60,14 @@ class Parts:
     submissions: Submissions
     hosts: Hosts
     runs: tuple[Path, ...] = ()
+    engine: JsonObject = field(default_factory=dict)
 
 
 def make_app(parts: Parts) -> App:
     """The application; its engine starts and ends with it."""
     limits = parts.settings.limits
     registry = CollectorRegistry()
-    engine, remote = EngineClient(_engine_limits(limits), _say_end), RemoteModels()
+    engine, remote = EngineClient(_engine_limits(limits), _say_end, parts.engine), RemoteModels()
     answers = ScreenedAnswers(parts.catalogue, engine, remote, limits, mode=parts.settings.guard)
 
     @asynccontextmanager
@@ -84,16 +91,20 @@ def make_app(parts: Parts) -> App:
         responses=responses(*OF_THE_DOOR),
     )
     app.include_router(routes.make_router(answers))
+    app.include_router(query_routes.make_router(Queries(answers, Library(parts.root))))
+    app.include_router(model_routes.make_router(answers, engine, parts.settings))
     app.include_router(health.make_router(Health(engine, parts.root.path, {"database": parts.jobs.check})))
     figures = ServerFigures(engine, answers, parts.root.path, parts.jobs.counts)
     app.include_router(metrics.make_router(registry, figures))
     app.include_router(job_routes.make_router(parts.jobs, parts.submissions))
+    app.include_router(ingest.make_router(parts.jobs, Asking(parts.root, parts.settings.allow, limits), Library(parts.root)))
     sessions = Sessions(parts.settings.session_seconds)
     app.mount(PAGES, make_site(SiteParts(parts.token, sessions, parts.runs)))
     app.add_route("/", lambda request: RedirectResponse(f"{PAGES}/", 303), include_in_schema=False)
     add_handlers(app)
     together = TotalRate(app, limits.requests_per_second, OPEN_PATHS)
-    gate = Gate(together, Entry(parts.token, sessions), parts.hosts, limits.body_bytes, limits.client_seconds)
+    larger = {ingest.UPLOAD_PATH: limits.upload_bytes}
+    gate = Gate(together, Entry(parts.token, sessions), parts.hosts, limits.body_bytes, limits.client_seconds, larger)
     rates = ClientRates(gate, limits.client_requests_per_second, limits.wrong_tokens_per_minute)
     return Watched(Guarded(Caught(rates)), RequestFigures(registry))
 

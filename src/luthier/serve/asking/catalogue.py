@@ -6,26 +6,33 @@ import contextlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from luthier.config.load import ASKING_KEYS, LoadedRun, load
 from luthier.config.paths import STARTER
+from luthier.config.row_sections import SourceEntry
 from luthier.config.schema import EndpointSection
 from luthier.core.candidates import BASE, MERGED, TUNED
 from luthier.core.errors import LuthierError, Problem, UserError
 from luthier.core.runs import RunFolder, find_runs
 from luthier.core.weight_files import MODEL_CONFIG, stamp
 from luthier.guard.settings import GuardSettings, guard_settings
+from luthier.retrieval.shown import TAUGHT, ContextForm
 from luthier.serve.engine.place import Opening
 
 Kind = Literal["base", "run", "model", "remote"]
+# What Luthier's own routes call the served run's two models.
+BASE_NAME, TUNED_NAME = "base", "fine-tuned"
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A model that can be asked: opened by the engine, or an endpoint's. `made` are seconds since the epoch, 0 where nobody knows them."""
+    """A model that can be asked: opened by the engine, or an endpoint's. `made` are seconds since the epoch, 0 where nobody knows them.
+
+    `context` is the form in which it was trained with pieces of sources, None where it was not. `run` is the folder of its run.
+    """
 
     name: str
     kind: Kind
@@ -34,6 +41,8 @@ class Named:
     endpoint: EndpointSection | None = None
     guard: GuardSettings = field(default_factory=lambda: guard_settings({}))
     made: int = 0
+    context: ContextForm | None = None
+    run: Path | None = None
 
 
 class UnknownModelError(UserError):
@@ -126,11 +135,20 @@ class Catalogue:
         for name, loaded in runs:
             if (RunFolder(loaded.folder).merged / MODEL_CONFIG).is_file():
                 yield _merged(loaded, f"{name}-merged")
+        guard = guard_settings(self._served.config.guard.model_dump() if self._served is not None else {})
         for name, target in self._models.items():
-            which = TUNED if _is_trained(Path(target)) else BASE
-            yield Named(name, "model", target, Opening(target, which, stamp=_stamp_of(Path(target))))
+            yield self._further(name, target, guard)
         for name, endpoint in self._endpoints.items():
-            yield Named(name, "remote", endpoint.model, endpoint=endpoint)
+            yield Named(name, "remote", endpoint.model, endpoint=endpoint, guard=guard)
+
+    def _further(self, name: str, target: str, guard: GuardSettings) -> Named:
+        """A model of `serve.models`; of a run as it was trained, of another one under the served run's guard."""
+        path = Path(target)
+        opening = Opening(target, TUNED if _is_trained(path) else BASE, stamp=_stamp_of(path))
+        loaded = self._load(RunFolder(path)) if (path / "resolved.yaml").is_file() else None
+        if loaded is None:
+            return Named(name, "model", target, opening, guard=guard)
+        return replace(_of_run(loaded, name), kind="model", base=target, opening=opening)
 
     def _trained(self) -> Iterator[tuple[str, LoadedRun]]:
         """The trained runs by name, the served one first; with its hash where another one of that name was trained too."""
@@ -175,14 +193,26 @@ def _of_run(loaded: LoadedRun, name: str) -> Named:
     folder = RunFolder(loaded.folder)
     guard = guard_settings(loaded.config.guard.model_dump())
     opening = Opening(str(folder.path), TUNED, stamp=_stamp_of(folder.path))
-    return Named(name, "run", loaded.config.base_model, opening, guard=guard, made=_made(folder.tuned))
+    return Named(
+        name, "run", loaded.config.base_model, opening, None, guard, _made(folder.tuned), context_of(loaded.config.sources), folder.path
+    )
 
 
 def _merged(loaded: LoadedRun, name: str) -> Named:
     folder = RunFolder(loaded.folder)
     guard = guard_settings(loaded.config.guard.model_dump())
     opening = Opening(str(folder.path), MERGED, stamp=stamp(folder.merged, folder.templates))
-    return Named(name, "run", loaded.config.base_model, opening, guard=guard, made=_made(folder.merged))
+    return Named(
+        name, "run", loaded.config.base_model, opening, None, guard, _made(folder.merged), context_of(loaded.config.sources), folder.path
+    )
+
+
+def context_of(sources: Sequence[SourceEntry]) -> ContextForm | None:
+    """The form in which rows of a run with these `sources` show pieces of them; None where none does."""
+    for entry in sources:
+        if entry.context:
+            return ContextForm(entry.context.pieces, entry.context.characters)
+    return TAUGHT if any(entry.teacher is not None and entry.teacher.context for entry in sources) else None
 
 
 def _stamp_of(place: Path) -> str:

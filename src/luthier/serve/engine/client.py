@@ -68,8 +68,11 @@ class EngineClient:
     when they are next asked for.
     """
 
-    def __init__(self, limits: Mapping[str, float], on_end: Callable[[str], None] = lambda words: None) -> None:
-        """`on_end` is told the last words of a process that ended of itself."""
+    def __init__(
+        self, limits: Mapping[str, float], on_end: Callable[[str], None] = lambda words: None, engine: JsonObject | None = None
+    ) -> None:
+        """`on_end` is told the last words of a process that ended of itself; `engine` says which engine answers (`choice`)."""
+        self._engine = dict(engine or {})
         self.beat = Beat()
         self._on_end = on_end
         # Why the last process could not be started; empty once one is ready.
@@ -96,6 +99,12 @@ class EngineClient:
     def models(self) -> dict[str, Opening]:
         """What was opened, by name, and is not closed."""
         return {name: held.opening for name, held in self._held.items()}
+
+    @property
+    def opened(self) -> dict[str, Opened]:
+        """What is known of the models that are open now, by name."""
+        ready = {name: held.opened for name, held in self._held.items() if held.opened.done() and not held.opened.cancelled()}
+        return {name: done.result() for name, done in ready.items() if done.exception() is None}
 
     def start(self) -> None:
         """Starts the process, and watches it from now on."""
@@ -197,7 +206,14 @@ class EngineClient:
     async def _live(self) -> None:
         """One process from its start to its end."""
         ours, theirs = socket.socketpair()
-        command = [sys.executable, "-m", "luthier.pipeline.engine.program", str(theirs.fileno()), json.dumps(self._limits)]
+        command = [
+            sys.executable,
+            "-m",
+            "luthier.pipeline.engine.program",
+            str(theirs.fileno()),
+            json.dumps(self._limits),
+            json.dumps(self._engine),
+        ]
         try:
             self._process = await asyncio.create_subprocess_exec(
                 *command,
@@ -264,7 +280,9 @@ class EngineClient:
             case "failed":
                 self._settle(told["name"], NoModelError(told["message"]))
             case "closed":
-                pass
+                # The engine closes by itself what must make room.
+                if (held := self._by_key.pop(told["name"], None)) is not None:
+                    self._held = {name: other for name, other in self._held.items() if other is not held}
             case _:
                 event = event_from_json(told)
                 # Who asked may have left.

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, Coroutine, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import Response
 
 from luthier.core.protocols import DoneEvent, GenerationEvent, GenerationRequest, TokenEvent
 from luthier.core.records import TEXT_ROLE, JsonObject, Message
 from luthier.serve.asking.answers import Answers
 from luthier.serve.asking.catalogue import Named
 from luthier.serve.asking.screen import verdict_of
-from luthier.serve.door.errors import RequestError, responses, wrong
-from luthier.serve.openai.answer import ChatChoice, Head, completion_logprobs, event_line, usage
+from luthier.serve.door.errors import responses, wrong
+from luthier.serve.door.streams import cancelled, event_line, streamed, unless_gone
+from luthier.serve.openai.answer import ChatChoice, Head, completion_logprobs, usage
 from luthier.serve.openai.bodies import Asked, ChatBody, CompletionBody
 
 _DONE = "[DONE]"
 _REFUSALS = responses(404, 422, 502, 503, 504)
-# The log of an answer is told at the end of the stream where it broke off after it began.
-_HANG_UP_SECONDS = 0.1
 
 
 def make_router(answers: Answers) -> APIRouter:
@@ -48,8 +47,8 @@ def make_router(answers: Answers) -> APIRouter:
         named = await asyncio.to_thread(answers.find, body.model)
         asked = [_chat_request(body, answers, number) for number in range(body.n or 1)]
         if body.stream:
-            return await _streamed(_chat_pieces(answers, named, body, asked))
-        return await _unless_gone(request, _chat(answers, named, body, asked))
+            return await streamed(request, _chat_pieces(answers, named, body, asked))
+        return await unless_gone(request, _chat(answers, named, body, asked))
 
     @router.post("/completions", response_model=None, responses=_REFUSALS)
     async def completions(body: CompletionBody, request: Request) -> Response:
@@ -59,8 +58,8 @@ def make_router(answers: Answers) -> APIRouter:
             raise wrong("a remote model is asked at /v1/chat/completions", "model")
         asked = [_completion_request(body, answers, number, prompt) for prompt in body.prompts for number in range(body.n or 1)]
         if body.stream:
-            return await _streamed(_completion_pieces(answers, named, body, asked))
-        return await _unless_gone(request, _completion(answers, named, body, asked))
+            return await streamed(request, _completion_pieces(answers, named, body, asked))
+        return await unless_gone(request, _completion(answers, named, body, asked))
 
     return router
 
@@ -200,7 +199,7 @@ async def _merged(asked: Sequence[AsyncGenerator[GenerationEvent]]) -> AsyncGene
             else:
                 yield index, event
     finally:
-        await _cancelled(pumps)
+        await cancelled(pumps)
 
 
 async def _together(work: Sequence[Coroutine[Any, Any, Any]]) -> list[Any]:
@@ -209,41 +208,4 @@ async def _together(work: Sequence[Coroutine[Any, Any, Any]]) -> list[Any]:
     try:
         return list(await asyncio.gather(*tasks))
     finally:
-        await _cancelled(tasks)
-
-
-async def _cancelled(tasks: Sequence[asyncio.Task[Any]]) -> None:
-    for task in tasks:
-        task.cancel()
-    for task in tasks:
-        with suppress(asyncio.CancelledError, Exception):
-            await task
-
-
-async def _streamed(pieces: AsyncGenerator[bytes]) -> Response:
-    """A stream that begins once the first piece is there: what is refused before it has its own status."""
-    first = await anext(pieces)
-
-    async def rest() -> AsyncIterator[bytes]:
-        yield first
-        try:
-            async for piece in pieces:
-                yield piece
-        except RequestError as error:
-            yield event_line(error.to_json())
-        finally:
-            await pieces.aclose()
-
-    return StreamingResponse(rest(), media_type="text/event-stream", headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
-
-
-async def _unless_gone(request: Request, work: Coroutine[Any, Any, JsonObject]) -> Response:
-    """The result of `work`, which is cancelled when the client hangs up."""
-    task = asyncio.create_task(work)
-    try:
-        while not (await asyncio.wait([task], timeout=_HANG_UP_SECONDS))[0]:
-            if await request.is_disconnected():
-                return Response(status_code=499)
-        return JSONResponse(task.result())
-    finally:
-        await _cancelled([task])
+        await cancelled(tasks)
