@@ -92,8 +92,9 @@ class PatientProtocol(H11Protocol):
         self._watch()
 
     def timeout_keep_alive_handler(self) -> None:
-        """Closes a connection that asks nothing more."""
+        """Closes a connection that asks nothing more; it has time once more to take what it was sent."""
         super().timeout_keep_alive_handler()
+        self._stop_watching()
         self._watch()
 
     def pause_writing(self) -> None:
@@ -125,10 +126,11 @@ class PatientProtocol(H11Protocol):
 
     def _give_up(self) -> None:
         self._deadline = None
-        if self.transport.is_closing() or self.conn.our_state is h11.DONE:
+        if self.transport.is_closing():
             self._cut()
-        elif self.timeout_keep_alive_task is not None:
-            self.timeout_keep_alive_handler()
+        elif self.conn.our_state is h11.DONE or self.timeout_keep_alive_task is not None:
+            self.transport.close()
+            self._watch()
         else:
             self._refuse(RequestError(408, "the head of a request came too slowly"))
 
