@@ -37,6 +37,22 @@ def echo(handler: Handler, body: dict[str, Any], number: int) -> None:
     say(handler, 200, completion(body["messages"][-1]["content"]))
 
 
+def stream(handler: Handler, *pieces: Any, end: bool = True, seconds: float = 0.0) -> None:
+    """A stream of events, each after so many seconds; with `end` it is told that it ends."""
+    handler.send_response(200)
+    handler.send_header("Content-Type", "text/event-stream")
+    handler.end_headers()
+    for piece in [*pieces, *(["[DONE]"] if end else [])]:
+        time.sleep(seconds)
+        handler.wfile.write(f": a comment\ndata: {piece if isinstance(piece, str) else json.dumps(piece)}\n\n".encode())
+        handler.wfile.flush()
+
+
+def piece(delta: dict[str, Any], reason: str | None = None, **more: Any) -> dict[str, Any]:
+    """One piece of a streamed answer."""
+    return {"choices": [{"index": 0, "delta": delta, "finish_reason": reason, **more}]}
+
+
 def drip(handler: Handler, body: dict[str, Any], number: int) -> None:
     """A reply that never ends: a blank every 20 ms."""
     handler.send_response(200)

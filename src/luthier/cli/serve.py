@@ -8,6 +8,9 @@ import click
 
 from luthier.cli.parts import json_option, set_option
 
+# What can be set beside how the base is asked where no run is served.
+_KEYS = ("serve", "endpoints")
+
 
 @click.command()
 @click.argument("target", metavar="[RUN.yaml|RUN_DIR]", required=False)
@@ -27,17 +30,21 @@ def serve(target: str | None, port: int | None, host: str | None, open_to_others
     from luthier.serve.server import serve as listen
 
     served = None if target is None else load(target, overrides)
-    config = load_model(STARTER, overrides, ("serve",)).config if served is None else served.config
+    config = load_model(STARTER, overrides, _KEYS).config if served is None else served.config
     settings = config.serve.model_copy(update={name: value for name, value in (("port", port), ("host", host)) if value is not None})
 
     def told(listening: Listening) -> None:
+        pages = f"{listening.url}/ui/"
         if as_json:
-            click.echo(json.dumps({"url": listening.url, "token": listening.token_place, "default_model": listening.default_model}))
+            told_all = {"url": listening.url, "pages": pages, "token": listening.token_place, "default_model": listening.default_model}
+            click.echo(json.dumps(told_all))
             return
         click.echo(f"listening on {listening.url}, default model `{listening.default_model}`")
-        click.echo(f"the token stands in {listening.token_place}")
+        click.echo(f"its pages are at {pages}")
+        click.echo(f"the token to sign in and ask with stands in {listening.token_place}")
         if listening.is_open:
             click.echo("others can reach it, and what is said between it and them is not encrypted: put a proxy with TLS before it")
 
-    asking = [one for one in overrides if not one.startswith("serve")]
-    listen(served, settings, told, asking, may_be_open=open_to_others or host is not None)
+    unasked = _KEYS if served is None else ("serve",)
+    asking = [one for one in overrides if not one.startswith(unasked)]
+    listen(served, settings, told, asking, None if served is not None else config.endpoints, open_to_others or host is not None)

@@ -117,6 +117,25 @@ class TeacherSection(Section):
     )
 
 
+class ContextSection(Section):
+    """Pieces of the source, as a search finds them, in front of the requests of rows that ask about it, as the server shows them.
+
+    After RAFT (Zhang et al. 2024): the piece that the answer stands on among others, and in some rows others alone.
+    """
+
+    pieces: Int = key(5, "data", "Pieces in front of a request, the right one among them.", ge=2, le=20)
+    with_answer: Float = key(0.8, "data", "Share of the rows that show the piece which the answer stands on.", ge=0, le=1)
+    characters: Int = key(800, "data", "Longest piece; of a longer one the first lines are shown.", ge=100, le=100_000)
+
+
+# The section, or true for its defaults.
+ContextChoice = Annotated[
+    Annotated[ContextSection, Tag("mapping")] | Annotated[Literal[False], Tag("name")],
+    Discriminator(kind_of),
+    BeforeValidator(lambda value: {} if value is True else value),
+]
+
+
 class SourceEntry(Section):
     """One entry of `sources`: a repository, documents, tools of this machine, or schemas, and the rows to make of them."""
 
@@ -143,6 +162,9 @@ class SourceEntry(Section):
         ("man", "tldr"), "data", "What is read of `tools`; `help` runs them with `--help`."
     )
     tldr: str | None = key(None, "data", "Folder of tldr pages; where the usual clients keep them, if it is not given.")
+    context: ContextChoice | None = key(
+        None, "data", "Pieces that a search finds in front of questions about the source, so that the tuned model is asked with them."
+    )
     teacher: TeacherSection | None = key(None, "data", "A remote model that makes further rows.")
 
 

@@ -12,6 +12,7 @@ class ServeLimits(Section):
 
     new_tokens: Int = key(1_024, "none", "Longest answer in tokens, and the length where a request names none.", ge=1, le=MOST)
     queue: Int = key(64, "none", "Requests under way at once; a further one is told to come again.", ge=1, le=100_000)
+    queue_seconds: Float = key(60.0, "none", "Longest time that a request waits for its turn.", gt=0, le=86_400)
     seconds: Float = key(300.0, "none", "Longest time for one answer.", gt=0, le=86_400)
     opening_seconds: Float = key(600.0, "none", "Longest time for opening a model.", gt=0, le=86_400)
     loaded_models: Int = key(4, "none", "Models in memory at once; the one asked longest ago is closed for another.", ge=1, le=1_000)
@@ -43,6 +44,13 @@ class ServeJobs(Section):
     log_files: Int = key(3, "none", "Logs of one job that are kept.", ge=1, le=100)
 
 
+class ServeLogs(Section):
+    """The server's own log, in the folder `logs` of its state: a line of JSON for each request and each thing that went wrong."""
+
+    bytes: Int = key(4 << 20, "none", "Size at which the log is put aside and a new one begun.", ge=4_096, le=MOST)
+    files: Int = key(5, "none", "Logs that are kept.", ge=1, le=1_000)
+
+
 class ServeAllow(Section):
     """What the server may read and fetch for those who ask it to."""
 
@@ -64,6 +72,8 @@ class ServeSection(Section):
     guard: Literal["off", "warn", "block"] = key(
         "warn", "none", "What is done about answers that are commands: nothing, told with a verdict, or held back where the policy rejects."
     )
+    session_seconds: Float = key(43_200.0, "none", "How long a browser stays signed in to the pages.", ge=60, le=31_536_000)
     limits: ServeLimits = key(ServeLimits(), "none", "What requests may take.")
     jobs: ServeJobs = key(ServeJobs(), "none", "Work in the background.")
+    logs: ServeLogs = key(ServeLogs(), "none", "The server's own log.")
     allow: ServeAllow = key(ServeAllow(), "none", "What may be read and fetched.")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 # The trained model, and the model that it was trained from.
 TUNED, BASE = "tuned", "base"
+# The trained model as the export `merged` wrote it.
+MERGED = "merged"
 # Behind a candidate's name: its answers are read with the Markdown parser.
 PARSER = "+parser"
 BASE_PARSER, BASE_SHOTS = f"{BASE}{PARSER}", f"{BASE}+shots"

@@ -15,7 +15,8 @@ class GenerationRequest:
     """A request to a `Generator`. `model` is one of its `names()`; `temperature` 0 is greedy; `template` as in `Example`.
 
     The answer ends before the first text of `stop` that it would hold. `top_logprobs` asks how likely each token was, and so many of the
-    likeliest in its place; None asks for neither.
+    likeliest in its place; None asks for neither. Equal seeds draw equally, None draws otherwise each time. With `cut_to_fit` the answer
+    has as many tokens as the prompt leaves in the model's positions, where that is fewer than `max_new_tokens`.
     """
 
     id: str
@@ -26,9 +27,10 @@ class GenerationRequest:
     max_new_tokens: int = 128
     temperature: float = 0.0
     top_p: float = 1.0
-    seed: int = 0
+    seed: int | None = 0
     stop: tuple[str, ...] = ()
     top_logprobs: int | None = None
+    cut_to_fit: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,8 @@ class TokenEvent:
 
 @dataclass(frozen=True, slots=True)
 class DoneEvent:
-    """The end of request `id`: the whole text without end-of-turn tokens; `finish_reason` is `stop` or `length`."""
+    """The end of request `id`: the whole text without end-of-turn tokens; `finish_reason` is `stop` or `length`, of a remote
+    model `content_filter` too."""
 
     id: str
     text: str
@@ -70,10 +73,15 @@ class DoneEvent:
 
 @dataclass(frozen=True, slots=True)
 class ErrorEvent:
-    """Request `id` could not be answered; `message` says why."""
+    """Request `id` could not be answered; `message` says why.
+
+    `field` is the part of the request that it lies in, where one does; `may_pass`: the same request may be answered later on.
+    """
 
     id: str
     message: str
+    field: str = ""
+    may_pass: bool = False
 
 
 @dataclass(frozen=True, slots=True)

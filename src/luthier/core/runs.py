@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from luthier.core.manifest import MANIFEST_FORMAT, Manifest, StageRecord
 from luthier.core.records import JsonObject, JsonValue
 from luthier.core.stages import apart
 from luthier.core.weight_files import ADAPTER_CONFIG, MODEL_CONFIG
+
+_LOCK_TRIES = 5
+_LOCK_PAUSE_SECONDS = 0.02
 
 
 def package_versions(packages: Sequence[str]) -> dict[str, str]:
@@ -196,6 +200,11 @@ class RunFolder:
         return self.path / "export"
 
     @property
+    def merged(self) -> Path:
+        """What was trained as one model: the export `merged`."""
+        return self.export / "merged"
+
+    @property
     def export_summary(self) -> Path:
         """What was exported and how it was checked."""
         return self.export / "summary.json"
@@ -323,6 +332,18 @@ class RunFolder:
         except IntegrityError:
             return None
 
+    @property
+    def is_held(self) -> bool:
+        """Whether a process is at work in the folder."""
+        try:
+            with (self.path / ".lock").open("rb") as stream:
+                fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:  # Nobody was ever at work, or who asks may not know.
+            return False
+        return False
+
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Holds the folder for this process; `BusyError` where another process holds it. The system frees it at any exit."""
@@ -333,7 +354,7 @@ class RunFolder:
             raise UserError(Problem(f"the run folder cannot be made: {error.strerror}", str(self.path), hint=hint)) from error
         with (self.path / ".lock").open("a+", encoding="ascii") as stream:
             try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _take(stream.fileno())
             except BlockingIOError:
                 stream.seek(0)
                 holder = stream.read().strip() or "unknown"
@@ -347,6 +368,16 @@ class RunFolder:
             stream.write(str(os.getpid()))
             stream.flush()
             yield
+
+
+def _take(descriptor: int) -> None:
+    """Locks an open file; who only looks whether it is held has it for an instant, so a few tries are made."""
+    for _ in range(_LOCK_TRIES - 1):
+        with suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        time.sleep(_LOCK_PAUSE_SECONDS)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _result(record: StageRecord) -> tuple[str | None, ...]:

@@ -34,7 +34,7 @@ MOST_REPLY_BYTES = 16 << 20
 GIVE_UP_AFTER = 8
 # Servers without keys are often given a word such as EMPTY, which must not vanish from answers.
 _SHORTEST_SECRET = 12
-_RETRIED = frozenset((408, 409, 425, 429, 500, 502, 503, 504, 529))
+RETRIED = frozenset((408, 409, 425, 429, 500, 502, 503, 504, 529))
 _OTHER_KEY = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 
 Item = TypeVar("Item")
@@ -279,8 +279,8 @@ class RemoteGenerator:
         except BadReply:
             said = wire.reason_in(content[:300].decode("utf-8", "replace"))
         told = self._without_key(f"status {status}" + (f", {said}" if said else ""))
-        if status in _RETRIED:
-            raise _NoReply(told, _asked_seconds(headers.get("retry-after")))
+        if status in RETRIED:
+            raise _NoReply(told, asked_seconds(headers.get("retry-after")))
         if status in (401, 403):
             variable = self._endpoint.api_key_env
             hint = (
@@ -361,7 +361,7 @@ async def _read(response: _Reply) -> bytes:
     return b"".join(pieces)
 
 
-def _asked_seconds(value: str | None) -> float | None:
+def asked_seconds(value: str | None) -> float | None:
     """The seconds of a `Retry-After` header, a number or a date (RFC 9110, section 10.2.3); None where it says neither."""
     if value is None:
         return None

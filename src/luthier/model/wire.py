@@ -27,7 +27,7 @@ class BadReply(ValueError):
 
 
 def chat_body(request: GenerationRequest, model: str, limit_key: str) -> JsonObject:
-    """The body of a chat completion. A greedy request carries no seed, for some endpoints refuse one and none needs it there."""
+    """The body of a chat completion. A seed is carried where one counts alone, for some endpoints refuse any."""
     body: JsonObject = {
         "model": model,
         "messages": wire_messages(request.messages),
@@ -36,7 +36,8 @@ def chat_body(request: GenerationRequest, model: str, limit_key: str) -> JsonObj
         "stream": False,
     }
     if request.temperature > 0:
-        body["seed"] = request.seed
+        if request.seed is not None:
+            body["seed"] = request.seed
         body["top_p"] = request.top_p
     if request.tools:
         body["tools"] = list(request.tools)
@@ -154,6 +155,9 @@ def _count(value: JsonValue) -> int:
 
 def reason_in(reply: JsonValue) -> str:
     """What an error reply says of itself, as one short line without control characters; empty where it says nothing."""
+    if isinstance(reply, list) and reply:
+        # Gemini tells its errors in a list.
+        reply = reply[0]
     error = reply.get("error", reply) if isinstance(reply, dict) else reply
     said = error.get("message") or error.get("detail") or error.get("code") if isinstance(error, dict) else error
     text = said if isinstance(said, str) else json.dumps(said, ensure_ascii=False) if said else ""

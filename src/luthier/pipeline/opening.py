@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from luthier.config.load import LoadedRun, load, load_model
@@ -38,6 +38,16 @@ def target_of(target: str, overrides: Sequence[str] = ()) -> Target:
     if path.is_file() or (path / "resolved.yaml").is_file():
         return _run(load(path, overrides), target)
     return _model(target, overrides)
+
+
+def merged_of(target: str) -> Target:
+    """What the run folder `target` exported as one model, worded as its adapter is. `ModelError` where there is none."""
+    found, folder = target_of(target), RunFolder(Path(target))
+    if not (folder.merged / MODEL_CONFIG).is_file():
+        raise ModelError(Problem("this run has no merged model", where=target, hint="export it: `export: [merged]`"))
+    # Merged weights are whole, whatever the base was held in while they were trained.
+    settings = replace(found.parts.settings, quantization="none")
+    return replace(found, parts=replace(found.parts, tuned=folder.merged, settings=settings))
 
 
 def _run(loaded: LoadedRun, target: str) -> Target:

@@ -1,26 +1,28 @@
-"""The index of the chunks of one source: SQLite's FTS5 over words, and tables of what defines and what calls a name."""
+"""The index of the chunks of one source: FTS5 of SQLite over words, tables of what defines and what calls a name, and facts."""
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator
-from dataclasses import fields
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 
 from luthier.core.errors import DataError, Problem
 from luthier.core.files import sync_folder
+from luthier.core.records import JsonValue
 from luthier.retrieval.records import Chunk
 
 # Raised when the tables change: an index of another version is not read.
-VERSION = 1
+VERSION = 2
 # Columns of the word table and what a hit in each weighs: a name says more than a word somewhere in the body.
-_WEIGHTS = {"name": 8.0, "scope": 2.0, "doc": 3.0, "code": 1.0}
-# Words of a query that are looked for; a whole document as a query would cost as much as reading all chunks.
-_QUERY_WORDS = 64
+_WEIGHTS = {"name": 8.0, "scope": 2.0, "path": 2.0, "doc": 3.0, "code": 1.0}
+# What FTS5's `bm25` takes for the weight of a word that stands in more than half of all chunks.
+_LEAST_WEIGHT = 1e-6
 _WORD_CHARACTERS = 64
 _WORD = re.compile(r"\w+")
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_a-zA-Z]+")
@@ -31,9 +33,20 @@ _SCHEMA = f"""
 CREATE TABLE chunks (id INTEGER PRIMARY KEY, {", ".join(_COLUMNS)});
 CREATE TABLE defined (name TEXT, chunk INTEGER, PRIMARY KEY (name, chunk)) WITHOUT ROWID;
 CREATE TABLE called (name TEXT, chunk INTEGER, PRIMARY KEY (name, chunk)) WITHOUT ROWID;
-CREATE VIRTUAL TABLE words USING fts5({", ".join(_WEIGHTS)}, content='', tokenize='unicode61');
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
+CREATE VIRTUAL TABLE words USING fts5({", ".join(_WEIGHTS)}, content='', tokenize="porter unicode61 remove_diacritics 2 tokenchars '_'");
 PRAGMA user_version = {VERSION};
 """
+_INSERT_WORDS = f"INSERT INTO words (rowid, {', '.join(_WEIGHTS)}) VALUES (?{', ?' * len(_WEIGHTS)})"
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A chunk by its number in the index, what its words count, and the terms that it holds."""
+
+    number: int
+    score: float
+    terms: frozenset[str]
 
 
 class Index:
@@ -67,23 +80,51 @@ class Index:
         self._connection.close()
 
     def __len__(self) -> int:
-        return int(self._connection.execute("SELECT count(*) FROM chunks").fetchone()[0])
+        # Their numbers go from 1 on without a gap.
+        return int(self._connection.execute("SELECT coalesce(max(id), 0) FROM chunks").fetchone()[0])
 
-    def search(self, text: str, limit: int) -> list[Chunk]:
-        """The `limit` chunks that fit the words of `text` best by BM25, best first; ties in the order of path and line.
+    def places(self, term: str) -> int:
+        """In how many chunks `term`, a word or several that stand side by side, is found; words are found in all of their endings."""
+        return int(self._connection.execute("SELECT count(*) FROM words WHERE words MATCH ?", (_quoted(term),)).fetchone()[0])
 
-        `text` is words alone: no sign in it acts as a search operator.
+    def matches(self, weights: Mapping[str, float], limit: int) -> list[Match]:
+        """The `limit` chunks that fit the terms best, best first; ties in the order of path and line.
+
+        `weights` says what each term counts; no sign in a term acts as a search operator. A term's part in the score is that of BM25
+        without the rarity of the term here: scores of several indexes can be compared where the weights hold its rarity in all of them.
         """
-        asked = list(dict.fromkeys(words(text)))[:_QUERY_WORDS]
-        if not asked or limit < 1:
+        found = [(term, weight, self.places(term)) for term, weight in weights.items()]
+        found = [one for one in found if one[2]]
+        if not found or limit < 1:
             return []
-        query = " OR ".join(f'"{word}"' for word in asked)
-        weights = ", ".join(map(str, _WEIGHTS.values()))
-        return self._chunks(
-            f"JOIN (SELECT rowid, bm25(words, {weights}) AS score FROM words WHERE words MATCH ? ORDER BY score, rowid LIMIT ?) AS found"
-            " ON found.rowid = chunks.id ORDER BY found.score, chunks.id",
-            (query, limit),
+        size, columns = len(self), ", ".join(map(str, _WEIGHTS.values()))
+        values: list[str | float] = []
+        for number, (term, weight, places) in enumerate(found):
+            rarity = max(math.log((size - places + 0.5) / (places + 0.5)), _LEAST_WEIGHT)
+            values += [-weight / rarity, number, _quoted(term)]
+        one = f"SELECT rowid AS chunk, bm25(words, {columns}) * ? AS score, ? AS term FROM words WHERE words MATCH ?"
+        rows = self._connection.execute(
+            # The limit, which is none, keeps the inner queries apart: `bm25` knows its words there alone.
+            f"SELECT chunk, sum(score) AS total, group_concat(term) FROM ({' UNION ALL '.join([one] * len(found))} LIMIT -1)"
+            " GROUP BY chunk ORDER BY total DESC, chunk LIMIT ?",
+            (*values, limit),
         )
+        return [Match(chunk, score, frozenset(found[int(term)][0] for term in terms.split(","))) for chunk, score, terms in rows]
+
+    def at_numbers(self, numbers: Sequence[int]) -> list[Chunk]:
+        """The chunks of the numbers that matches have, in their order."""
+        slots = ", ".join("?" * len(numbers))
+        found = dict(zip(sorted(numbers), self._chunks(f"WHERE id IN ({slots}) ORDER BY id", tuple(numbers)), strict=True))
+        return [found[number] for number in numbers]
+
+    def chunks(self) -> list[Chunk]:
+        """All chunks, in the order of path and line."""
+        return self._chunks("ORDER BY id", ())
+
+    def fact(self, name: str) -> JsonValue:
+        """What `build` was told of the source under `name`; None where it was told nothing."""
+        row = self._connection.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        return None if row is None else json.loads(row[0])
 
     def defined(self, name: str) -> list[Chunk]:
         """The chunks that define the bare or full `name`, in the order of path and line."""
@@ -103,12 +144,15 @@ class Index:
         ]
 
 
-def build(chunks: Iterable[Chunk], path: Path | None = None) -> Index:
-    """The index of `chunks`, whose order does not matter; in memory, or in a file at `path` that is there whole or not at all."""
+def build(chunks: Iterable[Chunk], path: Path | None = None, facts: Mapping[str, JsonValue] | None = None) -> Index:
+    """The index of `chunks`, whose order does not matter; in memory, or in a file at `path` that is there whole or not at all.
+
+    `facts` are kept with it under their names. Who has an earlier file of the path open goes on reading that.
+    """
     ordered = sorted(chunks, key=lambda chunk: (chunk.path, chunk.lines, chunk.full_name, chunk.kind, chunk.text))
     if path is None:
         connection = sqlite3.connect(":memory:", check_same_thread=False)
-        _fill(connection, ordered)
+        _fill(connection, ordered, facts or {})
         return Index(connection)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -116,7 +160,7 @@ def build(chunks: Iterable[Chunk], path: Path | None = None) -> Index:
     try:
         connection = sqlite3.connect(temporary)
         try:
-            _fill(connection, ordered)
+            _fill(connection, ordered, facts or {})
         finally:
             connection.close()
         temporary.replace(path)
@@ -140,18 +184,26 @@ def _words_of(name: str) -> tuple[str, ...]:
     return (name.lower().strip("_") or "_", *((part.lower() for part in parts) if len(parts) > 1 else ()))
 
 
-def _fill(connection: sqlite3.Connection, ordered: list[Chunk]) -> None:
+def _fill(connection: sqlite3.Connection, ordered: list[Chunk], facts: Mapping[str, JsonValue]) -> None:
     connection.executescript(_SCHEMA)
     slots = ", ".join("?" * (len(_COLUMNS) + 1))
     with connection:
         for number, chunk in enumerate(ordered, start=1):
             connection.execute(f"INSERT INTO chunks VALUES ({slots})", (number, *_row(chunk)))
             code = f"{chunk.signature}\n{chunk.body}" if chunk.signature or chunk.body else chunk.text
-            texts = (chunk.name, chunk.scope, chunk.doc, code)
-            connection.execute("INSERT INTO words (rowid, name, scope, doc, code) VALUES (?, ?, ?, ?, ?)", (number, *map(_said, texts)))
+            texts = (chunk.name, chunk.scope, chunk.path, chunk.doc, code)
+            connection.execute(_INSERT_WORDS, (number, *map(_said, texts)))
             connection.executemany("INSERT INTO defined VALUES (?, ?)", [(name, number) for name in sorted({chunk.name, chunk.full_name})])
             connection.executemany("INSERT INTO called VALUES (?, ?)", [(name, number) for name in sorted(set(chunk.calls))])
+        connection.executemany(
+            "INSERT INTO facts VALUES (?, ?)", [(name, json.dumps(value, ensure_ascii=False)) for name, value in facts.items()]
+        )
         connection.execute("INSERT INTO words (words) VALUES ('optimize')")
+
+
+def _quoted(term: str) -> str:
+    """`term` as a phrase of FTS5."""
+    return '"' + term.replace('"', '""') + '"'
 
 
 def _said(text: str) -> str:

@@ -8,25 +8,39 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 
 from fastapi import FastAPI
+from fastapi.responses import RedirectResponse
+from prometheus_client import CollectorRegistry
 
-from luthier.config.serve_section import ServeSection
-from luthier.serve.api import health
+from luthier.config.serve_section import ServeLimits, ServeSection
+from luthier.serve.api import health, metrics
 from luthier.serve.api import jobs as job_routes
+from luthier.serve.api import models as model_routes
+from luthier.serve.api import query as query_routes
+from luthier.serve.api.health import Health
+from luthier.serve.api.metrics import ServerFigures
 from luthier.serve.asking.catalogue import Catalogue
+from luthier.serve.asking.query import Queries
 from luthier.serve.asking.remote import RemoteModels
 from luthier.serve.asking.screen import ScreenedAnswers, get_ready
 from luthier.serve.door.asgi import App
+from luthier.serve.door.entry import OPEN_PATHS, Entry
 from luthier.serve.door.errors import OF_THE_DOOR, responses
-from luthier.serve.door.gate import OPEN_PATHS, Gate
+from luthier.serve.door.figures import RequestFigures, Watched
+from luthier.serve.door.gate import Gate
 from luthier.serve.door.handlers import Caught, DescribedApp, add_handlers
 from luthier.serve.door.hosts import Hosts
+from luthier.serve.door.policy import PAGES, Guarded
 from luthier.serve.door.rates import ClientRates, TotalRate
+from luthier.serve.door.session import Sessions
 from luthier.serve.engine.client import EngineClient
+from luthier.serve.ingest.library import Library
 from luthier.serve.jobs.queue import Jobs
 from luthier.serve.jobs.submitted import Submissions
 from luthier.serve.openai import routes
+from luthier.serve.pages.site import SiteParts, make_site
 from luthier.serve.state.root import ServeRoot
 
 _LOG = logging.getLogger("luthier.serve")
@@ -34,7 +48,7 @@ _LOG = logging.getLogger("luthier.serve")
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What an application is made of."""
+    """What an application is made of. `runs` are the folders in which run folders lie."""
 
     catalogue: Catalogue
     token: str
@@ -43,12 +57,14 @@ class Parts:
     jobs: Jobs
     submissions: Submissions
     hosts: Hosts
+    runs: tuple[Path, ...] = ()
 
 
 def make_app(parts: Parts) -> App:
     """The application; its engine starts and ends with it."""
     limits = parts.settings.limits
-    engine, remote = EngineClient({"rows": limits.rows, "positions": limits.positions}, _say_end), RemoteModels()
+    registry = CollectorRegistry()
+    engine, remote = EngineClient(_engine_limits(limits), _say_end), RemoteModels()
     answers = ScreenedAnswers(parts.catalogue, engine, remote, limits, mode=parts.settings.guard)
 
     @asynccontextmanager
@@ -60,7 +76,7 @@ def make_app(parts: Parts) -> App:
                 yield
         finally:
             await engine.stop()
-            await remote.close()
+            await remote.stop()
 
     app = DescribedApp(
         title="Luthier",
@@ -72,12 +88,24 @@ def make_app(parts: Parts) -> App:
         responses=responses(*OF_THE_DOOR),
     )
     app.include_router(routes.make_router(answers))
-    app.include_router(health.make_router(engine))
+    app.include_router(query_routes.make_router(Queries(answers, Library(parts.root))))
+    app.include_router(model_routes.make_router(answers, engine, parts.settings))
+    app.include_router(health.make_router(Health(engine, parts.root.path, {"database": parts.jobs.check})))
+    figures = ServerFigures(engine, answers, parts.root.path, parts.jobs.counts)
+    app.include_router(metrics.make_router(registry, figures))
     app.include_router(job_routes.make_router(parts.jobs, parts.submissions))
+    sessions = Sessions(parts.settings.session_seconds)
+    app.mount(PAGES, make_site(SiteParts(parts.token, sessions, parts.runs)))
+    app.add_route("/", lambda request: RedirectResponse(f"{PAGES}/", 303), include_in_schema=False)
     add_handlers(app)
     together = TotalRate(app, limits.requests_per_second, OPEN_PATHS)
-    gate = Gate(together, parts.token, parts.hosts, limits.body_bytes, limits.client_seconds)
-    return Caught(ClientRates(gate, limits.client_requests_per_second, limits.wrong_tokens_per_minute))
+    gate = Gate(together, Entry(parts.token, sessions), parts.hosts, limits.body_bytes, limits.client_seconds)
+    rates = ClientRates(gate, limits.client_requests_per_second, limits.wrong_tokens_per_minute)
+    return Watched(Guarded(Caught(rates)), RequestFigures(registry))
+
+
+def _engine_limits(limits: ServeLimits) -> dict[str, float]:
+    return {"rows": limits.rows, "positions": limits.positions, "wait_seconds": limits.queue_seconds}
 
 
 def _say_end(words: str) -> None:

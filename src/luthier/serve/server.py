@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from pathlib import Path
 import uvicorn
 
 from luthier.config.load import LoadedRun
+from luthier.config.schema import EndpointSection
 from luthier.config.serve_section import ServeLimits, ServeSection
 from luthier.core.errors import Problem, UserError
 from luthier.serve.app import Parts, make_app
@@ -20,6 +21,7 @@ from luthier.serve.asking.catalogue import Catalogue, UnknownModelError
 from luthier.serve.door.asgi import App
 from luthier.serve.door.connections import HEAD_BYTES, Connections
 from luthier.serve.door.hosts import hosts_of, is_loopback
+from luthier.serve.door.logs import logging_to
 from luthier.serve.door.token import read_token
 from luthier.serve.jobs.queue import Jobs
 from luthier.serve.jobs.submitted import Submissions
@@ -45,19 +47,21 @@ def serve(
     settings: ServeSection,
     on_listening: Callable[[Listening], None],
     overrides: Sequence[str] = (),
+    endpoints: Mapping[str, EndpointSection] | None = None,
     may_be_open: bool = False,
 ) -> None:
     """Listens until SIGINT or SIGTERM; `overrides` are those of the served run, or say how the base is asked where none is served.
 
-    `UserError` where the place, the token, the state or the default model are not to be had, where another server works there, or where
-    others could reach the server and `may_be_open` does not say so: a run file alone opens no door.
+    `endpoints` are the remote models where no run is served. `UserError` where the place, the token, the state or the default model are
+    not to be had, where another server works there, or where others could reach the server and `may_be_open` does not say so: a run file
+    alone opens no door.
     """
     if not is_loopback(settings.host) and not may_be_open:
         hint = "add --open-to-others where that is meant, or name the address with --host"
         raise UserError(Problem("others than this machine could reach the server", where="serve.host", found=settings.host, hint=hint))
     root = ServeRoot(Path(settings.root))
     with root.held():
-        _serve(root, served, settings, on_listening, overrides)
+        _serve(root, served, settings, on_listening, overrides, endpoints)
 
 
 def _serve(
@@ -66,10 +70,12 @@ def _serve(
     settings: ServeSection,
     on_listening: Callable[[Listening], None],
     overrides: Sequence[str],
+    endpoints: Mapping[str, EndpointSection] | None,
 ) -> None:
     token, place = read_token(root.path)
     places = [Path(served.config.output_dir if served is not None else "runs"), root.runs]
-    catalogue = Catalogue(served, settings.models, places, settings.default_model, overrides if served is None else ())
+    asking = overrides if served is None else ()
+    catalogue = Catalogue(served, settings.models, places, settings.default_model, asking, endpoints)
     try:
         default = catalogue.default.name
     except UnknownModelError as error:
@@ -79,13 +85,14 @@ def _serve(
     jobs = Jobs(root, settings.jobs)
     jobs.prepare()
     submissions = Submissions(root, settings.allow, served, overrides)
-    parts = Parts(catalogue, token, settings, root, jobs, submissions, hosts_of(settings.host, settings.allow.names))
+    parts = Parts(catalogue, token, settings, root, jobs, submissions, hosts_of(settings.host, settings.allow.names), tuple(places))
     listener = _listener(settings.host, settings.port)
     port = listener.getsockname()[1]
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     on_listening(Listening(f"http://{host}:{port}", place, default, not is_loopback(settings.host)))
     # uvicorn raises the signal once more when all has ended; to stop is what a server is asked for.
-    with suppress(KeyboardInterrupt):
+    logs = settings.logs
+    with logging_to(root.logs, logs.bytes, logs.files), suppress(KeyboardInterrupt):
         asyncio.run(_Server(_listening(make_app(parts), settings.limits), jobs.end_streams).serve([listener]))
 
 
@@ -109,7 +116,7 @@ def _listening(app: App, limits: ServeLimits) -> uvicorn.Config:
         http=Connections(limits.connections, limits.client_connections, limits.client_seconds),  # type: ignore[arg-type]
         ws="none",
         lifespan="on",
-        log_level="error",
+        log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,

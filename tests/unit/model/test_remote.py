@@ -153,7 +153,7 @@ def test_waits_double_up_to_a_bound() -> None:
     ("value", "seconds"), [("7", 7.0), (" 2 ", 2.0), (None, None), ("soon", None), ("-1", None), ("Thu, 01 Jan 1970 00:00:00 GMT", -1e9)]
 )
 def test_retry_after_is_a_number_or_a_date(value: str | None, seconds: float | None) -> None:
-    found = remote._asked_seconds(value)
+    found = remote.asked_seconds(value)
     assert found == seconds if seconds is None or seconds >= 0 else found is not None and found < seconds
 
 

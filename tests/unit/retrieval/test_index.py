@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from luthier.core.errors import DataError
 from luthier.retrieval.index import Index, build, words
@@ -59,38 +57,39 @@ def test_words_are_names_and_their_parts() -> None:
     ]
 
 
-def test_search_finds_names_by_their_parts_and_whole() -> None:
-    index = build(CHUNKS)
-    assert names(index.search("rows", 5)) == ["readRows"]
-    assert names(index.search("readrows", 5)) == ["readRows"]
-    assert names(index.search("parse", 1)) == ["parse_line"]
-    assert index.search("", 5) == index.search("line", 0) == []
-
-
-def test_equal_chunks_come_in_the_order_of_their_path() -> None:
-    same = [Chunk(path, "python", "function", "same", "def same(): pass", (1, 1)) for path in ("c.py", "a.py", "b.py")]
-    assert [chunk.path for chunk in build(same).search("same", 5)] == ["a.py", "b.py", "c.py"]
-
-
-@given(st.text(max_size=80))
-def test_no_query_acts_as_syntax(text: str) -> None:
-    search_result = INDEX.search(text, 3)
-    assert len(search_result) <= 3
-
-
-@pytest.mark.parametrize(
-    "text",
-    ['"', "rows NOT rows", "name:rows", "rows*", "(rows", "NEAR(rows, 2)", "rows OR", "-rows", "rows AND nothing", "'; DROP TABLE chunks"],
-)
-def test_operators_are_words(text: str) -> None:
-    expected = ["readRows"] if "rows" in text else []
-    assert names(INDEX.search(text, 9))[:1] == expected
-
-
 def test_defined_by_bare_and_full_name() -> None:
     assert names(INDEX.defined("close")) == names(INDEX.defined("Reader.close")) == ["close"]
     assert names(INDEX.defined("Guide > Install")) == ["Install"]
     assert INDEX.defined("clos") == []
+
+
+def test_matches_count_what_the_weights_say() -> None:
+    (first, second) = INDEX.matches({"rows": 2.0, "line": 1.0, "nothing": 9.0}, 5)
+    assert INDEX.at_numbers([second.number, first.number]) == [CHUNKS[1], CHUNKS[0]]
+    assert (first.terms, second.terms) == ({"rows"}, {"line"})
+    (doubled,) = INDEX.matches({"rows": 4.0}, 5)
+    assert doubled.score == pytest.approx(2 * first.score)
+    assert INDEX.matches({"rows": 1.0}, 0) == INDEX.matches({}, 5) == []
+
+
+def test_words_are_found_in_all_their_endings_and_phrases_in_their_order() -> None:
+    assert INDEX.places("parses") == INDEX.places("parsing") == 1
+    assert INDEX.places("one line") == 1
+    assert INDEX.places("line one") == 0
+
+
+def test_facts_are_kept_with_the_chunks(tmp_path: Path) -> None:
+    build(CHUNKS, tmp_path / "index", {"commit": "1" * 40, "files": {"a.py": 2}}).close()
+    index = Index.at(tmp_path / "index")
+    assert (index.fact("files"), index.fact("other")) == ({"a.py": 2}, None)
+    assert index.chunks() == sorted(CHUNKS, key=lambda chunk: (chunk.path, chunk.lines))
+
+
+def test_who_reads_an_index_goes_on_while_another_takes_its_place(tmp_path: Path) -> None:
+    build(CHUNKS, tmp_path / "index").close()
+    before = Index.at(tmp_path / "index")
+    build(CHUNKS[:1], tmp_path / "index").close()
+    assert (len(before), len(before.chunks()), len(Index.at(tmp_path / "index"))) == (4, 4, 1)
 
 
 def test_uses_leave_the_definition_out() -> None:

@@ -11,8 +11,8 @@ from dataclasses import replace
 from luthier.core.files import sha256_json
 from luthier.core.records import Message
 from luthier.data.synthesize.made import Made
-from luthier.retrieval.index import Index
 from luthier.retrieval.records import Chunk
+from luthier.retrieval.searching import Retriever, found_chunks
 
 FEWEST, MOST = 3, 5
 # Of 100 rows, those that show the piece which the answer stands on.
@@ -21,16 +21,17 @@ WITH_ANSWER = 80
 LONGEST_CHARACTERS = 4_000
 
 
-def in_context(made: Made, chunk: Chunk, index: Index, seed: int) -> Made | None:
+def in_context(made: Made, chunk: Chunk, retriever: Retriever, seed: int) -> Made | None:
     """`made` with pieces of the source before its request; None where too few others resemble it, or the piece is too long to show.
 
-    The others are the ones that the index finds for the request, none of them of the lines that the answer stands on. Number, order and
+    The others are the ones that `retriever` finds for the request, none of them of the lines that the answer stands on. Number, order and
     whether the right piece is there are drawn from the request and `seed`.
     """
     request = made.messages[0].content
     draw = sha256_json([seed, "context", made.path, request])
     count = FEWEST + int(draw[:8], 16) % (MOST - FEWEST + 1)
-    found = [other for other in index.search(request, 4 * MOST) if not _overlap(other, chunk) and len(other.text) <= LONGEST_CHARACTERS]
+    others = found_chunks(retriever.search(request, 4 * MOST))
+    found = [other for other in others if not _overlap(other, chunk) and len(other.text) <= LONGEST_CHARACTERS]
     shown = list({other.text: other for other in found}.values())[:count]
     if len(shown) < FEWEST or len(chunk.text) > LONGEST_CHARACTERS:
         return None

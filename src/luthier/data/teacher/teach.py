@@ -33,12 +33,13 @@ from luthier.data.teacher.patience import Patience
 from luthier.data.teacher.pieces import Piece, own_text, pieces_of
 from luthier.data.teacher.tasks import Task
 from luthier.retrieval.records import Chunk
+from luthier.retrieval.searching import WordSearch
 
 Progress = Callable[[int, int], None]
 _Item = TypeVar("_Item")
 
 # Goes up when other rows come of the same replies; it is written into the origin of every row that a teacher made.
-VERSION = 4
+VERSION = 5
 MOST_QUESTIONS = 5
 # Chunks in work together.
 _WAVE = 64
@@ -196,7 +197,7 @@ class _Lesson:
         made = Made(asked(draft.request, draft.answer), chunk.path, chunk.lines, chunk.license)
         if not self._settings.context:
             return made
-        return in_context(made, chunk, self._material.index, self._seed) or made
+        return in_context(made, chunk, WordSearch({self._material.name: self._material.index}), self._seed) or made
 
     def _told(self, draft: _Draft) -> JsonObject:
         """Who wrote a row and marked it, for its origin."""

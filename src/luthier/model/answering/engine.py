@@ -6,6 +6,8 @@ that run (Sarathi-Serve, Agrawal et al., OSDI 2024).
 
 from __future__ import annotations
 
+import math
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,16 +19,20 @@ from luthier.core.protocols import ErrorEvent, GenerationEvent, GenerationReques
 from luthier.model.answering.batch import Prompts, RunningBatch, can_join
 from luthier.model.answering.rows import Row, chosen
 from luthier.model.answering.scores import positions_of
-from luthier.model.answering.voices import Voice, worded
+from luthier.model.answering.voices import Voice, bounded, worded
 
 
 @dataclass(frozen=True, slots=True)
 class EngineLimits:
-    """`rows` run at once, over all models; `positions` bounds what their caches hold together; `part` positions are read between tokens."""
+    """`rows` run at once, over all models; `positions` bounds what their caches hold together; `part` positions are read between tokens.
+
+    A row that has waited for `wait_seconds` without a beginning is sent away.
+    """
 
     rows: int = 32
     positions: int = 131_072
     part: int = 512
+    wait_seconds: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +103,7 @@ class AnsweringEngine:
         if lane is not None:
             gone += lane.rows
         self._waiting = deque(row for row in self._waiting if row.request.model != name)
-        yield from (ErrorEvent(row.request.id, f"the model `{name}` was unloaded") for row in gone)
+        yield from (ErrorEvent(row.request.id, f"the model `{name}` was unloaded", may_pass=True) for row in gone)
 
     @property
     def is_idle(self) -> bool:
@@ -128,14 +134,11 @@ class AnsweringEngine:
         lane = self._lanes.get(request.model)
         if lane is None:
             return ErrorEvent(request.id, f"there is no model `{request.model}` here, only {', '.join(self._lanes)}")
-        prompt = worded(request, {request.model: lane.speaker.voice}, positions_of(lane.speaker.net.config))
+        longest = self.positions(request.model)
+        prompt = worded(request, {request.model: lane.speaker.voice}, longest)
         if isinstance(prompt, ErrorEvent):
             return prompt
-        if (room := len(prompt) + request.max_new_tokens) > self._limits.positions:
-            return ErrorEvent(
-                request.id, f"{room:,} tokens of prompt and answer are more than the {self._limits.positions:,} of all answers"
-            )
-        self._waiting.append(Row.of(request, prompt))
+        self._waiting.append(Row.of(bounded(request, prompt, longest), prompt))
         return None
 
     def cancel(self, request_id: str) -> bool:
@@ -155,6 +158,7 @@ class AnsweringEngine:
 
     def step(self) -> Iterator[GenerationEvent]:
         """One round: what has room begins to be read, each reading goes on by a part, each running row gets a token."""
+        yield from self._sent_away()
         self._admit()
         for lane in self._lanes.values():
             yield from lane.batch.step()
@@ -167,6 +171,13 @@ class AnsweringEngine:
             yield from (event for event in lane.batch.join(prompts, logits) if event.id not in prompts.cancelled)
             for request_id in prompts.cancelled:
                 lane.batch.drop(request_id)
+
+    def _sent_away(self) -> Iterator[ErrorEvent]:
+        """Rows whose turn did not come in time; the one that came first is the first of them."""
+        latest = time.monotonic() - self._limits.wait_seconds
+        while self._waiting and self._waiting[0].came < latest:
+            told = f"its turn did not come within {self._limits.wait_seconds:g} seconds"
+            yield ErrorEvent(self._waiting.popleft().request.id, told, may_pass=True)
 
     def _admit(self) -> None:
         """Rows that waited longest go first, together with those right behind them of the same model and about as long."""

@@ -11,6 +11,7 @@ from peft import PeftModel
 from transformers import PreTrainedModel
 
 from luthier.core.candidates import TUNED
+from luthier.core.weight_files import stamp
 from luthier.model.adapters.files import load_adapter
 from luthier.model.answering.engine import Speaker
 from luthier.model.answering.parts import ModelParts
@@ -116,7 +117,9 @@ def load_net(parts: ModelParts, which: str) -> PreTrainedModel:
 
 def _key(parts: ModelParts, which: str) -> tuple[object, ...]:
     is_whole = which == TUNED and not parts.is_adapted
-    return str(parts.tuned if is_whole else parts.location.path), is_whole, parts.settings, parts.plan.dtype
+    folder = parts.tuned if is_whole and parts.tuned is not None else parts.location.path
+    # Files that were written anew are other weights.
+    return str(folder), stamp(folder), is_whole, parts.settings, parts.plan.dtype
 
 
 def _switch(shared: _Shared, adapter: str) -> Callable[[], None]:

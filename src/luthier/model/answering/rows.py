@@ -5,6 +5,7 @@ Shapes: V vocabulary.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -17,7 +18,7 @@ from luthier.core.protocols import DoneEvent, GenerationEvent, GenerationRequest
 class Row:
     """A request on its way. `told` counts the characters of the answer that were handed out.
 
-    `random` draws its tokens; None takes the likeliest. `top_k` 0 bounds nothing.
+    `random` draws its tokens; None takes the likeliest. `top_k` 0 bounds nothing. `came` is when it was asked, by `time.monotonic`.
     """
 
     request: GenerationRequest
@@ -26,6 +27,7 @@ class Row:
     top_k: int = 0
     ids: list[int] = field(default_factory=list)
     told: int = 0
+    came: float = field(default_factory=time.monotonic)
     # Where the last piece of text started and ended in `ids`; a byte-level token may hold only part of a character.
     _piece_start: int = 0
     _piece_end: int = 0
@@ -36,7 +38,11 @@ class Row:
     @staticmethod
     def of(request: GenerationRequest, prompt: list[int], top_k: int = 0) -> Row:
         """A row that draws with the request's own seed, so that an answer does not depend on what runs beside it."""
-        return Row(request, prompt, torch.Generator().manual_seed(request.seed) if request.temperature > 0 else None, top_k)
+        if request.temperature <= 0:
+            return Row(request, prompt, None, top_k)
+        random = torch.Generator()
+        random.seed() if request.seed is None else random.manual_seed(request.seed)
+        return Row(request, prompt, random, top_k)
 
     def note_logprobs(self, token: int, logits: torch.Tensor, tokenizer: Tokenizer) -> None:
         """Keeps how likely `token` and the request's `top_logprobs` likeliest ones were, in nats, of the unscaled `logits` [V]."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from luthier.config.keys.tokens import TokenSettings
 from luthier.core.candidates import BASE, TUNED
@@ -43,20 +43,27 @@ class Voice:
 
 
 def worded(request: GenerationRequest, voices: Mapping[str, Voice], longest: int) -> list[int] | ErrorEvent:
-    """The ids that `request` asks with, or why it cannot be asked; `longest` are the model's positions."""
+    """The ids that `request` asks with, or why it cannot be asked; `longest` are the positions that there are."""
     voice = voices.get(request.model)
     if voice is None:
         return ErrorEvent(request.id, f"there is no model `{request.model}` here, only {', '.join(voices)}")
     try:
         prompt = voice.prompt(request.messages, request.tools, request.template)
     except (UserError, TemplateRefusal) as error:
-        return ErrorEvent(request.id, str(error))
+        return ErrorEvent(request.id, str(error), "messages")
     if not prompt:
-        return ErrorEvent(request.id, "the prompt is empty")
-    if len(prompt) + request.max_new_tokens > longest:
-        room = f"{len(prompt):,} tokens of prompt and {request.max_new_tokens:,} of answer"
-        return ErrorEvent(request.id, f"{room} are more than the model's {longest:,} positions")
+        return ErrorEvent(request.id, "the prompt is empty", "messages")
+    answer_tokens = 1 if request.cut_to_fit else request.max_new_tokens
+    if len(prompt) + answer_tokens > longest:
+        room = f"{len(prompt):,} tokens of prompt and {answer_tokens:,} of answer"
+        field = "messages" if len(prompt) + 1 > longest else "max_tokens"
+        return ErrorEvent(request.id, f"{room} are more than its {longest:,} positions", field)
     return prompt
+
+
+def bounded(request: GenerationRequest, prompt: Sequence[int], longest: int) -> GenerationRequest:
+    """`request` with the longest answer that `longest` positions have room for, where it is cut to fit."""
+    return replace(request, max_new_tokens=min(request.max_new_tokens, longest - len(prompt))) if request.cut_to_fit else request
 
 
 def make_voices(parts: ModelParts, tokenizer: TextTokenizer) -> dict[str, Voice]:

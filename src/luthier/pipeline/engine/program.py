@@ -21,12 +21,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from luthier.core.candidates import TUNED
+from luthier.core.candidates import BASE, MERGED, TUNED
 from luthier.core.errors import ModelError, Problem
 from luthier.core.protocols import GenerationEvent
 from luthier.core.records import JsonObject
 from luthier.pipeline.engine.lines import BEAT_SECONDS, event_to_json, line, request_from_json
-from luthier.pipeline.opening import Target, target_of
+from luthier.pipeline.opening import Target, merged_of, target_of
 from luthier.pipeline.process import settle
 
 if TYPE_CHECKING:
@@ -86,6 +86,20 @@ class _Wanted:
     overrides: tuple[str, ...]
     which: str
 
+    @property
+    def voice(self) -> str:
+        """Which of the target's two models speaks."""
+        return BASE if self.which == BASE else TUNED
+
+    def found(self) -> Target:
+        """What stands behind it; `ModelError` where nothing does."""
+        if self.which == MERGED:
+            return merged_of(self.target)
+        target = target_of(self.target, self.overrides)
+        if self.which == TUNED and target.parts.tuned is None:
+            raise ModelError(Problem("nothing was trained here that could be asked as `tuned`", where=self.target))
+        return target
+
 
 class Program:
     """The engine with its socket: `run` returns when the other side has gone, or asked it to end."""
@@ -143,7 +157,7 @@ class Program:
         load, self._load, wanted = self._load, None, self._wanted.popleft()
         try:
             target, net = load.result()
-            self._engine.add(wanted.name, self._loaded.open(wanted.name, target.parts, wanted.which, net))
+            self._engine.add(wanted.name, self._loaded.open(wanted.name, target.parts, wanted.voice, net))
         except Exception as error:  # noqa: BLE001  A model that cannot be opened must not end the answers of the others.
             self._send({"event": "failed", "name": wanted.name, "message": str(error) or type(error).__name__})
             return
@@ -155,13 +169,11 @@ class Program:
         from luthier.model.answering.loaded import load_net
         from luthier.model.device import apply
 
-        target = target_of(wanted.target, wanted.overrides)
-        if wanted.which == TUNED and target.parts.tuned is None:
-            raise ModelError(Problem("nothing was trained here that could be asked as `tuned`", where=wanted.target))
-        if self._loaded.has_net(target.parts, wanted.which):
+        target = wanted.found()
+        if self._loaded.has_net(target.parts, wanted.voice):
             return target, None
         apply(target.parts.plan)
-        return target, load_net(target.parts, wanted.which)
+        return target, load_net(target.parts, wanted.voice)
 
     def _close(self, name: str) -> None:
         self._tell(self._engine.remove(name))

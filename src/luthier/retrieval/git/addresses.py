@@ -20,16 +20,29 @@ _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
+class Reach:
+    """How a URL is reached that somebody else has named: `settings` of git for this alone, and the newest commit without those before it.
+
+    Git gets nothing of this process's environment then but certificates: no keys, no `~/.netrc`, no proxy.
+    """
+
+    settings: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Address:
-    """A repository: `url` for git, or `folder`. `shown` names it without credentials."""
+    """A repository: `url` for git, or `folder`. `shown` names it without credentials; `reach` is set where it is no user's own choice."""
 
     shown: str
     folder: Path | None = None
     url: str | None = None
     scheme: str = ""
+    reach: Reach | None = None
 
     def protocols(self, allowed: tuple[str, ...]) -> tuple[str, ...]:
         """The protocols that a fetch may use, redirections included."""
+        if self.reach is not None:
+            return (self.scheme,)
         return tuple(dict.fromkeys((*PROTOCOLS, *allowed)))
 
 

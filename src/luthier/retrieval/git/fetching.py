@@ -122,7 +122,7 @@ def _empty(folder: Path, address: Address, allowed: tuple[str, ...], clock: Cloc
     write_git_folder(folder, f"ref: {_WANTED}", object_format)
     for name in ("objects/pack", "objects/info", "refs/heads"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    return Git(folder, clock, address.protocols(allowed))
+    return Git(folder, clock, address.protocols(allowed), None if address.reach is None else address.reach.settings)
 
 
 def _listed(git: Git, address: Address, *names: str) -> dict[str, str]:
@@ -143,7 +143,8 @@ def _listed(git: Git, address: Address, *names: str) -> dict[str, str]:
 
 def _fetch_once(git: Git, address: Address, refspec: str, max_bytes: int, progress: Progress) -> None:
     assert address.url is not None
-    options = ("--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance", "--quiet")
+    options = ["--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance", "--quiet"]
+    options += ["--depth=1"] if address.reach is not None else []
     with git.stream("fetch", *options, "--", address.url, refspec) as child:
         running = True
         while running:

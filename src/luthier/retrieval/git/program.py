@@ -96,7 +96,8 @@ _ENVIRONMENT = {
     "GIT_ALLOC_LIMIT": "1g",
 }
 # What a fetch needs beside them: how to get out, whom to trust, and the keys that ssh and `~/.netrc` hold.
-_PASSED_ON = ("HOME", "SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR", "http_proxy", "https_proxy", "all_proxy", "no_proxy")
+_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+_PASSED_ON = ("HOME", "SSH_AUTH_SOCK", *_CERTIFICATES, "http_proxy", "https_proxy", "all_proxy", "no_proxy")
 # Nothing is asked, forwarded or run on this side; the hosts, keys and jumps are those of the user's own ssh configuration.
 _SSH = "ssh -oBatchMode=yes -oForwardAgent=no -oForwardX11=no -oClearAllForwardings=yes -oPermitLocalCommand=no"
 _WATCH_SECONDS = 0.1
@@ -159,13 +160,15 @@ class Child:
 
 
 class Git:
-    """Git in one git folder. `protocols` are those that it may use: none where it reads what is there."""
+    """Git in one git folder. `protocols` are those that it may use: none where it reads what is there. `settings` as in `environment`."""
 
-    def __init__(self, folder: Path, clock: Clock, protocols: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, folder: Path, clock: Clock, protocols: tuple[str, ...] = (), settings: tuple[tuple[str, str], ...] | None = None
+    ) -> None:
         self.folder = folder
         self.clock = clock
         self._program = program()
-        self._environment = environment(protocols)
+        self._environment = environment(protocols, settings)
 
     def output(self, *arguments: str, stdin: bytes = b"", variables: dict[str, str] | None = None) -> bytes:
         """All that `git ARGUMENTS` writes. `GitFailure` where it fails or writes more than 64 MB; `DataError` where the time is up."""
@@ -244,19 +247,26 @@ def program() -> str:
     return str(Path(found).absolute())
 
 
-def environment(protocols: tuple[str, ...]) -> dict[str, str]:
-    """The whole environment of a git that may use `protocols`; nothing else of this process is handed on."""
+def environment(protocols: tuple[str, ...], settings: tuple[tuple[str, str], ...] | None = None) -> dict[str, str]:
+    """The whole environment of a git that may use `protocols`; nothing else of this process is handed on.
+
+    `settings` hold beside those of the git folder, and before them. Where they are given, keys, `~/.netrc` and proxies are not handed on.
+    """
     variables = dict(_ENVIRONMENT)
     variables["PATH"] = os.environ.get("PATH", os.defpath)
     # An empty list would allow git's own choice in some versions; this is the name of no protocol.
     variables["GIT_ALLOW_PROTOCOL"] = ":".join(protocols) or "none"
     if protocols:
-        for name in _PASSED_ON:
+        for name in _PASSED_ON if settings is None else _CERTIFICATES:
             for written in (name, name.upper()):
                 if written in os.environ:
                     variables[written] = os.environ[written]
         variables["GIT_SSH_COMMAND"] = _SSH
         variables["GIT_SSH_VARIANT"] = "ssh"
+    if settings is not None:
+        variables["GIT_CONFIG_COUNT"] = str(len(settings))
+        for number, (name, value) in enumerate(settings):
+            variables[f"GIT_CONFIG_KEY_{number}"], variables[f"GIT_CONFIG_VALUE_{number}"] = name, value
     return variables
 
 

@@ -1,27 +1,34 @@
-"""Answers from whichever model is named: the engine's or a remote one, within the server's limits."""
+"""Answers from whichever model is named, within the server's limits, whatever place gives them: the engine or a remote endpoint."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 
+from luthier.config.schema import EndpointSection
 from luthier.config.serve_section import ServeLimits
 from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationEvent, GenerationRequest, TokenEvent
+from luthier.core.records import TEXT_ROLE
 from luthier.serve.asking.catalogue import Catalogue, Named, UnknownModelError
-from luthier.serve.asking.remote import RemoteModels
 from luthier.serve.door.errors import RequestError, busy, unknown, wrong
-from luthier.serve.engine.client import EngineClient, EngineError, NoModelError, Opened
+from luthier.serve.engine.place import EngineError, NoModelError, Opened, Opening, Place
+
+_OPENING_AGAIN_SECONDS = 10
 
 
 class Answers:
     """Answers requests; models are opened when they are first asked, and the one asked longest ago is closed where there are too many."""
 
-    def __init__(self, catalogue: Catalogue, engine: EngineClient, remote: RemoteModels, limits: ServeLimits) -> None:
+    def __init__(self, catalogue: Catalogue, engine: Place[Opening], remote: Place[EndpointSection], limits: ServeLimits) -> None:
         self.catalogue, self.engine, self.limits = catalogue, engine, limits
         self._remote = remote
-        self._under_way = 0
+        self.under_way = 0
+        # How answers ended, by reasons; tokens that were read and made.
+        self.ends: Counter[str] = Counter()
+        self.tokens: Counter[str] = Counter()
         # Models of the engine, the one asked longest ago first, with how many requests each has.
         self._users: dict[str, int] = {}
 
@@ -33,37 +40,50 @@ class Answers:
             raise unknown(str(error), "model") from error
 
     async def positions(self, named: Named) -> int | None:
-        """The tokens of prompt and answer that a model of the engine can hold; None for a remote one."""
-        async with self._opened(named) as opened:
-            return None if opened is None else opened.positions
+        """The tokens of prompt and answer that a model can hold; None where nobody tells them."""
+        async with self._opened(named) as (_, opened):
+            return opened.positions
 
     async def ask(self, named: Named, request: GenerationRequest) -> AsyncGenerator[GenerationEvent]:
         """The events of `request`, put to `named`, up to its end. `RequestError` where it cannot be answered; closing cancels it.
 
         What is refused before the first token, is refused before the first event.
         """
-        if self._under_way >= self.limits.queue:
-            raise busy(f"{self._under_way} requests are under way already", retry_after=2)
-        self._under_way += 1
+        if self.under_way >= self.limits.queue:
+            raise busy(f"{self.under_way} requests are under way already", retry_after=2)
+        self.under_way += 1
+        end = "left"
         try:
-            async with self._opened(named), asyncio.timeout(self.limits.seconds):
-                asked = replace(request, model=named.name)
-                events = self.engine.ask(asked) if named.endpoint is None else self._remote.ask(named.name, named.endpoint, asked)
-                try:
-                    async for event in events:
+            async with self._opened(named) as (place, _):
+                deadline = asyncio.get_running_loop().time() + self.limits.seconds
+                async with aclosing(place.ask(replace(request, model=named.name))) as events:
+                    # The time is taken around each wait alone: between two events it is the client's.
+                    while (event := await _next(events, deadline)) is not None:
                         if isinstance(event, ErrorEvent):
-                            raise wrong(event.message) if named.endpoint is None else RequestError(502, event.message, "upstream_error")
+                            raise _refusal(event, request)
+                        if isinstance(event, DoneEvent):
+                            end = event.finish_reason
+                            self._count(event)
                         yield event
-                finally:
-                    await events.aclose()
         except TimeoutError as error:
+            end = "timeout"
             raise RequestError(504, f"the answer took longer than {self.limits.seconds:g} seconds", "timeout_error") from error
         except NoModelError as error:
-            raise busy(str(error), 10) from error
+            end = "failed"
+            raise busy(str(error), _OPENING_AGAIN_SECONDS) from error
         except EngineError as error:
+            end = "failed"
             raise busy(str(error)) from error
+        except RequestError:
+            end = "refused"
+            raise
         finally:
-            self._under_way -= 1
+            self.under_way -= 1
+            self.ends[end] += 1
+
+    def _count(self, done: DoneEvent) -> None:
+        self.tokens["prompts"] += done.prompt_tokens
+        self.tokens["answers"] += done.completion_tokens
 
     async def whole(self, named: Named, request: GenerationRequest) -> tuple[DoneEvent, list[TokenEvent]]:
         """The end of an answer, and what led to it."""
@@ -77,17 +97,22 @@ class Answers:
         raise busy("the answer had no end; ask once more")
 
     @asynccontextmanager
-    async def _opened(self, named: Named) -> AsyncIterator[Opened | None]:
-        if named.opening is None:
-            yield None
+    async def _opened(self, named: Named) -> AsyncIterator[tuple[Place[Opening] | Place[EndpointSection], Opened]]:
+        if named.endpoint is not None:
+            yield self._remote, await self._remote.open(named.name, named.endpoint)
             return
+        assert named.opening is not None
         # Last in order: asked last.
         self._users[named.name] = self._users.pop(named.name, 0) + 1
         try:
-            async with asyncio.timeout(self.limits.opening_seconds):
-                await self._make_room(named.name)
-                opened = await self.engine.open(named.name, named.opening)
-            yield opened
+            try:
+                async with asyncio.timeout(self.limits.opening_seconds):
+                    await self._make_room(named.name)
+                    opened = await self.engine.open(named.name, named.opening)
+            except TimeoutError as error:
+                told = f"`{named.name}` was not open after {self.limits.opening_seconds:g} seconds; it is still being opened"
+                raise busy(told, _OPENING_AGAIN_SECONDS) from error
+            yield self.engine, opened
         finally:
             self._users[named.name] -= 1
 
@@ -100,3 +125,16 @@ class Answers:
         for other in idle[: max(0, len(loaded) + 1 - self.limits.loaded_models)]:
             await self.engine.close(other)
             del self._users[other]
+
+
+async def _next(events: AsyncGenerator[GenerationEvent], deadline: float) -> GenerationEvent | None:
+    async with asyncio.timeout_at(deadline):
+        return await anext(events, None)
+
+
+def _refusal(event: ErrorEvent, request: GenerationRequest) -> RequestError:
+    if event.may_pass:
+        return busy(event.message)
+    # A plain text has no messages.
+    is_text = all(message.role == TEXT_ROLE for message in request.messages)
+    return wrong(event.message, ("prompt" if is_text and event.field == "messages" else event.field) or None)

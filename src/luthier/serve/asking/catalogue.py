@@ -1,30 +1,38 @@
-"""Which models there are to be asked, by name: the base, trained runs, other models of this machine, and remote ones."""
+"""Which models there are to be asked, by name: the base, runs and their merged models, other models of this machine, remote ones."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from luthier.config.load import ASKING_KEYS, LoadedRun, load
 from luthier.config.paths import STARTER
+from luthier.config.row_sections import SourceEntry
 from luthier.config.schema import EndpointSection
-from luthier.core.candidates import BASE, TUNED
+from luthier.core.candidates import BASE, MERGED, TUNED
 from luthier.core.errors import LuthierError, Problem, UserError
 from luthier.core.runs import RunFolder, find_runs
+from luthier.core.weight_files import MODEL_CONFIG, stamp
 from luthier.guard.settings import GuardSettings, guard_settings
-from luthier.serve.engine.client import Opening
+from luthier.retrieval.shown import TAUGHT, ContextForm
+from luthier.serve.engine.place import Opening
 
 Kind = Literal["base", "run", "model", "remote"]
-_NO_GUARD: Mapping[str, object] = {}
+# What Luthier's own routes call the served run's two models.
+BASE_NAME, TUNED_NAME = "base", "fine-tuned"
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A model that can be asked: opened by the engine, or an endpoint's. `made` are seconds since the epoch, 0 where nobody knows them."""
+    """A model that can be asked: opened by the engine, or an endpoint's. `made` are seconds since the epoch, 0 where nobody knows them.
+
+    `context` is the form in which it was trained with pieces of sources, None where it was not. `run` is the folder of its run.
+    """
 
     name: str
     kind: Kind
@@ -33,6 +41,8 @@ class Named:
     endpoint: EndpointSection | None = None
     guard: GuardSettings = field(default_factory=lambda: guard_settings({}))
     made: int = 0
+    context: ContextForm | None = None
+    run: Path | None = None
 
 
 class UnknownModelError(UserError):
@@ -42,7 +52,7 @@ class UnknownModelError(UserError):
 class Catalogue:
     """The models of one server: `served` is the run that it was started for, `models` are further ones, as `luthier ask` takes them.
 
-    Runs are found anew each time: one that was just trained can be asked at once.
+    Runs are found anew each time: one that was just trained can be asked at once, and one that was trained anew is another model.
     """
 
     def __init__(
@@ -52,10 +62,17 @@ class Catalogue:
         runs: Sequence[Path],
         default: str | None = None,
         overrides: Sequence[str] = (),
+        endpoints: Mapping[str, EndpointSection] | None = None,
     ) -> None:
-        """`runs` are the folders in which run folders lie; `overrides` say how the base is asked where no run is served."""
+        """`runs` are the folders in which run folders lie; `overrides` say how the base is asked where no run is served.
+
+        `endpoints` are those of the served run where they are None.
+        """
         self._overrides = tuple(overrides)
         self._served, self._models, self._runs, self._default = served, dict(models), tuple(runs), default
+        self._endpoints = dict(endpoints if endpoints is not None else served.config.endpoints if served is not None else {})
+        # Runs as they were read, with the stamps of their files.
+        self._read: dict[Path, tuple[str, LoadedRun | None]] = {}
 
     @property
     def base(self) -> Named:
@@ -82,7 +99,7 @@ class Catalogue:
         if not RunFolder(self._served.folder).is_trained:
             what = f"the run {self._served.folder.name} has no trained model yet"
             raise UnknownModelError(Problem(what, hint="train it, and ask again"))
-        return _of_run(self._served, self._name_of(self._served))
+        return _of_run(self._served, _short(self._served.folder))
 
     @property
     def default(self) -> Named:
@@ -103,7 +120,7 @@ class Catalogue:
         return found[name]
 
     def all(self) -> Iterator[Named]:
-        """Every model, each name once: the base, the served run, other runs, further models, endpoints."""
+        """Every model, each name once: the base, the served run, other runs, merged models, further models, endpoints."""
         seen = set()
         for named in self._all():
             if named.name not in seen:
@@ -112,45 +129,60 @@ class Catalogue:
 
     def _all(self) -> Iterator[Named]:
         yield self.base
-        with contextlib.suppress(UnknownModelError):
-            yield self.tuned
-        yield from self._other_runs()
+        runs = list(self._trained())
+        for name, loaded in runs:
+            yield _of_run(loaded, name)
+        for name, loaded in runs:
+            if (RunFolder(loaded.folder).merged / MODEL_CONFIG).is_file():
+                yield _merged(loaded, f"{name}-merged")
+        guard = guard_settings(self._served.config.guard.model_dump() if self._served is not None else {})
         for name, target in self._models.items():
-            which = TUNED if _is_trained(Path(target)) else BASE
-            yield Named(name, "model", target, Opening(target, which))
-        for name, endpoint in (self._served.config.endpoints if self._served else {}).items():
-            yield Named(name, "remote", endpoint.model, endpoint=endpoint)
+            yield self._further(name, target, guard)
+        for name, endpoint in self._endpoints.items():
+            yield Named(name, "remote", endpoint.model, endpoint=endpoint, guard=guard)
 
-    def _folders(self) -> Iterator[RunFolder]:
-        for place in self._runs:
-            yield from find_runs(place)
+    def _further(self, name: str, target: str, guard: GuardSettings) -> Named:
+        """A model of `serve.models`; of a run as it was trained, of another one under the served run's guard."""
+        path = Path(target)
+        opening = Opening(target, TUNED if _is_trained(path) else BASE, stamp=_stamp_of(path))
+        loaded = self._load(RunFolder(path)) if (path / "resolved.yaml").is_file() else None
+        if loaded is None:
+            return Named(name, "model", target, opening, guard=guard)
+        return replace(_of_run(loaded, name), kind="model", base=target, opening=opening)
 
-    def _other_runs(self) -> Iterator[Named]:
-        for folder in self._folders():
-            if not folder.is_trained or (self._served is not None and folder.path.resolve() == self._served.folder.resolve()):
-                continue
-            try:
+    def _trained(self) -> Iterator[tuple[str, LoadedRun]]:
+        """The trained runs by name, the served one first; with its hash where another one of that name was trained too."""
+        folders = [folder for place in self._runs for folder in find_runs(place) if folder.is_trained]
+        served = None
+        if self._served is not None:
+            served = self._served.folder.resolve()
+            folders = [folder for folder in folders if folder.path.resolve() != served]
+            if RunFolder(self._served.folder).is_trained:
+                yield _short(self._served.folder), self._served
+        counts = Counter(_short(folder.path) for folder in folders)
+        if self._served is not None:
+            counts[_short(self._served.folder)] += 1
+        for folder in folders:
+            # A run of another version is none to be asked: `luthier runs list` tells of it.
+            if (loaded := self._load(folder)) is not None:
+                name = _short(folder.path)
+                yield name if counts[name] == 1 else folder.path.name, loaded
+
+    def _load(self, folder: RunFolder) -> LoadedRun | None:
+        told = stamp(folder.resolved_yaml)
+        known = self._read.get(folder.path)
+        if known is None or known[0] != told:
+            loaded = None
+            with contextlib.suppress(LuthierError):
                 loaded = load(folder.path)
-            except LuthierError:
-                continue  # A run of another version: `luthier runs list` tells of it.
-            yield _of_run(loaded, self._name_of(loaded))
-
-    def _name_of(self, loaded: LoadedRun) -> str:
-        """The run's name; with its hash where another run of that name was trained too."""
-        name = _short(loaded.folder)
-        others = [folder for folder in self._folders() if folder.is_trained and _short(folder.path) == name]
-        is_served = self._served is not None and loaded.folder.resolve() == self._served.folder.resolve()
-        return name if is_served or (len(others) <= 1 and name != _served_name(self._served)) else loaded.folder.name
+            known = self._read[folder.path] = told, loaded
+        return known[1]
 
 
 def _short(folder: Path) -> str:
     """The run's name without the hash that its folder has."""
     name, _, digits = folder.name.rpartition("-")
     return name if name and len(digits) == 8 else folder.name
-
-
-def _served_name(served: LoadedRun | None) -> str | None:
-    return None if served is None else _short(served.folder)
 
 
 def _is_trained(path: Path) -> bool:
@@ -160,5 +192,39 @@ def _is_trained(path: Path) -> bool:
 def _of_run(loaded: LoadedRun, name: str) -> Named:
     folder = RunFolder(loaded.folder)
     guard = guard_settings(loaded.config.guard.model_dump())
-    made = int(folder.tuned.stat().st_mtime)
-    return Named(name, "run", loaded.config.base_model, Opening(str(folder.path), TUNED), guard=guard, made=made)
+    opening = Opening(str(folder.path), TUNED, stamp=_stamp_of(folder.path))
+    return Named(
+        name, "run", loaded.config.base_model, opening, None, guard, _made(folder.tuned), context_of(loaded.config.sources), folder.path
+    )
+
+
+def _merged(loaded: LoadedRun, name: str) -> Named:
+    folder = RunFolder(loaded.folder)
+    guard = guard_settings(loaded.config.guard.model_dump())
+    opening = Opening(str(folder.path), MERGED, stamp=stamp(folder.merged, folder.templates))
+    return Named(
+        name, "run", loaded.config.base_model, opening, None, guard, _made(folder.merged), context_of(loaded.config.sources), folder.path
+    )
+
+
+def context_of(sources: Sequence[SourceEntry]) -> ContextForm | None:
+    """The form in which rows of a run with these `sources` show pieces of them; None where none does."""
+    for entry in sources:
+        if entry.context:
+            return ContextForm(entry.context.pieces, entry.context.characters)
+    return TAUGHT if any(entry.teacher is not None and entry.teacher.context for entry in sources) else None
+
+
+def _stamp_of(place: Path) -> str:
+    """What changes when a run's trained model does, or the files of another model of this machine."""
+    if (place / "resolved.yaml").is_file():
+        folder = RunFolder(place)
+        return stamp(folder.tuned, folder.templates, folder.resolved_yaml)
+    return stamp(place)
+
+
+def _made(place: Path) -> int:
+    # It may be written anew right now.
+    with contextlib.suppress(OSError):
+        return int(place.stat().st_mtime)
+    return 0

@@ -78,6 +78,11 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": _MEANINGS[status], "model": ErrorBody} for status in sorted(statuses)}
 
 
+def meaning(status: int) -> str:
+    """What a status says, in a sentence."""
+    return _MEANINGS[status]
+
+
 def wrong(message: str, param: str | None = None) -> RequestError:
     """422: the body cannot be answered as it is."""
     return RequestError(422, message, param=param)

@@ -1,4 +1,4 @@
-"""What every request passes first: its size, its host, its token."""
+"""What every request passes first: its host, its size, and whether it may come in."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from dataclasses import dataclass
 from starlette.exceptions import HTTPException
 
 from luthier.serve.door.asgi import App, Message, Receive, Send
-from luthier.serve.door.errors import RequestError, say
+from luthier.serve.door.entry import Elsewhere, Entry
+from luthier.serve.door.errors import RequestError
 from luthier.serve.door.hosts import Hosts
-from luthier.serve.door.token import is_token
+from luthier.serve.door.policy import refuse
 
 # A body has `slow_seconds` and the time that it takes at this rate.
 SLOWEST_BYTES_PER_SECOND = 16 << 10
-# Asked by those that watch the server, and telling nothing of what it holds.
-OPEN_PATHS = frozenset({"/health/live", "/health/ready"})
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """The door of `app`: 401 without `token`, 421 where another host is asked for, 413 for a body over `body_bytes`, 408 for a slow one."""
+    """The door of `app`: 401 or 403 for whom `entry` does not admit, 421 where another host is asked for, 413 for a body over `body_bytes`,
+    408 for a slow one."""
 
     app: App
-    token: str
+    entry: Entry
     hosts: Hosts
     body_bytes: int
     slow_seconds: float = 20.0
@@ -35,24 +35,29 @@ class Gate:
             await self.app(scope, receive, send)
             return
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
-        refused = self._refusal(scope["path"], headers)
-        if refused is not None:
-            await say(send, refused)
-            return
-        await self.app(scope, self._counted(receive), send)
+        admitted = self._refusal(headers) or await self._admitted(scope, headers, self._counted(receive))
+        if isinstance(admitted, RequestError):
+            await refuse(scope["path"], send, admitted)
+        elif isinstance(admitted, Elsewhere):
+            headers_back = [(b"location", admitted.location.encode("latin-1")), (b"content-length", b"0")]
+            await send({"type": "http.response.start", "status": 303, "headers": headers_back})
+            await send({"type": "http.response.body", "body": b""})
+        else:
+            await self.app(scope, admitted, send)
 
-    def _refusal(self, path: str, headers: dict[bytes, str]) -> RequestError | None:
+    async def _admitted(self, scope: Message, headers: dict[bytes, str], receive: Receive) -> Receive | RequestError | Elsewhere:
+        try:
+            return await self.entry.admit(scope, headers, receive)
+        except HTTPException as error:  # A body that is read for its form's field was too large, or too slow.
+            return RequestError(error.status_code, str(error.detail))
+
+    def _refusal(self, headers: dict[bytes, str]) -> RequestError | None:
         if not self.hosts.is_one(host := headers.get(b"host", "")):
             message = f"this server is not called `{host[:100]}`; names that it is to answer to stand in `serve.allow.names`"
             return RequestError(421, message)
         length = headers.get(b"content-length", "0")
         if not length.isdecimal() or int(length) > self.body_bytes:
             return RequestError(413, f"a body has at most {self.body_bytes:,} bytes here")
-        if path in OPEN_PATHS:
-            return None
-        kind, _, given = headers.get(b"authorization", "").partition(" ")
-        if kind.lower() != "bearer" or not is_token(given.strip(), self.token):
-            return RequestError(401, "a token is asked: `Authorization: Bearer TOKEN`")
         return None
 
     def _counted(self, receive: Receive) -> Receive:

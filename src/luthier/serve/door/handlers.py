@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import traceback
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,32 +14,46 @@ from starlette.requests import ClientDisconnect
 
 from luthier.core.errors import LuthierError
 from luthier.serve.door.asgi import App, Message, Receive, Send
-from luthier.serve.door.errors import RequestError, say
+from luthier.serve.door.entry import OPEN_PATHS
+from luthier.serve.door.errors import RequestError, meaning, say
+from luthier.serve.door.figures import REQUEST_ID, route_of
 
 _LOG = logging.getLogger("luthier.serve")
 _UNEXPECTED = RequestError(500, "something went wrong in the server; its log tells more")
 
 
 class DescribedApp(FastAPI):
-    """An application whose description tells the errors that it really answers with: FastAPI writes its own form of 422 into each route."""
+    """An application whose description tells the errors that it really answers with, and that it asks for a token.
+
+    FastAPI writes its own form of 422 into each route, and knows nothing of what stands before it.
+    """
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document."""
         if not self.openapi_schema:
             told = super().openapi()
-            schemas = told.get("components", {}).get("schemas", {})
+            schemas = told.setdefault("components", {}).setdefault("schemas", {})
             for name in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(name, None)
-            for operations in told["paths"].values():
+            told["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+            told["security"] = [{"token": []}]
+            for path, operations in told["paths"].items():
                 for operation in operations.values():
-                    _in_own_form(operation["responses"].get("422"))
+                    for declared in operation["responses"].values():
+                        _in_own_form(declared)
+                    if path in OPEN_PATHS:
+                        operation["security"] = []
+                        operation["responses"].pop("401", None)
         return super().openapi()
 
 
-def _in_own_form(declared: dict[str, Any] | None) -> None:
-    if declared is not None and "HTTPValidationError" in str(declared):
-        declared["description"] = "The request cannot be answered as it is; `param` is the field that is wrong."
-        declared["content"]["application/json"]["schema"] = {"$ref": "#/components/schemas/ErrorBody"}
+def _in_own_form(declared: dict[str, Any]) -> None:
+    """An error is told as JSON by every route, whatever its other answers are."""
+    contents = list(declared.get("content", {}).values())
+    if contents and any(name in str(contents[0]) for name in ("ErrorBody", "HTTPValidationError")):
+        declared["content"] = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorBody"}}}
+        if declared["description"] == "Validation Error":
+            declared["description"] = meaning(422)
 
 
 def add_handlers(app: FastAPI) -> None:
@@ -80,24 +93,10 @@ class Caught:
         except ClientDisconnect:
             pass
         except Exception as error:  # noqa: BLE001  Whatever it is, it is logged here, and must not reach the client.
-            _LOG.error("%s %s went wrong:\n%s", scope["method"], _template(scope), trace_of(error))
+            told = {"request": scope.get(REQUEST_ID), "method": scope["method"], "route": route_of(scope)}
+            _LOG.error("%(method)s %(route)s went wrong", told, exc_info=error, extra={"told": told})
             if not has_begun:
                 await say(send, _UNEXPECTED)
-
-
-def trace_of(error: BaseException) -> str:
-    """Where an error came from: types and places alone, for its words may repeat what was sent."""
-    lines: list[str] = []
-    seen: BaseException | None = error
-    while seen is not None:
-        places = [f"  {frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(seen.__traceback__)]
-        lines = [f"{type(seen).__module__}.{type(seen).__qualname__}", *places, *lines]
-        seen = seen.__cause__ or seen.__context__
-    return "\n".join(lines)
-
-
-def _template(scope: Message) -> str:
-    return str(getattr(scope.get("route"), "path", "(no route)"))
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

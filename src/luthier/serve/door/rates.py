@@ -9,7 +9,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
 from luthier.serve.door.asgi import App, Message, Receive, Send
-from luthier.serve.door.errors import RequestError, say
+from luthier.serve.door.errors import RequestError
+from luthier.serve.door.policy import refuse
+from luthier.serve.door.session import SIGN_IN
 
 # A client may ask as much at once as in so many seconds.
 _BURST_SECONDS = 2.0
@@ -73,15 +75,15 @@ class ClientRates:
             return
         client = client_of(scope)
         if wait := self._asked.take(client):
-            await say(send, too_many("requests", wait))
+            await refuse(scope["path"], send, too_many("requests", wait))
         elif (wait := self._wrong.wait_seconds(client)) and not self._is_known(client):
-            await say(send, too_many("wrong tokens", wait))
+            await refuse(scope["path"], send, too_many("wrong tokens", wait))
         elif _tries(scope):
-            await self._app(scope, receive, self._watched(client, send))
+            await self._app(scope, receive, self._watched(client, scope, send))
         else:
             await self._app(scope, receive, send)
 
-    def _watched(self, client: str, send: Send) -> Send:
+    def _watched(self, client: str, scope: Message, send: Send) -> Send:
         is_refused = False
 
         async def watched(message: Message) -> None:
@@ -91,7 +93,7 @@ class ClientRates:
                     wait = self._wrong.take(client)
                     is_refused = wait > 0
                     if is_refused:
-                        await say(send, too_many("wrong tokens", wait))
+                        await refuse(scope["path"], send, too_many("wrong tokens", wait))
                 elif message["status"] < 400:
                     self._note(client)
             if not is_refused:
@@ -120,7 +122,7 @@ class TotalRate:
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """An ASGI application."""
         if scope["type"] == "http" and scope["path"] not in self._free and (wait := self._asked.take(None)):
-            await say(send, too_many("requests of all clients", wait))
+            await refuse(scope["path"], send, too_many("requests of all clients", wait))
             return
         await self._app(scope, receive, send)
 
@@ -144,7 +146,7 @@ def client_of(scope: Message) -> str:
 
 def _tries(scope: Message) -> bool:
     """Whether a request brings something that may be a wrong token: in its head, or in the form of signing in."""
-    return scope["method"] == "POST" or any(name == b"authorization" for name, _ in scope["headers"])
+    return (scope["method"] == "POST" and scope["path"] == SIGN_IN) or any(name == b"authorization" for name, _ in scope["headers"])
 
 
 def too_many(what: str, wait_seconds: float) -> RequestError:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import socket
 import sys
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from luthier.core.errors import LuthierError
 from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationEvent, GenerationRequest
 from luthier.core.records import JsonObject
 from luthier.pipeline.engine.lines import LONGEST_LINE_BYTES, event_from_json, line, request_to_json
+from luthier.serve.engine.place import EngineError, NoModelError, Opened, Opening
 
 # A process that says nothing for so long, or whose loop does not come round, is taken for stuck.
 STALE_SECONDS = 15.0
@@ -26,34 +28,10 @@ _STEADY_SECONDS = 60.0
 # What is left of its words when it ends.
 _LAST_LINES, _MOST_OF_A_LINE, _WORDS_BYTES = 40, 1_000, 1 << 16
 _END_SECONDS = 5.0
-
-
-class EngineError(LuthierError):
-    """The engine cannot be asked now."""
-
-
-class NoModelError(EngineError):
-    """A model could not be opened; the message says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """A model as the engine opens it: `target` as `luthier ask` takes it, and `which` of its models, `base` or `tuned`."""
-
-    target: str
-    which: str
-    overrides: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """What is known of a model that is open. `positions` are the tokens of prompt and answer together."""
-
-    base: str
-    identity: str
-    dtype: str
-    device: str
-    positions: int
+# A process that has not come up by then will not.
+_START_SECONDS = 300.0
+# Its children may hold the pipe of its words open.
+_WORDS_SECONDS = 2.0
 
 
 @dataclass(slots=True)
@@ -69,6 +47,20 @@ class Beat:
         return time.monotonic() - self.at < STALE_SECONDS and float(self.state.get("idle_seconds", 0.0)) < STALE_SECONDS
 
 
+@dataclass(slots=True)
+class _Held:
+    """A model in the process, under a name of its own: what is opened anew is not what was there before.
+
+    `users` are being answered; one that `is_left` is closed when the last of them has gone.
+    """
+
+    key: str
+    opening: Opening
+    opened: asyncio.Future[Opened]
+    users: int = 0
+    is_left: bool = False
+
+
 class EngineClient:
     """One engine process. `start` it inside a running event loop; every method but `stop` waits for it to be there.
 
@@ -76,7 +68,7 @@ class EngineClient:
     when they are next asked for.
     """
 
-    def __init__(self, limits: Mapping[str, int], on_end: Callable[[str], None] = lambda words: None) -> None:
+    def __init__(self, limits: Mapping[str, float], on_end: Callable[[str], None] = lambda words: None) -> None:
         """`on_end` is told the last words of a process that ended of itself."""
         self.beat = Beat()
         self._on_end = on_end
@@ -88,8 +80,10 @@ class EngineClient:
         self._process: asyncio.subprocess.Process | None = None
         self._ready = asyncio.Event()
         self._asked: dict[str, asyncio.Queue[GenerationEvent]] = {}
-        self._opened: dict[str, asyncio.Future[Opened]] = {}
-        self._openings: dict[str, Opening] = {}
+        # What is open, by its name here; and all that the process holds, by its name there.
+        self._held: dict[str, _Held] = {}
+        self._by_key: dict[str, _Held] = {}
+        self._count = 0
         self._last_words: deque[str] = deque(maxlen=_LAST_LINES)
         self._watch: asyncio.Task[None] | None = None
 
@@ -101,7 +95,13 @@ class EngineClient:
     @property
     def models(self) -> dict[str, Opening]:
         """What was opened, by name, and is not closed."""
-        return dict(self._openings)
+        return {name: held.opening for name, held in self._held.items()}
+
+    @property
+    def opened(self) -> dict[str, Opened]:
+        """What is known of the models that are open now, by name."""
+        ready = {name: held.opened for name, held in self._held.items() if held.opened.done() and not held.opened.cancelled()}
+        return {name: done.result() for name, done in ready.items() if done.exception() is None}
 
     def start(self) -> None:
         """Starts the process, and watches it from now on."""
@@ -115,36 +115,55 @@ class EngineClient:
                 await self._watch
         await self._end()
 
-    async def open(self, name: str, opening: Opening) -> Opened:
-        """Opens a model under `name` unless it is; `NoModelError` where that cannot be done."""
+    async def open(self, name: str, target: Opening) -> Opened:
+        """Opens a model under `name` unless it is; `NoModelError` where that cannot be done.
+
+        Where another one has that name, its answers go on, and what is asked from now on is answered by the new one.
+        """
         await self._until_ready()
-        found = self._opened.get(name)
-        if found is not None and self._openings.get(name) != opening:
-            await self.close(name)
-            found = None
-        if found is None:
-            found = self._opened[name] = asyncio.get_running_loop().create_future()
-            self._openings[name] = opening
-            self._send({"do": "open", "name": name, "target": opening.target, "overrides": opening.overrides, "which": opening.which})
-        return await asyncio.shield(found)
+        held = self._held.get(name)
+        if held is not None and held.opening != target:
+            self._leave(self._held.pop(name))
+            held = None
+        if held is None:
+            self._count += 1
+            key = name if name not in self._by_key else f"{name} ({self._count})"
+            held = self._held[name] = self._by_key[key] = _Held(key, target, asyncio.get_running_loop().create_future())
+            self._send({"do": "open", "name": key, "target": target.target, "overrides": target.overrides, "which": target.which})
+        return await asyncio.shield(held.opened)
 
     async def close(self, name: str) -> None:
         """Forgets a model; what is being asked of it ends with an `ErrorEvent`."""
         await self._until_ready()
-        self._openings.pop(name, None)
-        if (found := self._opened.pop(name, None)) is not None:
-            if not found.done():
-                found.set_exception(NoModelError(f"`{name}` was closed while it was opened"))
-                found.exception()
-            self._send({"do": "close", "name": name})
+        if (held := self._held.pop(name, None)) is not None:
+            self._close(held)
+
+    def _leave(self, held: _Held) -> None:
+        held.is_left = True
+        if not held.users:
+            self._close(held)
+
+    def _close(self, held: _Held) -> None:
+        if self._by_key.pop(held.key, None) is None:
+            return
+        if not held.opened.done():
+            held.opened.set_exception(NoModelError(f"`{held.key}` was closed while it was opened"))
+            held.opened.exception()
+        self._send({"do": "close", "name": held.key})
 
     async def ask(self, request: GenerationRequest) -> AsyncGenerator[GenerationEvent]:
         """The events of one request up to its end; closing the iterator cancels it."""
         await self._until_ready()
         events: asyncio.Queue[GenerationEvent] = asyncio.Queue()
         self._asked[request.id] = events
-        is_over = False
+        held, is_over = self._held.get(request.model), False
+        if held is not None:
+            held.users += 1
+            request = replace(request, model=held.key)
         try:
+            if held is not None:
+                # It may have been opened anew since the caller saw it open.
+                await asyncio.shield(held.opened)
             self._send({"do": "ask", "request": request_to_json(request)})
             while not is_over:
                 event = await events.get()
@@ -154,6 +173,10 @@ class EngineClient:
             del self._asked[request.id]
             if not is_over and self._ready.is_set():
                 self._send({"do": "cancel", "id": request.id})
+            if held is not None:
+                held.users -= 1
+                if held.is_left:
+                    self._leave(held)
 
     async def _until_ready(self) -> None:
         """Waits for a process that is being started; `EngineError` where the last one ended before it could answer."""
@@ -204,12 +227,14 @@ class EngineClient:
             pass
         finally:
             stale.cancel()
-            await self._end()
-            # Its words end with it.
-            await words
-            if not self._ready.is_set():
-                self._fault = self._last_words[-1] if self._last_words else "it ended without a word"
+            # First of all those who wait are told.
+            was_ready = self._ready.is_set()
             self._give_up("the engine's process has ended; ask once more in a moment")
+            await self._end()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(words, _WORDS_SECONDS)
+            if not was_ready:
+                self._fault = self._last_words[-1] if self._last_words else "it ended without a word"
 
     async def _hear(self, process: asyncio.subprocess.Process) -> None:
         assert process.stderr is not None
@@ -223,12 +248,13 @@ class EngineClient:
             self._last_words.append(rest)
 
     async def _end_if_stuck(self) -> None:
-        """Kills a process that has been ready once and no longer lives."""
-        await self._ready.wait()
-        while self.beat.is_fresh:
+        """Kills a process that does not come up, or no longer lives."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._ready.wait(), _START_SECONDS)
+        while self._ready.is_set() and self.beat.is_fresh:
             await asyncio.sleep(1.0)
         if self._process is not None and self._process.returncode is None:
-            self._process.kill()
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def _take(self, told: JsonObject) -> None:
         match told["event"]:
@@ -242,8 +268,7 @@ class EngineClient:
                 facts = {name: told[name] for name in ("base", "identity", "dtype", "device", "positions")}
                 self._settle(told["name"], Opened(**facts))
             case "failed":
-                self._openings.pop(told["name"], None)
-                self._settle(told["name"], NoModelError(told["message"]), forgets=True)
+                self._settle(told["name"], NoModelError(told["message"]))
             case "closed":
                 pass
             case _:
@@ -252,36 +277,42 @@ class EngineClient:
                 if (events := self._asked.get(event.id)) is not None:
                     events.put_nowait(event)
 
-    def _settle(self, name: str, result: Opened | NoModelError, forgets: bool = False) -> None:
-        found = self._opened.pop(name, None) if forgets else self._opened.get(name)
-        if found is None or found.done():
+    def _settle(self, key: str, result: Opened | NoModelError) -> None:
+        held = self._by_key.get(key)
+        if held is None or held.opened.done():
             return
         if isinstance(result, Opened):
-            found.set_result(result)
-        else:
-            found.set_exception(result)
-            # Nobody may be waiting any more.
-            found.exception()
+            held.opened.set_result(result)
+            return
+        del self._by_key[key]
+        self._held = {name: other for name, other in self._held.items() if other is not held}
+        held.opened.set_exception(result)
+        # Nobody may be waiting any more.
+        held.opened.exception()
 
     def _give_up(self, reason: str) -> None:
         self._ready.clear()
+        if self._writer is not None:
+            self._writer.close()
         self._writer = None
         for request_id, events in self._asked.items():
-            events.put_nowait(ErrorEvent(request_id, reason))
-        opened, self._opened, self._openings = self._opened, {}, {}
-        for found in opened.values():
-            if not found.done():
-                found.set_exception(NoModelError(reason))
-                found.exception()
+            events.put_nowait(ErrorEvent(request_id, reason, may_pass=True))
+        given_up, self._by_key, self._held = self._by_key, {}, {}
+        for held in given_up.values():
+            if not held.opened.done():
+                held.opened.set_exception(NoModelError(reason))
+                held.opened.exception()
 
     async def _end(self) -> None:
+        """Waits for the process, which ends when its socket is closed; what is left of it and of its children is ended."""
         if self._writer is not None:
             self._writer.close()
         process = self._process
-        if process is None or process.returncode is not None:
+        if process is None:
             return
-        try:
+        with suppress(TimeoutError):
             await asyncio.wait_for(process.wait(), _END_SECONDS)
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+        self._process = None

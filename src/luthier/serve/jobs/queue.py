@@ -82,6 +82,14 @@ class Jobs:
         """The newest first; `before` is the id of the last one that was told."""
         return await self._ask(lambda: self._store.jobs(kind, () if status is None else (status,), limit, before))
 
+    async def counts(self) -> dict[tuple[str, str], int]:
+        """How many jobs there are of each kind and status."""
+        return await self._ask(self._store.counts)
+
+    async def check(self) -> None:
+        """Whether jobs could be read and written now: 503 otherwise."""
+        await self._ask(self._store.counts)
+
     async def cancel(self, job_id: str) -> Job:
         """Ends a queued job and stops a running one; 409 where it has ended otherwise."""
         job = await self._ask(lambda: self._store.cancel(job_id))

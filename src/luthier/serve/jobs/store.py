@@ -130,6 +130,12 @@ class Store:
         with self._reading() as base:
             return _known(base, idempotency_key, request)
 
+    def counts(self) -> dict[tuple[str, str], int]:
+        """How many jobs there are of each kind and status; `StoreError` also where only writing is not to be had now."""
+        with self._changing() as base:
+            rows = base.execute("SELECT kind, status, COUNT(*) FROM jobs GROUP BY kind, status").fetchall()
+        return {(str(kind), str(status)): int(count) for kind, status, count in rows}
+
     # What the server changes.
 
     def add(self, new: NewJob, idempotency_key: str | None = None) -> Job:

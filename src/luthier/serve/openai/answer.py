@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import time
 from collections.abc import Iterable
@@ -126,8 +125,3 @@ def usage(done: Iterable[DoneEvent], prompts: int | None = None) -> JsonObject:
     asked = sum(end.prompt_tokens for end in ends[:prompts])
     said = sum(end.completion_tokens for end in ends)
     return {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
-
-
-def event_line(body: JsonObject | str) -> bytes:
-    """One server-sent event."""
-    return f"data: {body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)}\n\n".encode("utf-8", "replace")

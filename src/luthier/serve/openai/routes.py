@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, Coroutine, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import Response
 
 from luthier.core.protocols import DoneEvent, GenerationEvent, GenerationRequest, TokenEvent
 from luthier.core.records import TEXT_ROLE, JsonObject, Message
 from luthier.serve.asking.answers import Answers
 from luthier.serve.asking.catalogue import Named
 from luthier.serve.asking.screen import verdict_of
-from luthier.serve.door.errors import RequestError, responses, wrong
-from luthier.serve.openai.answer import ChatChoice, Head, completion_logprobs, event_line, usage
+from luthier.serve.door.errors import responses, wrong
+from luthier.serve.door.streams import cancelled, event_line, streamed, unless_gone
+from luthier.serve.openai.answer import ChatChoice, Head, completion_logprobs, usage
 from luthier.serve.openai.bodies import Asked, ChatBody, CompletionBody
 
 _DONE = "[DONE]"
 _REFUSALS = responses(404, 422, 502, 503, 504)
-# The log of an answer is told at the end of the stream where it broke off after it began.
-_HANG_UP_SECONDS = 0.1
 
 
 def make_router(answers: Answers) -> APIRouter:
@@ -48,8 +47,8 @@ def make_router(answers: Answers) -> APIRouter:
         named = await asyncio.to_thread(answers.find, body.model)
         asked = [_chat_request(body, answers, number) for number in range(body.n or 1)]
         if body.stream:
-            return await _streamed(_chat_pieces(answers, named, body, asked))
-        return await _unless_gone(request, _chat(answers, named, body, asked))
+            return await streamed(request, _chat_pieces(answers, named, body, asked))
+        return await unless_gone(request, _chat(answers, named, body, asked))
 
     @router.post("/completions", response_model=None, responses=_REFUSALS)
     async def completions(body: CompletionBody, request: Request) -> Response:
@@ -59,8 +58,8 @@ def make_router(answers: Answers) -> APIRouter:
             raise wrong("a remote model is asked at /v1/chat/completions", "model")
         asked = [_completion_request(body, answers, number, prompt) for prompt in body.prompts for number in range(body.n or 1)]
         if body.stream:
-            return await _streamed(_completion_pieces(answers, named, body, asked))
-        return await _unless_gone(request, _completion(answers, named, body, asked))
+            return await streamed(request, _completion_pieces(answers, named, body, asked))
+        return await unless_gone(request, _completion(answers, named, body, asked))
 
     return router
 
@@ -73,13 +72,13 @@ def _model(named: Named) -> JsonObject:
 def _chat_request(body: ChatBody, answers: Answers, number: int) -> GenerationRequest:
     field = "max_completion_tokens" if body.max_completion_tokens is not None else "max_tokens"
     tools = tuple(tool.to_json() for tool in body.tools or ()) if body.tool_choice != "none" else ()
-    request = _request(body, answers, number, _longest(body.most_tokens, field, answers))
+    request = _request(body, number, _longest(body.most_tokens, field, answers), body.most_tokens is None)
     likely = (body.top_logprobs or 0) if body.logprobs else None
     return replace(request, messages=tuple(turn.to_message() for turn in body.messages), tools=tools, top_logprobs=likely)
 
 
 def _completion_request(body: CompletionBody, answers: Answers, number: int, prompt: str) -> GenerationRequest:
-    request = _request(body, answers, number, _longest(body.max_tokens, "max_tokens", answers))
+    request = _request(body, number, _longest(body.max_tokens, "max_tokens", answers), body.max_tokens is None)
     return replace(request, messages=(Message(TEXT_ROLE, prompt),), top_logprobs=body.logprobs)
 
 
@@ -89,17 +88,17 @@ def _longest(asked: int | None, field: str, answers: Answers) -> int:
     return asked or answers.limits.new_tokens
 
 
-def _request(body: Asked, answers: Answers, number: int, most: int) -> GenerationRequest:
-    """The `number`-th answer to one prompt: each draws with a seed of its own."""
-    seed = secrets.randbits(32) if body.seed is None else body.seed
+def _request(body: Asked, number: int, most: int, cut_to_fit: bool) -> GenerationRequest:
+    """The `number`-th answer to one prompt: each draws with a seed of its own. Who names no length takes what there is room for."""
     return GenerationRequest(
         id=secrets.token_hex(8),
         messages=(),
         max_new_tokens=most,
         temperature=1.0 if body.temperature is None else body.temperature,
         top_p=1.0 if body.top_p is None else body.top_p,
-        seed=(seed + number) % (1 << 63),
+        seed=None if body.seed is None else (body.seed + number) % (1 << 63),
         stop=body.stops,
+        cut_to_fit=cut_to_fit,
     )
 
 
@@ -200,7 +199,7 @@ async def _merged(asked: Sequence[AsyncGenerator[GenerationEvent]]) -> AsyncGene
             else:
                 yield index, event
     finally:
-        await _cancelled(pumps)
+        await cancelled(pumps)
 
 
 async def _together(work: Sequence[Coroutine[Any, Any, Any]]) -> list[Any]:
@@ -209,41 +208,4 @@ async def _together(work: Sequence[Coroutine[Any, Any, Any]]) -> list[Any]:
     try:
         return list(await asyncio.gather(*tasks))
     finally:
-        await _cancelled(tasks)
-
-
-async def _cancelled(tasks: Sequence[asyncio.Task[Any]]) -> None:
-    for task in tasks:
-        task.cancel()
-    for task in tasks:
-        with suppress(asyncio.CancelledError, Exception):
-            await task
-
-
-async def _streamed(pieces: AsyncGenerator[bytes]) -> Response:
-    """A stream that begins once the first piece is there: what is refused before it has its own status."""
-    first = await anext(pieces)
-
-    async def rest() -> AsyncIterator[bytes]:
-        yield first
-        try:
-            async for piece in pieces:
-                yield piece
-        except RequestError as error:
-            yield event_line(error.to_json())
-        finally:
-            await pieces.aclose()
-
-    return StreamingResponse(rest(), media_type="text/event-stream", headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
-
-
-async def _unless_gone(request: Request, work: Coroutine[Any, Any, JsonObject]) -> Response:
-    """The result of `work`, which is cancelled when the client hangs up."""
-    task = asyncio.create_task(work)
-    try:
-        while not (await asyncio.wait([task], timeout=_HANG_UP_SECONDS))[0]:
-            if await request.is_disconnected():
-                return Response(status_code=499)
-        return JSONResponse(task.result())
-    finally:
-        await _cancelled([task])
+        await cancelled(tasks)

@@ -71,6 +71,11 @@ class ServeRoot:
         return self.path / "run-files"
 
     @property
+    def logs(self) -> Path:
+        """What the server logs."""
+        return self.path / "logs"
+
+    @property
     def runs(self) -> Path:
         """Runs that were started by the server."""
         return self.path / "runs"

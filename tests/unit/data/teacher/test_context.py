@@ -5,6 +5,7 @@ from __future__ import annotations
 from luthier.data.synthesize.made import Made, asked
 from luthier.data.teacher.context import FEWEST, LONGEST_CHARACTERS, MOST, in_context
 from luthier.retrieval.records import Chunk
+from luthier.retrieval.searching import Hit
 
 
 def chunk(number: int, text: str = "", path: str = "") -> Chunk:
@@ -12,19 +13,13 @@ def chunk(number: int, text: str = "", path: str = "") -> Chunk:
 
 
 class Found:
-    """An index that finds what it was given."""
+    """A retriever that finds what it was given."""
 
     def __init__(self, *chunks: Chunk) -> None:
         self.chunks = list(chunks)
 
-    def search(self, text: str, limit: int) -> list[Chunk]:
-        return self.chunks[:limit]
-
-    def defined(self, name: str) -> list[Chunk]:
-        return []
-
-    def uses(self, name: str) -> list[Chunk]:
-        return []
+    def search(self, text: str, limit: int) -> list[Hit]:
+        return [Hit("", one, 1.0) for one in self.chunks[:limit]]
 
 
 RIGHT = chunk(0, "def right(): ...")

@@ -144,16 +144,39 @@ def test_what_cannot_be_answered_is_told_at_once(tokenizer: TextTokenizer, net: 
     engine.add("m", speaker(net, tokenizer))
     request = GenerationRequest("1", (Message("user", "x"),), "m", max_new_tokens=20)
 
+    fields: list[str] = []
+
     def refusal(asked: GenerationRequest) -> str:
         refused = engine.submit(asked)
         assert isinstance(refused, ErrorEvent)
         assert engine.is_idle
+        fields.append(refused.field)
         return refused.message
 
     assert "no model `none`" in refusal(replace(request, model="none"))
     assert "the prompt is empty" in refusal(replace(request, messages=(Message("user", ""),)))
     assert "positions" in refusal(replace(request, max_new_tokens=300))
-    assert "101 tokens of prompt and answer are more than the 100" in refusal(replace(request, max_new_tokens=100))
+    assert "1 tokens of prompt and 100 of answer are more than its 100 positions" in refusal(replace(request, max_new_tokens=100))
+    long = (Message("user", "x" * 120),)
+    assert "120 tokens of prompt and 1 of answer" in refusal(replace(request, messages=long, cut_to_fit=True))
+    assert fields == ["", "messages", "max_tokens", "max_tokens", "messages"]
+
+
+def test_an_answer_that_may_be_cut_takes_the_room_there_is(tokenizer: TextTokenizer, net: PreTrainedModel) -> None:
+    engine = AnsweringEngine(EngineLimits(positions=40))
+    engine.add("m", speaker(net, tokenizer))
+
+    def answer(most: int, cut_to_fit: bool) -> DoneEvent:
+        request = GenerationRequest("1", (Message("user", "x" * 10),), "m", max_new_tokens=most, cut_to_fit=cut_to_fit)
+        assert engine.submit(request) is None
+        events: list[GenerationEvent] = []
+        while not engine.is_idle:
+            events += engine.step()
+        (done,) = [event for event in events if isinstance(event, DoneEvent)]
+        return done
+
+    assert answer(100, cut_to_fit=True) == answer(30, cut_to_fit=False)
+    assert answer(7, cut_to_fit=True) == answer(7, cut_to_fit=False)
 
 
 def test_an_unloaded_model_ends_what_was_asked_of_it(tokenizer: TextTokenizer, net: PreTrainedModel) -> None:

@@ -15,7 +15,7 @@ from luthier.core.records import Message
 from luthier.serve.asking.answers import Answers
 from luthier.serve.asking.catalogue import Catalogue, Named
 from luthier.serve.door.errors import RequestError
-from luthier.serve.engine.client import EngineError, NoModelError, Opened, Opening
+from luthier.serve.engine.place import EngineError, NoModelError, Opened, Opening
 
 REQUEST = GenerationRequest("1", (Message("user", "hi"),))
 
@@ -30,10 +30,12 @@ class FakeEngine:
         self.go = asyncio.Event()
         self.fails: dict[str, Exception] = {}
 
-    async def open(self, name: str, opening: Opening) -> Opened:
+    async def open(self, name: str, target: Opening) -> Opened:
+        if name == "large":
+            await asyncio.sleep(10)
         if name in self.fails:
             raise self.fails[name]
-        self.models[name] = opening
+        self.models[name] = target
         return Opened("b", "i", "float32", "cpu", 100)
 
     async def close(self, name: str) -> None:
@@ -43,7 +45,10 @@ class FakeEngine:
     async def ask(self, request: GenerationRequest) -> AsyncGenerator[GenerationEvent]:
         try:
             if request.id.startswith("bad"):
-                yield ErrorEvent(request.id, "the prompt is empty")
+                yield ErrorEvent(request.id, "the prompt is empty", "messages")
+                return
+            if request.id.startswith("gone"):
+                yield ErrorEvent(request.id, "the engine has ended", may_pass=True)
                 return
             yield TokenEvent(request.id, "a")
             if request.id.startswith("slow"):
@@ -131,7 +136,13 @@ def test_the_model_asked_longest_ago_makes_room_and_none_that_answers() -> None:
 def test_what_fails_has_its_status() -> None:
     async def work(answers: Answers, engine: FakeEngine) -> None:
         engine.fails = {"broken": NoModelError("no weights"), "starting": EngineError("again in a moment")}
-        assert (await refusal(answers, replace(REQUEST, id="bad"))).status == 422
+        error = await refusal(answers, replace(REQUEST, id="bad"))
+        assert (error.status, error.param) == (422, "messages")
+        error = await refusal(answers, replace(REQUEST, id="bad", messages=(Message("text", "hi"),)))
+        assert (error.status, error.param) == (422, "prompt")
+        assert (await refusal(answers, replace(REQUEST, id="gone"))).status == 503
+        error = await refusal(answers, REQUEST, "large")
+        assert (error.status, error.retry_after, "still being opened" in error.message) == (503, 10, True)
         assert (await refusal(answers, REQUEST, "broken")).status == 503
         assert (await refusal(answers, REQUEST, "starting")).status == 503
         with pytest.raises(RequestError) as raised:
@@ -139,4 +150,4 @@ def test_what_fails_has_its_status() -> None:
         assert raised.value.status == 404
         assert answers.find(None).name == "starter"
 
-    run(work)
+    run(work, opening_seconds=0.05)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from luthier.config.load import load, load_model
-from luthier.serve.asking.catalogue import Catalogue, UnknownModelError
-from luthier.serve.engine.client import Opening
+from luthier.config.schema import EndpointSection
+from luthier.serve.asking.catalogue import Catalogue, Named, UnknownModelError
+from luthier.serve.engine.place import Opening
 
 RUN = """
 base_model: starter
@@ -35,6 +38,42 @@ def make_run(out: Path, name: str, seed: int = 1, trained: bool = True) -> Path:
     return loaded.folder
 
 
+def unstamped(named: Named) -> Opening:
+    assert named.opening is not None
+    assert named.opening.stamp
+    return replace(named.opening, stamp="")
+
+
+def test_a_run_that_was_trained_anew_is_another_model(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "runs", "commands")
+    catalogue = Catalogue(None, {"mine": str(folder / "adapter")}, [tmp_path / "runs"])
+    before = [catalogue.find(name).opening for name in ("commands", "mine")]
+    assert before == [catalogue.find(name).opening for name in ("commands", "mine")]
+    (folder / "adapter" / "adapter_model.safetensors").write_bytes(b"weights")
+    after = [catalogue.find(name).opening for name in ("commands", "mine")]
+    assert all(one != other for one, other in zip(before, after, strict=True))
+    shutil.rmtree(folder / "adapter")
+    with pytest.raises(UnknownModelError):
+        catalogue.find("commands")
+
+
+def test_a_merged_model_has_a_name_of_its_own(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "runs", "commands")
+    catalogue = Catalogue(load(folder), {}, [tmp_path / "runs"])
+    assert [named.name for named in catalogue.all()] == ["starter", "commands", "big"]
+    (folder / "export" / "merged").mkdir(parents=True)
+    (folder / "export" / "merged" / "config.json").write_text("{}")
+    named = catalogue.find("commands-merged")
+    assert unstamped(named) == Opening(str(folder), "merged")
+    assert (named.kind, named.made > 0) == ("run", True)
+
+
+def test_endpoints_are_there_without_a_run_too(tmp_path: Path) -> None:
+    far = EndpointSection(base_url="https://example.org/v1", model="large")
+    catalogue = Catalogue(None, {}, [tmp_path], "far", endpoints={"far": far})
+    assert (catalogue.default.endpoint, catalogue.default.base) == (far, "large")
+
+
 def test_without_a_run_there_is_the_base_alone(tmp_path: Path) -> None:
     catalogue = Catalogue(None, {}, [tmp_path / "runs"])
     assert [named.name for named in catalogue.all()] == ["starter"]
@@ -55,8 +94,8 @@ def test_a_run_and_what_stands_beside_it(tmp_path: Path) -> None:
     assert list(found)[:2] == ["starter", "commands"]
     assert set(found) == {"starter", "commands", "docs", *(twin.name for twin in twins), "mine", "plain", "big"}
     assert found["starter"].opening == Opening(str(served.folder), "base")
-    assert found["commands"].opening == Opening(str(served.folder), "tuned")
-    assert found["mine"].opening == Opening(str(other / "adapter"), "tuned")
+    assert unstamped(found["commands"]) == Opening(str(served.folder), "tuned")
+    assert unstamped(found["mine"]) == Opening(str(other / "adapter"), "tuned")
     assert found["plain"].opening == Opening("some/model", "base")
     assert found["big"].endpoint is not None
     assert untrained.name not in found

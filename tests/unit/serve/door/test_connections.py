@@ -30,7 +30,7 @@ async def app(scope: Message, receive: Receive, send: Send) -> None:
 @asynccontextmanager
 async def listening(most: int = 8, most_of_a_client: int = 8) -> AsyncIterator[tuple[Connections, int]]:
     connections = Connections(most, most_of_a_client, SECONDS)
-    config = uvicorn.Config(app, http=connections, lifespan="off", log_level="critical", h11_max_incomplete_event_size=HEAD_BYTES)  # type: ignore[arg-type]
+    config = uvicorn.Config(app, http=connections, lifespan="off", log_config=None, h11_max_incomplete_event_size=HEAD_BYTES)  # type: ignore[arg-type]
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         running = asyncio.create_task(server.serve([listener]))

@@ -10,8 +10,10 @@ import pytest
 from starlette.exceptions import HTTPException
 
 from luthier.serve.door.asgi import Message
+from luthier.serve.door.entry import Entry
 from luthier.serve.door.gate import Gate
 from luthier.serve.door.hosts import hosts_of
+from luthier.serve.door.session import Sessions
 
 TOKEN = "a-token-of-some-length"
 GOOD = [(b"host", b"127.0.0.1:8000"), (b"authorization", f"Bearer {TOKEN}".encode())]
@@ -36,7 +38,7 @@ def ask(
         await send({"type": "http.response.start", "status": 200, "headers": []})  # type: ignore[operator]
         await send({"type": "http.response.body", "body": b"{}"})  # type: ignore[operator]
 
-    gate = Gate(app, TOKEN, hosts_of("127.0.0.1", []), 100, 0.1)
+    gate = Gate(app, Entry(TOKEN, Sessions(60)), hosts_of("127.0.0.1", []), 100, 0.1)
     asyncio.run(gate({"type": "http", "path": path, "headers": list(headers)}, receive, send))
     return sent[0]["status"], json.loads(sent[1]["body"])
 

@@ -36,7 +36,7 @@ class Door:
         await send({"type": "http.response.start", "status": status, "headers": []})  # type: ignore[operator]
         await send({"type": "http.response.body", "body": b"{}"})  # type: ignore[operator]
 
-    def ask(self, token: bytes | None = b"right", client: str = "192.0.2.1", path: str = "/") -> tuple[int, dict[bytes, bytes]]:
+    def ask(self, token: bytes | None = b"right", client: str = "192.0.2.1", path: str = "/v1/models") -> tuple[int, dict[bytes, bytes]]:
         sent: list[Message] = []
 
         async def send(message: Message) -> None:

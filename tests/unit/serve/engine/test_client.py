@@ -14,7 +14,8 @@ import pytest
 import luthier
 from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationEvent, GenerationRequest, TokenEvent
 from luthier.core.records import Message
-from luthier.serve.engine.client import EngineClient, EngineError, NoModelError, Opening
+from luthier.serve.engine.client import EngineClient
+from luthier.serve.engine.place import EngineError, NoModelError, Opening
 
 SOURCE = Path(luthier.__file__).parents[1]
 # In 16 bits sums round otherwise beside other rows.

@@ -1,0 +1,82 @@
+"""Answers that take long: whole or as a stream of events, and cancelled where the client leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Coroutine, Sequence
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from fastapi import Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+
+from luthier.core.records import JsonObject
+from luthier.serve.door.errors import RequestError
+
+# How often it is looked whether the client is still there.
+_HANG_UP_SECONDS = 0.1
+GONE = 499
+_Result = TypeVar("_Result")
+
+
+class _GoneError(Exception):
+    """The client has hung up."""
+
+
+def event_line(body: JsonObject | str, name: str = "") -> bytes:
+    """One server-sent event, of a kind where it has a `name`."""
+    head = f"event: {name}\n" if name else ""
+    return f"{head}data: {body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)}\n\n".encode("utf-8", "replace")
+
+
+async def streamed(request: Request, pieces: AsyncGenerator[bytes]) -> Response:
+    """A stream that begins once the first piece is there: what is refused before it has its own status."""
+    try:
+        first = await _while_there(request, anext(pieces))
+    except _GoneError:
+        await pieces.aclose()
+        return Response(status_code=GONE)
+
+    async def rest() -> AsyncIterator[bytes]:
+        yield first
+        try:
+            async for piece in pieces:
+                yield piece
+        except RequestError as error:
+            yield event_line(error.to_json())
+        finally:
+            await pieces.aclose()
+
+    return StreamingResponse(rest(), media_type="text/event-stream", headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+
+
+async def unless_gone(request: Request, work: Coroutine[Any, Any, JsonObject]) -> Response:
+    """The result of `work`, which is cancelled when the client hangs up."""
+    try:
+        return JSONResponse(await _while_there(request, work))
+    except _GoneError:
+        return Response(status_code=GONE)
+
+
+async def cancelled(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    """Cancels `tasks`, and waits for their ends."""
+    for task in tasks:
+        task.cancel()
+    for task in tasks:
+        with suppress(asyncio.CancelledError, Exception):
+            await task
+
+
+async def _while_there(request: Request, work: Awaitable[_Result]) -> _Result:
+    async def awaited() -> _Result:
+        return await work
+
+    task = asyncio.create_task(awaited())
+    try:
+        while not (await asyncio.wait([task], timeout=_HANG_UP_SECONDS))[0]:
+            if await request.is_disconnected():
+                raise _GoneError
+        return task.result()
+    finally:
+        await cancelled([task])

@@ -1,0 +1,28 @@
+"""Which folders may be taken in: those below the folders that the server was told, once every link is followed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from luthier.core.errors import DataError, Problem
+
+
+def allowed_folder(place: str, folders: Sequence[str]) -> Path:
+    """The folder `place` as it really is; `DataError` where it is none, or lies outside of all `folders`.
+
+    Whether there is anything at a place outside is not told.
+    """
+    if "\0" in place:
+        raise DataError(Problem("this is no path", where="folder", hint="name a folder"))
+    try:
+        path = Path(place).expanduser().resolve()
+        allowed = any(path.is_relative_to(Path(folder).expanduser().resolve()) for folder in folders)
+    except (OSError, RuntimeError):  # A ring of links, a name that is too long, a home that nobody has.
+        path, allowed = Path(place), False
+    if not allowed:
+        hint = "name a folder below one of `serve.allow.folders`, or have the server started with its parent among them"
+        raise DataError(Problem("folders are not read there", where="folder", found=place[:200], hint=hint))
+    if not path.is_dir():
+        raise DataError(Problem("there is no such folder", where="folder", found=place[:200], hint="name a folder that is there"))
+    return path

@@ -1,0 +1,97 @@
+"""What is taken in, as it was asked for and as it lies in the library."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from luthier.core.files import read_json, write_json
+from luthier.core.records import JsonObject
+
+Kind = Literal["folder", "repository", "upload"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one source may take: bytes, files, bytes of one file, seconds of fetching and reading."""
+
+    bytes: int
+    files: int
+    file_bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What a job takes in. `place` is a folder, a URL, or the folder that an upload lies in; `shown` is how it is told.
+
+    `commit` is a commit, branch or tag of a repository. `folders` and `hosts` are those that sources may come from, as the server was told.
+    """
+
+    name: str
+    kind: Kind
+    place: str
+    shown: str
+    commit: str
+    folders: tuple[str, ...]
+    hosts: tuple[str, ...]
+    limits: Limits
+
+    def write(self, path: Path) -> None:
+        """Keeps it for the job."""
+        write_json(path, asdict(self))
+
+    @classmethod
+    def read(cls, path: Path) -> Spec:
+        """What `write` kept."""
+        row = read_json(path)
+        lists = {name: tuple(row[name]) for name in ("folders", "hosts")}
+        return cls(**{**row, **lists, "limits": Limits(**row["limits"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A source that was taken in. `place` is the folder or URL, `upload` where it was sent; `commit` the full SHA of a repository.
+
+    `languages` are files by language, `excluded` files by the reason for which they were left out, `masked` secrets by kind; `changes` is
+    what the last ingest changed: files that are `added changed removed unchanged`. `ingested` are seconds since the epoch.
+    """
+
+    name: str
+    kind: Kind
+    place: str
+    commit: str | None
+    license: str | None
+    files: int
+    pieces: int
+    languages: dict[str, int]
+    ingested: float
+    changes: dict[str, int]
+    excluded: dict[str, int] = field(default_factory=dict)
+    masked: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> JsonObject:
+        """The source as it is kept and told."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, row: JsonObject) -> Source:
+        """What `to_json` told."""
+        return cls(**{**row, "notes": tuple(row["notes"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A piece that was found: `lines` (first and last) of `path` in `source` at `commit`; `name` is what it defines, or its heading."""
+
+    source: str
+    path: str
+    lines: tuple[int, int]
+    commit: str | None
+    text: str
+    score: float
+    name: str
+    kind: str
+    language: str

@@ -1,0 +1,49 @@
+"""The pages of `luthier serve`, put together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from luthier.core.errors import LuthierError
+from luthier.serve.door.errors import RequestError
+from luthier.serve.door.policy import PAGES
+from luthier.serve.door.session import Sessions
+from luthier.serve.pages.frame.page import find_error
+from luthier.serve.pages.frame.sign_in import SignIn
+from luthier.serve.pages.frame.static import serve_static
+from luthier.serve.pages.runs.library import RunLibrary
+from luthier.serve.pages.runs.listing import RunPages
+
+
+@dataclass(frozen=True, slots=True)
+class SiteParts:
+    """What the pages are made of: who may sign in, and the folders in which run folders lie."""
+
+    token: str
+    sessions: Sessions
+    runs: tuple[Path, ...]
+
+
+def make_site(parts: SiteParts) -> Starlette:
+    """The application below `/ui`."""
+    library = RunLibrary(parts.runs)
+    routes = [
+        Route("/", _first),
+        Route("/static/{name}", serve_static),
+        *SignIn(parts.token, parts.sessions).routes(),
+        *RunPages(library).routes(),
+    ]
+    # What nobody expected is logged where it is raised again, behind this page.
+    kinds = (RequestError, HTTPException, LuthierError, Exception)
+    return Starlette(routes=routes, exception_handlers=dict.fromkeys(kinds, find_error))
+
+
+async def _first(request: Request) -> Response:
+    return RedirectResponse(f"{PAGES}/runs", 303)

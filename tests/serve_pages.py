@@ -1,0 +1,37 @@
+"""The pages as a browser asks for them, in one process and without a port."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.testclient import TestClient
+
+from luthier.serve.door.entry import Entry
+from luthier.serve.door.gate import Gate
+from luthier.serve.door.hosts import hosts_of
+from luthier.serve.door.policy import Guarded
+from luthier.serve.door.rates import ClientRates
+from luthier.serve.door.session import Sessions
+from luthier.serve.pages.site import SiteParts, make_site
+
+TOKEN = "a-token-of-some-length"
+WRONG_TOKENS = 5
+
+
+def pages_of(*runs: Path) -> TestClient:
+    """A browser at the door of pages that show the run folders in `runs`."""
+
+    sessions = Sessions(60)
+    site = make_site(SiteParts(TOKEN, sessions, runs))
+    gate = Gate(Starlette(routes=[Mount("/ui", site)]), Entry(TOKEN, sessions), hosts_of("127.0.0.1", ["testserver"]), 1 << 20)
+    app = Guarded(ClientRates(gate, 1_000.0, WRONG_TOKENS))
+    return TestClient(app, follow_redirects=False, raise_server_exceptions=False)
+
+
+def signed_in(*runs: Path) -> TestClient:
+    """The same, once it has signed in."""
+    browser = pages_of(*runs)
+    assert browser.post("/ui/sign-in", data={"token": TOKEN}).status_code == 303
+    return browser
