@@ -158,8 +158,9 @@ class Allowed:
 
 
 def _is_below(path: Path, folder: Path) -> bool:
-    """Whether a path leads into a folder once links are followed; one that leads nowhere does not."""
+    """Whether a path leads into a folder once links are followed; one that no system would follow does not."""
     try:
+        path.exists()
         return path.resolve().is_relative_to(folder.resolve())
     except (OSError, ValueError, RuntimeError):  # A name too long, a null character, a circle of links.
         return False

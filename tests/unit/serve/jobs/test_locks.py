@@ -17,7 +17,8 @@ import os, subprocess, sys, time
 from pathlib import Path
 from luthier.serve.jobs import locks
 held = locks.take(Path(sys.argv[1]))
-inner = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']); print(1, flush=True); time.sleep(600)"
+sleep = "import time; time.sleep(600)"
+inner = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {sleep!r}]); print(1, flush=True); {sleep}"
 child = subprocess.Popen([sys.executable, "-c", inner], pass_fds=[held], start_new_session=True, stdout=subprocess.PIPE)
 child.stdout.read(1)
 print(child.pid, flush=True)

@@ -8,6 +8,7 @@ import os
 import signal
 import sqlite3
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -54,11 +55,14 @@ def test_a_job_runs_and_tells_how_it_ended(tmp_path: Path) -> None:
 
 
 def test_those_that_need_the_machine_alone_run_one_after_the_other_and_others_beside_them(tmp_path: Path) -> None:
-    code = "import time; print('{{\"from\": %r, \"to\": %r}}' % (time.time(), time.sleep(0.3) or time.time()))"
+    code = 'import time; print(\'{{"from": %r, "to": %r}}\' % (time.time(), time.sleep(0.3) or time.time()))'
 
     async def use(jobs: Jobs) -> list[Job]:
         kinds = ("evaluate", "evaluate", "data", "ingest", "evaluate")
-        started = [await jobs.start(line(code.replace("{{", "{").replace("}}", "}"), tmp_path / str(number), kind)) for number, kind in enumerate(kinds)]  # noqa: E501
+        started = [
+            await jobs.start(line(code.replace("{{", "{").replace("}}", "}"), tmp_path / str(number), kind))
+            for number, kind in enumerate(kinds)
+        ]
         while not (waiting := await jobs.get(started[1].id)).waiting_for and not waiting.is_over:
             await asyncio.sleep(0.01)
         assert started[0].id in (waiting.waiting_for or "")
@@ -66,7 +70,7 @@ def test_those_that_need_the_machine_alone_run_one_after_the_other_and_others_be
 
     done = at_work(tmp_path / "root", use, at_once=3)
     alone = sorted((job.result["from"], job.result["to"]) for job in done if job.kind == "evaluate" and job.result)
-    assert all(one[1] <= other[0] for one, other in zip(alone, alone[1:], strict=False))
+    assert all(one[1] <= other[0] for one, other in pairwise(alone))
     assert [job.id for job in sorted(done, key=lambda job: job.started or 0) if job.kind == "evaluate"] == [
         job.id for job in done if job.kind == "evaluate"
     ]

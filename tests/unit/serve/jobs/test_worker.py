@@ -27,12 +27,12 @@ def run(code: str, tmp_path: Path, words: list[str] | None = None) -> Ending:
         ("print('first'); print('{\"run\": \"ü\"}')", Ending(0, None, {"run": "ü"})),
         ("pass", Ending(0)),
         ("print('[1]')", Ending(0)),
-        ("print('{\"error\": \"no such file\", \"exit_code\": 2}'); raise SystemExit(2)", Ending(2, "no such file")),
+        ('print(\'{"error": "no such file", "exit_code": 2}\'); raise SystemExit(2)', Ending(2, "no such file")),
         ("import sys; print('{\"gate\": 1}'); sys.stderr.write('missed'); sys.exit(3)", Ending(3, "missed", {"gate": 1})),
         ("import sys; sys.exit(1)", Ending(1, "it ended with 1, without a word")),
         ("import os; os.kill(os.getpid(), 9)", Ending(-9, "its process was ended by SIGKILL")),
         (f"import sys; sys.stderr.write('token={SECRET}\\n'); sys.exit(1)", Ending(1, "token=<GITHUB_TOKEN>")),
-        (f"print('{{\"a\": [\"token={SECRET}\"]}}')", Ending(0, None, {"a": ["token=<GITHUB_TOKEN>"]})),
+        (f'print(\'{{"a": ["token={SECRET}"]}}\')', Ending(0, None, {"a": ["token=<GITHUB_TOKEN>"]})),
         ("print('x' * 5_000_000); print('{\"run\": 1}')", Ending(0, None, {"run": 1})),
     ],
 )
@@ -49,7 +49,11 @@ def test_its_words_are_handed_on_whole_and_the_servers_token_is_kept_from_it(tmp
 
 def test_what_it_leaves_running_is_ended_with_it(tmp_path: Path) -> None:
     began = time.monotonic()
-    child = "import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']); print('{\"pid\": %d}' % p.pid)"
+    child = (
+        "import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])
+"
+        "print('{\"pid\": %d}' % p.pid)"
+    )
     ending = run(child, tmp_path)
     assert ending.result is not None
     assert time.monotonic() - began < 30
@@ -71,7 +75,13 @@ def test_a_command_that_closes_its_output_is_waited_for(tmp_path: Path) -> None:
 
 
 def test_asked_to_stop_it_can_end_as_it_likes(tmp_path: Path) -> None:
-    code = "import sys, time\ntry:\n  sys.stderr.write('up'); sys.stderr.flush(); time.sleep(600)\nexcept KeyboardInterrupt: print('{\"at\": 1}')"
+    code = (
+        "import sys, time
+try:
+  sys.stderr.write('up'); sys.stderr.flush(); time.sleep(600)
+"
+        "except KeyboardInterrupt: print('{\"at\": 1}')"
+    )
     words: list[str] = []
     worker = Worker(["-c", code], str(tmp_path), [], words.append)
     while not words:
