@@ -50,8 +50,7 @@ def test_its_words_are_handed_on_whole_and_the_servers_token_is_kept_from_it(tmp
 def test_what_it_leaves_running_is_ended_with_it(tmp_path: Path) -> None:
     began = time.monotonic()
     child = (
-        "import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])
-"
+        "import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
         "print('{\"pid\": %d}' % p.pid)"
     )
     ending = run(child, tmp_path)
@@ -76,10 +75,7 @@ def test_a_command_that_closes_its_output_is_waited_for(tmp_path: Path) -> None:
 
 def test_asked_to_stop_it_can_end_as_it_likes(tmp_path: Path) -> None:
     code = (
-        "import sys, time
-try:
-  sys.stderr.write('up'); sys.stderr.flush(); time.sleep(600)
-"
+        "import sys, time\ntry:\n  sys.stderr.write('up'); sys.stderr.flush(); time.sleep(600)\n"
         "except KeyboardInterrupt: print('{\"at\": 1}')"
     )
     words: list[str] = []
