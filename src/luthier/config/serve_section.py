@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import field_validator
+
 from luthier.config.keys.fields import MOST, Float, Int, Section, key
 
 
@@ -61,6 +63,30 @@ class ServeAllow(Section):
     names: list[str] = key([], "none", "Names of this server beside its own, such as those by which a proxy asks for it.")
 
 
+# What the server sets itself on vLLM's command line, and what would let others in or run code from a model's folder.
+_REFUSED_OF_VLLM = (
+    "--model", "--served-model-name", "--host", "--port", "--uds", "--api-key", "--lora-modules", "--enable-lora", "--config",
+    "--chat-template", "--trust-remote-code", "--middleware", "--root-path",
+)  # fmt: skip
+
+
+class ServeVllm(Section):
+    """How vLLM is held where it answers."""
+
+    memory: Float = key(0.9, "none", "Share of the GPU's memory that it may take.", gt=0, le=1)
+    arguments: list[str] = key([], "none", "Further words for the command line of its server, such as `--tensor-parallel-size=2`.")
+
+    @field_validator("arguments")
+    @classmethod
+    def _are_others(cls, words: list[str]) -> list[str]:
+        for word in words:
+            # The command line takes the beginning of a name for the whole.
+            name = word.partition("=")[0].replace("_", "-")
+            if len(name) > 2 and any(refused.startswith(name) for refused in _REFUSED_OF_VLLM):
+                raise ValueError(f"`{name}` is set by the server, or not allowed")
+        return words
+
+
 class ServeSection(Section):
     """How `luthier serve` listens, and what it answers with."""
 
@@ -68,6 +94,10 @@ class ServeSection(Section):
     host: str = key("127.0.0.1", "none", "Address to listen on; one that others can reach needs --open-to-others beside it.", min_length=1)
     port: Int = key(8000, "none", "Port to listen on; 0 takes one that is free.", ge=0, le=65_535)
     default_model: str | None = key(None, "none", "Model that is asked where none is named.", min_length=1)
+    engine: Literal["auto", "own", "vllm"] = key(
+        "auto", "none", "What runs the models: vLLM where it and a GPU are there and it runs what is served; else the own engine."
+    )
+    vllm: ServeVllm = key(ServeVllm(), "none", "How vLLM is held.")
     models: dict[str, str] = key({}, "none", "Further models by name: a run folder, an adapter, a model folder or a hub id.")
     guard: Literal["off", "warn", "block"] = key(
         "warn", "none", "What is done about answers that are commands: nothing, told with a verdict, or held back where the policy rejects."

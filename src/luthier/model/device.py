@@ -22,6 +22,11 @@ _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torc
 _FAST_BF16 = ("avx512_bf16", "amx_bf16")
 
 
+def has_gpu() -> bool:
+    """Whether there is a CUDA device."""
+    return bool(torch.cuda.is_available())
+
+
 def make_plan(precision: PrecisionSettings, versions: Mapping[str, str]) -> Plan:
     """The machine facts that a run is held to.
 

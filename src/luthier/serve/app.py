@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from fastapi.responses import RedirectResponse
 from prometheus_client import CollectorRegistry
 
 from luthier.config.serve_section import ServeLimits, ServeSection
+from luthier.core.records import JsonObject
 from luthier.serve.api import health, metrics
 from luthier.serve.api import jobs as job_routes
 from luthier.serve.api import models as model_routes
@@ -48,7 +49,7 @@ _LOG = logging.getLogger("luthier.serve")
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What an application is made of. `runs` are the folders in which run folders lie."""
+    """What an application is made of. `runs` are the folders in which run folders lie; `engine` says which engine answers."""
 
     catalogue: Catalogue
     token: str
@@ -58,13 +59,14 @@ class Parts:
     submissions: Submissions
     hosts: Hosts
     runs: tuple[Path, ...] = ()
+    engine: JsonObject = field(default_factory=dict)
 
 
 def make_app(parts: Parts) -> App:
     """The application; its engine starts and ends with it."""
     limits = parts.settings.limits
     registry = CollectorRegistry()
-    engine, remote = EngineClient(_engine_limits(limits), _say_end), RemoteModels()
+    engine, remote = EngineClient(_engine_limits(limits), _say_end, parts.engine), RemoteModels()
     answers = ScreenedAnswers(parts.catalogue, engine, remote, limits, mode=parts.settings.guard)
 
     @asynccontextmanager

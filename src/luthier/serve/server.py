@@ -23,6 +23,7 @@ from luthier.serve.door.connections import HEAD_BYTES, Connections
 from luthier.serve.door.hosts import hosts_of, is_loopback
 from luthier.serve.door.logs import logging_to
 from luthier.serve.door.token import read_token
+from luthier.serve.engine.choice import engine_of
 from luthier.serve.jobs.queue import Jobs
 from luthier.serve.jobs.submitted import Submissions
 from luthier.serve.state.root import ServeRoot
@@ -72,6 +73,7 @@ def _serve(
     overrides: Sequence[str],
     endpoints: Mapping[str, EndpointSection] | None,
 ) -> None:
+    engine = engine_of(settings, served)
     token, place = read_token(root.path)
     places = [Path(served.config.output_dir if served is not None else "runs"), root.runs]
     asking = overrides if served is None else ()
@@ -85,7 +87,8 @@ def _serve(
     jobs = Jobs(root, settings.jobs)
     jobs.prepare()
     submissions = Submissions(root, settings.allow, served, overrides)
-    parts = Parts(catalogue, token, settings, root, jobs, submissions, hosts_of(settings.host, settings.allow.names), tuple(places))
+    hosts = hosts_of(settings.host, settings.allow.names)
+    parts = Parts(catalogue, token, settings, root, jobs, submissions, hosts, tuple(places), engine)
     listener = _listener(settings.host, settings.port)
     port = listener.getsockname()[1]
     host = f"[{settings.host}]" if ":" in settings.host else settings.host

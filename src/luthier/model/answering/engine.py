@@ -133,7 +133,7 @@ class AnsweringEngine:
         """Takes in a request, or says why it cannot be answered."""
         lane = self._lanes.get(request.model)
         if lane is None:
-            return ErrorEvent(request.id, f"there is no model `{request.model}` here, only {', '.join(self._lanes)}")
+            return ErrorEvent(request.id, f"there is no model `{request.model}` here, only {', '.join(self._lanes)}", may_pass=True)
         longest = self.positions(request.model)
         prompt = worded(request, {request.model: lane.speaker.voice}, longest)
         if isinstance(prompt, ErrorEvent):

@@ -143,7 +143,7 @@ def engine_arguments(model: Path, config: JsonObject, adapter_folder: Path | Non
     if settings.quantization != "none":
         arguments["quantization"] = "bitsandbytes"
     if adapter_folder is not None:
-        arguments |= {"enable_lora": True, "max_loras": 1, "max_lora_rank": _rank(read_json(adapter_folder / "adapter_config.json"))}
+        arguments |= {"enable_lora": True, "max_loras": 1, "max_lora_rank": rank_of(read_json(adapter_folder / "adapter_config.json"))}
     return arguments
 
 
@@ -154,6 +154,7 @@ def longest_of(config: JsonObject) -> int | None:
     return told if type(told) is int and told > 0 else None
 
 
-def _rank(adapter: JsonObject) -> int:
+def rank_of(adapter: JsonObject) -> int:
+    """The rank that vLLM holds an adapter in, by its `adapter_config.json`."""
     largest = max([int(adapter["r"]), *(int(rank) for rank in (adapter.get("rank_pattern") or {}).values())])
     return next((rank for rank in _RANKS if rank >= largest), largest)

@@ -18,15 +18,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from luthier.core.candidates import BASE, MERGED, TUNED
-from luthier.core.errors import ModelError, Problem
+from luthier.core.optional import missing
 from luthier.core.protocols import GenerationEvent
 from luthier.core.records import JsonObject
 from luthier.pipeline.engine.lines import BEAT_SECONDS, event_to_json, line, request_from_json
-from luthier.pipeline.opening import Target, merged_of, target_of
+from luthier.pipeline.engine.wanted import Wanted, facts_of
+from luthier.pipeline.opening import Target
 from luthier.pipeline.process import settle
 
 if TYPE_CHECKING:
@@ -77,30 +76,6 @@ class _Beat(threading.Thread):
             time.sleep(BEAT_SECONDS)
 
 
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """A model that is to be opened under `name`."""
-
-    name: str
-    target: str
-    overrides: tuple[str, ...]
-    which: str
-
-    @property
-    def voice(self) -> str:
-        """Which of the target's two models speaks."""
-        return BASE if self.which == BASE else TUNED
-
-    def found(self) -> Target:
-        """What stands behind it; `ModelError` where nothing does."""
-        if self.which == MERGED:
-            return merged_of(self.target)
-        target = target_of(self.target, self.overrides)
-        if self.which == TUNED and target.parts.tuned is None:
-            raise ModelError(Problem("nothing was trained here that could be asked as `tuned`", where=self.target))
-        return target
-
-
 class Program:
     """The engine with its socket: `run` returns when the other side has gone, or asked it to end."""
 
@@ -113,9 +88,11 @@ class Program:
         self._engine: AnsweringEngine = AnsweringEngine(EngineLimits(**limits))
         self._loaded: LoadedModels = LoadedModels()
         # One after another: two models of one base load it once.
-        self._wanted: deque[_Wanted] = deque()
+        self._wanted: deque[Wanted] = deque()
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="loader")
         self._load: Future[tuple[Target, Net | None]] | None = None
+        # Whether what is being loaded was closed in the meantime.
+        self._is_unwanted = False
         self._came_round = time.monotonic()
 
     def run(self) -> None:
@@ -141,7 +118,7 @@ class Program:
             case "cancel":
                 self._engine.cancel(message["id"])
             case "open":
-                self._wanted.append(_Wanted(message["name"], message["target"], tuple(message["overrides"]), message["which"]))
+                self._wanted.append(Wanted.from_json(message))
             case "close":
                 self._close(message["name"])
             case "end":
@@ -155,17 +132,18 @@ class Program:
         if self._load is None or not self._load.done():
             return
         load, self._load, wanted = self._load, None, self._wanted.popleft()
+        if self._is_unwanted:
+            self._is_unwanted = False
+            return
         try:
             target, net = load.result()
             self._engine.add(wanted.name, self._loaded.open(wanted.name, target.parts, wanted.voice, net))
         except Exception as error:  # noqa: BLE001  A model that cannot be opened must not end the answers of the others.
             self._send({"event": "failed", "name": wanted.name, "message": str(error) or type(error).__name__})
             return
-        plan, location = target.parts.plan, target.parts.location
-        facts = {"base": location.name, "identity": location.identity, "dtype": plan.dtype, "device": plan.device}
-        self._send({"event": "opened", "name": wanted.name, **facts, "positions": self._engine.positions(wanted.name)})
+        self._send({"event": "opened", "name": wanted.name, **facts_of(target), "positions": self._engine.positions(wanted.name)})
 
-    def _load_weights(self, wanted: _Wanted) -> tuple[Target, Net | None]:
+    def _load_weights(self, wanted: Wanted) -> tuple[Target, Net | None]:
         from luthier.model.answering.loaded import load_net
         from luthier.model.device import apply
 
@@ -179,6 +157,9 @@ class Program:
         self._tell(self._engine.remove(name))
         if name in self._loaded.names:
             self._loaded.close(name)
+        loading = [self._wanted.popleft()] if self._load is not None else []
+        self._is_unwanted = self._is_unwanted or any(wanted.name == name for wanted in loading)
+        self._wanted = deque([*loading, *(wanted for wanted in self._wanted if wanted.name != name)])
         self._send({"event": "closed", "name": name})
 
     def _state(self) -> JsonObject:
@@ -213,16 +194,37 @@ def _drained(lines: queue.SimpleQueue[bytes | None], wait_seconds: float) -> Ite
         return
 
 
-def main(descriptor: str, limits: str) -> None:
-    """Answers over the socket that was handed over as the file `descriptor`, within `limits`, a JSON object."""
+def main(descriptor: str, limits: str, engine: str = "{}") -> None:
+    """Answers over the socket that was handed over as the file `descriptor`, within `limits`, a JSON object.
+
+    `engine`, another one, says which engine answers (`kind`: `own`, `vllm`, or `auto`), and how vLLM is held.
+    """
     settle()
     # Ctrl-C in a terminal reaches all its processes; the one that started this one ends it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    asked = {"kind": "own", **json.loads(engine)}
     with socket.socket(fileno=int(descriptor)) as connection, suppress(BrokenPipeError, ConnectionResetError):
-        Program(connection, json.loads(limits)).run()
+        if _is_vllm(asked.pop("kind")):
+            from luthier.pipeline.engine.bridge import answer
+
+            answer(connection, json.loads(limits), asked)
+        else:
+            Program(connection, json.loads(limits)).run()
     # Threads that still load or write are not waited for.
     sys.stderr.flush()
     os._exit(0)
+
+
+def _is_vllm(kind: str) -> bool:
+    """Whether vLLM answers: where it is asked for, or where it and a GPU are there. `MissingExtraError` where it is asked for in vain."""
+    absent = missing("vllm", extra="vllm", reason="serve.engine: vllm")
+    if kind == "vllm" and absent is not None:
+        raise absent
+    if kind != "auto" or absent is not None:
+        return kind == "vllm"
+    from luthier.model.device import has_gpu
+
+    return has_gpu()
 
 
 if __name__ == "__main__":

@@ -68,8 +68,11 @@ class EngineClient:
     when they are next asked for.
     """
 
-    def __init__(self, limits: Mapping[str, float], on_end: Callable[[str], None] = lambda words: None) -> None:
-        """`on_end` is told the last words of a process that ended of itself."""
+    def __init__(
+        self, limits: Mapping[str, float], on_end: Callable[[str], None] = lambda words: None, engine: JsonObject | None = None
+    ) -> None:
+        """`on_end` is told the last words of a process that ended of itself; `engine` says which engine answers (`choice`)."""
+        self._engine = dict(engine or {})
         self.beat = Beat()
         self._on_end = on_end
         # Why the last process could not be started; empty once one is ready.
@@ -203,7 +206,14 @@ class EngineClient:
     async def _live(self) -> None:
         """One process from its start to its end."""
         ours, theirs = socket.socketpair()
-        command = [sys.executable, "-m", "luthier.pipeline.engine.program", str(theirs.fileno()), json.dumps(self._limits)]
+        command = [
+            sys.executable,
+            "-m",
+            "luthier.pipeline.engine.program",
+            str(theirs.fileno()),
+            json.dumps(self._limits),
+            json.dumps(self._engine),
+        ]
         try:
             self._process = await asyncio.create_subprocess_exec(
                 *command,
@@ -270,7 +280,9 @@ class EngineClient:
             case "failed":
                 self._settle(told["name"], NoModelError(told["message"]))
             case "closed":
-                pass
+                # The engine closes by itself what must make room.
+                if (held := self._by_key.pop(told["name"], None)) is not None:
+                    self._held = {name: other for name, other in self._held.items() if other is not held}
             case _:
                 event = event_from_json(told)
                 # Who asked may have left.
