@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.testclient import TestClient
 
+from luthier.core.runs import RunFolder
 from luthier.serve.door.entry import Entry
 from luthier.serve.door.gate import Gate
 from luthier.serve.door.hosts import hosts_of
@@ -18,6 +22,17 @@ from luthier.serve.pages.site import SiteParts, make_site
 
 TOKEN = "a-token-of-some-length"
 WRONG_TOKENS = 5
+
+
+@cache
+def run_writer() -> Callable[..., RunFolder]:
+    """Writes a run folder as the stages leave it: `unit/report/run_folder.py`."""
+    spec = importlib.util.spec_from_file_location("report_run_folder", Path(__file__).parent / "unit" / "report" / "run_folder.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.write_run  # type: ignore[no-any-return]
 
 
 def pages_of(*runs: Path) -> TestClient:
