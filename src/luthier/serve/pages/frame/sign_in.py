@@ -65,7 +65,7 @@ def _cookie(request: Request) -> str:
 
 
 def _is_https(request: Request) -> bool:
-    """Whether the browser speaks to a proxy by HTTPS: nothing else of a proxy is believed, but a form's `Origin` is the browser's own word."""
+    """Whether the browser speaks HTTPS, to a proxy before the server: a form's `Origin` is its own word."""
     return request.url.scheme == "https" or request.headers.get("origin", "").startswith("https://")
 
 
