@@ -20,6 +20,7 @@ from luthier.core.runs import RunFolder
 from luthier.serve.asking.catalogue import Catalogue
 from luthier.serve.asking.query import Queries
 from luthier.serve.asking.screen import ScreenedAnswers
+from luthier.serve.door.asgi import App
 from luthier.serve.door.entry import Entry
 from luthier.serve.door.gate import Gate
 from luthier.serve.door.hosts import hosts_of
@@ -30,6 +31,7 @@ from luthier.serve.engine.place import Opened, Opening
 from luthier.serve.ingest.asked import Asking
 from luthier.serve.ingest.library import Library
 from luthier.serve.jobs.queue import Jobs
+from luthier.serve.jobs.submitted import Submissions
 from luthier.serve.pages.site import SiteParts, make_site
 from luthier.serve.state.root import ServeRoot
 
@@ -66,9 +68,11 @@ class AnsweringEngine:
         yield DoneEvent(request.id, "rm -rf /etc # <b>", "stop", 70, 2)
 
 
-def pages_of(*runs: Path, root: Path | None = None) -> TestClient:
-    """A browser at the door of pages that show the run folders in `runs`, and the state in `root`, an empty one where none is named."""
+def gate_of(*runs: Path, root: Path | None = None) -> App:
+    """The pages that show the run folders in `runs`, behind the door that they have in the server.
 
+    Its state is in `root`, an empty folder where none is named.
+    """
     sessions = Sessions(60)
     if root is None:
         _STATES.append(tempfile.TemporaryDirectory(prefix="luthier-pages-"))
@@ -80,10 +84,15 @@ def pages_of(*runs: Path, root: Path | None = None) -> TestClient:
     allow = ServeAllow(folders=[str(folder) for folder in runs])
     engine: Any = AnsweringEngine()
     queries = Queries(ScreenedAnswers(catalogue, engine, engine, limits, mode="warn"), sources)
-    site = make_site(SiteParts(TOKEN, sessions, runs, jobs, Asking(state, allow, limits), sources, queries, catalogue))
+    submissions, asking = Submissions(state, allow, None), Asking(state, allow, limits)
+    site = make_site(SiteParts(TOKEN, sessions, runs, jobs, submissions, asking, sources, queries, catalogue))
     gate = Gate(Starlette(routes=[Mount("/ui", site)]), Entry(TOKEN, sessions), hosts_of("127.0.0.1", ["testserver"]), 1 << 20)
-    app = Guarded(ClientRates(gate, 1_000.0, WRONG_TOKENS))
-    return TestClient(app, follow_redirects=False, raise_server_exceptions=False)
+    return Guarded(ClientRates(gate, 1_000.0, WRONG_TOKENS))
+
+
+def pages_of(*runs: Path, root: Path | None = None) -> TestClient:
+    """A browser at their door, without a port."""
+    return TestClient(gate_of(*runs, root=root), follow_redirects=False, raise_server_exceptions=False)
 
 
 def signed_in(*runs: Path, root: Path | None = None) -> TestClient:

@@ -103,7 +103,7 @@ def make_app(parts: Parts) -> App:
     asking = Asking(parts.root, parts.settings.allow, limits)
     app.include_router(ingest.make_router(parts.jobs, asking, sources))
     sessions = Sessions(parts.settings.session_seconds)
-    site = SiteParts(parts.token, sessions, parts.runs, parts.jobs, asking, sources, queries, parts.catalogue)
+    site = SiteParts(parts.token, sessions, parts.runs, parts.jobs, parts.submissions, asking, sources, queries, parts.catalogue)
     app.mount(PAGES, make_site(site))
     app.add_route("/", lambda request: RedirectResponse(f"{PAGES}/", 303), include_in_schema=False)
     add_handlers(app)

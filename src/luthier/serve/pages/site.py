@@ -20,6 +20,7 @@ from luthier.serve.door.session import Sessions
 from luthier.serve.ingest.asked import Asking
 from luthier.serve.ingest.library import Library
 from luthier.serve.jobs.queue import Jobs
+from luthier.serve.jobs.submitted import Submissions
 from luthier.serve.pages.frame.page import find_error
 from luthier.serve.pages.frame.sign_in import SignIn
 from luthier.serve.pages.frame.static import serve_static
@@ -32,6 +33,7 @@ from luthier.serve.pages.runs.files import FilePages
 from luthier.serve.pages.runs.library import RunLibrary
 from luthier.serve.pages.runs.listing import RunPages
 from luthier.serve.pages.runs.reading import RunReader
+from luthier.serve.pages.starting.routes import StartPages
 from luthier.serve.pages.sources.routes import SourcePages
 
 
@@ -43,6 +45,7 @@ class SiteParts:
     sessions: Sessions
     runs: tuple[Path, ...]
     jobs: Jobs
+    submissions: Submissions
     asking: Asking
     sources: Library
     queries: Queries
@@ -58,6 +61,7 @@ def make_site(parts: SiteParts) -> Starlette:
         *SignIn(parts.token, parts.sessions).routes(),
         *RunPages(library).routes(),
         *JobPages(parts.jobs, library).routes(),
+        *StartPages(parts.jobs, parts.submissions, parts.sources).routes(),
         *Playground(parts.queries, parts.catalogue, parts.sources).routes(),
         *SourcePages(parts.jobs, parts.asking, parts.sources).routes(),
         *DetailPages(library, reader).routes(),

@@ -41,6 +41,7 @@ class Place:
 PLACES = (
     Place("Runs", f"{PAGES}/runs"),
     Place("Compare", f"{PAGES}/compare"),
+    Place("New run", f"{PAGES}/new"),
     Place("Playground", f"{PAGES}/playground"),
     Place("Sources", f"{PAGES}/sources"),
     Place("Search", f"{PAGES}/search"),

@@ -23,7 +23,13 @@ from luthier.serve.ingest.library import Library
 from luthier.serve.pages.frame.page import page, part
 
 _LONGEST_QUESTION = 20_000
-_LABELS = {"q": "Question", "model": "Model", "compare_with": "Beside it", "max_tokens": "Longest answer in tokens", "temperature": "Temperature"}
+_LABELS = {
+    "q": "Question",
+    "model": "Model",
+    "compare_with": "Beside it",
+    "max_tokens": "Longest answer in tokens",
+    "temperature": "Temperature",
+}
 # What the guard's words mean to who reads them, and the tone of each.
 _LEVELS = {
     "safe": ("Safe", "It changes nothing that matters.", "good"),
@@ -134,7 +140,14 @@ def card_of(told: JsonObject) -> JsonObject:
     verdict = None
     if guard is not None:
         title, meaning, tone = _LEVELS.get(guard["level"], (str(guard["level"]), "", ""))
-        verdict = {**guard, "title": title, "meaning": meaning, "tone": tone, "danger": guard.get("class") or "", "may": _ACTIONS.get(guard["action"], "")}
+        verdict = {
+            **guard,
+            "title": title,
+            "meaning": meaning,
+            "tone": tone,
+            "danger": guard.get("class") or "",
+            "may": _ACTIONS.get(guard["action"], ""),
+        }
     error = told.get("error")
     return {
         "model": told.get("model", ""),
