@@ -33,8 +33,8 @@ from luthier.serve.pages.runs.files import FilePages
 from luthier.serve.pages.runs.library import RunLibrary
 from luthier.serve.pages.runs.listing import RunPages
 from luthier.serve.pages.runs.reading import RunReader
-from luthier.serve.pages.starting.routes import StartPages
 from luthier.serve.pages.sources.routes import SourcePages
+from luthier.serve.pages.starting.routes import StartPages
 
 
 @dataclass(frozen=True, slots=True)

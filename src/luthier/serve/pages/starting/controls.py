@@ -8,7 +8,6 @@ from functools import cache
 from typing import Any
 
 from luthier.config import names, yaml_file
-from luthier.config.schema import RunConfig
 from luthier.core.records import JsonObject
 
 # Asked first, in this order; all others are folded away.
@@ -25,20 +24,6 @@ FIRST = (
 )
 # The server says where runs go, and sources and rows have controls of their own.
 _LEFT_OUT = ("output_dir", "serve", "sources", "datasets", "engine", "axolotl")
-_GROUPS = {
-    "BaseKeys": "Base model",
-    "AdapterKeys": "What is trained",
-    "TokenKeys": "Rows and tokens",
-    "BatchKeys": "Batches",
-    "OptimizerKeys": "Optimizer",
-    "ScheduleKeys": "Learning rate",
-    "PrecisionKeys": "Numbers and memory",
-    "ProcessKeys": "Several processes",
-    "WatchKeys": "Logs, evaluation, checkpoints",
-    "SampleKeys": "Samples while training",
-    "TrackKeys": "Trackers",
-    "RunConfig": "Data, evaluation, export",
-}
 _NULL = {"type": "null"}
 
 
@@ -74,14 +59,11 @@ class Group:
 @cache
 def groups() -> tuple[tuple[Control, ...], tuple[Group, ...]]:
     """The controls that are asked first, and the others by group, in the order of the keys' own page."""
-    schema = names.json_schema()
-    found = {key: _control(key, schema["properties"][key], schema["$defs"]) for key in RunConfig.model_fields if key not in _LEFT_OUT}
-    first = tuple(found[key] for key in FIRST)
-    others: dict[str, list[Control]] = {}
-    for key, title in _titles():
-        if key in found and key not in FIRST:
-            others.setdefault(title, []).append(found[key])
-    return first, tuple(Group(title, tuple(controls)) for title, controls in others.items())
+    schema, about = names.json_schema(), names.key_groups()
+    properties, defs = schema["properties"], schema["$defs"]
+    found = {key: _control(key, properties[key], defs) for keys in about.values() for key in keys if key not in _LEFT_OUT}
+    others = (Group(title, tuple(found[key] for key in keys if key in found and key not in FIRST)) for title, keys in about.items())
+    return tuple(found[key] for key in FIRST), tuple(group for group in others if group.controls)
 
 
 def all_controls() -> Iterator[Control]:
@@ -90,13 +72,6 @@ def all_controls() -> Iterator[Control]:
     yield from first
     for group in others:
         yield from group.controls
-
-
-def _titles() -> Iterator[tuple[str, str]]:
-    """Each key with the title of the group whose keys it is among."""
-    for key in RunConfig.model_fields:
-        owner = next(one for one in reversed(RunConfig.__mro__) if key in getattr(one, "__annotations__", {}))
-        yield key, _GROUPS[owner.__name__]
 
 
 def _control(key: str, schema: JsonObject, defs: Mapping[str, JsonObject]) -> Control:

@@ -31,7 +31,9 @@ from luthier.serve.pages.starting.controls import all_controls, groups
 _LONGEST_WORDS = 1_200
 _TOP_KEY = re.compile(r"^([A-Za-z_]\w*):", re.MULTILINE)
 _NAMED = re.compile(r"`([A-Za-z_]\w*)")
-_EXAMPLE = "base_model: starter\ndatasets:\n- path: rows.jsonl\nnum_epochs: 2\n"
+_EXAMPLE = "base_model: starter\nlearning_rate: 2e-4\ndatasets:\n- path: rows.jsonl\n"
+# What every run needs, in a form that nobody has filled in yet.
+_BEGUN = ImmutableMultiDict([("base_model", "starter"), ("learning_rate", "2e-4")])
 Wrong = list[tuple[str, str, str]]
 
 
@@ -49,7 +51,7 @@ class StartPages:
 
     async def show(self, request: Request) -> Response:
         """The form; `way=text` shows the run file itself."""
-        return await self._page(request, request.query_params.get("way", "form"), request.query_params)
+        return await self._page(request, request.query_params.get("way", "form"), _BEGUN)
 
     async def start(self, request: Request) -> Response:
         """Begins the run, or shows what is wrong with it; `do=text` shows the run file that the form makes, and begins nothing."""
@@ -139,6 +141,3 @@ def _placed(problem: Problem, text: str, way: str) -> tuple[str, str, str]:
     known: Mapping[str, str] = {**{one.key: one.key for one in all_controls()}, "datasets": "rows", "sources": "sources"}
     key = next((name for name in (key, problem.where, *named) if name in known), "")
     return (known[key], "Rows" if key == "datasets" else key, words) if key else ("", "", words)
-
-
-__all__ = ["ConfigError", "StartPages"]
