@@ -13,7 +13,7 @@ MAKING = 9
 
 
 def row_versions() -> dict[str, int]:
-    """The version of each by its name: reading, cutting, making, every maker, the teacher with its prompts, the words around shown pieces."""
+    """The version of each by its name: reading, cutting, making, every maker, the teacher and its prompts, the form of shown pieces."""
     versions = {
         "reading": reading.VERSION,
         "cutting": cutting.VERSION,
