@@ -26,6 +26,7 @@ from luthier.serve.pages.frame.sign_in import SignIn
 from luthier.serve.pages.frame.static import serve_static
 from luthier.serve.pages.jobs.routes import JobPages
 from luthier.serve.pages.playground.routes import Playground
+from luthier.serve.pages.review.routes import ReviewPages
 from luthier.serve.pages.runs.answers import AnswerPages
 from luthier.serve.pages.runs.comparing import ComparePages
 from luthier.serve.pages.runs.detail import DetailPages
@@ -61,6 +62,7 @@ def make_site(parts: SiteParts) -> Starlette:
         *SignIn(parts.token, parts.sessions).routes(),
         *RunPages(library).routes(),
         *JobPages(parts.jobs, library).routes(),
+        *ReviewPages(library).routes(),
         *StartPages(parts.jobs, parts.submissions, parts.sources).routes(),
         *Playground(parts.queries, parts.catalogue, parts.sources).routes(),
         *SourcePages(parts.jobs, parts.asking, parts.sources).routes(),

@@ -94,10 +94,10 @@ class Playground:
                         elif name == "token":
                             yield event_line({"text": visible(str(body["text"]))}, "token")
                         elif name == "done":
-                            yield event_line({"html": part("answer.html", card=card_of({**sources, **body}))}, "card")
+                            yield event_line({"html": part("playground_answer.html", card=card_of({**sources, **body}))}, "card")
             except RequestError as error:
                 refused = card_of({"model": query.model or "", **error.to_json()})
-                yield event_line({"html": part("answer.html", card=refused)}, "card")
+                yield event_line({"html": part("playground_answer.html", card=refused)}, "card")
 
         return await streamed(request, told())
 
