@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
@@ -13,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from luthier.config import yaml_file
+from luthier.config.names import changes_no_result
 from luthier.core.candidates import TUNED
 from luthier.core.errors import LuthierError
 from luthier.core.records import JsonObject, JsonValue
@@ -33,6 +35,7 @@ MOST_RUNS = 6
 _MOST_DIFFERENCES_KEPT = 16
 _LONGEST_VALUE = 300
 _MOST_PACKAGES = 200
+_NUMBERED = re.compile(r"\[\d+\]")
 Compared = Mapping[str, JsonObject]
 
 
@@ -42,6 +45,7 @@ class Setting:
 
     key: str
     values: tuple[str, ...]
+    changes_results: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,14 @@ def differing(resolved: Sequence[str]) -> list[Setting]:
     flat = [dict(_flat("", _settings(text))) for text in resolved]
     keys = list(dict.fromkeys(key for one in flat for key in one))
     differ = [key for key in keys if len({one.get(key) for one in flat}) > 1]
-    return [Setting(shown(key, 120), tuple(shown_all([one.get(key, DASH) for one in flat], _LONGEST_VALUE))) for key in differ]
+    return [
+        Setting(
+            shown(key, 120),
+            tuple(shown_all([one.get(key, DASH) for one in flat], _LONGEST_VALUE)),
+            not changes_no_result(_NUMBERED.sub(".*", key)),
+        )
+        for key in differ
+    ]
 
 
 def _settings(text: str) -> JsonValue:

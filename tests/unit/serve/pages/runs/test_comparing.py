@@ -71,6 +71,17 @@ def test_settings_differ_by_their_whole_names() -> None:
     assert [one.values for one in differing(["a: 1", "a: [broken"])] == [("1", "–")]
 
 
+def test_settings_that_change_no_result_are_told_apart() -> None:
+    texts = [f"learning_rate: {value}\nserve: {{port: {value}, allow: {{hosts: [h{value}]}}}}\n" for value in (1, 2)]
+    found = differing([texts[0], texts[1] + "new: 1\n"])
+    assert {one.key: one.changes_results for one in found} == {
+        "learning_rate": True,
+        "serve.port": False,
+        "serve.allow.hosts": False,
+        "new": True,
+    }
+
+
 def test_versions_differ_by_package() -> None:
     found = differing_versions(["# Python 3.11\na==1\nb==2\n", "# Python 3.12\na==1\nb==3\nc==1\n"])
     assert [(one.key, one.values) for one in found] == [("b", ("2", "3")), ("c", ("–", "1"))]
