@@ -26,12 +26,12 @@ FLOAT32 = ("bf16=false",)
 CLIENTS = 8
 
 
-def with_engine(work: Callable[[EngineClient], Awaitable[None]]) -> None:
+def with_engine(work: Callable[[EngineClient], Awaitable[None]], seconds: float = 180) -> None:
     async def run() -> None:
         engine = EngineClient({"rows": 16})
         engine.start()
         try:
-            await asyncio.wait_for(work(engine), 180)
+            await asyncio.wait_for(work(engine), seconds)
         finally:
             await engine.stop()
 
@@ -115,6 +115,11 @@ def test_a_model_that_is_trained_anew_and_one_whose_files_go(tmp_path: Path) -> 
             await task
         await engine.open("base", Opening(str(base.path), "base", FLOAT32))
         await until(lambda: engine.beat.state["models"] == ["base"])
+        # Opened again at once, while the engine still tells that it was closed.
+        for _ in range(3):
+            await engine.close("base")
+            await engine.open("base", Opening(str(base.path), "base", FLOAT32))
+            assert await text_of(engine, replace(REQUEST, model="base"))
 
     with_engine(work)
 
@@ -136,6 +141,6 @@ def test_a_hundred_models_that_come_and_go_leave_no_memory_behind(tmp_path: Path
             status = Path(f"/proc/{engine.pid}/status").read_text()
             held.append(int(status.partition("VmRSS:")[2].split()[0]) << 10)
 
-    with_engine(work)
+    with_engine(work, seconds=900)
     # The first ones warm what stays: kernels, compiled templates, the allocator's pools.
     assert max(held[100:]) - max(held[10:20]) < 10 << 20, [size >> 20 for size in held[::10]]
