@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.testclient import TestClient
 
+from luthier.core.runs import RunFolder
+from luthier.serve.door.asgi import App
 from luthier.serve.door.entry import Entry
 from luthier.serve.door.gate import Gate
 from luthier.serve.door.hosts import hosts_of
@@ -20,14 +25,28 @@ TOKEN = "a-token-of-some-length"
 WRONG_TOKENS = 5
 
 
-def pages_of(*runs: Path) -> TestClient:
-    """A browser at the door of pages that show the run folders in `runs`."""
+@cache
+def run_writer() -> Callable[..., RunFolder]:
+    """Writes a run folder as the stages leave it: `unit/report/run_folder.py`."""
+    spec = importlib.util.spec_from_file_location("report_run_folder", Path(__file__).parent / "unit" / "report" / "run_folder.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.write_run  # type: ignore[no-any-return]
 
+
+def gate_of(*runs: Path) -> App:
+    """The pages that show the run folders in `runs`, behind the door that they have in the server."""
     sessions = Sessions(60)
     site = make_site(SiteParts(TOKEN, sessions, runs))
     gate = Gate(Starlette(routes=[Mount("/ui", site)]), Entry(TOKEN, sessions), hosts_of("127.0.0.1", ["testserver"]), 1 << 20)
-    app = Guarded(ClientRates(gate, 1_000.0, WRONG_TOKENS))
-    return TestClient(app, follow_redirects=False, raise_server_exceptions=False)
+    return Guarded(ClientRates(gate, 1_000.0, WRONG_TOKENS))
+
+
+def pages_of(*runs: Path) -> TestClient:
+    """A browser at their door, without a port."""
+    return TestClient(gate_of(*runs), follow_redirects=False, raise_server_exceptions=False)
 
 
 def signed_in(*runs: Path) -> TestClient:

@@ -47,13 +47,14 @@ class Told:
 
 @dataclass(slots=True)
 class Server:
-    """A server that runs in `folder`."""
+    """A server that runs in `folder`; `model` is its default."""
 
     process: subprocess.Popen[str]
     url: str
     token: str
     folder: Path
     root: Path
+    model: str
     address: tuple[str, int] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -81,7 +82,7 @@ class Server:
 
     def chat(self, words: str = "list files", **more: object) -> Told:
         """The answer of the default model."""
-        body = {"messages": [{"role": "user", "content": words}], "max_tokens": 8, "temperature": 0, **more}
+        body = {"model": self.model, "messages": [{"role": "user", "content": words}], "max_tokens": 8, "temperature": 0, **more}
         return self.ask("/v1/chat/completions", body)
 
     def until_ready(self) -> None:
@@ -118,7 +119,7 @@ def serving(folder: Path, *words: str, wait: bool = True, environment: Mapping[s
         assert process.stdout is not None
         told = json.loads(process.stdout.readline())
         token = folder / told["token"]
-        server = Server(process, told["url"], token.read_text().strip(), folder, token.parent)
+        server = Server(process, told["url"], token.read_text().strip(), folder, token.parent, told["default_model"])
         if wait:
             server.until_ready()
         yield server

@@ -29,6 +29,7 @@ from luthier.config.row_sections import (
     TeacherSection,
 )
 from luthier.config.schema import AgainstEntry, AxolotlSection, EndpointSection, EvaluateSection, GateRule, PriceSection, RunConfig
+from luthier.config.serve_section import ServeSection
 from luthier.config.strategy_table import FEATURES, WAYS
 from luthier.data.clean.codes import RULES
 
@@ -52,6 +53,12 @@ SECTIONS = {
     "`axolotl`": (AxolotlSection, "axolotl."),
     "`endpoints`": (EndpointSection, "endpoints.NAME."),
     "`endpoints.NAME.price`": (PriceSection, "endpoints.NAME.price."),
+    "`serve`": (ServeSection, "serve."),
+    **{
+        f"`serve.{name}`": (type(info.default), f"serve.{name}.")
+        for name, info in ServeSection.model_fields.items()
+        if isinstance(info.default, Section)
+    },
 }
 
 

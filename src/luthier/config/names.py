@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from luthier.config.keys.fields import Section
+from luthier.config.keys.fields import Section, Stage, stages_of
 from luthier.config.schema import RunConfig
 from luthier.config.yaml_file import Document, KeyPath
 from luthier.core.errors import Problem
@@ -44,6 +44,19 @@ def key_description(generic: str) -> str:
 @cache
 def _descriptions() -> dict[str, str]:
     return {path: info.description or "" for path, info in _fields_of(RunConfig, "")}
+
+
+def changes_no_result(generic: str) -> bool:
+    """Whether a key path, or the longest beginning of it that is a key, belongs to no stage: whatever it says, results are the same."""
+    parts = generic.split(".")
+    stages = _stages()
+    known = next((path for end in range(len(parts), 0, -1) if (path := ".".join(parts[:end])) in stages), None)
+    return known is not None and stages[known] == ("none",)
+
+
+@cache
+def _stages() -> dict[str, tuple[Stage, ...]]:
+    return {path: stages_of(info) for path, info in _fields_of(RunConfig, "")}
 
 
 def _fields_of(section: type[Section], prefix: str) -> Iterator[tuple[str, FieldInfo]]:

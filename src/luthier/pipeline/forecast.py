@@ -23,6 +23,7 @@ from luthier.model.memory import allocated_bytes, base_bytes
 from luthier.model.shapes import BaseShapes, read_shapes
 from luthier.model.tokens import encode_rows, encoder_of
 from luthier.model.trained_shapes import whole_texts
+from luthier.pipeline.disk import disk_needs
 from luthier.pipeline.plan import plan_of
 from luthier.pipeline.stages import STAGE_SPECS, StageSpec
 from luthier.train.memory.fitting import Cut, RowSizes, Sizing, resized
@@ -89,6 +90,7 @@ def forecast(loaded: LoadedRun, price_per_hour: float | None = None, processes: 
         "batches": batches,
         "trained_whole": [],
         "memory": None,
+        "disk": None,
         "time": None,
     }
     if location is None:
@@ -99,6 +101,7 @@ def forecast(loaded: LoadedRun, price_per_hour: float | None = None, processes: 
     found["memory"] = _memory(sizing, plan) | _measured(folder, stages["train"])
     if config.engine == "axolotl":
         found["memory"]["basis"] += "; of Luthier's own engine: Axolotl holds padded batches and whole logits, and takes more"
+    found["disk"] = disk_needs(config, location, sizing, stages)
     found["time"] = _time(loaded, plan, sizing, price_per_hour)
     return found
 
@@ -328,6 +331,7 @@ def forecast_text(found: JsonObject) -> str:
         lines.append("memory     not known: the base is not on this machine, and planning fetches nothing")
         return "\n".join(lines)
     lines += [*found["trained_whole"], "", *_memory_lines(memory), ""]
+    lines.append(f"disk       {_size(found['disk']['needed_bytes'])} to write at most")
     if time is None:
         lines.append("time       not known before the first step")
     else:

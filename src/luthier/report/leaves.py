@@ -112,7 +112,7 @@ def leaf_view(book: Book, leaf: Leaf, shelf: Shelf) -> LeafView:
         total=sum(len(other.entries) for other in book.leaves),
         siblings=siblings,
         groups=tuple(_groups(book, leaf)),
-        rows=tuple(_row(book, entry, shelf) for entry in leaf.entries),
+        rows=tuple(shown_row(book, entry, shelf) for entry in leaf.entries),
         has_answers=any(entry.generation.get("finish_reason") != "scored" for entry in leaf.entries),
     )
 
@@ -130,7 +130,8 @@ def _groups(book: Book, leaf: Leaf) -> Iterator[tuple[str, tuple[Mark, ...]]]:
         yield group, tuple(marks)
 
 
-def _row(book: Book, entry: Entry, shelf: Shelf) -> Shown:
+def shown_row(book: Book, entry: Entry, shelf: Shelf) -> Shown:
+    """The row `entry` of `book` as a page shows it."""
     generation = entry.generation
     details: JsonObject = generation.get("details") or {}
     expected = [str(text) for text in generation.get("expected") or ()]

@@ -53,7 +53,7 @@ def render(facts: RunFacts) -> Iterator[tuple[str, str]]:
 
 def _view(facts: RunFacts, found: Shelf) -> dict[str, Any]:
     """Everything that the templates name."""
-    curves, training, exports = sections.curves(facts), sections.training_facts(facts), sections.export_rows(facts)
+    curves, training, exports = sections.curves(facts.curves), sections.training_facts(facts), sections.export_rows(facts)
     parts = (
         ("data", "data", bool(facts.data)),
         ("training", "train", bool(training or curves)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -96,9 +96,26 @@ class RunFacts:
     samples: tuple[JsonObject, ...] = ()
 
 
-def read_run(folder: RunFolder) -> RunFacts:
-    """The facts in `folder`. A file that is there but is no JSON is an error: it was changed or cut."""
-    events = read_events(folder.events_jsonl)
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """What the event stream tells: when it begins, the warnings of the stages as they last ran, the points of the training."""
+
+    started: str
+    warnings: tuple[str, ...]
+    curves: Curves
+
+
+def stream_of(events: Sequence[JsonObject]) -> Stream:
+    """What `events` tell."""
+    return Stream(str(events[0].get("time", "")) if events else "", tuple(_messages(events)), _curves(events))
+
+
+def read_run(folder: RunFolder, stream: Stream | None = None) -> RunFacts:
+    """The facts in `folder`; `stream` is what its events tell, where somebody has read them already.
+
+    A file that is there but is no JSON is an error: it was changed or cut.
+    """
+    stream = stream or stream_of(read_events(folder.events_jsonl))
     manifest = folder.manifest()
     train = _object(summary_or_none(folder.train_summary))
     evaluation = summary_or_none(folder.evaluate / "summary.json")
@@ -106,13 +123,13 @@ def read_run(folder: RunFolder) -> RunFacts:
     weights = [adapter] if adapter.is_file() else list(folder.model.glob("*.safetensors"))
     return RunFacts(
         name=manifest.run,
-        started=str(events[0].get("time", "")) if events else "",
+        started=stream.started,
         stages={name: record for name, record in manifest.stages.items() if name in REPORTED_STAGES},
         plan=_object(summary_or_none(folder.plan_json)),
         versions=_text(folder, "versions.lock"),
         resolved=_text(folder, "resolved.yaml"),
-        curves=_curves(read_jsonl(folder.curve) if folder.curve.is_file() else events),
-        warnings=_unique([*_messages(events), *(str(text) for text in _list(train.get("warnings")))]),
+        curves=_curves(read_jsonl(folder.curve)) if folder.curve.is_file() else stream.curves,
+        warnings=_unique([*stream.warnings, *(str(text) for text in _list(train.get("warnings")))]),
         data=_object(summary_or_none(folder.data_report)),
         licenses=_licenses(summary_or_none(folder.provenance)),
         train=train,

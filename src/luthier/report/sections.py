@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from luthier.core.candidates import BASE, TUNED
 from luthier.core.records import JsonObject
 from luthier.report.charts import Line, LineChart, line_chart, smooth
-from luthier.report.reading import REPORTED_STAGES, RunFacts
+from luthier.report.reading import REPORTED_STAGES, Curves, RunFacts
 from luthier.report.results import headline_metric
 from luthier.report.shown import shown
 from luthier.report.wording import (
@@ -97,15 +97,18 @@ def _measured(facts: RunFacts) -> list[KeyNumber]:
     return []
 
 
-def curves(facts: RunFacts) -> list[LineChart]:
-    """Loss, learning rate and gradient norm over steps, as far as they were logged."""
-    steps, evaluations = facts.curves.steps, facts.curves.evaluations
-    losses = [(float(row["step"]), float(row["loss"])) for row in steps]
+def smoothed_losses(found: Curves) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+    """The training losses by step, as they are and smoothed."""
+    losses = [(float(row["step"]), float(row["loss"])) for row in found.steps]
     smoothed = smooth([loss for _, loss in losses], max(3, len(losses) // 40))
-    lines = [
-        Line("training loss", "raw", losses),
-        Line("smoothed", "smooth", [(at, value) for (at, _), value in zip(losses, smoothed, strict=True)]),
-    ]
+    return losses, [(at, value) for (at, _), value in zip(losses, smoothed, strict=True)]
+
+
+def curves(found: Curves) -> list[LineChart]:
+    """Loss, learning rate and gradient norm over steps, as far as they were logged."""
+    steps, evaluations = found.steps, found.evaluations
+    losses, smoothed = smoothed_losses(found)
+    lines = [Line("training loss", "raw", losses), Line("smoothed", "smooth", smoothed)]
     if evaluations:
         points = [(float(row["step"]), float(row["loss"])) for row in evaluations]
         lines.append(Line("validation loss", "evaluation", points, is_marked=True))

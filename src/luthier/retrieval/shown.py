@@ -1,6 +1,6 @@
 """Pieces of sources in front of a request, worded in one place: rows that train a model with what a search finds, and servers that ask it.
 
-[1] src/store.py, lines 3 to 9:
+[1] PATH, lines 3 to 9:
 ```python
 ...
 ```

@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from luthier.config.serve_section import ServeLimits, ServeSection
 from luthier.core.records import JsonObject
-from luthier.serve.api import health, metrics
+from luthier.serve.api import health, ingest, metrics
 from luthier.serve.api import jobs as job_routes
 from luthier.serve.api import models as model_routes
 from luthier.serve.api import query as query_routes
@@ -37,6 +37,7 @@ from luthier.serve.door.policy import PAGES, Guarded
 from luthier.serve.door.rates import ClientRates, TotalRate
 from luthier.serve.door.session import Sessions
 from luthier.serve.engine.client import EngineClient
+from luthier.serve.ingest.asked import Asking
 from luthier.serve.ingest.library import Library
 from luthier.serve.jobs.queue import Jobs
 from luthier.serve.jobs.submitted import Submissions
@@ -96,12 +97,14 @@ def make_app(parts: Parts) -> App:
     figures = ServerFigures(engine, answers, parts.root.path, parts.jobs.counts)
     app.include_router(metrics.make_router(registry, figures))
     app.include_router(job_routes.make_router(parts.jobs, parts.submissions))
+    app.include_router(ingest.make_router(parts.jobs, Asking(parts.root, parts.settings.allow, limits), Library(parts.root)))
     sessions = Sessions(parts.settings.session_seconds)
     app.mount(PAGES, make_site(SiteParts(parts.token, sessions, parts.runs)))
     app.add_route("/", lambda request: RedirectResponse(f"{PAGES}/", 303), include_in_schema=False)
     add_handlers(app)
     together = TotalRate(app, limits.requests_per_second, OPEN_PATHS)
-    gate = Gate(together, Entry(parts.token, sessions), parts.hosts, limits.body_bytes, limits.client_seconds)
+    larger = {ingest.UPLOAD_PATH: limits.upload_bytes}
+    gate = Gate(together, Entry(parts.token, sessions), parts.hosts, limits.body_bytes, limits.client_seconds, larger)
     rates = ClientRates(gate, limits.client_requests_per_second, limits.wrong_tokens_per_minute)
     return Watched(Guarded(Caught(rates)), RequestFigures(registry))
 

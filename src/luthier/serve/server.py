@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import math
+import signal
 import socket
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 
@@ -61,7 +63,7 @@ def serve(
         hint = "add --open-to-others where that is meant, or name the address with --host"
         raise UserError(Problem("others than this machine could reach the server", where="serve.host", found=settings.host, hint=hint))
     root = ServeRoot(Path(settings.root))
-    with root.held():
+    with _stopped_by_terminate(), root.held():
         _serve(root, served, settings, on_listening, overrides, endpoints)
 
 
@@ -93,10 +95,23 @@ def _serve(
     port = listener.getsockname()[1]
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     on_listening(Listening(f"http://{host}:{port}", place, default, not is_loopback(settings.host)))
-    # uvicorn raises the signal once more when all has ended; to stop is what a server is asked for.
     logs = settings.logs
     with logging_to(root.logs, logs.bytes, logs.files), suppress(KeyboardInterrupt):
         asyncio.run(_Server(_listening(make_app(parts), settings.limits), jobs.end_streams).serve([listener]))
+
+
+@contextmanager
+def _stopped_by_terminate() -> Iterator[None]:
+    """Takes SIGTERM for Ctrl-C: uvicorn raises the signal once more when all has ended, and to stop is what a server is asked for."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class _Server(uvicorn.Server):

@@ -12,6 +12,7 @@ from pathlib import Path
 from luthier.core.records import Message
 from luthier.data.rows.fields import Fields
 from luthier.data.synthesize.wording import drawn, pick
+from luthier.retrieval.shown import request_in
 
 TABLE = Path(__file__).with_name("synonyms.toml")
 _KEYS = frozenset(("from", "to", "at", "before", "unless"))
@@ -67,7 +68,10 @@ def in_other_words(row: Fields, key: str) -> Fields | None:
     if index is None:
         return None
     message = row.messages[index]
-    content = replaced(message.content, _words_of(row.messages[index + 1 :]), key)
+    # Pieces of a source in front of the request stay as they stand there.
+    request = request_in(message.content)
+    shown = message.content[: len(message.content) - len(request)]
+    content = shown + replaced(request, _words_of(row.messages[index + 1 :]), key)
     if content == message.content:
         return None
     changed = replace(message, content=content)

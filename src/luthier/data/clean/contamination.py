@@ -26,6 +26,7 @@ from luthier.data.clean.records import Row
 from luthier.data.reading.readers import read_rows
 from luthier.data.rows.fields import BadRow
 from luthier.data.rows.grams import NEAR, grams, jaccard, normalised, said
+from luthier.retrieval.shown import request_in
 
 RUN_WORDS = 13
 _WORDING_ITEMS = 4
@@ -198,7 +199,7 @@ def _asked(messages: Sequence[Message]) -> Iterator[tuple[str, str]]:
         if message.role in ("assistant", TEXT_ROLE):
             whole = said(messages[: index + 1])
             yield whole.request or "", whole.answer or message.content
-            last = next((turn.content for turn in reversed(messages[:index]) if turn.role == "user"), "")
+            last = next((request_in(turn.content) for turn in reversed(messages[:index]) if turn.role == "user"), "")
             if last and last != whole.request:
                 yield last, ""
 

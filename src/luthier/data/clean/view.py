@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from luthier.core.records import INPUT_ROLE, TEXT_ROLE, Message
 from luthier.data.clean.records import Row
 from luthier.guard.shown.names import block_name
+from luthier.retrieval.shown import request_in
 
 _FENCE = re.compile(r"[ \t>]*(?:[-*+] |\d+[.)] )?[ \t]*(`{3,}|~{3,})[ \t]*([^`\n]*)$")
 _INLINE_CODE = re.compile(r"(`+)(?!`)[^\n]{1,400}?(?<!`)\1(?!`)")
@@ -65,9 +66,9 @@ def _request(before: tuple[Message, ...]) -> str:
     for index in range(len(before) - 1, -1, -1):
         message = before[index]
         if message.role == INPUT_ROLE and index and before[index - 1].role == "user":
-            return f"{before[index - 1].content}\n{message.content}"
+            return f"{request_in(before[index - 1].content)}\n{message.content}"
         if message.role in ("user", INPUT_ROLE):
-            return message.content
+            return request_in(message.content)
     return ""
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from luthier.core.records import TEXT_ROLE, Message
+from luthier.retrieval.shown import request_in
 
 GRAM_WORDS = 3
 # Jaccard similarity of two requests from which on they are held to be one question.
@@ -83,6 +84,9 @@ def _exchanges(messages: Sequence[Message]) -> Iterator[tuple[str, str]]:
 
 
 def _words_of(message: Message) -> str:
+    if message.role == "user":
+        # Pieces of a source are what is read, not what is asked: two questions behind the same ones are two.
+        return request_in(message.content)
     if not message.tool_calls:
         return message.content
     calls = json.dumps([[call.name, call.arguments] for call in message.tool_calls], ensure_ascii=False, sort_keys=True)

@@ -26,6 +26,7 @@ from luthier.data.sources.masking import Scanned
 from luthier.data.sources.steps import Crew, Cut, Workbench, characters, crew_for, index_file, parts, rows_of, working_folder
 from luthier.data.sources.versions import row_versions
 from luthier.data.synthesize.budget import thinned
+from luthier.data.synthesize.context import AskedInContext
 from luthier.data.synthesize.made import Made, Material, Unfit
 from luthier.data.synthesize.makers.registry import MAKERS, TEACHER, kind_of_source, makers_of
 from luthier.data.teacher.ledger import ASKED_AGAIN, TeacherReport
@@ -65,7 +66,8 @@ class MadeRows:
     """The rows of one entry: `path` holds them as JSON Lines of examples, `rejects` what makers and reading left out, `facts` counts.
 
     `facts` is `{name, kind, repo, commit, license, identity, files, languages, licenses, chunks, commits, excluded, makers, rows, unfit,
-    over_budget, notes}`, with a teacher also `teacher` and `teacher_failed`, the requests that stayed without a reply.
+    over_budget, notes}`, with a teacher also `teacher` and `teacher_failed`, the requests that stayed without a reply, and where the entry
+    has `context`, `in_context`, the rows that show pieces.
     """
 
     path: Path
@@ -268,6 +270,7 @@ def _write(
     kept = thinned(rows, {name: facts.per_file for name, facts in MAKERS.items()}, entry.max_rows_per_file, entry.max_rows)
     over = Counter(maker for (maker, _), is_kept in zip(rows, kept, strict=True) if not is_kept)
     chosen = [pair for pair, is_kept in zip(rows, kept, strict=True) if is_kept]
+    chosen, in_context = _in_context(entry, material, chosen)
     taught: TeacherReport | None = None
     if entry.teacher is not None:
         taught = TeacherReport()
@@ -302,11 +305,21 @@ def _write(
         "unfit": dict(sorted(unfit.items())),
         "over_budget": dict(sorted(over.items())),
         "notes": notes,
+        **in_context,
     }
     if taught is None:
         return facts
     failed = sum(counted.failed for counted in taught.endpoints.values())
     return {**facts, "teacher": taught.to_json(), "teacher_failed": failed}
+
+
+def _in_context(entry: SourceEntry, material: Material, rows: list[tuple[str, Made]]) -> tuple[list[tuple[str, Made]], JsonObject]:
+    """The rows, those that ask about the source behind pieces of it where the entry wants that, and how many these are, as a fact."""
+    if not entry.context:
+        return rows, {}
+    in_context = AskedInContext(material, entry.context)
+    shown = [(maker, made, in_context(maker, made)) for maker, made in rows]
+    return [(maker, with_pieces or made) for maker, made, with_pieces in shown], {"in_context": sum(one is not None for _, _, one in shown)}
 
 
 def _taught(

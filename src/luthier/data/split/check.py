@@ -26,6 +26,8 @@ from luthier.core.errors import IntegrityError
 LEAK = 0.7
 _SLICE_ROWS = 500_000
 _WORD = re.compile(r"\w+")
+# Numbered pieces of a source in front of a request, which are no part of it.
+_PIECES = re.compile(r"(?s)(?:\[\d+\] [^\n]*, lines \d+ to \d+:\n(`{3,})[^\n]*\n.*?\n\1\n\n)+")
 _SIGN = re.compile(r"[^\w\s]")
 _CODE_MAKERS = {"commits", "complete", "document", "explain", "infill", "locate", "question", "teacher", "tests", "tools", "usage"}
 # Texts up to this length are their own keys; longer ones are told by 128 bits.
@@ -126,6 +128,8 @@ def _answers(message: dict[str, Any]) -> bool:
 
 def _text(message: dict[str, Any]) -> str:
     content: str = message["content"]
+    if message["role"] == "user" and (pieces := _PIECES.match(content)):
+        content = content[pieces.end() :]
     calls = message.get("tool_calls")
     if not calls:
         return content

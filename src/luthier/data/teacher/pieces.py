@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from luthier.data.teacher import tasks
-from luthier.data.teacher.context import fenced
 from luthier.data.teacher.masking import sendable_together
 from luthier.retrieval.records import Chunk
+from luthier.retrieval.shown import fenced
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,12 +20,12 @@ from luthier.core.events import monotonic_seconds
 from luthier.core.records import JsonObject
 from luthier.data.rows.digests import digest_of, id_of
 from luthier.data.rows.fields import BadRow, Fields
+from luthier.data.synthesize.context import in_context
 from luthier.data.synthesize.made import Made, Material, Unfit, asked
 from luthier.data.teacher import judge as judging
 from luthier.data.teacher import tasks
 from luthier.data.teacher.asking import Ask, Correspondent, Reply, seed_of
 from luthier.data.teacher.choice import chosen
-from luthier.data.teacher.context import in_context
 from luthier.data.teacher.journal import open_journal
 from luthier.data.teacher.ledger import COST_DIGITS, Ledger, TeacherReport, Tokens, most_tokens
 from luthier.data.teacher.masking import sendable
@@ -39,7 +39,7 @@ Progress = Callable[[int, int], None]
 _Item = TypeVar("_Item")
 
 # Goes up when other rows come of the same replies; it is written into the origin of every row that a teacher made.
-VERSION = 5
+VERSION = 6
 MOST_QUESTIONS = 5
 # Chunks in work together.
 _WAVE = 64

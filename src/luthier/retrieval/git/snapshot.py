@@ -24,11 +24,12 @@ _EVERY_FILES = 500
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How many files a folder may have, and how many bytes they; files above `max_file_bytes` are left out."""
+    """How many files a folder may have, and how many bytes they; files above `max_file_bytes` and what lies in `without` are left out."""
 
     max_files: int
     max_bytes: int
     max_file_bytes: int
+    without: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def _write(
     stream: IO[bytes], folder: Path, bounds: Bounds, clock: Clock, progress: Progress, paths: list[str], excluded: list[Excluded]
 ) -> None:
     size = 0
-    for path in _below(folder):
+    for path in _below(folder, bounds.without):
         clock.check()
         shown = path.relative_to(folder).as_posix()
         content = _content(path, bounds.max_file_bytes)
@@ -85,9 +86,9 @@ def _write(
     stream.write(b"done\n")
 
 
-def _below(folder: Path) -> Iterator[Path]:
+def _below(folder: Path, without: tuple[Path, ...]) -> Iterator[Path]:
     for here, inner, names in os.walk(folder):
-        inner[:] = sorted(name for name in inner if name != ".git")
+        inner[:] = sorted(name for name in inner if name != ".git" and Path(here, name) not in without)
         for name in sorted((*names, *(name for name in inner if Path(here, name).is_symlink()))):
             if name != ".git":
                 yield Path(here, name)

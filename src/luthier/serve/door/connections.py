@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections import Counter
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -18,6 +20,8 @@ from luthier.serve.door.rates import client_of
 
 # The request line and the headers, all together.
 HEAD_BYTES = 16 << 10
+# Linger: on, for no second.
+_AT_ONCE = struct.pack("ii", 1, 0)
 
 
 @dataclass(slots=True)
@@ -88,14 +92,15 @@ class PatientProtocol(H11Protocol):
         self._watch()
 
     def timeout_keep_alive_handler(self) -> None:
-        """Closes a connection that asks nothing more."""
+        """Closes a connection that asks nothing more; it has time once more to take what it was sent."""
         super().timeout_keep_alive_handler()
+        self._stop_watching()
         self._watch()
 
     def pause_writing(self) -> None:
         """The client takes nothing: it has so long."""
         super().pause_writing()
-        self._stuck = self.loop.call_later(self._all.seconds, self.transport.abort)
+        self._stuck = self.loop.call_later(self._all.seconds, self._cut)
 
     def resume_writing(self) -> None:
         """It took something."""
@@ -121,12 +126,20 @@ class PatientProtocol(H11Protocol):
 
     def _give_up(self) -> None:
         self._deadline = None
-        if self.transport.is_closing() or self.conn.our_state is h11.DONE:
-            self.transport.abort()
-        elif self.timeout_keep_alive_task is not None:
-            self.timeout_keep_alive_handler()
+        if self.transport.is_closing():
+            self._cut()
+        elif self.conn.our_state is h11.DONE or self.timeout_keep_alive_task is not None:
+            self.transport.close()
+            self._watch()
         else:
             self._refuse(RequestError(408, "the head of a request came too slowly"))
+
+    def _cut(self) -> None:
+        """Ends it at once: the system would keep what was not taken for a client that may never take it."""
+        connection = self.transport.get_extra_info("socket")
+        if connection is not None and connection.fileno() >= 0:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+        self.transport.abort()
 
     def _refuse(self, error: RequestError) -> None:
         """Says so where no request is being answered, and closes."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from starlette.exceptions import HTTPException
 
@@ -21,13 +22,14 @@ SLOWEST_BYTES_PER_SECOND = 16 << 10
 @dataclass(frozen=True, slots=True)
 class Gate:
     """The door of `app`: 401 or 403 for whom `entry` does not admit, 421 where another host is asked for, 413 for a body over `body_bytes`,
-    408 for a slow one."""
+    408 for a slow one. `larger_bodies` are paths whose bodies may have so many bytes instead."""
 
     app: App
     entry: Entry
     hosts: Hosts
     body_bytes: int
     slow_seconds: float = 20.0
+    larger_bodies: Mapping[str, int] = field(default_factory=dict)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """An ASGI application."""
@@ -35,7 +37,8 @@ class Gate:
             await self.app(scope, receive, send)
             return
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
-        admitted = self._refusal(headers) or await self._admitted(scope, headers, self._counted(receive))
+        most_bytes = self.larger_bodies.get(scope["path"], self.body_bytes)
+        admitted = self._refusal(headers, most_bytes) or await self._admitted(scope, headers, self._counted(receive, most_bytes))
         if isinstance(admitted, RequestError):
             await refuse(scope["path"], send, admitted)
         elif isinstance(admitted, Elsewhere):
@@ -51,16 +54,16 @@ class Gate:
         except HTTPException as error:  # A body that is read for its form's field was too large, or too slow.
             return RequestError(error.status_code, str(error.detail))
 
-    def _refusal(self, headers: dict[bytes, str]) -> RequestError | None:
+    def _refusal(self, headers: dict[bytes, str], most_bytes: int) -> RequestError | None:
         if not self.hosts.is_one(host := headers.get(b"host", "")):
             message = f"this server is not called `{host[:100]}`; names that it is to answer to stand in `serve.allow.names`"
             return RequestError(421, message)
         length = headers.get(b"content-length", "0")
-        if not length.isdecimal() or int(length) > self.body_bytes:
-            return RequestError(413, f"a body has at most {self.body_bytes:,} bytes here")
+        if not length.isdecimal() or int(length) > most_bytes:
+            return RequestError(413, f"a body has at most {most_bytes:,} bytes here")
         return None
 
-    def _counted(self, receive: Receive) -> Receive:
+    def _counted(self, receive: Receive, most_bytes: int) -> Receive:
         """A body without a length in its head is counted as it comes; one that comes too slowly is no longer waited for."""
         seen, began, is_whole = 0, time.monotonic(), False
 
@@ -75,8 +78,8 @@ class Gate:
                 raise HTTPException(408, "the body came too slowly", {"Connection": "close"}) from None
             seen += len(message.get("body", b""))
             is_whole = not message.get("more_body", False)
-            if seen > self.body_bytes:
-                raise HTTPException(413, f"a body has at most {self.body_bytes:,} bytes here", {"Connection": "close"})
+            if seen > most_bytes:
+                raise HTTPException(413, f"a body has at most {most_bytes:,} bytes here", {"Connection": "close"})
             return message
 
         return counted

@@ -27,8 +27,8 @@ _PORT = 443
 # From here on git holds itself to addresses that it is given; an older one would pass over them.
 _LEAST_GIT = (2, 37)
 _VERSION = re.compile(r"(\d+)\.(\d+)")
-# Prefixes whose addresses stand for others, in which any may be hidden.
-_HIDING = ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96", "::ffff:0:0/96")
+# Prefixes whose addresses stand for others, in which any may be hidden, and one for examples that Python does not know yet.
+_HIDING = ("3fff::/20", "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96", "::ffff:0:0/96")
 _STANDING_FOR_OTHERS = tuple(map(ipaddress.ip_network, _HIDING))
 Resolve = Callable[[str, int], Sequence[str]]
 Progress = Callable[[str, int], None]
@@ -43,7 +43,10 @@ def checked_url(url: str, hosts: Sequence[str]) -> Address:
     """What `url` names, before anyone is asked; `DataError` unless it is by https, at its port, of one of `hosts`, without credentials."""
     if "://" not in url:
         raise _refused("this is no URL of a repository", url[:200], "name one by https, or give the path of a folder as `folder`")
-    place = addresses.address(url, ())
+    try:
+        place = addresses.address(url, ())
+    except DataError as error:
+        raise DataError([replace(problem, where="repo") for problem in error.problems]) from error
     parts = urlsplit(place.url or "")
     host = (parts.hostname or "").rstrip(".").lower()
     if parts.scheme != "https":

@@ -17,7 +17,7 @@ from luthier.core.events import EventLog, monotonic_seconds
 from luthier.core.files import read_json, remove, write_json
 from luthier.core.records import JsonObject
 from luthier.serve.ingest.library import EVENTS, Library
-from luthier.serve.ingest.records import Spec
+from luthier.serve.ingest.records import CONTENT, SENT, Spec
 from luthier.serve.ingest.taking import take_in
 from luthier.serve.state.root import ServeRoot
 
@@ -76,7 +76,8 @@ def _take(spec: Spec, folder: Path, events: EventLog, taken: Path) -> int:
     told: JsonObject = {"source": spec.name, "commit": source.commit, "seconds": seconds, **counts}
     if spec.kind == "upload":
         write_json(taken, told)
-        remove(Path(spec.place))
+        for name in (SENT, CONTENT):
+            remove(Path(spec.place) / name)
     events.emit("ingest.done", **told)
     print(json.dumps(told), flush=True)
     return 0

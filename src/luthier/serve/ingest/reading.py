@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from luthier.config.row_sections import SourceEntry
+from luthier.core.files import remove
 from luthier.core.records import JsonObject
 from luthier.retrieval.documents.bounded import Bounded
 from luthier.retrieval.documents.reading import BINARY
@@ -20,7 +21,8 @@ from luthier.retrieval.records import Excluded, Reading, SourceFile
 from luthier.retrieval.sources import reading as sources
 from luthier.serve.ingest.fetching import fetched
 from luthier.serve.ingest.folders import allowed_folder
-from luthier.serve.ingest.records import Spec
+from luthier.serve.ingest.records import CONTENT, SENT, Spec
+from luthier.serve.ingest.unpacking import lay_out
 
 Progress = Callable[[str, int], None]
 TakeUnread = Callable[[str], None]
@@ -34,8 +36,10 @@ def read(spec: Spec, progress: Progress, take_unread: TakeUnread) -> Reading:
     if spec.kind == "repository":
         with fetched(spec, progress) as clone:
             return _repository(spec, clone, spec.commit, progress, take_unread)
-    folder = allowed_folder(spec.place, spec.folders)
-    if spec.kind == "folder" and (folder / ".git").exists():
+    if spec.kind == "upload":
+        return _folder(spec, _laid_out(spec), progress, take_unread)
+    folder = allowed_folder(spec.place, spec.folders, spec.without)
+    if (folder / ".git").exists():
         return _repository(spec, folder, spec.commit, progress, take_unread)
     return _folder(spec, folder, progress, take_unread)
 
@@ -46,11 +50,22 @@ def _repository(spec: Spec, folder: Path, commit: str, progress: Progress, take_
         return sources.read(entry, Path(scratch), progress, spec.name, take_unread)
 
 
+def _laid_out(spec: Spec) -> Path:
+    """The folder that an upload makes; where all of it lies in one folder, as archives of repositories have it, that one."""
+    place = Path(spec.place)
+    content = place / CONTENT
+    remove(content)
+    lay_out([(name, place / SENT / file) for name, file in spec.sent], content, spec.limits.bytes, spec.limits.files)
+    inner = list(content.iterdir())
+    return inner[0] if len(inner) == 1 and inner[0].is_dir() else content
+
+
 def _folder(spec: Spec, folder: Path, progress: Progress, take_unread: TakeUnread) -> Reading:
     """A folder that is no repository: its texts, and the documents among its binary files."""
     limits = spec.limits
     clock = Clock(limits.seconds, spec.shown)
-    bounds = Bounds(limits.files, limits.bytes, limits.file_bytes)
+    without = (Path(spec.without),) if spec.without and spec.kind == "folder" else ()
+    bounds = Bounds(limits.files, limits.bytes, limits.file_bytes, without)
     with snapshot(folder, bounds, clock, lambda step, done, _: progress(step, done)) as shot:
         reading = _repository(spec, shot.folder, "HEAD", progress, take_unread)
         documents = frozenset(path for path in shot.paths if language_of(path) in BINARY)

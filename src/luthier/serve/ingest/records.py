@@ -10,6 +10,8 @@ from luthier.core.files import read_json, write_json
 from luthier.core.records import JsonObject
 
 Kind = Literal["folder", "repository", "upload"]
+# In the folder of an upload: files as they were sent, and what they hold.
+SENT, CONTENT = "sent", "content"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,9 @@ class Limits:
 class Spec:
     """What a job takes in. `place` is a folder, a URL, or the folder that an upload lies in; `shown` is how it is told.
 
-    `commit` is a commit, branch or tag of a repository. `folders` and `hosts` are those that sources may come from, as the server was told.
+    `commit` is a commit, branch or tag of a repository. `folders` and `hosts` are those that sources may come from, as the server was told;
+    nothing is read below `without`, the server's own state. `sent` are the files of an upload: the name that the client gave, and that
+    below `SENT` in its folder.
     """
 
     name: str
@@ -37,6 +41,8 @@ class Spec:
     folders: tuple[str, ...]
     hosts: tuple[str, ...]
     limits: Limits
+    without: str = ""
+    sent: tuple[tuple[str, str], ...] = ()
 
     def write(self, path: Path) -> None:
         """Keeps it for the job."""
@@ -47,7 +53,8 @@ class Spec:
         """What `write` kept."""
         row = read_json(path)
         lists = {name: tuple(row[name]) for name in ("folders", "hosts")}
-        return cls(**{**row, **lists, "limits": Limits(**row["limits"])})
+        sent = tuple((name, file) for name, file in row["sent"])
+        return cls(**{**row, **lists, "sent": sent, "limits": Limits(**row["limits"])})
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,10 +77,8 @@ class Allowed:
             path: KeyPath = tuple(key.split("."))
             text = _at(value, path)
             if isinstance(text, str) and text and text not in self._said and not self._is_owners_word(document, path):
-                what = (
-                    f"`{key}` is named by the owner of the server alone: in the run file that is served, or in one of `serve.allow.folders`"
-                )
-                found.append(document.problem(path, what, found=text))
+                hint = "it stands in the run file that is served, or in one that lies in `serve.allow.folders`"
+                found.append(document.problem(path, f"`{key}` is for the owner of the server to name", hint, text))
         endpoints = value.get("endpoints")
         for name, endpoint in endpoints.items() if isinstance(endpoints, dict) else ():
             found.append(self._endpoint(document, str(name), endpoint))
@@ -160,8 +158,9 @@ class Allowed:
 
 
 def _is_below(path: Path, folder: Path) -> bool:
-    """Whether a path leads into a folder once links are followed; one that leads nowhere does not."""
+    """Whether a path leads into a folder once links are followed; one that no system would follow does not."""
     try:
+        path.exists()
         return path.resolve().is_relative_to(folder.resolve())
     except (OSError, ValueError, RuntimeError):  # A name too long, a null character, a circle of links.
         return False

@@ -1,11 +1,14 @@
-"""The log of a job: what its command writes, in files of a bounded size, the newest without a number."""
+"""The log of a job: what its command writes, without its secrets, in files of a bounded size, the newest without a number."""
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+
+from luthier.serve.door.redact import StreamRedactor, redacted
 
 NAME = "log"
 
@@ -18,11 +21,26 @@ class JobLog:
 
     def __init__(self, folder: Path, most_bytes: int, files: int) -> None:
         self._folder, self._most_bytes, self._files = folder, most_bytes, files
+        self._redactor = StreamRedactor()
         self._lost_bytes = 0
         self._descriptor: int | None = None
 
-    def write(self, text: str) -> None:
-        """Adds text."""
+    def take(self, piece: str) -> None:
+        """Adds what a command writes, without its secrets; the last of it is kept back until more comes, or `settle`."""
+        self._write(self._redactor.take(piece))
+
+    def settle(self) -> None:
+        """Adds what was kept back: nothing has come for a while."""
+        self._write(self._redactor.end())
+
+    def say(self, words: str) -> None:
+        """Adds a line of our own, with the time."""
+        self.settle()
+        self._write(f"[{time.strftime('%Y-%m-%d %H:%M:%S')}] {redacted(words)}\n")
+
+    def _write(self, text: str) -> None:
+        if not text:
+            return
         content = text.encode("utf-8", "replace")
         if self._lost_bytes:
             content = f"[{self._lost_bytes:,} bytes of this log could not be written]\n".encode() + content
@@ -35,6 +53,7 @@ class JobLog:
 
     def close(self) -> None:
         """Ends the log."""
+        self.settle()
         self._forget()
 
     def _append(self, content: bytes) -> None:

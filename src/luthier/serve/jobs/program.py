@@ -27,6 +27,8 @@ from luthier.serve.state.root import ServeRoot
 BEAT_SECONDS = 3.0
 _LOOK_SECONDS = 0.25
 _BUSY_SECONDS = 1.0
+# After so long a silence what a command wrote last stands in the log.
+_SETTLED_SECONDS = 1.0
 # A job that found no room looks again.
 _ROOM_PAUSE_SECONDS = 30.0
 _MOST_PAUSE_SECONDS = 15.0
@@ -60,7 +62,7 @@ class Supervisor:
         self._store = Store(root.database, _BUSY_SECONDS)
         self._log = JobLog(self._folder, charge.log_bytes, charge.log_files)
         self._is_told_to_stop = False
-        self._beaten = time.monotonic()
+        self._beaten = self._heard = time.monotonic()
 
     def run(self) -> int:
         """The exit code."""
@@ -78,7 +80,7 @@ class Supervisor:
             return EXIT_NOT_NOW
         if job is None:
             return EXIT_NOT_NOW
-        self._say(f"begun, attempt {job.attempts}: python {' '.join(job.command)}")
+        self._log.say(f"begun, attempt {job.attempts}: python {' '.join(job.command)}")
         self._work(job, lock)
         self._log.close()
         return 0
@@ -91,12 +93,12 @@ class Supervisor:
     def _work(self, job: Job, lock: int) -> None:
         missing = self._missing(job, lock)
         if missing is not None and not missing.is_for_ever:
-            self._say(f"put off: {missing.reason}")
+            self._log.say(f"put off: {missing.reason}")
             self._surely(lambda: self._store.wait(self._id, missing.reason, _ROOM_PAUSE_SECONDS))
             return
         ending = Ending(1, missing.reason) if missing is not None else self._done(job.command, job, lock)
         done = self._surely(lambda: self._store.finish(self._id, ending, self._is_told_to_stop, self._charge.attempts))
-        self._say(f"{done.status}, exit code {ending.exit_code}" + (f": {ending.error}" if ending.error else ""))
+        self._log.say(f"{done.status}, exit code {ending.exit_code}" + (f": {ending.error}" if ending.error else ""))
 
     def _missing(self, job: Job, lock: int) -> Lack | None:
         """What the job has no room for, by what its plan says; a plan that cannot be made is the command's own to tell."""
@@ -110,16 +112,18 @@ class Supervisor:
         if self._is_to_stop():
             return Ending(1, "stopped before it began")
         try:
-            worker = Worker(command, job.directory, [lock], self._log.write)
+            worker = Worker(command, job.directory, [lock], self._hear)
         except OSError as error:
             return Ending(1, f"it cannot be started in {job.directory}: {error.strerror}")
         asked: float | None = None
         began = time.monotonic()
         while not worker.has_ended:
             worker.pump(_LOOK_SECONDS)
+            if time.monotonic() - self._heard > _SETTLED_SECONDS:
+                self._log.settle()
             if asked is None and self._is_to_stop():
                 asked = time.monotonic()
-                self._say("asked to stop")
+                self._log.say("asked to stop")
                 worker.interrupt()
             now = time.monotonic()
             if (asked is not None and now - asked > self._charge.stop_seconds) or (most_seconds is not None and now - began > most_seconds):
@@ -150,15 +154,16 @@ class Supervisor:
             try:
                 return record()
             except StoreError as error:
-                self._say(f"the end of the job could not be recorded, and will be: {error}")
+                self._log.say(f"the end of the job could not be recorded, and will be: {error}")
                 time.sleep(pause)
                 pause = min(2 * pause, _MOST_PAUSE_SECONDS)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self._is_told_to_stop = True
 
-    def _say(self, words: str) -> None:
-        self._log.write(f"[{time.strftime('%Y-%m-%d %H:%M:%S')}] {words}\n")
+    def _hear(self, piece: str) -> None:
+        self._heard = time.monotonic()
+        self._log.take(piece)
 
 
 def main(arguments: list[str]) -> int:

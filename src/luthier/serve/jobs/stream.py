@@ -6,11 +6,14 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass
 
-from luthier.core.records import JsonObject
+from luthier.core.records import JsonObject, JsonValue
+from luthier.serve.door.redact import redacted
 from luthier.serve.jobs.progress import event_of, stream_of
 from luthier.serve.jobs.records import Job
 
 _PORTION_BYTES = 1 << 16
+# In a shorter text no secret is looked for.
+_SHORTEST_SECRET = 8
 # A longer line than this is passed over.
 _LONGEST_LINE_BYTES = 1 << 20
 
@@ -76,5 +79,18 @@ class JobStream:
                 place += len(line)
                 self._place = place
                 if (event := event_of(line)) is not None:
-                    found.append(JobEvent(self._id, "event", event))
+                    found.append(JobEvent(self._id, "event", without_secrets(event)))
         return found
+
+
+def without_secrets(value: JsonObject) -> JsonObject:
+    """The same with a mark for each secret in its texts; names of keys are Luthier's own."""
+    return {name: _without_secrets(inner) for name, inner in value.items()}
+
+
+def _without_secrets(value: JsonValue) -> JsonValue:
+    if isinstance(value, str):
+        return redacted(value) if len(value) >= _SHORTEST_SECRET else value
+    if isinstance(value, list):
+        return [_without_secrets(inner) for inner in value]
+    return without_secrets(value) if isinstance(value, dict) else value

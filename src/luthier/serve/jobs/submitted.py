@@ -117,7 +117,7 @@ class Submissions:
             hint = "send `run_file` or `text`, or start the server with a run: luthier serve RUN.yaml"
             raise ConfigError(Problem("no run is served whose file could be taken", where="run_file", hint=hint))
         if asked.changes_nothing:
-            return served.existing_folder or served.path, self._overrides
+            return (served.path, self._overrides) if served.existing_folder is None else (served.existing_folder, ())
         if served.existing_folder is None:
             return served.path, (*self._overrides, *self._own(asked))
         # In the resolved file of a run folder all paths start at the working directory, as they do where they are set.
@@ -128,8 +128,8 @@ class Submissions:
     def _checked(self, path: Path, text: str | None, overrides: tuple[str, ...], for_data: bool) -> tuple[LoadedRun, tuple[str, ...]]:
         """The resolved run; nothing that the file names is read before it is known that it may be."""
         is_written = text is None
-        if path.is_dir():
-            return load(path, overrides), overrides
+        if self._served is not None and path == self._served.existing_folder:
+            return load(path), ()
         text = yaml_file.read_text(path) if text is None else text
         problems = self.allowed.chain_problems(path, text) or self.allowed.problems(read_named(path, text, overrides))
         if problems:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import selectors
@@ -14,7 +15,9 @@ from contextlib import suppress
 from typing import IO
 
 from luthier.core.records import JsonObject
+from luthier.serve.door.redact import redacted
 from luthier.serve.jobs.records import Ending
+from luthier.serve.jobs.stream import without_secrets
 
 # What no command needs to know.
 _WITHHELD = ("LUTHIER_TOKEN",)
@@ -31,6 +34,7 @@ class Worker:
     def __init__(self, command: Sequence[str], directory: str, held: Sequence[int], say: Callable[[str], None]) -> None:
         self._say = say
         self._out, self._words = bytearray(), ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._process = subprocess.Popen(
             [sys.executable, *command],
             cwd=directory,
@@ -92,15 +96,15 @@ class Worker:
         for stream in (self._process.stdout, self._process.stderr):
             _close(stream)
         result = self._result()
-        error = None if code == 0 else self._error(code, result)
-        return Ending(code, error, result if result is not None and "error" not in result else None)
+        error = None if code == 0 else redacted(self._error(code, result))
+        return Ending(code, error, without_secrets(result) if result is not None and "error" not in result else None)
 
     def _take_result(self, piece: bytes) -> None:
         self._out += piece
         del self._out[:-_LONGEST_RESULT_BYTES]
 
     def _take_words(self, piece: bytes) -> None:
-        text = piece.decode("utf-8", "replace")
+        text = self._decoder.decode(piece)
         self._words = (self._words + text)[-_LONGEST_ERROR_CHARACTERS:]
         self._say(text)
 

@@ -18,8 +18,13 @@ from luthier.serve.door.session import Sessions
 from luthier.serve.pages.frame.page import find_error
 from luthier.serve.pages.frame.sign_in import SignIn
 from luthier.serve.pages.frame.static import serve_static
+from luthier.serve.pages.runs.answers import AnswerPages
+from luthier.serve.pages.runs.comparing import ComparePages
+from luthier.serve.pages.runs.detail import DetailPages
+from luthier.serve.pages.runs.files import FilePages
 from luthier.serve.pages.runs.library import RunLibrary
 from luthier.serve.pages.runs.listing import RunPages
+from luthier.serve.pages.runs.reading import RunReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +38,16 @@ class SiteParts:
 
 def make_site(parts: SiteParts) -> Starlette:
     """The application below `/ui`."""
-    library = RunLibrary(parts.runs)
+    library, reader = RunLibrary(parts.runs), RunReader()
     routes = [
         Route("/", _first),
         Route("/static/{name}", serve_static),
         *SignIn(parts.token, parts.sessions).routes(),
         *RunPages(library).routes(),
+        *DetailPages(library, reader).routes(),
+        *AnswerPages(library, reader).routes(),
+        *FilePages(library).routes(),
+        *ComparePages(library, reader).routes(),
     ]
     # What nobody expected is logged where it is raised again, behind this page.
     kinds = (RequestError, HTTPException, LuthierError, Exception)

@@ -21,8 +21,10 @@ from luthier.core.errors import DataError
 from luthier.core.files import HashMemory
 from luthier.data.sources import making
 from luthier.data.sources.making import MadeRows, Teachers, made_rows, rejects_of
+from luthier.data.synthesize.context import ASKING_MAKERS
 from luthier.data.teacher.journal import journal_in, sent_beside
 from luthier.data.teacher.ledger import ASKED_AGAIN
+from luthier.retrieval.shown import request_in
 from maker_parts import APP, BUTTON, CART
 
 FILES: dict[str, str | bytes] = {
@@ -360,3 +362,27 @@ def test_rows_over_a_budget_are_left_out_and_counted(commit: str) -> None:
     assert few.facts["over_budget"]
     texts = {json.dumps(row, sort_keys=True) for row in rows_of(everything)}
     assert {json.dumps(row, sort_keys=True) for row in rows_of(few)} <= texts
+
+
+def test_context_puts_pieces_in_front_of_questions_and_changes_nothing_else(commit: str) -> None:
+    plain, shown = rows_of(make()), rows_of(made := make(context={"pieces": 3, "characters": 300}))
+    assert rows_of(make(context=False)) == plain
+    changed = 0
+    for before, after in zip(plain, shown, strict=True):
+        assert after["origin"] == before["origin"]
+        assert after["messages"][1:] == before["messages"][1:]
+        request, asked = before["messages"][0]["content"], after["messages"][0]["content"]
+        assert request_in(asked) == request
+        changed += asked != request
+        assert asked == request or before["origin"]["maker"] in ASKING_MAKERS
+    assert changed == made.facts["in_context"] > 3
+    assert "in_context" not in make().facts
+
+
+def test_rows_behind_the_same_pieces_are_compared_by_what_they_ask(commit: str) -> None:
+    sources = {"repo": "shop", "license": "MIT", "make": ["locate", "question"]}
+    plain = Stage("plain", sources=[sources])
+    shown = Stage("shown", sources=[{**sources, "context": True}], split={"test": 0.3})
+    kept = [request_in(row.messages[0].content) for row in shown.rows()]
+    assert sorted(kept) == sorted(row.messages[0].content for row in plain.rows())
+    assert sum(row.messages[0].content.startswith("[1] ") for row in shown.rows()) > len(kept) // 2

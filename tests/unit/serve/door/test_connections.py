@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -129,6 +130,8 @@ def test_an_answer_that_nobody_takes(closes: bool) -> None:
             while not connections.of_clients.total():
                 await asyncio.sleep(0.01)
             await until_none(connections)
+            # The system keeps nothing of it either.
+            assert client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNRESET
 
     against(work)
 

@@ -15,6 +15,7 @@ from git_repositories import committed, write_files
 from ingest_parts import command, spec, take
 from luthier.core.events import read_events
 from luthier.serve.ingest.library import EVENTS, Library
+from luthier.serve.ingest.records import SENT
 from luthier.serve.state.root import ServeRoot
 
 SHOP = "def sell_ticket(price: int) -> int:\n    return price\n"
@@ -55,11 +56,12 @@ def test_what_is_wrong_is_told_and_ends_with_2(tmp_path: Path, shop: Path) -> No
 
 def test_an_upload_is_deleted_when_it_is_taken_in_and_told_again_when_the_job_is_run_again(tmp_path: Path) -> None:
     root = tmp_path / "serve"
-    content = root / "uploads" / "shop" / "content"
-    write_files(content, {"shop.py": SHOP})
-    wanted = spec(content, kind="upload", shown="upload", folders=(str(content),))
+    place = root / "uploads" / "shop"
+    write_files(place / SENT, {"0": SHOP})
+    wanted = spec(place, kind="upload", shown="upload", sent=(("shop.py", "0"),))
     told = take(root, wanted)
-    assert not content.exists()
+    assert told["files"] == 1
+    assert sorted(path.name for path in place.iterdir()) == ["spec.json", "taken.json"]
     assert Library(ServeRoot(root)).get("shop").kind == "upload"
     assert take(root, wanted) == told
 

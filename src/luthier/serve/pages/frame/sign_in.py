@@ -49,19 +49,24 @@ class SignIn:
         self.sessions.close(_cookie(request))
         cookie, _ = self.sessions.open()
         answer = RedirectResponse(onward, 303)
-        answer.headers["set-cookie"] = session.set_cookie(cookie, self.sessions.seconds, request.url.scheme == "https")
+        answer.headers["set-cookie"] = session.set_cookie(cookie, self.sessions.seconds, _is_https(request))
         return answer
 
     async def leave(self, request: Request) -> Response:
         """The session's end."""
         self.sessions.close(_cookie(request))
         answer = RedirectResponse(session.SIGN_IN, 303)
-        answer.headers["set-cookie"] = session.set_cookie("", 0, request.url.scheme == "https")
+        answer.headers["set-cookie"] = session.set_cookie("", 0, _is_https(request))
         return answer
 
 
 def _cookie(request: Request) -> str:
     return session.session_cookie(request.headers.get("cookie", ""))
+
+
+def _is_https(request: Request) -> bool:
+    """Whether the browser speaks HTTPS, to a proxy before the server: a form's `Origin` is its own word."""
+    return request.url.scheme == "https" or request.headers.get("origin", "").startswith("https://")
 
 
 def _onward(asked: str) -> str:

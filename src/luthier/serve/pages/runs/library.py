@@ -73,7 +73,7 @@ class RunLibrary:
         return Listed(key, folder, state, max(times, default=0) / 1e9, told)
 
     def _brief(self, folder: RunFolder) -> Brief:
-        stamp = tuple(_stamp(folder.path / name) for name in _TELLING)
+        stamp = stamp_of(*(folder.path / name for name in _TELLING))
         with self._lock:
             known = self._briefs.get(folder.path)
         if known is not None and known[0] == stamp:
@@ -82,6 +82,11 @@ class RunLibrary:
         with self._lock:
             self._briefs[folder.path] = (stamp, told)
         return told
+
+
+def stamp_of(*paths: Path) -> Stamp:
+    """What changes when one of the files does."""
+    return tuple(_stamp(path) for path in paths)
 
 
 def _stamp(path: Path) -> tuple[int, int]:

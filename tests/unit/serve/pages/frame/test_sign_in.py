@@ -40,6 +40,14 @@ def test_signing_in_leads_nowhere_else(onward: str) -> None:
     assert pages_of().post("/ui/sign-in", data={"token": TOKEN, "next": onward}).headers["location"] == "/ui/"
 
 
+def test_by_https_the_cookie_is_for_https_alone() -> None:
+    browser = pages_of()
+    for origin, is_secure in (("https://testserver", True), ("http://testserver", False)):
+        done = browser.post("/ui/sign-in", data={"token": TOKEN}, headers={"origin": origin})
+        assert done.status_code == 303
+        assert done.headers["set-cookie"].endswith("; Secure") == is_secure
+
+
 def test_wrong_tokens_are_told_and_after_some_not_looked_at() -> None:
     browser = pages_of()
     for _ in range(WRONG_TOKENS):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from pathlib import Path
 
@@ -11,21 +10,14 @@ import pytest
 from luthier.core.runs import RunFolder
 from luthier.serve.door.errors import RequestError
 from luthier.serve.pages.runs.library import RunLibrary
-from serve_pages import signed_in
-
-BUILDER = Path(__file__).parents[3] / "report" / "run_folder.py"
+from serve_pages import run_writer, signed_in
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a whole run, one that has begun, and one that cannot be read."""
-    spec = importlib.util.spec_from_file_location("report_run_folder", BUILDER)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
     place = tmp_path_factory.mktemp("place") / "runs"
-    whole = module.write_run(place / "whole-11111111")
+    whole = run_writer()(place / "whole-11111111")
     (place / "begun-22222222").mkdir()
     (place / "begun-22222222" / "resolved.yaml").write_text("base_model: starter\n")
     (place / "broken-33333333").mkdir()

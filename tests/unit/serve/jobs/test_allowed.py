@@ -1,0 +1,194 @@
+"""What a run file that was sent may name."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from luthier.config import yaml_file
+from luthier.config.load import read_named
+from luthier.config.names import _fields_of
+from luthier.config.schema import RunConfig
+from luthier.config.yaml_file import Document
+from luthier.serve.jobs import allowed as module
+from luthier.serve.jobs.allowed import Allowed
+from luthier.serve.state.root import ServeRoot
+
+SERVED = """
+base_model: /models/served
+mlflow_tracking_uri: http://tracking:5000
+endpoints: {teacher: {base_url: "https://api.example.com/v1", model: big, api_key_env: TEACHER_KEY}}
+"""
+# Texts that name no file, program or address: names of columns, of languages, of keys beside them, words for a model.
+PLAIN = r"""
+augment\.(judge|teacher) chat_template clean\.(licenses|natural_languages|off|scanners)
+(test_)?datasets\.\*\.(chat_template|field\w*|license|name|revision|roles\w*|split|type\.\w+)
+(test_)?datasets\.\*\.message_\w+(\.\w+)? default_system_message endpoints\.\*\.model eot_tokens
+evaluate\.against\.\*\.name evaluate\.gate(\.\*\.over)? evaluate\.judge export fsdp_config\.transformer_layer_cls_to_wrap
+guard\.(allow_hosts|policy|protect) lora_(alpha_pattern|modules_to_save|rank_pattern|target_modules)
+mlflow_(experiment|run)_name output_dir peft_init_lora_weights revision_of_model run_name
+sources\.\*\.(commit|exclude|include|languages|license|name) sources\.\*\.teacher\.(endpoint|judge) unfrozen_parameters wandb_\w+
+"""
+
+
+@pytest.fixture
+def allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Allowed:
+    home = tmp_path / "home"
+    (home / "data").mkdir(parents=True)
+    (home / "data" / "rows.jsonl").touch()
+    (tmp_path / "secret.yaml").write_text("base_model: starter\n")
+    (home / "data" / "link.jsonl").symlink_to(tmp_path / "secret.yaml")
+    (home / "data" / "folder").symlink_to(tmp_path)
+    root = ServeRoot(Path("serve"))
+    monkeypatch.chdir(home)
+    for folder in (root.run_files, root.uploads, root.sources / "s", root.runs):
+        folder.mkdir(parents=True)
+    for name in ("token", "jobs.sqlite"):
+        (root.path / name).touch()
+    return Allowed(root, (Path(),), ("github.com",), yaml_file.parse(SERVED, "served.yaml"))
+
+
+def problems(allowed: Allowed, text: str, name: str = "serve/run-files/sent.yaml", *overrides: str) -> str:
+    return "\n".join(problem.text() for problem in allowed.problems(read_named(Path(name), text, overrides)))
+
+
+GOOD = [
+    "base_model: starter",
+    "base_model: Qwen/Qwen2.5-0.5B",
+    "base_model: gpt2",
+    "base_model: /models/served",
+    "datasets: [{path: data/rows.jsonl}]",
+    "datasets: [{path: owner/rows, data_files: [../../x.jsonl]}]",
+    "datasets: [{path: data, data_files: rows.jsonl}]",
+    "datasets: [{path: serve/uploads/rows.jsonl}]",
+    "sources: [{repo: serve/sources/s, docs: ['data/**/*.md'], tools: [git]}]",
+    "sources: [{repo: 'https://github.com/owner/name.git'}]",
+    "evaluate: {suites: [commands, gsm8k], against: [base, teacher, checkpoint-4]}",
+    "chat_template_jinja: '{{ messages }}'",
+    "deepspeed: {zero_optimization: {stage: 2}}",
+    "split: {keep: serve/runs/a-12345678}",
+    "endpoints: {mine: {base_url: 'https://api.example.com/v1', model: other, api_key_env: TEACHER_KEY}}",
+    "mlflow_tracking_uri: http://tracking:5000",
+]
+BAD = [
+    ("base_model: /etc", "`base_model`"),
+    ("base_model: ../../models/x", "`base_model`"),
+    ("base_model: ~/model", "`base_model`"),
+    ("model_name_or_path: /etc", "`base_model`"),
+    ("tokenizer_config: /etc", "`tokenizer_config`"),
+    ("lora_model_dir: /adapters/x", "`lora_model_dir`"),
+    ("datasets: [{path: /etc/passwd}]", "`datasets[0].path`"),
+    ("datasets: [{path: data/link.jsonl}]", "`datasets[0].path`"),
+    ("datasets: [{path: data/folder/secret.yaml}]", "`datasets[0].path`"),
+    ("datasets: [{path: data/rows.jsonl}, {path: data/../../secret.yaml}]", "`datasets[1].path`"),
+    ("datasets: [{path: \"data/rows\\0.jsonl\"}]", "`datasets[0].path`"),
+    ("test_datasets: [{path: /etc/passwd}]", "`test_datasets[0].path`"),
+    ("datasets: [{path: data, data_files: [/etc/passwd]}]", "`datasets[0].data_files`"),
+    ("datasets: [{path: data, data_files: ../../secret.yaml}]", "`datasets[0].data_files`"),
+    ("datasets: [{path: serve/token}]", "`datasets[0].path`"),
+    ("datasets: [{path: serve/jobs.sqlite}]", "`datasets[0].path`"),
+    ("datasets: [{path: data/rows.jsonl, chat_template_jinja: /etc/passwd}]", "`datasets[0].chat_template_jinja`"),
+    ("chat_template_jinja: /etc/passwd", "`chat_template_jinja`"),
+    ("deepspeed: /etc/passwd", "`deepspeed`"),
+    ("sources: [{repo: /root}]", "`sources[0].repo`"),
+    ("sources: [{repo: 'https://example.org/x.git'}]", "`serve.allow.hosts`"),
+    ("sources: [{repo: 'http://github.com/x/y.git'}]", "`serve.allow.hosts`"),
+    ("sources: [{repo: 'https://github.com:444/x/y.git'}]", "`serve.allow.hosts`"),
+    ("sources: [{repo: 'https://user@github.com/x/y.git'}]", "`serve.allow.hosts`"),
+    ("sources: [{repo: 'https://github.com.evil.org/x/y.git'}]", "`serve.allow.hosts`"),
+    ("sources: [{repo: 'git@github.com:x/y.git'}]", "`serve.allow.hosts`"),
+    ("sources: [{repo: 'ext::sh -c id'}]", "`serve.allow.hosts`"),
+    ("sources: [{repo: 'file:///etc'}]", "`serve.allow.hosts`"),
+    ("sources: [{repo: ., allow_protocols: [ext]}]", "`allow_protocols`"),
+    ("sources: [{docs: /etc/*.conf}]", "`sources[0].docs`"),
+    ("sources: [{docs: [data, 'data/folder/*']}]", "`sources[0].docs`"),
+    ("sources: [{schemas: /etc/x.json}]", "`sources[0].schemas`"),
+    ("sources: [{tools: [git], tldr: /usr/share}]", "`sources[0].tldr`"),
+    ("sources: [{tools: [/tmp/evil], help: [help]}]", "without a path"),
+    ("clean: {decontaminate: [/etc/passwd]}", "`clean.decontaminate`"),
+    ("split: {keep: /runs/a}", "`split.keep`"),
+    ("evaluate: {suites: [/etc/suite.yaml]}", "`evaluate.suites[0]`"),
+    ("evaluate: {suites: [../uploads/suite.yaml]}", "`evaluate.suites[0]`"),
+    ("guard: {rules: [../sources/s/rules.toml]}", "`guard.rules[0]`"),
+    ("evaluate: {against: [/runs/a]}", "`evaluate.against[0]`"),
+    ("evaluate: {against: /runs/a}", "`evaluate.against[0]`"),
+    ("evaluate: {against: [{predictions: /etc/passwd}]}", "`evaluate.against[0]`"),
+    ("engine: axolotl\naxolotl: {python: serve/uploads/python}", "`axolotl.python`"),
+    ("mlflow_tracking_uri: http://169.254.169.254/", "`mlflow_tracking_uri`"),
+    ("endpoints: {x: {base_url: 'http://169.254.169.254/v1', model: m}}", "an endpoint"),
+    ("endpoints: {x: {base_url: 'https://api.example.com/v1', model: m, api_key_env: AWS_SECRET}}", "an endpoint"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", GOOD)
+def test_what_may_be_named(allowed: Allowed, text: str) -> None:
+    assert problems(allowed, text) == ""
+
+
+@pytest.mark.parametrize(("text", "told"), BAD)
+def test_what_may_not(allowed: Allowed, text: str, told: str) -> None:
+    found = problems(allowed, text)
+    assert told in found
+    assert re.match(r"serve/run-files/sent\.yaml:\d+: ", found)
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("datasets=[{path: /etc/passwd}]", "`datasets[0].path`"),
+        ("datasets[0].path=/etc/passwd", "`datasets[0].path`"),
+        ("base_model=/etc", "`base_model`"),
+        ("evaluate.suites=[serve/uploads/suite.yaml]", "`evaluate.suites[0]`"),
+        ("endpoints.x.base_url=http://127.0.0.1:1/v1", "an endpoint"),
+    ],
+)
+def test_what_is_set_is_held_to_the_same(allowed: Allowed, override: str, told: str) -> None:
+    assert told in problems(allowed, "datasets: [{path: data/rows.jsonl}]", "serve/run-files/sent.yaml", override)
+
+
+def test_what_the_owner_of_the_server_wrote_may_run_programs_and_ask_endpoints(allowed: Allowed) -> None:
+    text = "engine: axolotl\naxolotl: {python: /opt/axolotl/bin/python}\nendpoints: {x: {base_url: 'http://127.0.0.1:1/v1', model: m}}"
+    assert problems(allowed, text, "runs.yaml") == ""
+    for place in ("serve/uploads/runs.yaml", "serve/sources/s/runs.yaml", "data/folder/secret.yaml"):
+        assert "`axolotl.python`" in problems(allowed, text, place)
+    # A key set from outside is not the owner's, whoever wrote the file.
+    assert "an endpoint" in problems(allowed, text, "runs.yaml", "endpoints.x.api_key_env=AWS_SECRET")
+
+
+def test_no_file_is_read_that_is_extended_from_elsewhere(allowed: Allowed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("own.yaml").write_text("extends: data/folder/secret.yaml\n")
+    read: list[Path] = []
+    monkeypatch.setattr(yaml_file, "read_text", lambda path: read.append(path) or Path(path).read_text())
+    here = Path("serve/run-files/sent.yaml")
+    for base in ("/etc/passwd", "../uploads/x.yaml", "../sources/s/x.yaml", "../../../secret.yaml", "../../data/link.jsonl", "../token"):
+        (problem,) = allowed.chain_problems(here, f"extends: {base}")
+        assert problem.where == "serve/run-files/sent.yaml:1"
+        assert read == []
+    (problem,) = allowed.chain_problems(here, "extends: [../../own.yaml]")
+    assert problem.where.endswith("own.yaml:1")
+    assert [path.name for path in read] == ["own.yaml"]
+
+
+@pytest.mark.parametrize("place", ["/etc/passwd", "serve/uploads/run.yaml", "serve/sources/s/run.yaml", "data/link.jsonl", "a\0b"])
+def test_run_files_lie_where_the_owner_writes(allowed: Allowed, place: str) -> None:
+    assert allowed.steering_problem(Path(place), "run_file") is not None
+    for good in ("run.yaml", "data/run.yaml", "serve/run-files/run.yaml"):
+        assert allowed.steering_problem(Path(good), "run_file") is None
+
+
+def test_every_key_that_holds_text_is_in_the_table_or_is_no_path() -> None:
+    texts = {path for path, info in _fields_of(RunConfig, "") if "str" in str(info.annotation) and not path.startswith("serve")}
+    entries = {f"{name}.*.{key}" for name in ("datasets", "test_datasets") for key in (*module.ENTRY_PATHS, "data_files")}
+    sources = {f"sources.*.{key}" for key in (*module.SOURCE_PATHS, "repo", "tools")}
+    rivals = {"evaluate.against", "evaluate.against.*.run", "evaluate.against.*.predictions"}
+    endpoints = {"endpoints", "endpoints.*.base_url", "endpoints.*.api_key_env"}
+    held = {*module.PATHS, *module.STEERING, *module.OWNERS, *entries, *sources, *rivals, *endpoints}
+    assert held <= texts, held - texts
+    plain = [pattern for pattern in PLAIN.split() if pattern]
+    assert [path for path in sorted(texts - held) if not any(re.fullmatch(pattern, path) for pattern in plain)] == []
+
+
+def test_an_empty_file_names_nothing(allowed: Allowed) -> None:
+    assert allowed.problems(Document({})) == []
