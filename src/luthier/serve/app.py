@@ -105,7 +105,8 @@ def make_app(parts: Parts) -> App:
     sessions = Sessions(parts.settings.session_seconds)
     site = SiteParts(parts.token, sessions, parts.runs, parts.jobs, parts.submissions, asking, sources, queries, parts.catalogue)
     app.mount(PAGES, make_site(site))
-    app.add_route("/", lambda request: RedirectResponse(f"{PAGES}/", 303), include_in_schema=False)
+    for path in ("/", PAGES):
+        app.add_route(path, lambda request: RedirectResponse(f"{PAGES}/", 303), include_in_schema=False)
     add_handlers(app)
     together = TotalRate(app, limits.requests_per_second, OPEN_PATHS)
     larger = dict.fromkeys((ingest.UPLOAD_PATH, UPLOAD_PATH), limits.upload_bytes)

@@ -15,11 +15,15 @@
   const end = (box) => { box.scrollTop = box.scrollHeight; };
   const isAtEnd = (box) => box.scrollHeight - box.scrollTop - box.clientHeight < 30;
 
-  // What a person has opened and where they are stays as it is.
+  // What a person has opened and marked, and where they are, stays as it is.
   const replace = (old, fresh) => {
     const opened = [...old.querySelectorAll("details[open][id]")].map((one) => one.id);
     const focused = old.contains(document.activeElement) ? document.activeElement.id : "";
     for (const id of opened) fresh.querySelector(`#${CSS.escape(id)}`)?.setAttribute("open", "");
+    for (const one of old.querySelectorAll("input[type=checkbox]")) {
+      const same = `input[name="${CSS.escape(one.name)}"][value="${CSS.escape(one.value)}"]`;
+      fresh.querySelectorAll(same).forEach((other) => (other.checked = one.checked));
+    }
     const places = [...old.querySelectorAll("[data-follow][id]")].map((box) => [box.id, isAtEnd(box), box.scrollTop]);
     old.replaceWith(fresh);
     for (const [id, wasAtEnd, top] of places) {
