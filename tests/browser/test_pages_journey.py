@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -16,7 +17,15 @@ pytestmark = [pytest.mark.system, pytest.mark.slow]
 
 # A busy machine is slow, not wrong.
 WORK_MILLISECONDS = 240_000
-_PUMP = '"""The pump."""\n\nLOW_CM = 12\n\n\ndef start_pump(level_cm: int) -> bool:\n    """Starts the pump where the level is high."""\n    return level_cm > LOW_CM\n'
+_PUMP = '''"""The pump."""
+
+LOW_CM = 12
+
+
+def start_pump(level_cm: int) -> bool:
+    """Starts the pump where the level is high."""
+    return level_cm > LOW_CM
+'''
 # What Chromium itself says of a form that is sent back with what is wrong in it.
 _SENT_BACK = re.compile(r"Failed to load resource: the server responded with a status of 422")
 
@@ -48,7 +57,7 @@ def check(visitor: Visitor) -> None:
     assert not found.response["violations"], found.generate_report()
     levels = [int(tag[1]) for tag in visitor.page.locator("h1, h2, h3, h4").evaluate_all("all => all.map((one) => one.tagName)")]
     assert levels[0] == 1
-    assert all(below - above <= 1 for above, below in zip(levels, levels[1:], strict=False)), levels
+    assert all(below - above <= 1 for above, below in pairwise(levels)), levels
     assert [told for told in visitor.complaints if not _SENT_BACK.search(told)] == []
 
 
