@@ -1,7 +1,7 @@
 """The server under a hundred clients that ask and poll: `python -m benchmarks.serve_load [--seconds 120]`.
 
-Starts `luthier serve` with the base model inside the package, in a folder of its own, and prints one JSON object: what was told, how long it
-took, what server, engine and the machine held and spent. It ends with 1 where a single answer was an error, or where the server or the
+Starts `luthier serve` with the base model inside the package, in a folder of its own, and prints one JSON object: what was told, how long
+it took, what server and engine held and spent. It ends with 1 where a single answer was an error, or where the server or the
 engine grew from the second quarter of the time to the last.
 """
 
