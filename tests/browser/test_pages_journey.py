@@ -103,7 +103,7 @@ def test_from_a_folder_to_an_answer_about_it(visit: Visit, server: Server) -> No
     page.locator("#problems a").click()
     expect(page.get_by_label("learning_rate", exact=True)).to_be_focused()
     page.get_by_label("learning_rate", exact=True).fill("1e-3")
-    page.get_by_role("group", name="The run").get_by_label("sequence_len").fill("64")
+    page.get_by_role("group", name="The run").get_by_label("sequence_len").fill("256")
     page.locator("summary", has_text="Number formats").click()
     page.get_by_label("bf16", exact=True).select_option("false")
     page.locator("summary", has_text="When training logs").click()
