@@ -29,7 +29,7 @@ _LOG = logging.getLogger("luthier.serve")
 # Between two looks at the queue, where nothing is told before.
 _LOOK_SECONDS = 0.5
 # So long a request waits for another writer of the database before it is told to come again.
-_BUSY_SECONDS = 1.0
+_BUSY_SECONDS = 2.0
 _RETRY_AFTER_SECONDS = 2
 _THREADS = 4
 # Processes of jobs have this much time beyond `stop_seconds` to record how they ended.
