@@ -20,11 +20,7 @@ class ServeLimits(Section):
     loaded_models: Int = key(4, "none", "Models in memory at once; the one asked longest ago is closed for another.", ge=1, le=1_000)
     rows: Int = key(32, "none", "Answers that are made together.", ge=1, le=10_000)
     threads: Int | None = key(
-        None,
-        "none",
-        "Threads of the own engine on a processor, as many as cores where nothing is said; beside a training one is faster.",
-        ge=1,
-        le=1_024,
+        None, "none", "Threads of the own engine, as many as cores where nothing is said; one is faster beside a training.", ge=1, le=1_024
     )
     positions: Int = key(131_072, "none", "Tokens of prompts and answers that are held at once.", ge=16, le=MOST)
     body_bytes: Int = key(8 << 20, "none", "Largest body of a request.", ge=1_024, le=MOST)
