@@ -159,8 +159,8 @@ def _without(text: str, said: str) -> str:
 
 
 def asked_of_commits(folder: Path, pieces: list[Chunk]) -> Iterator[Question]:
-    """Subjects of commits, to the files that they changed and that are there."""
-    paths = {piece.path for piece in pieces}
+    """Subjects of commits, to the files that they changed, that are there, and that are no tests."""
+    paths = {piece.path for piece in pieces if not piece.is_test}
     entry = SourceEntry.model_validate({"repo": str(folder), "max_commits": 3_000})
     with tempfile.TemporaryDirectory() as cache:
         commits = read_source(entry, Path(cache), lambda step, done: None).commits
