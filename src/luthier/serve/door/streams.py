@@ -17,6 +17,8 @@ from luthier.serve.door.errors import RequestError
 # How often it is looked whether the client is still there.
 _HANG_UP_SECONDS = 0.1
 GONE = 499
+# What a route declares whose answer may be a stream too, for FastAPI's `responses=`.
+STREAMED: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}
 _Result = TypeVar("_Result")
 
 
