@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from luthier.serve.asking.query import Queries, Query
 from luthier.serve.door.errors import ErrorDetail, responses, wrong
-from luthier.serve.door.streams import event_line, streamed, unless_gone
+from luthier.serve.door.streams import STREAMED, event_line, streamed, unless_gone
 
 _MOST_CHARACTERS, _MOST_NAME, _MOST_SOURCES, _MOST_PIECES = 200_000, 400, 100, 20
 Name = Annotated[str, Field(min_length=1, max_length=_MOST_NAME)]
@@ -113,7 +113,7 @@ def make_router(queries: Queries) -> APIRouter:
     """The route, answered by `queries`."""
     router = APIRouter(tags=["Query"])
 
-    @router.post("/query", response_model=QueryAnswer, responses=responses(404, 422, 502, 503, 504))
+    @router.post("/query", response_model=QueryAnswer, responses={**STREAMED, **responses(404, 422, 502, 503, 504)})
     async def query(
         request: Request,
         body: Annotated[QueryBody, Body()],

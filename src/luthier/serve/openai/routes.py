@@ -18,12 +18,12 @@ from luthier.serve.asking.answers import Answers
 from luthier.serve.asking.catalogue import Named
 from luthier.serve.asking.screen import verdict_of
 from luthier.serve.door.errors import responses, wrong
-from luthier.serve.door.streams import cancelled, event_line, streamed, unless_gone
+from luthier.serve.door.streams import STREAMED, cancelled, event_line, streamed, unless_gone
 from luthier.serve.openai.answer import ChatChoice, Head, completion_logprobs, usage
 from luthier.serve.openai.bodies import Asked, ChatBody, CompletionBody
 
 _DONE = "[DONE]"
-_REFUSALS = responses(404, 422, 502, 503, 504)
+_ANSWERS = {**STREAMED, **responses(404, 422, 502, 503, 504)}
 
 
 def make_router(answers: Answers) -> APIRouter:
@@ -41,7 +41,7 @@ def make_router(answers: Answers) -> APIRouter:
         """One model."""
         return _model(await asyncio.to_thread(answers.find, name))
 
-    @router.post("/chat/completions", response_model=None, responses=_REFUSALS)
+    @router.post("/chat/completions", response_model=None, responses=_ANSWERS)
     async def chat(body: ChatBody, request: Request) -> Response:
         """An answer to a conversation."""
         named = await asyncio.to_thread(answers.find, body.model)
@@ -50,7 +50,7 @@ def make_router(answers: Answers) -> APIRouter:
             return await streamed(request, _chat_pieces(answers, named, body, asked))
         return await unless_gone(request, _chat(answers, named, body, asked))
 
-    @router.post("/completions", response_model=None, responses=_REFUSALS)
+    @router.post("/completions", response_model=None, responses=_ANSWERS)
     async def completions(body: CompletionBody, request: Request) -> Response:
         """A text's continuation, without the model's template."""
         named = await asyncio.to_thread(answers.find, body.model)
