@@ -43,9 +43,9 @@ class Visitor:
     complaints: list[str] = field(default_factory=list)
 
     def sign_in(self) -> None:
-        """Signs in, by keyboard alone."""
+        """Signs in."""
         self.page.goto(f"{self.url}/ui/")
-        self.page.keyboard.type(TOKEN)
+        self.page.get_by_label("Token").fill(TOKEN)
         self.page.keyboard.press("Enter")
         self.page.get_by_role("button", name="Sign out").wait_for()
 

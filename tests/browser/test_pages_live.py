@@ -17,6 +17,7 @@ pytestmark = pytest.mark.system
 
 # A little more than `data-live` of a run's page says.
 POLL_MILLISECONDS = 2_100
+LIST_POLL_MILLISECONDS = 5_100
 
 
 class Work:
@@ -70,6 +71,22 @@ def test_a_page_follows_a_run_and_leaves_the_reader_where_they_are(visit: Visit,
     visitor.context.clear_cookies()
     page.clock.run_for(POLL_MILLISECONDS)
     page.get_by_role("heading", name="Sign in").wait_for()
+    assert visitor.complaints == []
+
+
+def test_a_list_that_follows_keeps_what_was_marked(visit: Visit, work: Work) -> None:
+    run_writer()(work.folder.path.parent / "other", ("data",))
+    visitor = visit(work.folder.path.parent)
+    visitor.page.clock.install()
+    page = visitor.open("/ui/runs")
+    page.get_by_label("Compare other").check()
+    page.get_by_label("Compare other").focus()
+    run_writer()(work.folder.path.parent / "third", ("data",))
+    page.clock.run_for(LIST_POLL_MILLISECONDS)
+    expect(page.get_by_label("Compare third")).to_be_visible()
+    expect(page.get_by_label("Compare other")).to_be_checked()
+    expect(page.get_by_label("Compare other")).to_be_focused()
+    expect(page.get_by_label("Compare third")).not_to_be_checked()
     assert visitor.complaints == []
 
 

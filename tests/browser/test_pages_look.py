@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from luthier.core.events import EventLog
 from luthier.report import page as report
@@ -67,7 +68,7 @@ def test_every_page_is_readable_and_complains_of_nothing(visit: Visit, place: Pa
 def test_the_first_page_is_reached_and_left_by_keyboard(visit: Visit, place: Path) -> None:
     visitor = visit(place, signed_in=False)
     page = visitor.open("/ui/runs?q=who")
-    assert page.evaluate("document.activeElement.id") == "f-token"
+    expect(page.get_by_label("Token")).to_be_focused()
     page.keyboard.type("a wrong token")
     page.keyboard.press("Enter")
     page.get_by_role("alert").wait_for()

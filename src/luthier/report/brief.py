@@ -13,6 +13,7 @@ from luthier.core.runs import RunFolder, summary_or_none
 from luthier.core.stages import STAGES
 from luthier.report.glance import tone_of
 from luthier.report.outcomes import headline
+from luthier.report.reading import suite_folder
 from luthier.report.shown import shown
 from luthier.report.wording import candidate_name, day, decimal, gain_text, interval_text, metric_label, value_text
 
@@ -64,7 +65,7 @@ def _read(folder: RunFolder) -> Brief:
     train = _object(summary_or_none(folder.train_summary))
     gate = _object(summary_or_none(folder.evaluate / "gate.json"))
     suites = [row for row in _object(summary_or_none(folder.evaluate / "summary.json")).get("suites", ()) if "name" in row]
-    scores = ((str(row["name"]), _object(summary_or_none(folder.evaluate / str(row["name"]) / "scores.json"))) for row in suites)
+    scores = ((row["name"], _object(summary_or_none(suite_folder(folder.evaluate, row["name"]) / "scores.json"))) for row in suites)
     score = next((found for name, told in scores if (found := _score(name, told)) is not None), None)
     validation = train.get("result_eval_loss", train.get("final_eval_loss"))
     return Brief(

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from luthier.core.errors import IntegrityError
 from luthier.core.events import read_events
 from luthier.core.files import read_jsonl
 from luthier.core.manifest import StageRecord
@@ -213,7 +214,7 @@ def _suites(home: Path, summary: JsonObject) -> Iterable[SuiteFacts]:
     if not rows and home.is_dir():
         rows = [{"name": path.parent.name} for path in sorted(home.glob("*/scores.json"))]
     for row in rows:
-        path = home / row["name"]
+        path = suite_folder(home, row["name"])
         scores = _object(summary_or_none(path / "scores.json"))
         generations = _generations(path / "generations.jsonl")
         yield SuiteFacts(
@@ -228,6 +229,13 @@ def _suites(home: Path, summary: JsonObject) -> Iterable[SuiteFacts]:
             skipped=_object(row.get("skipped")),
             **{name: _object(scores.get(name)) for name in ("power", "left_out", "failed", "cut", "classes", "corpus")},
         )
+
+
+def suite_folder(home: Path, name: JsonValue) -> Path:
+    """Where a suite's files lie below `home`; `IntegrityError` for a name that would lead out of it."""
+    if not isinstance(name, str) or name in ("", ".", "..") or "/" in name or "\0" in name:
+        raise IntegrityError(f"{home}: a suite cannot be called {name!r}; the summary was changed")
+    return home / name
 
 
 def _generations(path: Path) -> dict[str, dict[str, JsonObject]]:

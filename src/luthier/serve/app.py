@@ -100,7 +100,8 @@ def make_app(parts: Parts) -> App:
     app.include_router(ingest.make_router(parts.jobs, Asking(parts.root, parts.settings.allow, limits), Library(parts.root)))
     sessions = Sessions(parts.settings.session_seconds)
     app.mount(PAGES, make_site(SiteParts(parts.token, sessions, parts.runs)))
-    app.add_route("/", lambda request: RedirectResponse(f"{PAGES}/", 303), include_in_schema=False)
+    for path in ("/", PAGES):
+        app.add_route(path, lambda request: RedirectResponse(f"{PAGES}/", 303), include_in_schema=False)
     add_handlers(app)
     together = TotalRate(app, limits.requests_per_second, OPEN_PATHS)
     larger = {ingest.UPLOAD_PATH: limits.upload_bytes}

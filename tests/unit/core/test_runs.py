@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -118,3 +120,17 @@ def test_what_stands_apart_is_neither_hashed_nor_linked_nor_removed(tmp_path: Pa
     assert found == {"gate.json": "b", "s/scores.json": "{}"}
     write_text(first.evaluate / "s" / "scores.json", "[]")
     assert not first.is_complete("evaluate", "key")
+
+
+def test_who_only_looks_sees_whether_the_folder_is_held_and_holds_up_nobody(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "a")
+    assert not folder.is_held
+    with folder.lock():
+        assert RunFolder(tmp_path / "a").is_held
+    assert not folder.is_held
+    # One that looks at just the wrong moment has the lock for an instant.
+    with (tmp_path / "a" / ".lock").open("rb") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        threading.Timer(0.02, lambda: fcntl.flock(looking, fcntl.LOCK_UN)).start()
+        with folder.lock():
+            assert folder.is_held

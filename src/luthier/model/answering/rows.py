@@ -126,9 +126,12 @@ class Row:
 def chosen(rows: Sequence[Row], logits: torch.Tensor) -> list[int]:
     """A token for each row, of its line of `logits` [B, V]."""
     tokens: list[int] = logits.argmax(-1).tolist()
-    for line, row in enumerate(rows):
-        if row.random is not None:
-            tokens[line] = draw(logits[line].cpu(), row.request.temperature, row.request.top_p, row.random, row.top_k)
+    drawing = [(line, row) for line, row in enumerate(rows) if row.random is not None]
+    # From a device all rows come over at once.
+    held = logits.cpu() if drawing else logits
+    for line, row in drawing:
+        assert row.random is not None
+        tokens[line] = draw(held[line], row.request.temperature, row.request.top_p, row.random, row.top_k)
     return tokens
 
 
@@ -144,10 +147,21 @@ def draw(logits: torch.Tensor, temperature: float, top_p: float, random: torch.G
     if 0 < top_k < len(logits):
         logits = torch.full_like(logits, -torch.inf).scatter(0, best := logits.topk(top_k).indices, logits[best])
     probabilities = (logits.double() / temperature).softmax(-1)
-    if top_p < 1:
-        ordered, order = probabilities.sort(descending=True, stable=True)
-        # A token stays while those before it have not reached top_p; the likeliest always stays.
-        ordered[(ordered.cumsum(-1) - ordered) >= max(top_p, 0.0)] = 0
-        ordered[0] = max(float(ordered[0]), 1e-12)
-        return int(order[torch.multinomial(ordered, 1, generator=random)])
-    return int(torch.multinomial(probabilities, 1, generator=random))
+    if top_p >= 1:
+        return _at_random(probabilities, random)
+    ordered, order = probabilities.sort(descending=True, stable=True)
+    # A token stays while those before it have not reached top_p; the likeliest always stays.
+    ordered[(ordered.cumsum(-1) - ordered) >= max(top_p, 0.0)] = 0
+    ordered[0] = max(float(ordered[0]), 1e-12)
+    return int(order[_at_random(ordered, random)])
+
+
+def _at_random(weights: torch.Tensor, random: torch.Generator) -> int:
+    """A place drawn in proportion to `weights` [V], which need not sum to 1; one of weight 0 never is.
+
+    By one random number: `torch.multinomial` takes one for each place, which is most of the work beside a small model.
+    """
+    sums = weights.cumsum(-1)
+    point = torch.rand((), generator=random, dtype=torch.float64) * sums[-1]
+    # The first place whose sum is above it; rounding may lift the number to the last sum itself.
+    return min(int(torch.searchsorted(sums, point, right=True)), int(torch.searchsorted(sums, sums[-1])))

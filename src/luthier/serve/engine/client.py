@@ -86,7 +86,7 @@ class EngineClient:
         # What is open, by its name here; and all that the process holds, by its name there.
         self._held: dict[str, _Held] = {}
         self._by_key: dict[str, _Held] = {}
-        self._count = 0
+        self._used: set[str] = set()
         self._last_words: deque[str] = deque(maxlen=_LAST_LINES)
         self._watch: asyncio.Task[None] | None = None
 
@@ -129,8 +129,9 @@ class EngineClient:
             self._leave(self._held.pop(name))
             held = None
         if held is None:
-            self._count += 1
-            key = name if name not in self._by_key else f"{name} ({self._count})"
+            # No name is used twice in a process: what it still says of one that was closed is not taken for another's.
+            key = name if name not in self._used else f"{name} ({len(self._used) + 1})"
+            self._used.add(key)
             held = self._held[name] = self._by_key[key] = _Held(key, target, asyncio.get_running_loop().create_future())
             self._send({"do": "open", "name": key, "target": target.target, "overrides": target.overrides, "which": target.which})
         return await asyncio.shield(held.opened)
@@ -310,6 +311,7 @@ class EngineClient:
         for request_id, events in self._asked.items():
             events.put_nowait(ErrorEvent(request_id, reason, may_pass=True))
         given_up, self._by_key, self._held = self._by_key, {}, {}
+        self._used.clear()
         for held in given_up.values():
             if not held.opened.done():
                 held.opened.set_exception(NoModelError(reason))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 import torch
 
 from luthier.core.protocols import DoneEvent, GenerationRequest, TokenEvent
-from luthier.model.answering.rows import Row
+from luthier.model.answering.rows import Row, draw
 
 
 class Letters:
@@ -90,3 +91,30 @@ def test_no_log_probabilities_where_none_are_asked_for() -> None:
     row = Row(GenerationRequest("1", ()), [1])
     row.note_logprobs(98, torch.zeros(128), Letters())
     assert [event.logprobs for event in row.take(98, Letters(), frozenset()) if isinstance(event, TokenEvent)] == [()]
+
+
+def test_tokens_are_drawn_in_proportion_and_none_that_is_impossible() -> None:
+    logits = torch.tensor([0.0, 1.0, -torch.inf, 2.0, 0.5, -torch.inf])
+    shares = logits.double().softmax(-1)
+    random = torch.Generator().manual_seed(7)
+    drawn = torch.tensor([draw(logits, 1.0, 1.0, random) for _ in range(4_000)]).bincount(minlength=6) / 4_000
+    # Four standard deviations of a share.
+    assert ((drawn - shares).abs() <= 4 * (shares * (1 - shares) / 4_000).sqrt()).all()
+    assert (drawn[2], drawn[5]) == (0, 0)
+    # The two likeliest reach 0.75 together; what comes behind them is not drawn.
+    assert {draw(logits, 1.0, 0.75, random) for _ in range(200)} == {1, 3}
+    assert {draw(logits, 1.0, 0.0, random) for _ in range(20)} == {3}
+    assert {draw(logits, 1.0, 1.0, random, top_k=3) for _ in range(300)} == {1, 3, 4}
+
+
+def test_equal_seeds_draw_equally_and_no_seed_draws_otherwise_each_time() -> None:
+    request = GenerationRequest("1", (), temperature=1.0, seed=5)
+    logits = torch.zeros(4_096)
+
+    def few(seed: int | None) -> list[int]:
+        row = Row.of(replace(request, seed=seed), [1])
+        assert row.random is not None
+        return [draw(logits, 1.0, 1.0, row.random) for _ in range(8)]
+
+    assert few(5) == few(5) != few(6)
+    assert few(None) != few(None)

@@ -11,11 +11,15 @@
     if (said && words && said.textContent !== words) said.textContent = words;
   };
 
-  // What a person has opened and where they are stays as it is.
+  // What a person has opened and marked, and where they are, stays as it is.
   const replace = (old, fresh) => {
     const opened = [...old.querySelectorAll("details[open][id]")].map((one) => one.id);
     const focused = old.contains(document.activeElement) ? document.activeElement.id : "";
     for (const id of opened) fresh.querySelector(`#${CSS.escape(id)}`)?.setAttribute("open", "");
+    for (const one of old.querySelectorAll("input[type=checkbox]")) {
+      const same = `input[name="${CSS.escape(one.name)}"][value="${CSS.escape(one.value)}"]`;
+      fresh.querySelectorAll(same).forEach((other) => (other.checked = one.checked));
+    }
     old.replaceWith(fresh);
     if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
   };
