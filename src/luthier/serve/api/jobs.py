@@ -11,9 +11,9 @@ from fastapi import APIRouter, Header, Path, Query, Response
 from fastapi.responses import PlainTextResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from luthier.core.errors import ConfigError
+from luthier.core.errors import UserError
 from luthier.core.records import JsonObject
-from luthier.serve.door.errors import RequestError, responses, wrong
+from luthier.serve.door.errors import RequestError, busy, responses, wrong
 from luthier.serve.jobs.queue import Jobs
 from luthier.serve.jobs.records import Job, Kind, NewJob, Status
 from luthier.serve.jobs.stream import JobEvent
@@ -22,6 +22,7 @@ from luthier.serve.jobs.submitted import Asked, Submissions
 # A stream that has nothing to tell says so, or nobody would learn that the client has left.
 _SILENCE_SECONDS = 15.0
 _MOST_LOG_BYTES = 4 << 20
+_RETRY_AFTER_SECONDS = 30
 
 Key = Annotated[
     str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$", description="One job for one key.")
@@ -180,7 +181,9 @@ def _checked(make: Callable[[], NewJob], request: str) -> NewJob:
     """The job, or what is wrong with its run file, with the key or the field in `param`."""
     try:
         new = make()
-    except ConfigError as error:
+    except OSError as error:
+        raise busy(f"the run file cannot be read or kept now: {error.strerror}", _RETRY_AFTER_SECONDS) from error
+    except UserError as error:
         where = error.problems[0].where
         param = f"overrides.{where.removeprefix('--set ')}" if where.startswith("--set ") else where.partition(":")[0]
         raise wrong(str(error), param or None) from error

@@ -130,4 +130,9 @@ async def _http(request: Request, error: Exception) -> Response:
         return answer(RequestError(422, "the body cannot be read as JSON"))
     told = answer(RequestError(error.status_code, str(error.detail)))
     told.headers.update(error.headers or {})
+    if error.status_code == 405 and isinstance(request.app, DescribedApp):
+        # The framework names the methods of one of the routes that have this path.
+        methods = request.app.openapi()["paths"].get(route_of(request.scope), {})
+        if methods:
+            told.headers["Allow"] = ", ".join(sorted(method.upper() for method in methods))
     return told

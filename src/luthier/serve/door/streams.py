@@ -17,8 +17,8 @@ from luthier.serve.door.errors import RequestError
 # How often it is looked whether the client is still there.
 _HANG_UP_SECONDS = 0.1
 GONE = 499
-# What a route declares that may answer with a stream, beside the whole answer.
-STREAMED: dict[int | str, dict[str, Any]] = {200: {"description": "The answer, whole or as events.", "content": {"text/event-stream": {}}}}
+# What a route declares whose answer may be a stream too, for FastAPI's `responses=`.
+STREAMED: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}
 _Result = TypeVar("_Result")
 
 

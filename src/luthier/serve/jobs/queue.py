@@ -29,7 +29,7 @@ _LOG = logging.getLogger("luthier.serve")
 # Between two looks at the queue, where nothing is told before.
 _LOOK_SECONDS = 0.5
 # So long a request waits for another writer of the database before it is told to come again.
-_BUSY_SECONDS = 1.0
+_BUSY_SECONDS = 2.0
 _RETRY_AFTER_SECONDS = 2
 _THREADS = 4
 # Processes of jobs have this much time beyond `stop_seconds` to record how they ended.
@@ -159,8 +159,10 @@ class Jobs:
             except StoreError as error:
                 _LOG.warning("the queue waits: %s", error)
                 await asyncio.sleep(_RETRY_AFTER_SECONDS)
+            # `wait_for` would lose the end of this loop where it comes together with a turn.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._turn.wait(), _LOOK_SECONDS)
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    await self._turn.wait()
 
     def _look(self) -> None:
         """One look at all that is under way: what was killed is put back, what may run is begun."""

@@ -23,6 +23,8 @@ from luthier.serve.jobs.records import NewJob
 from luthier.serve.state.root import ServeRoot
 
 _KEY = re.compile(r"[A-Za-z_]\w*(?:(?:\.\w+)|(?:\[\d+\]))*")
+# A system takes words of a command up to a length; Linux one of 128 KiB.
+_MOST_WORD_BYTES = 100_000
 # Where a run goes is for the server to say.
 _WITHHELD = ("output_dir", "extends", "run_name")
 
@@ -96,9 +98,12 @@ class Submissions:
         else:
             path, overrides = self._of_served(asked)
             loaded, overrides = self._checked(path, None, overrides, kind == "data")
+        words = [word for override in overrides for word in ("--set", override)]
+        if sum(len(word.encode("utf-8", "replace")) for word in words) > _MOST_WORD_BYTES:
+            hint = "write them into the run file, and send it as `text`"
+            raise ConfigError(Problem(f"values of keys take {_MOST_WORD_BYTES:,} bytes at most", "overrides", hint=hint))
         if asked.text is not None:
             write_text(path, asked.text)
-        words = [word for override in overrides for word in ("--set", override)]
         command = ("-m", "luthier", verb, str(path), *words, "--json")
         return NewJob(kind, f"{verb} {loaded.name}", command, str(loaded.folder))
 
@@ -154,6 +159,8 @@ def _refuse_wrong_keys(asked: Asked) -> None:
     problems = []
     if asked.run_file is not None and asked.text is not None:
         problems.append(Problem("a run file is named or sent, not both", where="text", hint="leave out `run_file` or `text`"))
+    if asked.text is not None and any("\ud800" <= character <= "\udfff" for character in asked.text):
+        problems.append(Problem("the text holds half of a character, which no file can hold", where="text"))
     for name in asked.overrides:
         if not _KEY.fullmatch(name):
             problems.append(Problem("this is no key", where="overrides", found=name[:100], hint="for example `evaluate.shots`"))

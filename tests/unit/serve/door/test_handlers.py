@@ -37,6 +37,12 @@ def make_app() -> FastAPI:
             raise ValueError(SECRET)
         return {"number": body.number}
 
+    @app.get("/both/{name}")
+    async def one(name: str) -> None: ...
+
+    @app.delete("/both/{name}")
+    async def other(name: str) -> None: ...
+
     @app.get("/stream")
     async def stream() -> StreamingResponse:
         async def pieces():  # type: ignore[no-untyped-def]
@@ -82,6 +88,7 @@ def test_errors_of_the_framework_are_told_in_the_same_form(client: TestClient) -
         told = client.request(method, path)
         assert (told.status_code, set(told.json()["error"])) == (status, {"message", "type", "param", "code"})
     assert client.get("/numbers").headers["allow"] == "POST"
+    assert client.put("/both/1").headers["allow"] == "DELETE, GET"
 
 
 def test_what_nobody_expected_is_logged_with_its_place_and_without_its_words(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:

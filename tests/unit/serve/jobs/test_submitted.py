@@ -146,6 +146,10 @@ def test_rows_alone_need_no_more_than_rows_need() -> None:
         (Asked(text=TEXT, overrides={"": 1}), "overrides", "no key"),
         (Asked(text=TEXT, overrides={"datasets[0].path": "/etc/passwd"}), "--set datasets[0].path", "may not be read here"),
         (Asked(text=TEXT.replace("rows.jsonl", "absent.jsonl")), "serve/run-files/run-", "not there"),
+        (Asked(text=TEXT, overrides={"default_system_message": "x" * 200_000}), "overrides", "100,000 bytes at most"),
+        (Asked(text=TEXT + "default_system_message: \ud800\n"), "", ""),
+        (Asked(text=TEXT, overrides={"default_system_message": "\ud800"}), "", ""),
+        (Asked(run_file="\ud800"), "", ""),
         (Asked(text="extends: /etc/passwd"), "serve/run-files/run-", "may not be read here"),
     ],
 )

@@ -10,8 +10,11 @@ from luthier.core.records import JsonObject
 from luthier.report.reading import Stream, stream_of
 
 # Of a step what is drawn and told; a long training has a hundred thousand.
-_STEP_FIELDS = ("time", "event", "step", "steps", "epoch", "loss", "learning_rate", "grad_norm", "tokens_per_second", "seconds_left")
+_STEP_FIELDS = ("event", "step", "loss", "learning_rate", "grad_norm")
 _KEPT = ("stage.start", "stage.end", "stage.skip", "warning", "train.start", "train.step", "train.eval")
+# Of more events than these every second step is forgotten: a plot has 500 points, and the whole curve is drawn once the training ends.
+MOST_KEPT = 20_000
+_CHUNK_BYTES = 1 << 20
 # Of these the newest alone says how far the work is.
 _NEWEST = ("data.progress", "evaluate.progress", "evaluate.waiting")
 
@@ -38,14 +41,13 @@ class Tail:
                     self._forget()
                     self._file = (status.st_dev, status.st_ino)
                 stream.seek(self._offset)
-                fresh = stream.read()
+                while chunk := stream.read(_CHUNK_BYTES):
+                    self._offset += len(chunk)
+                    *lines, self._part = (self._part + chunk).split(b"\n")
+                    for line in lines:
+                        self._take(line)
         except FileNotFoundError:
             self._forget()
-            return
-        self._offset += len(fresh)
-        *lines, self._part = (self._part + fresh).split(b"\n")
-        for line in lines:
-            self._take(line)
 
     def _take(self, line: bytes) -> None:
         try:
@@ -61,6 +63,8 @@ class Tail:
             self.newest = event
         if name in _KEPT or not self._kept:
             self._kept.append({key: event[key] for key in _STEP_FIELDS if key in event} if name == "train.step" else event)
+            if len(self._kept) > MOST_KEPT:
+                self._kept = [one for place, one in enumerate(self._kept) if place % 2 == 0 or one["event"] != "train.step"]
 
     @property
     def stream(self) -> Stream:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from luthier.serve.pages.runs.tail import Tail
+from luthier.serve.pages.runs.tail import MOST_KEPT, Tail
 
 
 def line(event: str, **fields: object) -> bytes:
@@ -67,3 +67,19 @@ def test_a_stage_that_ended_is_at_work_no_more(tmp_path: Path) -> None:
     tail.read()
     assert tail.stage == ""
     assert tail.stream.warnings == ("careful",)
+
+
+def test_of_a_long_training_no_more_is_kept_than_is_drawn(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    with path.open("wb") as stream:
+        stream.write(line("stage.start", stage="train", key="a") + line("train.eval", step=0, loss=3.0))
+        for number in range(1, 2 * MOST_KEPT):
+            stream.write(b'{"event": "train.step", "step": %d, "loss": 1.5}\n' % number)
+    tail = Tail(path)
+    tail.read()
+    steps = [row["step"] for row in tail.stream.curves.steps]
+    assert MOST_KEPT // 4 < len(steps) <= MOST_KEPT
+    assert steps[0] <= 8
+    assert steps[-1] == 2 * MOST_KEPT - 1
+    assert tail.newest["step"] == 2 * MOST_KEPT - 1
+    assert [row["loss"] for row in tail.stream.curves.evaluations] == [3.0]

@@ -1,0 +1,200 @@
+"""The server under a hundred clients that ask and poll: `python -m benchmarks.serve_load [--seconds 120]`.
+
+Starts `luthier serve` with the base model inside the package, in a folder of its own, and prints one JSON object: what was told, how long
+it took, what server and engine held and spent. It ends with 1 where a single answer was an error, or where the server or the
+engine grew from the second quarter of the time to the last.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import urlsplit
+
+from luthier.serve.api.metrics import resident_bytes
+
+CLIENTS = 100
+# Of what a process holds: from the second quarter of the time to the last, for caches and pools fill up in the first.
+MOST_GROWTH, GROWTH_FLOOR_BYTES = 0.03, 8 << 20
+ASKS = ["list files by size", "show the last 25 lines of server.log", "count the lines of every python file", "find files changed today"]
+
+
+@dataclass(slots=True)
+class Client:
+    """One connection that is used again and again; what a request costs here is as little as can be."""
+
+    host: str
+    port: int
+    token: str
+    _streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def ask(self, path: str, body: dict[str, Any] | None = None) -> tuple[int, bytes]:
+        """The status and the body of an answer that has a length. A connection that idled for long was closed, and another is opened."""
+        if self._streams is None or self._streams[0].at_eof():
+            self._streams = await asyncio.open_connection(self.host, self.port)
+        reader, writer = self._streams
+        sent = b"" if body is None else json.dumps(body).encode()
+        lines = [f"{'GET' if body is None else 'POST'} {path} HTTP/1.1", f"Host: {self.host}", f"Authorization: Bearer {self.token}"]
+        lines += ["Content-Type: application/json", f"Content-Length: {len(sent)}", "", ""]
+        writer.write("\r\n".join(lines).encode() + sent)
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        length = int(head.partition(b"content-length: ")[2].split(b"\r\n")[0])
+        return int(head.split()[1]), await reader.readexactly(length)
+
+    async def close(self) -> None:
+        """Hangs up."""
+        if self._streams is not None:
+            self._streams[1].close()
+            self._streams = None
+
+
+@dataclass(slots=True)
+class Server:
+    """A server that runs."""
+
+    process: asyncio.subprocess.Process
+    host: str
+    port: int
+    token: str
+
+    def client(self) -> Client:
+        """A further client."""
+        return Client(self.host, self.port, self.token)
+
+    def engine_pid(self) -> int:
+        """The process of its engine."""
+        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")
+        pids = [int(word) for task in tasks for word in task.read_text().split()]
+        return next(pid for pid in pids if b"engine.program" in Path(f"/proc/{pid}/cmdline").read_bytes())
+
+
+@asynccontextmanager
+async def serving(folder: Path) -> AsyncIterator[Server]:
+    """A server in `folder`, once it has answered."""
+    words = ["serve", "--port", "0", "--json", "--set", "serve.limits.queue=128"]
+    # What is measured is not how it refuses.
+    words += ["--set", "serve.limits.client_requests_per_second=100000", "--set", "serve.limits.requests_per_second=100000"]
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "luthier", *words, cwd=folder, stdout=subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        told = json.loads(await process.stdout.readline())
+        place = urlsplit(told["url"])
+        server = Server(process, str(place.hostname), int(place.port or 0), (folder / told["token"]).read_text().strip())
+        client = server.client()
+        for _ in range(5):
+            assert (await client.ask("/v1/chat/completions", chat(ASKS[0], 8)))[0] == 200
+        await client.close()
+        yield server
+    finally:
+        process.send_signal(signal.SIGINT)
+        await process.wait()
+
+
+def chat(words: str, tokens: int, seed: int = 0, temperature: float = 0.0) -> dict[str, Any]:
+    """The body of a request."""
+    turns = [{"role": "user", "content": words}]
+    return {"model": "starter", "messages": turns, "max_tokens": tokens, "temperature": temperature, "seed": seed}
+
+
+async def load(server: Server, seconds: float) -> dict[str, Any]:
+    """A hundred clients that ask and poll, each at its own pace; memory once a second."""
+    told: Counter[str] = Counter()
+    took: dict[str, list[float]] = {"ask": [], "poll": []}
+    spent = processor_seconds(server.process.pid)
+    end = time.monotonic() + seconds
+    held: dict[str, list[int]] = {"server": [], "engine": []}
+
+    async def one(number: int) -> None:
+        draw, client = random.Random(number), server.client()
+        while time.monotonic() < end:
+            for kind, path, body in (
+                ("ask", "/v1/chat/completions", chat(draw.choice(ASKS), 8, number, 0.8)),
+                ("poll", draw.choice(["/jobs", "/health/ready", "/v1/models", "/metrics"]), None),
+            ):
+                start = time.perf_counter()
+                try:
+                    status, _ = await client.ask(path, body)
+                    told[f"{kind} {status}"] += 1
+                except (OSError, asyncio.IncompleteReadError) as error:
+                    told[f"{kind} {type(error).__name__}"] += 1
+                    await client.close()
+                took[kind].append(time.perf_counter() - start)
+                await asyncio.sleep(draw.uniform(0.2, 1.0))
+        await client.close()
+
+    async def look() -> None:
+        pids = {"server": server.process.pid, "engine": server.engine_pid()}
+        while time.monotonic() < end:
+            for name, pid in pids.items():
+                held[name].append(resident_bytes(pid) or 0)
+            await asyncio.sleep(1.0)
+
+    await asyncio.gather(look(), *(one(number) for number in range(CLIENTS)))
+    growth = {name: grown(values) for name, values in held.items()}
+    errors = {name: count for name, count in told.items() if not name.endswith(" 200")}
+    return {
+        "clients": CLIENTS,
+        "seconds": seconds,
+        "answers": dict(sorted(told.items())),
+        "a_second": round(told.total() / seconds, 1),
+        "median_ms": {kind: ms(statistics.median(values)) for kind, values in took.items()},
+        "p99_ms": {kind: ms(statistics.quantiles(values, n=100)[-1]) for kind, values in took.items()},
+        "server_processor_ms_a_request": ms((processor_seconds(server.process.pid) - spent) / told.total()),
+        "megabytes": {name: [round(values[0] / 1e6), round(max(values) / 1e6), round(values[-1] / 1e6)] for name, values in held.items()},
+        "growth_bytes": growth,
+        "holds": not errors and all(bytes_ <= max(GROWTH_FLOOR_BYTES, MOST_GROWTH * max(held[name])) for name, bytes_ in growth.items()),
+    }
+
+
+def processor_seconds(pid: int) -> float:
+    """What a process has had of the processor, without its children."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def grown(values: list[int]) -> int:
+    """From the second quarter of the time to the last."""
+    quarter = max(1, len(values) // 4)
+    return round(statistics.median(values[-quarter:]) - statistics.median(values[quarter : 2 * quarter]))
+
+
+def ms(seconds: float) -> float:
+    """Milliseconds, as they are shown."""
+    return round(1_000 * seconds, 2)
+
+
+async def measured(seconds: float) -> dict[str, Any]:
+    """What a hundred clients were told, and how busy the machine was."""
+    before = os.getloadavg()[0]
+    with TemporaryDirectory() as folder:
+        async with serving(Path(folder)) as server:
+            found = await load(server, seconds)
+    return {**found, "load": [round(before, 1), round(os.getloadavg()[0], 1)]}
+
+
+def main() -> int:
+    """Measures, prints, and says whether it holds."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=120.0)
+    found = asyncio.run(measured(parser.parse_args().seconds))
+    print(json.dumps(found, indent=1))
+    return 0 if found["holds"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""What the routes of jobs make of errors and of silence; the routes themselves are asked in tests/integration/test_serve_jobs.py."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections.abc import AsyncIterator
+
+import pytest
+
+from luthier.core.errors import ConfigError, ModelError, Problem
+from luthier.serve.api import jobs as module
+from luthier.serve.door.errors import RequestError, unknown
+from luthier.serve.jobs.records import NewJob
+from luthier.serve.jobs.stream import JobEvent
+
+FIRST = JobEvent("0-0", "status", {"status": "queued"})
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "param"),
+    [
+        (ConfigError(Problem("wrong", "--set lora_r")), 422, "overrides.lora_r"),
+        (ConfigError([Problem("wrong", "serve/run-files/a.yaml:7"), Problem("more")]), 422, "serve/run-files/a.yaml"),
+        (ConfigError(Problem("wrong")), 422, None),
+        (ModelError(Problem("wrong", "run")), 422, "run"),
+        (OSError(errno.ENOSPC, "No space left on device"), 503, None),
+    ],
+)
+def test_what_is_wrong_with_a_run_is_told_at_its_key(error: Exception, status: int, param: str | None) -> None:
+    def make() -> NewJob:
+        raise error
+
+    with pytest.raises(RequestError) as raised:
+        module._checked(make, "request")
+    assert (raised.value.status, raised.value.param) == (status, param)
+    assert (raised.value.retry_after is not None) == (status == 503)
+
+
+def test_a_job_carries_what_was_asked_for() -> None:
+    assert module._checked(lambda: NewJob("data", "t", ("-c",), "f"), "what was asked").request == "what was asked"
+
+
+def sent(events: AsyncIterator[JobEvent], most: int = 10) -> list[bytes]:
+    async def collect() -> list[bytes]:
+        found = []
+        async for piece in module._sent(events, FIRST):
+            found.append(piece)
+            if len(found) == most:
+                break
+        return found
+
+    return asyncio.run(collect())
+
+
+def test_events_are_written_as_the_standard_has_them() -> None:
+    async def events() -> AsyncIterator[JobEvent]:
+        yield JobEvent("12-1", "event", {"event": "note", "message": "two\nlines, and ü"})
+
+    assert sent(events()) == [
+        b'id: 0-0\nevent: status\ndata: {"status": "queued"}\n\n',
+        'id: 12-1\nevent: event\ndata: {"event": "note", "message": "two\\nlines, and ü"}\n\n'.encode(),
+    ]
+
+
+def test_in_silence_a_comment_is_sent_and_nothing_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_SILENCE_SECONDS", 0.05)
+
+    async def events() -> AsyncIterator[JobEvent]:
+        await asyncio.sleep(0.2)
+        yield JobEvent("1-1", "event", {"event": "late"})
+
+    found = sent(events())
+    assert found[1] == b": \n\n"
+    assert found[-1] == b'id: 1-1\nevent: event\ndata: {"event": "late"}\n\n'
+
+
+def test_an_error_on_the_way_ends_the_stream_with_its_words() -> None:
+    async def events() -> AsyncIterator[JobEvent]:
+        raise unknown("there is no job", "job_id")
+        yield FIRST
+
+    assert sent(events())[1].startswith(b'event: error\ndata: {"error":{"message":"there is no job"')
+
+
+def test_who_leaves_ends_what_was_waited_for() -> None:
+    ended = []
+
+    async def events() -> AsyncIterator[JobEvent]:
+        try:
+            await asyncio.sleep(600)
+            yield FIRST
+        finally:
+            ended.append(True)
+
+    assert len(sent(events(), 1)) == 1
+    assert ended == [] or ended == [True]
