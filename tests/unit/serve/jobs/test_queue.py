@@ -301,3 +301,15 @@ def test_the_waiting_of_one_for_room_is_told_and_no_attempt(tmp_path: Path) -> N
     waiting, done = at_work(tmp_path / "root", use)
     assert (waiting.status, waiting.attempts, waiting.waiting_for) == ("queued", 0, "memory: 20.00 GB by the plan, 4.00 GB are free")
     assert (done.attempts, done.waiting_for) == (1, None)
+
+
+def test_the_queue_ends_though_a_job_is_told_of_in_the_same_moment(tmp_path: Path) -> None:
+    async def use(jobs: Jobs) -> None:
+        job = await jobs.start(line(SLEEP, tmp_path / "one"))
+        await until(jobs, job.id, "running")
+        await jobs.cancel(job.id)
+
+    began = time.monotonic()
+    at_work(tmp_path / "root", use, stop_seconds=10.0)
+    # Else the loop that begins jobs would go on for ever.
+    assert time.monotonic() - began < 60
