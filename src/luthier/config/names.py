@@ -75,6 +75,16 @@ def _sections_in(annotation: Any) -> Iterator[type[Section]]:
         yield from _sections_in(argument)
 
 
+def key_groups() -> dict[str, list[str]]:
+    """The keys of the top level by what they are about, in the order of the keys' own page."""
+    groups: dict[str, list[str]] = {}
+    for key in RunConfig.model_fields:
+        owner = next(one for one in reversed(RunConfig.__mro__) if key in vars(one).get("__annotations__", {}))
+        about = "Data, evaluation, export" if owner is RunConfig else str(owner.__doc__).partition("\n")[0].rstrip(".")
+        groups.setdefault(about, []).append(key)
+    return groups
+
+
 def json_schema() -> dict[str, Any]:
     """The JSON schema of a run file, for editors: every key of a resolved one, other spellings of them, and `extends`.
 

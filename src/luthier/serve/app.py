@@ -43,6 +43,7 @@ from luthier.serve.jobs.queue import Jobs
 from luthier.serve.jobs.submitted import Submissions
 from luthier.serve.openai import routes
 from luthier.serve.pages.site import SiteParts, make_site
+from luthier.serve.pages.sources.routes import UPLOAD_PATH
 from luthier.serve.state.root import ServeRoot
 
 _LOG = logging.getLogger("luthier.serve")
@@ -91,20 +92,24 @@ def make_app(parts: Parts) -> App:
         responses=responses(*OF_THE_DOOR),
     )
     app.include_router(routes.make_router(answers))
-    app.include_router(query_routes.make_router(Queries(answers, Library(parts.root))))
+    sources = Library(parts.root)
+    queries = Queries(answers, sources)
+    app.include_router(query_routes.make_router(queries))
     app.include_router(model_routes.make_router(answers, engine, parts.settings))
     app.include_router(health.make_router(Health(engine, parts.root.path, {"database": parts.jobs.check})))
     figures = ServerFigures(engine, answers, parts.root.path, parts.jobs.counts)
     app.include_router(metrics.make_router(registry, figures))
     app.include_router(job_routes.make_router(parts.jobs, parts.submissions))
-    app.include_router(ingest.make_router(parts.jobs, Asking(parts.root, parts.settings.allow, limits), Library(parts.root)))
+    asking = Asking(parts.root, parts.settings.allow, limits)
+    app.include_router(ingest.make_router(parts.jobs, asking, sources))
     sessions = Sessions(parts.settings.session_seconds)
-    app.mount(PAGES, make_site(SiteParts(parts.token, sessions, parts.runs)))
+    site = SiteParts(parts.token, sessions, parts.runs, parts.jobs, parts.submissions, asking, sources, queries, parts.catalogue)
+    app.mount(PAGES, make_site(site))
     for path in ("/", PAGES):
         app.add_route(path, lambda request: RedirectResponse(f"{PAGES}/", 303), include_in_schema=False)
     add_handlers(app)
     together = TotalRate(app, limits.requests_per_second, OPEN_PATHS)
-    larger = {ingest.UPLOAD_PATH: limits.upload_bytes}
+    larger = dict.fromkeys((ingest.UPLOAD_PATH, UPLOAD_PATH), limits.upload_bytes)
     gate = Gate(together, Entry(parts.token, sessions), parts.hosts, limits.body_bytes, limits.client_seconds, larger)
     rates = ClientRates(gate, limits.client_requests_per_second, limits.wrong_tokens_per_minute)
     return Watched(Guarded(Caught(rates)), RequestFigures(registry))

@@ -21,7 +21,7 @@ from luthier.serve.api.jobs import JobBody, Key
 from luthier.serve.door.errors import RequestError, responses, wrong
 from luthier.serve.ingest.asked import Asking, Wanted
 from luthier.serve.ingest.library import Library, SourceInUseError, UnknownSourceError
-from luthier.serve.ingest.receiving import FILES, Receiver
+from luthier.serve.ingest.receiving import FILES, Received, Receiver
 from luthier.serve.ingest.records import SENT
 from luthier.serve.jobs.queue import Jobs
 from luthier.serve.jobs.records import NewJob
@@ -109,7 +109,7 @@ def make_router(jobs: Jobs, asking: Asking, library: Library) -> APIRouter:
     ) -> JsonObject:
         """Finds the pieces of the sources that fit a question best, with the place of each."""
         began = time.perf_counter()
-        found = await _asked(lambda: library.search(q, source, limit))
+        found = await asked(lambda: library.search(q, source, limit))
         milliseconds = round((time.perf_counter() - began) * 1_000, 2)
         return {"q": q, "found": [asdict(one) for one in found], "milliseconds": milliseconds}
 
@@ -120,7 +120,7 @@ def _add_ingest(router: APIRouter, jobs: Jobs, asking: Asking) -> None:
     async def begun(make: Callable[[], Wanted], request: str, key: str | None) -> JsonObject:
         job = None if key is None else await jobs.known(key, request)
         if job is None:
-            wanted = await _checked(make)
+            wanted = await checked(make)
             job = await jobs.start(NewJob("ingest", wanted.title, wanted.command, str(wanted.folder), request=request), key)
         return job.to_json(await jobs.progress(job))
 
@@ -139,12 +139,12 @@ def _add_ingest(router: APIRouter, jobs: Jobs, asking: Asking) -> None:
     @router.post(UPLOAD_PATH, status_code=202, response_model=JobBody, openapi_extra=_UPLOAD, responses=responses(409, 422, 503, 507))
     async def upload(request: Request, idempotency_key: Key = None) -> JsonObject:
         """Takes in files that are sent: single ones, or archives (zip, tar, tar.gz). They are deleted when they were taken in."""
-        folder = await _checked(asking.new_upload)
+        folder = await checked(asking.new_upload)
         is_taken = False
         try:
-            received = await _received(request, folder)
-            sent = json.dumps(["upload", received.digest])
-            told = await begun(lambda: asking.upload(folder, received), sent, idempotency_key)
+            came = await received(request, folder)
+            sent = json.dumps(["upload", came.digest])
+            told = await begun(lambda: asking.upload(folder, came), sent, idempotency_key)
             is_taken = str(folder.resolve()) in told["command"][-1]
             return told
         finally:
@@ -152,13 +152,14 @@ def _add_ingest(router: APIRouter, jobs: Jobs, asking: Asking) -> None:
                 await asyncio.to_thread(remove, folder)
 
 
-async def _received(request: Request, folder: FilePath) -> Any:
-    receiver = await _checked(lambda: Receiver(request.headers.get("content-type", ""), folder / SENT))
+async def received(request: Request, folder: FilePath, passed_over: tuple[str, ...] = ()) -> Received:
+    """What a body of files holds, written below `folder` as it comes; fields that are `passed_over` may stand in it."""
+    receiver = await checked(lambda: Receiver(request.headers.get("content-type", ""), folder / SENT, passed_over))
     try:
         async for chunk in request.stream():
             if chunk:
-                await _checked(lambda chunk=chunk: receiver.write(chunk))  # type: ignore[misc]
-        return await _checked(receiver.finished)
+                await checked(lambda chunk=chunk: receiver.write(chunk))  # type: ignore[misc]
+        return await checked(receiver.finished)
     finally:
         receiver.close()
 
@@ -167,21 +168,21 @@ def _add_sources(router: APIRouter, library: Library) -> None:
     @router.get("/sources", response_model=SourcesBody)
     async def sources() -> JsonObject:
         """The sources that were taken in."""
-        return {"sources": [source.to_json() for source in await _asked(library.all)]}
+        return {"sources": [source.to_json() for source in await asked(library.all)]}
 
     @router.get("/sources/{name}", response_model=SourceBody, responses=responses(404, 422))
     async def source(name: Name) -> JsonObject:
         """A source, and what was left out of it."""
-        return (await _asked(lambda: library.get(name))).to_json()
+        return (await asked(lambda: library.get(name))).to_json()
 
     @router.delete("/sources/{name}", response_model=DeletedBody, responses=responses(404, 409, 422))
     async def delete(name: Name) -> JsonObject:
         """Deletes a source with all that is known of it."""
-        await _asked(lambda: library.remove(name))
+        await asked(lambda: library.remove(name))
         return {"deleted": name}
 
 
-async def _asked(question: Callable[[], T]) -> T:
+async def asked(question: Callable[[], T]) -> T:
     """What the library answers, in a thread: other requests do not wait for it."""
     try:
         return await asyncio.to_thread(question)
@@ -191,7 +192,7 @@ async def _asked(question: Callable[[], T]) -> T:
         raise RequestError(409, str(error)) from error
 
 
-async def _checked(make: Callable[[], T]) -> T:
+async def checked(make: Callable[[], T]) -> T:
     """What `make` makes, in a thread; what is wrong with the request is 422 with its field, a full disk 507."""
     try:
         return await asyncio.to_thread(make)

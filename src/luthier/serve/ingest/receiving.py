@@ -36,11 +36,12 @@ class Received:
 class Receiver:
     """Writes the files of a body into `folder`; `write` takes its bytes as they come. `DataError` where it is no upload."""
 
-    def __init__(self, content_type: str, folder: Path) -> None:
+    def __init__(self, content_type: str, folder: Path, passed_over: tuple[str, ...] = ()) -> None:
+        """Fields that are `passed_over` are the door's; they make no upload another one."""
         kind, options = parse_options_header(content_type)
         if kind != b"multipart/form-data" or not options.get(b"boundary"):
             raise _wrong("the body is no upload", "Content-Type", "send it as `multipart/form-data`")
-        self._folder = folder
+        self._folder, self._passed_over = folder, passed_over
         self._fields: dict[str, str] = {}
         self._files: list[tuple[str, str]] = []
         self._digest = hashlib.sha256()
@@ -95,7 +96,7 @@ class Receiver:
         self._field = options.get(b"name", b"").decode("utf-8", "replace")
         name = options.get(b"filename")
         if name is None:
-            if self._field not in _FIELDS or self._field in self._fields:
+            if self._field not in (*_FIELDS, *self._passed_over) or self._field in self._fields:
                 raise _wrong("this part of the upload is not known", self._field[:100] or "(no name)", f"parts are `{FILES}` and `name`")
             self._value.clear()
             return

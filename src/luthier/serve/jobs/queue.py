@@ -159,8 +159,10 @@ class Jobs:
             except StoreError as error:
                 _LOG.warning("the queue waits: %s", error)
                 await asyncio.sleep(_RETRY_AFTER_SECONDS)
+            # `wait_for` would lose the end of this loop where it comes together with a turn.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._turn.wait(), _LOOK_SECONDS)
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    await self._turn.wait()
 
     def _look(self) -> None:
         """One look at all that is under way: what was killed is put back, what may run is begun."""

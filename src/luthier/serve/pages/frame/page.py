@@ -22,6 +22,7 @@ from luthier.report.shown import shown
 from luthier.serve.door.entry import session_of
 from luthier.serve.door.errors import RequestError
 from luthier.serve.door.policy import PAGES
+from luthier.serve.pages.frame.moments import moment
 from luthier.serve.pages.frame.static import address
 
 # Control characters of a text would make the page a binary file.
@@ -37,7 +38,15 @@ class Place:
     path: str
 
 
-PLACES = (Place("Runs", f"{PAGES}/runs"), Place("Compare", f"{PAGES}/compare"))
+PLACES = (
+    Place("Runs", f"{PAGES}/runs"),
+    Place("Compare", f"{PAGES}/compare"),
+    Place("New run", f"{PAGES}/new"),
+    Place("Playground", f"{PAGES}/playground"),
+    Place("Sources", f"{PAGES}/sources"),
+    Place("Search", f"{PAGES}/search"),
+    Place("Jobs", f"{PAGES}/jobs"),
+)
 
 
 @cache
@@ -51,6 +60,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.globals.update(static=address, places=PLACES, ui=PAGES)
+    made.filters.update(moment=moment)
     return made
 
 
@@ -70,6 +80,11 @@ def page(request: Request, template: str, status: int = 200, headers: Mapping[st
         )
     )
     return HTMLResponse(text.translate(_CONTROLS), status, headers)
+
+
+def part(template: str, **values: Any) -> str:
+    """What `template` makes of `values` by itself: a part of a page that is there already."""
+    return environment().get_template(template).render(values).translate(_CONTROLS)
 
 
 def link(path: str, **query: str | int | None) -> str:

@@ -55,6 +55,11 @@ class RunLibrary:
             raise unknown(f"there is no run `{key[:200]}` here", "run")
         return self._listed(key, folder)
 
+    def key_of(self, path: Path) -> str | None:
+        """What addresses call the run in the folder `path`; None where there is none of these."""
+        wanted = path.resolve()
+        return next((key for key, folder in self._folders().items() if folder.path.resolve() == wanted), None)
+
     def _folders(self) -> dict[str, RunFolder]:
         found: dict[str, RunFolder] = {}
         for place in self._places:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from luthier.core.stages import STAGES
+from luthier.serve.pages.frame.moments import moment
 from luthier.serve.pages.frame.page import page
 from luthier.serve.pages.frame.paging import cut_page
 from luthier.serve.pages.runs.library import RUNNING, STATES, Listed, RunLibrary
@@ -37,7 +37,7 @@ class RunPages:
             request,
             "runs.html",
             part=part,
-            runs=[(one, _ago(one)) for one in part.items],
+            runs=[(one, moment(one.changed)) for one in part.items],
             total=len(everything),
             text=text,
             state=state,
@@ -52,7 +52,3 @@ class RunPages:
 def _has(one: Listed, text: str) -> bool:
     wanted = text.casefold()
     return all(any(word in place.casefold() for place in (one.key, one.brief.base)) for word in wanted.split())
-
-
-def _ago(one: Listed) -> str:
-    return datetime.fromtimestamp(one.changed, UTC).strftime("%Y-%m-%d %H:%M UTC") if one.changed else ""

@@ -1,6 +1,6 @@
 // Parts of a page that change by themselves. `<section id="ID" data-live="SECONDS">` is fetched anew from `data-from`, or from the page's
 // own address, and put in place while it says so; without this script a reload shows the same. What its `data-say` says is told to those
-// who hear the page. `[data-pause]` stops and goes on.
+// who hear the page. `[data-pause]` stops and goes on. `[data-follow]` is scrolled to its end.
 "use strict";
 (() => {
   const said = document.getElementById("said");
@@ -11,6 +11,10 @@
     if (said && words && said.textContent !== words) said.textContent = words;
   };
 
+  // What grows at its end is shown there, but to who has scrolled away from it.
+  const end = (box) => { box.scrollTop = box.scrollHeight; };
+  const isAtEnd = (box) => box.scrollHeight - box.scrollTop - box.clientHeight < 30;
+
   // What a person has opened and marked, and where they are, stays as it is.
   const replace = (old, fresh) => {
     const opened = [...old.querySelectorAll("details[open][id]")].map((one) => one.id);
@@ -20,7 +24,13 @@
       const same = `input[name="${CSS.escape(one.name)}"][value="${CSS.escape(one.value)}"]`;
       fresh.querySelectorAll(same).forEach((other) => (other.checked = one.checked));
     }
+    const places = [...old.querySelectorAll("[data-follow][id]")].map((box) => [box.id, isAtEnd(box), box.scrollTop]);
     old.replaceWith(fresh);
+    for (const [id, wasAtEnd, top] of places) {
+      const box = document.getElementById(id);
+      if (box && wasAtEnd) end(box);
+      else if (box) box.scrollTop = top;
+    }
     if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
   };
 
@@ -60,6 +70,7 @@
     next();
   };
 
+  document.querySelectorAll("[data-follow]").forEach(end);
   const live = [...document.querySelectorAll("[data-live][id]")];
   live.forEach((part) => follow(part.id));
   if (pause && live.length) {
