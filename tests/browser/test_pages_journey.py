@@ -91,7 +91,7 @@ def test_from_a_folder_to_an_answer_about_it(visit: Visit, server: Server) -> No
     # A wrong value is shown at its field first, and what was given is kept.
     page.get_by_role("link", name="New run").click()
     check(visitor)
-    page.get_by_label("Rows").fill(str(server.folder / "rows.jsonl"))
+    page.get_by_label("Rows", exact=True).fill(str(server.folder / "rows.jsonl"))
     page.get_by_label("run_name", exact=True).fill("tiny")
     page.get_by_label("max_steps", exact=True).fill("3")
     page.get_by_label("learning_rate", exact=True).fill("fast")
@@ -103,7 +103,7 @@ def test_from_a_folder_to_an_answer_about_it(visit: Visit, server: Server) -> No
     expect(page.get_by_label("learning_rate", exact=True)).to_be_focused()
     page.get_by_label("learning_rate", exact=True).fill("1e-3")
     page.get_by_role("group", name="The run").get_by_label("sequence_len").fill("64")
-    page.locator("summary", has_text="Numbers and memory").click()
+    page.locator("summary", has_text="Number formats").click()
     page.get_by_label("bf16", exact=True).select_option("false")
     page.locator("summary", has_text="When training logs").click()
     page.get_by_label("logging_steps", exact=True).fill("1")

@@ -19,6 +19,9 @@ class ServeLimits(Section):
     opening_seconds: Float = key(600.0, "none", "Longest time for opening a model.", gt=0, le=86_400)
     loaded_models: Int = key(4, "none", "Models in memory at once; the one asked longest ago is closed for another.", ge=1, le=1_000)
     rows: Int = key(32, "none", "Answers that are made together.", ge=1, le=10_000)
+    threads: Int | None = key(
+        None, "none", "Threads of the own engine, as many as cores where nothing is said; one is faster beside a training.", ge=1, le=1_024
+    )
     positions: Int = key(131_072, "none", "Tokens of prompts and answers that are held at once.", ge=16, le=MOST)
     body_bytes: Int = key(8 << 20, "none", "Largest body of a request.", ge=1_024, le=MOST)
     upload_bytes: Int = key(256 << 20, "none", "Largest body of an upload that is to be taken in.", ge=1_024, le=MOST)

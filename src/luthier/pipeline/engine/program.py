@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from luthier.core.optional import missing
@@ -79,11 +80,12 @@ class _Beat(threading.Thread):
 class Program:
     """The engine with its socket: `run` returns when the other side has gone, or asked it to end."""
 
-    def __init__(self, connection: socket.socket, limits: JsonObject) -> None:
+    def __init__(self, connection: socket.socket, limits: JsonObject, threads: int | None = None) -> None:
+        """`threads` are those of a processor, the plan's where they are None."""
         from luthier.model.answering.engine import AnsweringEngine, EngineLimits
         from luthier.model.answering.loaded import LoadedModels
 
-        self._connection = connection
+        self._connection, self._threads = connection, threads
         self._writing = threading.Lock()
         self._engine: AnsweringEngine = AnsweringEngine(EngineLimits(**limits))
         self._loaded: LoadedModels = LoadedModels()
@@ -150,7 +152,8 @@ class Program:
         target = wanted.found()
         if self._loaded.has_net(target.parts, wanted.voice):
             return target, None
-        apply(target.parts.plan)
+        plan = target.parts.plan
+        apply(plan if self._threads is None else replace(plan, threads=self._threads))
         return target, load_net(target.parts, wanted.voice)
 
     def _close(self, name: str) -> None:
@@ -207,9 +210,10 @@ def main(descriptor: str, limits: str, engine: str = "{}") -> None:
         if _is_vllm(asked.pop("kind")):
             from luthier.pipeline.engine.bridge import answer
 
-            answer(connection, json.loads(limits), asked)
+            # Its threads are vLLM's own affair.
+            answer(connection, json.loads(limits), {name: value for name, value in asked.items() if name != "threads"})
         else:
-            Program(connection, json.loads(limits)).run()
+            Program(connection, json.loads(limits), asked.get("threads")).run()
     # Threads that still load or write are not waited for.
     sys.stderr.flush()
     os._exit(0)

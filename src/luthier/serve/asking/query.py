@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from luthier.core.protocols import DoneEvent, GenerationRequest, TokenEvent
@@ -60,8 +60,9 @@ class Queries:
         """The whole answer; with `compare_with` another model's beside it, or why that one gave none."""
         first, second = await self._models(query)
         found, milliseconds = await self._found(query, [first] if second is None else [first, second])
-        own = asyncio.create_task(self._whole(first, query, found, milliseconds))
-        other = None if second is None else asyncio.create_task(self._whole(second, query, found, milliseconds))
+        asked = await asyncio.to_thread(_without_secrets, query)
+        own = asyncio.create_task(self._whole(first, asked, found, milliseconds))
+        other = None if second is None else asyncio.create_task(self._whole(second, asked, found, milliseconds))
         try:
             told = await own
             sources = told.pop("sources")
@@ -81,7 +82,8 @@ class Queries:
         """The answer as it comes: `sources` first, then `token`s, then `done` with all but what was told."""
         named, _ = await self._models(query)
         found, milliseconds = await self._found(query, [named])
-        async with aclosing(self._told(named, query, found, milliseconds)) as events:
+        asked = await asyncio.to_thread(_without_secrets, query)
+        async with aclosing(self._told(named, asked, found, milliseconds)) as events:
             async for name, body in events:
                 yield name, {"q": query.text, **body} if name == "done" else body
 
@@ -168,9 +170,13 @@ class Queries:
         return most, fitting(found[:count], form, room, len(query.text) + len(query.system or ""))
 
 
+def _without_secrets(query: Query) -> Query:
+    return replace(query, text=redacted(query.text), system=None if query.system is None else redacted(query.system))
+
+
 def _request(query: Query, pieces: Sequence[Cited], most: int, cut_to_fit: bool) -> GenerationRequest:
-    system = (Message("system", redacted(query.system)),) if query.system else ()
-    asked = with_pieces([piece.shown for piece in pieces], redacted(query.text))
+    system = (Message("system", query.system),) if query.system else ()
+    asked = with_pieces([piece.shown for piece in pieces], query.text)
     return GenerationRequest(
         id=secrets.token_hex(8),
         messages=(*system, Message("user", asked)),

@@ -8,16 +8,19 @@ from collections import deque
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Literal
 
+from luthier.config.schema import EndpointSection
+from luthier.config.serve_section import ServeLimits
 from luthier.core.protocols import DoneEvent, GenerationEvent, GenerationRequest, TokenEvent, TokenLogprob
 from luthier.core.records import JsonObject
 from luthier.evaluate.kinds.worst_command import guarded
 from luthier.guard.policy import Guarded
 from luthier.guard.settings import guard_settings
 from luthier.serve.asking.answers import Answers
-from luthier.serve.asking.catalogue import Named
+from luthier.serve.asking.catalogue import Catalogue, Named
 from luthier.serve.door.redact import StreamRedactor, load_scanners, redacted
+from luthier.serve.engine.place import Opening, Place
 
 GuardMode = Literal["off", "warn", "block"]
 # OpenAI's word for an answer that was held back.
@@ -42,9 +45,11 @@ class ScreenedAnswers(Answers):
     Under the mode `block` an answer whose command the policy rejects is replaced by a refusal: its stream is held until that is known.
     """
 
-    def __init__(self, *parts: Any, mode: GuardMode) -> None:
-        super().__init__(*parts)
-        self._mode: GuardMode = mode
+    def __init__(
+        self, catalogue: Catalogue, engine: Place[Opening], remote: Place[EndpointSection], limits: ServeLimits, mode: GuardMode
+    ) -> None:
+        super().__init__(catalogue, engine, remote, limits)
+        self._mode = mode
 
     async def ask(self, named: Named, request: GenerationRequest) -> AsyncGenerator[GenerationEvent]:
         """The events of `request`, put to `named`; the last one is an `AnswerEnd`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Coroutine, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import Any, TypeVar
 
 from fastapi import Request
@@ -41,14 +41,42 @@ async def streamed(request: Request, pieces: AsyncGenerator[bytes]) -> Response:
     async def rest() -> AsyncIterator[bytes]:
         yield first
         try:
-            async for piece in pieces:
-                yield piece
+            async with aclosing(joined(pieces)) as found:
+                async for piece in found:
+                    yield piece
         except RequestError as error:
             yield event_line(error.to_json())
-        finally:
-            await pieces.aclose()
 
     return StreamingResponse(rest(), media_type="text/event-stream", headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+
+
+async def joined(pieces: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    """The same bytes; what comes while a piece is being sent goes out as one. Whoever reads slowly holds up nobody but himself."""
+    waiting: list[bytes] = []
+    comes = asyncio.Event()
+
+    async def take() -> None:
+        try:
+            async for piece in pieces:
+                waiting.append(piece)
+                comes.set()
+        finally:
+            comes.set()
+
+    task = asyncio.create_task(take())
+    try:
+        while not task.done() or waiting:
+            await comes.wait()
+            comes.clear()
+            if waiting:
+                found = b"".join(waiting)
+                waiting.clear()
+                yield found
+        # What broke off is told behind what came before.
+        task.result()
+    finally:
+        await cancelled([task])
+        await pieces.aclose()
 
 
 async def unless_gone(request: Request, work: Coroutine[Any, Any, JsonObject]) -> Response:

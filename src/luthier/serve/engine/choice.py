@@ -25,5 +25,6 @@ def engine_of(settings: ServeSection, served: LoadedRun | None) -> JsonObject:
         "memory": settings.vllm.memory,
         "arguments": settings.vllm.arguments,
         "adapters": settings.limits.loaded_models,
+        "threads": settings.limits.threads,
         "opening_seconds": settings.limits.opening_seconds,
     }

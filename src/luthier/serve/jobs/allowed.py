@@ -44,7 +44,7 @@ class Allowed:
 
     def steering_problem(self, path: Path, where: str) -> Problem | None:
         """Why a file that steers a run may not be read: it lies elsewhere, or was taken in or sent and may change at any time."""
-        if self._is_owners(path) or _is_below(path, self.root.run_files) or str(path) in self._said:
+        if self._is_owners(path) or self._is_served(path) or _is_below(path, self.root.run_files) or str(path) in self._said:
             return None
         return self._outside(where, str(path))
 
@@ -117,6 +117,8 @@ class Allowed:
                 yield document.problem((*path, "repo"), what, hint=f"they are {', '.join(self.hosts)}", found=repo)
         if entry.get("allow_protocols") and not self._is_owners_word(document, (*path, "allow_protocols")):
             yield document.problem((*path, "allow_protocols"), "`allow_protocols` is the owner's of the server alone; leave it out")
+        if "help" in items_of(entry.get("help")) and not self._is_owners_word(document, (*path, "help")):
+            yield document.problem((*path, "help"), "programs are run, for their `--help`, where the owner of the server says so alone")
         for index, tool in enumerate(items_of(entry.get("tools"))):
             if "/" in str(tool):
                 yield document.problem((*path, "tools", index), "a tool is named without a path", found=tool)
@@ -142,7 +144,11 @@ class Allowed:
 
     def _is_owners_word(self, document: Document, path: KeyPath) -> bool:
         place = document.place(path)
-        return place.line > 0 and self._is_owners(Path(place.file))
+        return place.line > 0 and (self._is_owners(Path(place.file)) or self._is_served(Path(place.file)))
+
+    def _is_served(self, path: Path) -> bool:
+        """Whether a file is the served run file, or one that it extends."""
+        return any(place.line > 0 and _is_same(path, Path(place.file)) for place in self.served.places.values())
 
     def _is_owners(self, path: Path) -> bool:
         return any(_is_below(path, folder) for folder in self.folders) and not _is_below(path, self.root.path)
@@ -164,6 +170,10 @@ def _is_below(path: Path, folder: Path) -> bool:
         return path.resolve().is_relative_to(folder.resolve())
     except (OSError, ValueError, RuntimeError):  # A name too long, a null character, a circle of links.
         return False
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    return path == other or (path.name == other.name and path.resolve() == other.resolve())
 
 
 def _fixed(text: str) -> Path:

@@ -41,10 +41,10 @@ def _figures(name: str, event: JsonObject) -> JsonObject | None:
     match name:
         case "train.step":
             told = {"step": event.get("step"), "of": event.get("steps"), "loss": event.get("loss"), "rate": event.get("tokens_per_second")}
-        case "evaluate.progress" | "ingest.progress":
+        case "evaluate.progress":
             told = {"step": event.get("done"), "of": event.get("total")}
-        case "data.progress":
-            told = {"step": event.get("done"), "of": None, "what": event.get("step")}
+        case "data.progress" | "ingest.progress":
+            told = {"step": event.get("done"), "of": event.get("total"), "what": event.get("step")}
         case _:
             return None
     return {"stage": stage, **told, **more}

@@ -16,8 +16,9 @@ from typing import TypeVar
 from luthier.config.serve_section import ServeJobs
 from luthier.core.records import JsonObject
 from luthier.serve.door.errors import RequestError, busy, unknown, wrong
+from luthier.serve.door.redact import redacted
 from luthier.serve.jobs import locks, logs
-from luthier.serve.jobs.program import Charge
+from luthier.serve.jobs.program import EXIT_NOT_NOW, Charge
 from luthier.serve.jobs.progress import read_progress
 from luthier.serve.jobs.records import Job, Kind, NewJob, Status
 from luthier.serve.jobs.store import ConflictError, KeyReusedError, NoSuchJobError, Store, StoreError, blocked_by, is_due
@@ -32,6 +33,8 @@ _LOOK_SECONDS = 0.5
 _BUSY_SECONDS = 2.0
 _RETRY_AFTER_SECONDS = 2
 _THREADS = 4
+# What a job's process says of itself, in the job's folder; its command has the log.
+_ERRORS, _MOST_OF_A_LINE = "errors", 300
 # Processes of jobs have this much time beyond `stop_seconds` to record how they ended.
 _END_SECONDS = 5.0
 _END_LOOK_SECONDS = 0.1
@@ -156,7 +159,8 @@ class Jobs:
             self._turn.clear()
             try:
                 await asyncio.get_running_loop().run_in_executor(self._threads, self._look)
-            except StoreError as error:
+            except (StoreError, OSError) as error:
+                # A database that is locked, a disk that is full, no room for a process: all of them pass.
                 _LOG.warning("the queue waits: %s", error)
                 await asyncio.sleep(_RETRY_AFTER_SECONDS)
             # `wait_for` would lose the end of this loop where it comes together with a turn.
@@ -205,7 +209,7 @@ class Jobs:
         charge = Charge(server, jobs.at_once, jobs.attempts, jobs.stop_seconds, jobs.log_bytes, jobs.log_files)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with (folder / "errors").open("wb") as errors:
+            with (folder / _ERRORS).open("wb") as errors:
                 self._begun[job.id] = subprocess.Popen(
                     charge.words(ServeRoot(self._root.path.absolute()), job.id),
                     stdin=subprocess.DEVNULL,
@@ -226,13 +230,24 @@ class Jobs:
             if code == 0:
                 self._pauses.pop(job_id, None)
             else:
-                self._pause_of(job_id, f"its process ended with {code}")
+                self._pause_of(
+                    job_id, None if code == EXIT_NOT_NOW else f"its process ended with {code} before it had begun{self._words(job_id)}"
+                )
 
-    def _pause_of(self, job_id: str, reason: str) -> None:
+    def _words(self, job_id: str) -> str:
+        """The last line of what a job's process said when it ended by itself."""
+        with suppress(OSError):
+            lines = (self._root.job(job_id) / _ERRORS).read_text(encoding="utf-8", errors="replace").split("\n")
+            return next((f": {redacted(line)[:_MOST_OF_A_LINE]}" for line in reversed(lines) if line.strip()), "")
+        return ""
+
+    def _pause_of(self, job_id: str, reason: str | None) -> None:
+        """Lets some time pass until the job's process is started again, and tells the reason where there is one."""
         _, last = self._pauses.get(job_id, (0.0, _FIRST_PAUSE_SECONDS / 2))
         pause = min(2 * last, _MOST_PAUSE_SECONDS)
         self._pauses[job_id] = (time.monotonic() + pause, pause)
-        _LOG.debug("the job %s waits %.1f s: %s", job_id, pause, reason)
+        if reason is not None:
+            self._store.tell_waiting(job_id, reason)
 
     def _is_pausing(self, job: Job) -> bool:
         return time.monotonic() < self._pauses.get(job.id, (0.0, 0.0))[0]

@@ -17,7 +17,7 @@ def settings(*overrides: str) -> ServeSection:
 
 def test_the_engines_process_chooses_where_nothing_is_said() -> None:
     told = engine_of(settings("serve.vllm.memory=0.5", "serve.limits.loaded_models=7"), None)
-    assert told == {"kind": "auto", "memory": 0.5, "arguments": [], "adapters": 7, "opening_seconds": 600.0}
+    assert told == {"kind": "auto", "memory": 0.5, "arguments": [], "adapters": 7, "threads": None, "opening_seconds": 600.0}
     assert engine_of(settings("serve.engine=own"), None)["kind"] == "own"
 
 

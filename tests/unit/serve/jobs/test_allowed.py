@@ -40,6 +40,7 @@ def allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Allowed:
     (home / "data" / "rows.jsonl").touch()
     (tmp_path / "secret.yaml").write_text("base_model: starter\n")
     (home / "data" / "link.jsonl").symlink_to(tmp_path / "secret.yaml")
+    (tmp_path / "served.yaml").write_text(SERVED)
     (home / "data" / "folder").symlink_to(tmp_path)
     root = ServeRoot(Path("serve"))
     monkeypatch.chdir(home)
@@ -47,7 +48,7 @@ def allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Allowed:
         folder.mkdir(parents=True)
     for name in ("token", "jobs.sqlite"):
         (root.path / name).touch()
-    return Allowed(root, (Path(),), ("github.com",), yaml_file.parse(SERVED, "served.yaml"))
+    return Allowed(root, (Path(),), ("github.com",), yaml_file.parse(SERVED, str(tmp_path / "served.yaml")))
 
 
 def problems(allowed: Allowed, text: str, name: str = "serve/run-files/sent.yaml", *overrides: str) -> str:
@@ -106,7 +107,8 @@ BAD = [
     ("sources: [{docs: [data, 'data/folder/*']}]", "`sources[0].docs`"),
     ("sources: [{schemas: /etc/x.json}]", "`sources[0].schemas`"),
     ("sources: [{tools: [git], tldr: /usr/share}]", "`sources[0].tldr`"),
-    ("sources: [{tools: [/tmp/evil], help: [help]}]", "without a path"),
+    ("sources: [{tools: [/tmp/evil]}]", "without a path"),
+    ("sources: [{tools: [reboot], help: [man, help]}]", "`--help`"),
     ("clean: {decontaminate: [/etc/passwd]}", "`clean.decontaminate`"),
     ("split: {keep: /runs/a}", "`split.keep`"),
     ("evaluate: {suites: [/etc/suite.yaml]}", "`evaluate.suites[0]`"),
@@ -153,6 +155,10 @@ def test_what_the_owner_of_the_server_wrote_may_run_programs_and_ask_endpoints(a
     assert problems(allowed, text, "runs.yaml") == ""
     for place in ("serve/uploads/runs.yaml", "serve/sources/s/runs.yaml", "data/folder/secret.yaml"):
         assert "`axolotl.python`" in problems(allowed, text, place)
+    assert problems(allowed, "sources: [{tools: [git], help: [help], allow_protocols: [file]}]", "runs.yaml") == ""
+    # The served file may lie anywhere, and what it extends.
+    assert problems(allowed, text, str(Path.cwd().parent / "served.yaml")) == ""
+    assert allowed.steering_problem(Path("../served.yaml"), "run_file") is None
     # A key set from outside is not the owner's, whoever wrote the file.
     assert "an endpoint" in problems(allowed, text, "runs.yaml", "endpoints.x.api_key_env=AWS_SECRET")
 

@@ -259,6 +259,26 @@ def test_a_job_that_cannot_be_begun_is_tried_again_and_waits_meanwhile(tmp_path:
     assert "cannot be started in" in (at_work(tmp_path / "root", use).error or "")
 
 
+def test_a_process_that_ends_before_it_has_begun_its_job_is_told_and_tried_again(tmp_path: Path) -> None:
+    async def use(jobs: Jobs) -> tuple[Job, Job]:
+        log = tmp_path / "root" / "jobs"
+        log.mkdir()
+        # Where its lock would be stands a folder.
+        job = await jobs.start(line("pass", tmp_path / "a"))
+        folder = log / job.id
+        folder.mkdir(exist_ok=True)
+        (folder / "watch").mkdir()
+        while (waiting := await jobs.get(job.id)).waiting_for is None and not waiting.is_over:
+            await asyncio.sleep(0.02)
+        (folder / "watch").rmdir()
+        return waiting, await until(jobs, job.id, "done")
+
+    waiting, done = at_work(tmp_path / "root", use)
+    assert waiting.waiting_for is not None
+    assert waiting.waiting_for.startswith("its process ended with 1 before it had begun: IsADirectoryError")
+    assert (done.attempts, done.waiting_for) == (1, None)
+
+
 def test_the_waiting_of_one_for_room_is_told_and_no_attempt(tmp_path: Path) -> None:
     """A plan that is told by a module of the same name: more memory than is free, and then less."""
     plan = {"memory": {"fits": False, "total_bytes": 20e9, "room_bytes": 4e9, "device_bytes": 80e9}}
@@ -281,3 +301,15 @@ def test_the_waiting_of_one_for_room_is_told_and_no_attempt(tmp_path: Path) -> N
     waiting, done = at_work(tmp_path / "root", use)
     assert (waiting.status, waiting.attempts, waiting.waiting_for) == ("queued", 0, "memory: 20.00 GB by the plan, 4.00 GB are free")
     assert (done.attempts, done.waiting_for) == (1, None)
+
+
+def test_the_queue_ends_though_a_job_is_told_of_in_the_same_moment(tmp_path: Path) -> None:
+    async def use(jobs: Jobs) -> None:
+        job = await jobs.start(line(SLEEP, tmp_path / "one"))
+        await until(jobs, job.id, "running")
+        await jobs.cancel(job.id)
+
+    began = time.monotonic()
+    at_work(tmp_path / "root", use, stop_seconds=10.0)
+    # Else the loop that begins jobs would go on for ever.
+    assert time.monotonic() - began < 60

@@ -97,6 +97,8 @@ def test_how_far_it_is_is_what_was_told_last(job: Job) -> None:
     assert read_progress(job) == {"stage": "data", "step": None, "of": None, "loss": None, "rate": None}
     emit(job, "data.progress", step="rows", done=120)
     assert read_progress(job) == {"stage": "data", "step": 120, "of": None, "what": "rows", "loss": None, "rate": None}
+    emit(job, "ingest.progress", step="files", done=7)
+    assert read_progress(job) == {"stage": "ingest", "step": 7, "of": None, "what": "files", "loss": None, "rate": None}
     emit(job, "stage.start", stage="train", key="k")
     emit(job, "train.step", step=3, steps=9, epoch=0.5, loss=1.25, tokens_per_second=99.0, seconds_left=7.0, learning_rate=1e-3)
     emit(job, "train.eval", "note", message="x")
