@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from starlette.routing import Route
+from fastapi import FastAPI
+from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
 
 from luthier.config.serve_section import ServeSection
@@ -13,10 +14,8 @@ from luthier.serve.app import Parts, make_app
 from luthier.serve.asking.catalogue import Catalogue
 from luthier.serve.door.entry import OPEN_PATHS
 from luthier.serve.door.hosts import hosts_of
-from luthier.serve.door.session import Sessions
 from luthier.serve.jobs.queue import Jobs
 from luthier.serve.jobs.submitted import Submissions
-from luthier.serve.pages.site import SiteParts, make_site
 from luthier.serve.state.root import ServeRoot
 
 HERE = Path(__file__).parent
@@ -25,14 +24,18 @@ TOKEN = "a-token-of-some-length"
 OF_THE_DOOR = {"401", "408", "413", "421", "429"}
 
 
-def described(root: Path) -> dict[str, Any]:
-    """The OpenAPI document of a server that is made and not started."""
+def made(root: Path) -> Any:
+    """A server that is made and not started."""
     settings = ServeSection(root=str(root))
     state = ServeRoot(root)
     jobs = Jobs(state, settings.jobs)
     submissions = Submissions(state, settings.allow, None, ())
-    parts = Parts(Catalogue(None, {}, []), TOKEN, settings, state, jobs, submissions, hosts_of("127.0.0.1", ["testserver"]))
-    client = TestClient(make_app(parts))  # type: ignore[arg-type]
+    return make_app(Parts(Catalogue(None, {}, []), TOKEN, settings, state, jobs, submissions, hosts_of("127.0.0.1", ["testserver"])))
+
+
+def described(root: Path) -> dict[str, Any]:
+    """Its OpenAPI document."""
+    client = TestClient(made(root))
     assert client.get("/openapi.json").status_code == 401
     told: dict[str, Any] = client.get("/openapi.json", headers={"Authorization": f"Bearer {TOKEN}"}).json()
     return told
@@ -48,7 +51,11 @@ def routes(document: dict[str, Any]) -> list[str]:
 
 
 def pages(root: Path) -> list[str]:
-    site = make_site(SiteParts(TOKEN, Sessions(60), (root,)))
+    app = made(root)
+    # Behind the layers of the door.
+    while not isinstance(app, FastAPI):
+        app = app.app if hasattr(app, "app") else app._app
+    (site,) = [route.app for route in app.routes if isinstance(route, Mount)]
     found = [route for route in site.routes if isinstance(route, Route)]
     assert len(found) == len(site.routes)
     return sorted(f"{','.join(sorted((route.methods or set()) - {'HEAD'}))} /ui{route.path} page" for route in found)

@@ -42,11 +42,10 @@ _INSERT_WORDS = f"INSERT INTO words (rowid, {', '.join(_WEIGHTS)}) VALUES (?{', 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A chunk by its number in the index, what its words count, and the terms that it holds."""
+    """A chunk by its number in the index, and what its words count."""
 
     number: int
     score: float
-    terms: frozenset[str]
 
 
 class Index:
@@ -83,33 +82,38 @@ class Index:
         # Their numbers go from 1 on without a gap.
         return int(self._connection.execute("SELECT coalesce(max(id), 0) FROM chunks").fetchone()[0])
 
-    def places(self, term: str) -> int:
-        """In how many chunks `term`, a word or several that stand side by side, is found; words are found in all of their endings."""
-        return int(self._connection.execute("SELECT count(*) FROM words WHERE words MATCH ?", (_quoted(term),)).fetchone()[0])
+    def places(self, terms: Sequence[str]) -> dict[str, int]:
+        """In how many chunks each term is found, a word in any of its endings; those that are found nowhere are left out."""
+        if not terms:
+            return {}
+        one = "SELECT ? AS term, count(*) AS places FROM words WHERE words MATCH ?"
+        asked = [value for term in terms for value in (term, _quoted(term))]
+        rows = self._connection.execute(" UNION ALL ".join([one] * len(terms)), asked)
+        return {term: places for term, places in rows if places}
 
-    def matches(self, weights: Mapping[str, float], limit: int) -> list[Match]:
+    def matches(self, weights: Mapping[str, float], places: Mapping[str, int], limit: int) -> list[Match]:
         """The `limit` chunks that fit the terms best, best first; ties in the order of path and line.
 
-        `weights` says what each term counts; no sign in a term acts as a search operator. A term's part in the score is that of BM25
-        without the rarity of the term here: scores of several indexes can be compared where the weights hold its rarity in all of them.
+        `weights` says what each term counts, `places` what the method of that name told of them; no sign in a term acts as an operator.
+        A term's part in the score is that of BM25 without the rarity of the term here: scores of several indexes can be compared where
+        the weights hold its rarity in all of them.
         """
-        found = [(term, weight, self.places(term)) for term, weight in weights.items()]
-        found = [one for one in found if one[2]]
+        found = [(term, weight, places[term]) for term, weight in weights.items() if term in places]
         if not found or limit < 1:
             return []
         size, columns = len(self), ", ".join(map(str, _WEIGHTS.values()))
         values: list[str | float] = []
-        for number, (term, weight, places) in enumerate(found):
-            rarity = max(math.log((size - places + 0.5) / (places + 0.5)), _LEAST_WEIGHT)
-            values += [-weight / rarity, number, _quoted(term)]
-        one = f"SELECT rowid AS chunk, bm25(words, {columns}) * ? AS score, ? AS term FROM words WHERE words MATCH ?"
+        for term, weight, count in found:
+            rarity = max(math.log((size - count + 0.5) / (count + 0.5)), _LEAST_WEIGHT)
+            values += [-weight / rarity, _quoted(term)]
+        one = f"SELECT rowid AS chunk, bm25(words, {columns}) * ? AS score FROM words WHERE words MATCH ?"
         rows = self._connection.execute(
             # The limit, which is none, keeps the inner queries apart: `bm25` knows its words there alone.
-            f"SELECT chunk, sum(score) AS total, group_concat(term) FROM ({' UNION ALL '.join([one] * len(found))} LIMIT -1)"
+            f"SELECT chunk, sum(score) AS total FROM ({' UNION ALL '.join([one] * len(found))} LIMIT -1)"
             " GROUP BY chunk ORDER BY total DESC, chunk LIMIT ?",
             (*values, limit),
         )
-        return [Match(chunk, score, frozenset(found[int(term)][0] for term in terms.split(","))) for chunk, score, terms in rows]
+        return [Match(chunk, score) for chunk, score in rows]
 
     def at_numbers(self, numbers: Sequence[int]) -> list[Chunk]:
         """The chunks of the numbers that matches have, in their order."""

@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Protocol
 
@@ -40,13 +41,17 @@ _COMMON = frozenset(
         "repo", "repository", "returns", "section", "source", "type", "use", "used", "uses", "using", "written",
     )
 )  # fmt: skip
-_COMMON_WEIGHT = 0.35
-# Two words of the question side by side, and written as one name.
-_PHRASE_WEIGHT, _JOINED_WEIGHT = 0.5, 0.7
-# A score is multiplied by these, raised by what is told of a piece.
-_COVERED, _NAMED, _TEST = 0.6, 0.5, 0.75
+_COMMON_WEIGHT = 0.2
+# Two words of the question side by side, written as one name.
+_JOINED_WEIGHT = 0.7
+# A piece counts up to this much more where its name is made of words of the question; one of code where they are the question's rare ones.
+_NAMED, _TOLD_BY_NAME = 0.5, 1.0
+# Tests stand behind what they test, and lines between definitions behind definitions.
+_TEST, _BLOCK, _SECTION = 0.75, 0.8, 1.2
 _TESTS = frozenset(("test", "tests", "tested", "testing"))
 _WORD_OF_QUERY = re.compile(r"\w+")
+_ENDINGS = ("ations", "ation", "ings", "ing", "ies", "ers", "ed", "es", "er", "s", "e", "y")
+_LEAST_STEM = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,27 +78,29 @@ class WordSearch:
 
     def search(self, text: str, limit: int) -> list[Hit]:
         """The `limit` pieces that fit the words of `text` best; ties by source, path and line. No sign in `text` acts as an operator."""
-        weights = self._weights(dict(_terms(text)))
-        if not weights or limit < 1:
-            return []
-        asked = frozenset(word for word in weights if " " not in word)
-        wants_tests = not _TESTS.isdisjoint(asked)
+        terms = dict(_terms(text))
+        places = {source: index.places(tuple(terms)) for source, index in sorted(self._indexes.items())}
+        weights = self._weights(terms, places)
+        most = max(_CANDIDATES, limit)
+        matches = [(match, source) for source in places for match in self._indexes[source].matches(weights, places[source], most)]
+        best = sorted(matches, key=lambda one: (-one[0].score, one[1], one[0].number))[:most]
+        asked = _Asked(weights)
         found: list[tuple[float, str, int, Chunk]] = []
-        for source, index in sorted(self._indexes.items()):
-            matches = index.matches(weights, max(_CANDIDATES, limit))
-            for match, chunk in zip(matches, index.at_numbers([match.number for match in matches]), strict=True):
-                found.append((-_score(match, chunk, weights, asked, wants_tests), source, match.number, chunk))
+        for source in dict.fromkeys(source for _, source in best):
+            own = [match for match, other in best if other == source]
+            for match, chunk in zip(own, self._indexes[source].at_numbers([match.number for match in own]), strict=True):
+                found.append((-asked.score(match, chunk), source, match.number, chunk))
         found.sort(key=lambda one: one[:3])
-        return [Hit(source, chunk, -score) for score, source, _, chunk in found[:limit]]
+        return [Hit(source, chunk, -score) for score, source, _, chunk in found[: max(0, limit)]]
 
-    def _weights(self, terms: Mapping[str, float]) -> dict[str, float]:
+    def _weights(self, terms: Mapping[str, float], places: Mapping[str, Mapping[str, int]]) -> dict[str, float]:
         """What each term counts that stands anywhere: the more, the fewer pieces of all sources hold it."""
         size = sum(map(len, self._indexes.values()))
         weights = {}
         for term, weight in terms.items():
-            places = sum(index.places(term) for index in self._indexes.values())
-            if places:
-                weights[term] = weight * math.log(1 + (size - places + 0.5) / (places + 0.5))
+            count = sum(found.get(term, 0) for found in places.values())
+            if count:
+                weights[term] = weight * math.log(1 + (size - count + 0.5) / (count + 0.5))
         return weights
 
 
@@ -102,24 +109,47 @@ def _terms(text: str) -> Iterator[tuple[str, float]]:
     asked = list(dict.fromkeys(words(text)))[:_QUERY_WORDS]
     telling = [word for word in asked if word not in _EMPTY] or asked
     rest = [word for word in telling if word not in _COMMON]
-    for word in telling:
-        yield word, _COMMON_WEIGHT if rest and word in _COMMON else 1.0
     said = [word.lower() for word in _WORD_OF_QUERY.findall(text) if word.lower() not in _EMPTY][:_QUERY_WORDS]
     for first, second in pairwise(said):
         if first not in _COMMON and second not in _COMMON:
-            yield f"{first} {second}", _PHRASE_WEIGHT
             yield f"{first}{second}", _JOINED_WEIGHT
             yield f"{first}_{second}", _JOINED_WEIGHT
+    for word in telling:
+        yield word, _COMMON_WEIGHT if rest and word in _COMMON else 1.0
 
 
-def _score(match: Match, chunk: Chunk, weights: Mapping[str, float], asked: frozenset[str], wants_tests: bool) -> float:
-    """The score by words, raised by how much of the question a piece holds and how much of its name the question, lowered for tests."""
-    whole = sum(weights[word] for word in asked)
-    covered = sum(weights[word] for word in asked & match.terms) / whole if whole else 0.0
-    name = [word for word in dict.fromkeys(words(chunk.name)) if word not in _EMPTY]
-    named = sum(word in asked for word in name) / len(name) if name else 0.0
-    score = match.score * (1 - _COVERED + _COVERED * covered) * (1 + _NAMED * named)
-    return score * _TEST if chunk.is_test and not wants_tests else score
+class _Asked:
+    """What a question asks for, beside a piece that holds some of its words."""
+
+    def __init__(self, weights: Mapping[str, float]) -> None:
+        self._weights: dict[str, float] = {}
+        for word, weight in weights.items():
+            stem = _stem(word)
+            self._weights[stem] = max(weight, self._weights.get(stem, 0.0))
+        self._whole = sum(self._weights.values())
+        self._wants_tests = not _TESTS.isdisjoint(weights)
+
+    def score(self, match: Match, chunk: Chunk) -> float:
+        """The score by words, raised by what the name says, lowered for tests and for lines between definitions."""
+        score = match.score
+        if chunk.kind == "block":
+            score *= _BLOCK
+        elif name := {_stem(word) for word in words(chunk.name)} - _EMPTY:
+            told = [self._weights[word] for word in name if word in self._weights]
+            score *= 1 + _NAMED * len(told) / len(name)
+            # A heading says what its section is about; what is asked stands in the text.
+            score *= 1 + _TOLD_BY_NAME * sum(told) / self._whole if chunk.kind != "section" else _SECTION
+        return score * _TEST if chunk.is_test and not self._wants_tests else score
+
+
+# Names of a source and words of questions come again and again.
+@lru_cache(maxsize=1 << 14)
+def _stem(word: str) -> str:
+    """`word` without its ending."""
+    for ending in _ENDINGS:
+        if word.endswith(ending) and len(word) - len(ending) >= _LEAST_STEM:
+            return word.removesuffix(ending)
+    return word
 
 
 def found_chunks(hits: Sequence[Hit]) -> list[Chunk]:

@@ -64,18 +64,18 @@ def test_defined_by_bare_and_full_name() -> None:
 
 
 def test_matches_count_what_the_weights_say() -> None:
-    (first, second) = INDEX.matches({"rows": 2.0, "line": 1.0, "nothing": 9.0}, 5)
+    places = INDEX.places(("rows", "line", "nothing"))
+    assert places == {"rows": 1, "line": 1}
+    (first, second) = INDEX.matches({"rows": 2.0, "line": 1.0, "nothing": 9.0}, places, 5)
     assert INDEX.at_numbers([second.number, first.number]) == [CHUNKS[1], CHUNKS[0]]
-    assert (first.terms, second.terms) == ({"rows"}, {"line"})
-    (doubled,) = INDEX.matches({"rows": 4.0}, 5)
+    (doubled,) = INDEX.matches({"rows": 4.0}, places, 5)
     assert doubled.score == pytest.approx(2 * first.score)
-    assert INDEX.matches({"rows": 1.0}, 0) == INDEX.matches({}, 5) == []
+    assert INDEX.matches({"rows": 1.0}, places, 0) == INDEX.matches({}, places, 5) == []
 
 
 def test_words_are_found_in_all_their_endings_and_phrases_in_their_order() -> None:
-    assert INDEX.places("parses") == INDEX.places("parsing") == 1
-    assert INDEX.places("one line") == 1
-    assert INDEX.places("line one") == 0
+    assert INDEX.places(("parses", "parsing", "one line", "line one")) == {"parses": 1, "parsing": 1, "one line": 1}
+    assert INDEX.places(()) == {}
 
 
 def test_facts_are_kept_with_the_chunks(tmp_path: Path) -> None:

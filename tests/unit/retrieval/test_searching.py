@@ -50,11 +50,13 @@ def test_common_words_of_such_questions_count_little() -> None:
     assert found("Which function of the class in which file defines the ticket method?", 1, search) == ["ticket"]
 
 
-def test_what_holds_more_of_the_question_comes_first() -> None:
-    both = chunk("z.py", "one", "", "alpha and then beta, and much more around both of them to make it long")
-    often = chunk("a.py", "other", "", "alpha alpha alpha alpha")
-    rest = [chunk(f"r{number}.py", f"r{number}", "", "gamma") for number in range(8)]
-    assert found("alpha beta", 1, WordSearch({"one": build((both, often, *rest))})) == ["one"]
+def test_a_definition_named_by_the_question_comes_before_lines_that_speak_of_it() -> None:
+    said = "the parser of dates gives dates, and the parser of dates takes them"
+    speaks = Chunk("a.py", "python", "block", "a", said, (1, 3))
+    named = chunk("z.py", "parse_dates", "", "def parse_dates(given):\n    return [one(part) for part in given.split()]")
+    assert found(
+        "Where are dates parsed?", 1, WordSearch({"one": build((speaks, named, *(chunk(f"{n}.py", f"f{n}") for n in range(9))))})
+    ) == ["parse_dates"]
 
 
 def test_tests_come_behind_what_they_test_unless_they_are_asked_for() -> None:

@@ -14,8 +14,6 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from luthier.core.records import JsonObject
 from luthier.serve.door.errors import RequestError
 
-# How often it is looked whether the client is still there.
-_HANG_UP_SECONDS = 0.1
 GONE = 499
 # What a route declares whose answer may be a stream too, for FastAPI's `responses=`.
 STREAMED: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}
@@ -102,11 +100,17 @@ async def _while_there(request: Request, work: Awaitable[_Result]) -> _Result:
     async def awaited() -> _Result:
         return await work
 
-    task = asyncio.create_task(awaited())
+    task, leaving = asyncio.create_task(awaited()), asyncio.create_task(_left(request))
     try:
-        while not (await asyncio.wait([task], timeout=_HANG_UP_SECONDS))[0]:
-            if await request.is_disconnected():
-                raise _GoneError
+        await asyncio.wait([task, leaving], return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise _GoneError
         return task.result()
     finally:
-        await cancelled([task])
+        await cancelled([task, leaving])
+
+
+async def _left(request: Request) -> None:
+    """Returns when the client hangs up. The body has been read: nothing else comes."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -65,6 +65,7 @@ def laid(tmp_path: Path, *sent: tuple[str, bytes], most_bytes: int = 10_000, mos
         ("shop.tar.bz2", tarred(FILES, "w:bz2")),
         ("shop.tar.xz", tarred(FILES, "w:xz")),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_archives_are_told_by_their_bytes(tmp_path: Path, name: str, content: bytes) -> None:
     assert laid(tmp_path, (name, content)) == FILES
@@ -127,7 +128,11 @@ def test_a_device_of_a_zip_refuses_it_all(tmp_path: Path) -> None:
 BOMB = b"\0" * 5_000_000
 
 
-@pytest.mark.parametrize("content", [zipped({"bomb": BOMB}), tarred({"bomb": BOMB}, "w:gz"), tarred({"bomb": BOMB}, "w:xz"), BOMB[:20_000]])
+@pytest.mark.parametrize(
+    "content",
+    [zipped({"bomb": BOMB}), tarred({"bomb": BOMB}, "w:gz"), tarred({"bomb": BOMB}, "w:xz"), BOMB[:20_000]],
+    ids=["zip", "gzip", "xz", "none"],
+)
 def test_what_grows_beyond_its_limit_is_stopped_there(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(DataError, match="more bytes than a source may have"):
         laid(tmp_path, ("bomb", content))
@@ -188,6 +193,7 @@ def test_two_files_of_one_name(tmp_path: Path) -> None:
         b"\x1f\x8b\x08" + b"\xff" * 600,
         zipped({"a": b"x" * 3_000}).replace(b"x", b"y"),
     ],
+    ids=["cut zip", "no zip", "cut tar", "no gzip", "changed zip"],
 )
 def test_a_damaged_archive_is_told(tmp_path: Path, content: bytes) -> None:
     if zipfile.is_zipfile(io.BytesIO(content)):  # Its bytes are changed within.

@@ -34,6 +34,7 @@ _NAMED = re.compile(r"`([A-Za-z_]\w*)")
 _EXAMPLE = "base_model: starter\nlearning_rate: 2e-4\ndatasets:\n- path: rows.jsonl\n"
 # What every run needs, in a form that nobody has filled in yet.
 _BEGUN = ImmutableMultiDict([("base_model", "starter"), ("learning_rate", "2e-4")])
+_ROWS = ("rows", "rows_type")
 Wrong = list[tuple[str, str, str]]
 
 
@@ -91,7 +92,10 @@ class StartPages:
             first=first,
             others=others,
             opened=opened,
-            given={**{one.key: str(given.get(one.key, "")) for one in all_controls()}, "rows": str(given.get("rows", ""))},
+            given={
+                **{one.key: str(given.get(one.key, "")) for one in all_controls()},
+                **{name: str(given.get(name, "")) for name in _ROWS},
+            },
             sources=sources,
             chosen=given.getlist("sources"),
             wrong=said,
@@ -113,7 +117,8 @@ def _written(fields: FormData, sources: list[Source]) -> tuple[str, Wrong]:
             except UserError as error:
                 wrong.append((control.key, control.key, error.problems[0].what))
     if rows := str(fields.get("rows", "")).split("\n"):
-        entries = [{"path": line.strip()} for line in rows if line.strip()]
+        kind = {"type": given} if (given := str(fields.get("rows_type", "")).strip()) else {}
+        entries = [{"path": line.strip(), **kind} for line in rows if line.strip()]
         if entries:
             value["datasets"] = entries
     chosen = [source for source in sources if source.name in fields.getlist("sources") and source.kind != "upload"]

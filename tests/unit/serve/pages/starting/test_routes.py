@@ -29,7 +29,7 @@ def sent(browser: TestClient, **fields: str) -> tuple[int, str, str]:
 
 def test_the_form_begins_a_run_and_a_second_click_begins_no_other(place: Path) -> None:
     browser = signed_in(place, root=place / "state")
-    fields = {**RIGHT, "rows": str(place / "rows.jsonl")}
+    fields = {**RIGHT, "rows": str(place / "rows.jsonl"), "rows_type": "alpaca"}
     status, job, text = sent(browser, **fields)
     assert status == 303, text
     assert sent(browser, **fields)[1] == job
@@ -38,7 +38,7 @@ def test_the_form_begins_a_run_and_a_second_click_begins_no_other(place: Path) -
     assert sent(browser, **{**fields, "max_steps": "3"})[1] not in ("", job)
     (first, second) = sorted((place / "state" / "run-files").glob("*.yaml"), key=lambda path: path.stat().st_mtime)
     assert yaml.safe_load(first.read_text()) == {
-        "base_model": "starter", "learning_rate": 2e-4, "max_steps": 2, "datasets": [{"path": str(place / "rows.jsonl")}]
+        "base_model": "starter", "learning_rate": 2e-4, "max_steps": 2, "datasets": [{"path": str(place / "rows.jsonl"), "type": "alpaca"}]
     }  # fmt: skip
     assert yaml.safe_load(second.read_text())["max_steps"] == 3
 
