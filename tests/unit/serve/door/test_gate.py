@@ -38,7 +38,7 @@ def ask(
         await send({"type": "http.response.start", "status": 200, "headers": []})  # type: ignore[operator]
         await send({"type": "http.response.body", "body": b"{}"})  # type: ignore[operator]
 
-    gate = Gate(app, Entry(TOKEN, Sessions(60)), hosts_of("127.0.0.1", []), 100, 0.1)
+    gate = Gate(app, Entry(TOKEN, Sessions(60)), hosts_of("127.0.0.1", []), 100, 0.1, {"/upload": 200})
     asyncio.run(gate({"type": "http", "path": path, "headers": list(headers)}, receive, send))
     return sent[0]["status"], json.loads(sent[1]["body"])
 
@@ -66,6 +66,8 @@ def test_a_page_elsewhere_that_was_pointed_here_is_refused(host: bytes) -> None:
 
 def test_a_large_body_is_refused_by_its_length_and_as_it_comes() -> None:
     assert ask([*GOOD, (b"content-length", b"100")], body=[b"x" * 100])[0] == 200
+    assert ask([*GOOD, (b"content-length", b"200")], "/upload", body=[b"x" * 200])[0] == 200
+    assert ask([*GOOD, (b"content-length", b"201")], "/upload")[0] == 413
     for length in (b"101", b"-1", b"1e3", b"x"):
         assert ask([*GOOD, (b"content-length", length)])[0] == 413
     with pytest.raises(HTTPException) as raised:
