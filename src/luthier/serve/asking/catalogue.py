@@ -136,11 +136,14 @@ class Catalogue:
     def _all(self) -> Iterator[Named]:
         yield self.base
         runs = list(self._trained())
+        held = {*self.taken, *(name for name, _ in runs)}
         for name, loaded in runs:
             yield _of_run(loaded, name)
         for name, loaded in runs:
             if (RunFolder(loaded.folder).merged / MODEL_CONFIG).is_file():
-                yield _merged(loaded, f"{name}-merged")
+                merged = f"{name}-merged"
+                # A run may be called so by itself.
+                yield _merged(loaded, f"{loaded.folder.name}-merged" if merged in held else merged)
         guard = guard_settings(self._served.config.guard.model_dump() if self._served is not None else {})
         for name, target in self._models.items():
             yield self._further(name, target, guard)

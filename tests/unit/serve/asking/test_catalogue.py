@@ -66,6 +66,9 @@ def test_a_merged_model_has_a_name_of_its_own(tmp_path: Path) -> None:
     named = catalogue.find("commands-merged")
     assert unstamped(named) == Opening(str(folder), "merged")
     assert (named.kind, named.made > 0) == ("run", True)
+    other = make_run(tmp_path / "runs", "commands-merged")
+    assert unstamped(catalogue.find("commands-merged")) == Opening(str(other), "tuned")
+    assert unstamped(catalogue.find(f"{folder.name}-merged")) == Opening(str(folder), "merged")
 
 
 def test_endpoints_are_there_without_a_run_too(tmp_path: Path) -> None:
