@@ -29,7 +29,7 @@ class ServeRoot:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Makes the folder, its owner's alone and marked as state, and holds it; `BusyError` where another server does. Any exit frees it."""
+        """Makes the folder, its owner's alone and marked as state, and holds it; `BusyError` where another server does."""
         try:
             self.path.mkdir(mode=_OWNERS_ALONE, parents=True, exist_ok=True)
             self.path.chmod(_OWNERS_ALONE)
