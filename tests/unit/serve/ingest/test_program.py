@@ -80,6 +80,7 @@ def test_an_upload_that_cannot_be_taken_in_is_deleted_at_once(tmp_path: Path) ->
         assert [path.name for path in place.iterdir()] == ["spec.json"]
 
 
+@pytest.mark.slow
 def test_a_killed_ingest_leaves_what_was_there(tmp_path: Path, shop: Path) -> None:
     root = tmp_path / "serve"
     take(root, spec(shop))
