@@ -169,7 +169,7 @@ def test_a_second_server_on_one_folder(server: Server) -> None:
     assert server.ask("/health/live", token=None).status == 200
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
 def test_a_server_that_is_told_to_stop_while_it_answers(tmp_path: Path, number: signal.Signals) -> None:
     run_folder(tmp_path)
     with serving(tmp_path, "run.yaml", "--set", "serve.limits.new_tokens=100000") as one:
@@ -273,6 +273,7 @@ def test_a_database_that_is_locked(server: Server) -> None:
     server.until_ready()
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full(tmp_path: Path) -> None:
     """No file may grow: what cannot be written is refused, what needs no disk is answered, and all goes on when there is room again."""
     run_folder(tmp_path)

@@ -10,7 +10,7 @@ from luthier.core.errors import LuthierError, Problem, UserError
 from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationRequest, TokenEvent
 from luthier.core.records import Message
 from luthier.core.text import is_unicode
-from luthier.evaluate.kinds.worst_command import guarded
+from luthier.evaluate.kinds.answer_verdict import guarded
 from luthier.guard.policy import Guarded
 from luthier.pipeline.opening import target_of
 from luthier.pipeline.process import settle

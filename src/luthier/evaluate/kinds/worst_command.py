@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from luthier.evaluate.instruments.extract import plain
 from luthier.evaluate.kinds.kind import Guard
 from luthier.evaluate.kinds.shown_commands import AnswerCommands, Shown, shown_commands
-from luthier.guard.policy import Guarded
 from luthier.guard.risk.levels import Verdict, rank
-from luthier.guard.settings import GuardSettings
-from luthier.guard.verdict import judge
 
 TOO_LONG = "the answer is too long, or nested too deep, to be read whole"
 
@@ -55,13 +51,3 @@ def _worst(shown: Sequence[Shown], guard: Guard) -> Worst | None:
         if worst is None or rank(verdict.level) > rank(worst.verdict.level):
             worst = Worst(part, verdict)
     return worst
-
-
-def guarded(text: str, guard: GuardSettings) -> Guarded | None:
-    """The verdict on the worst command that an answer is or shows, and the policy's action; None where it shows none."""
-
-    def judged(command: str) -> Verdict:
-        return judge(command, guard.settings)
-
-    found = worst_of(commands_in(text, plain(text), judged), judged)
-    return None if found is None else Guarded(found.verdict, guard.policy.action(found.verdict))

@@ -14,7 +14,7 @@ from luthier.config.schema import EndpointSection
 from luthier.config.serve_section import ServeLimits
 from luthier.core.protocols import DoneEvent, GenerationEvent, GenerationRequest, TokenEvent, TokenLogprob
 from luthier.core.records import JsonObject
-from luthier.evaluate.kinds.worst_command import guarded
+from luthier.evaluate.kinds.answer_verdict import guarded
 from luthier.guard.policy import Guarded
 from luthier.guard.settings import guard_settings
 from luthier.serve.asking.answers import Answers

@@ -53,7 +53,7 @@ async def until(holds: Callable[[], bool]) -> None:
         await asyncio.sleep(0.02)
 
 
-@pytest.mark.parametrize("fault", [signal.SIGKILL, signal.SIGSTOP])
+@pytest.mark.parametrize("fault", [signal.SIGKILL, pytest.param(signal.SIGSTOP, marks=pytest.mark.slow)])
 def test_each_client_of_an_engine_that_dies_or_hangs_is_told_in_time(monkeypatch: pytest.MonkeyPatch, fault: signal.Signals) -> None:
     monkeypatch.setattr(client, "STALE_SECONDS", 8.0)
 
@@ -75,6 +75,7 @@ def test_each_client_of_an_engine_that_dies_or_hangs_is_told_in_time(monkeypatch
     with_engine(work)
 
 
+@pytest.mark.slow
 def test_a_model_that_is_trained_anew_and_one_whose_files_go(tmp_path: Path) -> None:
     base = make_base(tmp_path / "base")
     for seed in (6, 7):

@@ -66,6 +66,7 @@ def test_an_upload_is_deleted_when_it_is_taken_in_and_told_again_when_the_job_is
     assert take(root, wanted) == told
 
 
+@pytest.mark.slow
 def test_a_killed_ingest_leaves_what_was_there(tmp_path: Path, shop: Path) -> None:
     root = tmp_path / "serve"
     take(root, spec(shop))

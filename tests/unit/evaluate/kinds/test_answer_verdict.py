@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from luthier.evaluate.kinds.worst_command import guarded
+from luthier.evaluate.kinds.answer_verdict import guarded
 from luthier.guard.settings import guard_settings
 
 
