@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
@@ -180,6 +181,9 @@ def test_what_a_thread_is_writing_is_no_leftover(tmp_path: Path) -> None:
     thread.join()
     assert seen == [[f".a.{thread.native_id}.tmp"]]
     (tmp_path / f".a.{thread.native_id}.tmp").touch()
+    # The system knows a thread a little longer than `join` waits.
+    while Path("/proc", str(thread.native_id)).exists():
+        time.sleep(0.001)
     files.remove_leftovers(tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == ["a"]
 

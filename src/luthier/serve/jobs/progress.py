@@ -24,7 +24,7 @@ def stream_of(job: Job) -> Path:
 
 
 def read_progress(job: Job) -> JsonObject | None:
-    """`{stage, step, of, loss, rate, ...}` by the newest events since the job was begun last, None before them; `rate` is tokens a second."""
+    """`{stage, step, of, loss, rate, ...}` by the newest events since it was begun last, None before; `rate` are tokens a second."""
     if job.started is None:
         return None
     found: JsonObject = {}
