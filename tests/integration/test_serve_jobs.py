@@ -175,13 +175,15 @@ def test_a_training_is_begun_once_followed_and_done(server: Server, home: Path) 
 def test_what_is_wrong_is_told_before_anything_is_queued(server: Server) -> None:
     cases: list[tuple[str, Any, int, str, str]] = [
         ("/fine-tune/start", {"overrides": {"lora_alfa": 1}}, 422, "overrides.lora_alfa", "lora_alpha"),
-        ("/fine-tune/start", {"text": RUN_FILE + "lora_r: 5\n"}, 422, "serve/run-files", "lora_r"),
-        ("/fine-tune/start", {"text": RUN_FILE.replace("rows.jsonl", "/etc/passwd")}, 422, "serve/run-files", "may not be read here"),
+        ("/fine-tune/start", {"text": RUN_FILE + "lora_r: 5\n"}, 422, "text", "text:"),
+        ("/fine-tune/start", {"text": RUN_FILE.replace("rows.jsonl", "/etc/passwd")}, 422, "text", "may not be read here"),
         ("/fine-tune/start", {"run_file": "/etc/passwd"}, 422, "run_file", "may not be read here"),
+        ("/fine-tune/start", {"run_file": "nofile.yaml"}, 422, "run_file", "nofile.yaml"),
+        ("/fine-tune/start", {"run_name": "starter"}, 422, "run_name", "called so already"),
         ("/fine-tune/start", {"colour": "red"}, 422, "colour", ""),
         ("/fine-tune/start", {"run_name": "../x"}, 422, "run_name", ""),
         ("/fine-tune/generate-data", {"overrides": {"output_dir": "/tmp"}}, 422, "overrides.output_dir", "not set here"),
-        ("/evaluate", {"run": "none"}, 422, "run", "no such run"),
+        ("/evaluate", {"run": "none"}, 404, "run", "no such run"),
         ("/export", {}, 422, "run", ""),
         ("/jobs/none/cancel", {}, 404, "job_id", "no job"),
         ("/jobs/none/retry", {}, 404, "job_id", "no job"),

@@ -29,7 +29,7 @@ def serve(target: str | None, port: int | None, host: str | None, open_to_others
     from luthier.serve.server import Listening
     from luthier.serve.server import serve as listen
 
-    served = None if target is None else load(target, overrides)
+    served = None if target is None else load(target, overrides, idle_sections=("serve",))
     config = load_model(STARTER, overrides, _KEYS).config if served is None else served.config
     settings = config.serve.model_copy(update={name: value for name, value in (("port", port), ("host", host)) if value is not None})
 

@@ -8,8 +8,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from luthier.config.load import Overrides, read_written, set_values
+from luthier.config.load import read_written
 from luthier.config.names import asks_for_nothing, dotted, key_description, schema_paths, table
+from luthier.config.overrides import Overrides, set_values
 from luthier.config.schema import RunConfig
 from luthier.config.yaml_file import Document, KeyPath, other_scalars, parse, read_text
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from luthier.config import explain, gate_rules, names, rules, yaml_file
 from luthier.config.adapter_folder import fill_keys
 from luthier.config.deepspeed import read_deepspeed
+from luthier.config.overrides import Overrides, named_values, set_values
 from luthier.config.paths import file_problems, idle_revision
 from luthier.config.schema import RunConfig
 from luthier.config.yaml_file import Document, KeyPath, Place
@@ -67,25 +68,29 @@ class LoadedRun:
 
 _ADAPTER_PREFIXES = ("lora_", "peft_")
 Inspector = Callable[[Document], list[Problem]]
-# Texts `key=value` with dotted keys, or dotted keys to their values.
-Overrides = Sequence[str] | Mapping[str, Any]
 
 
-def load(path: Path | str, overrides: Overrides = (), inspect: Inspector | None = None, for_data: bool = False) -> LoadedRun:
+def load(
+    path: Path | str,
+    overrides: Overrides = (),
+    inspect: Inspector | None = None,
+    for_data: bool = False,
+    idle_sections: Sequence[str] = (),
+) -> LoadedRun:
     """The resolved run file `path` with `overrides` applied; every problem at once as one `ConfigError`.
 
     Where there are problems, `inspect` finds more in the files that the document names, so that they are told together.
 
     With `for_data` the file may lack what training alone needs, `adapter` and `learning_rate`.
 
-    A run folder stands for the resolved run file in it; it takes no overrides, for they would make it another run.
+    A run folder stands for the resolved run file in it; overrides would make it another run, but those of `idle_sections`.
     """
     path = Path(path)
     folder = path if (path / "resolved.yaml").is_file() else None
     if folder is not None:
-        if overrides:
-            hint = f"use the run file itself, or {folder / 'run.yaml'}"
-            raise ConfigError(Problem("a run folder takes no `--set`", where=str(folder), hint=hint))
+        if kept := [name for name, _ in named_values(overrides) if re.split(r"[.\[]", name)[0] not in idle_sections]:
+            hint = "a run is what its file made it: set it in a run file, for another run; `luthier serve` alone takes keys of `serve` here"
+            raise ConfigError([Problem(f"`{name}` cannot be set in a run folder", where=str(folder), hint=hint) for name in kept])
         path = folder / "resolved.yaml"
     elif path.is_dir():
         hint = "a run folder holds `resolved.yaml`; `luthier runs list` names them"
@@ -238,52 +243,6 @@ def _merge_values(into: dict[str, Any], upper: dict[str, Any], path: KeyPath, pl
             for known in [known for known in places if known[: len(path) + 1] == (*path, name)]:
                 del places[known]
             into[name] = value
-
-
-def set_values(document: Document, overrides: Overrides) -> None:
-    """Sets every key of `overrides` in `document`; `ConfigError` where there is nothing to set it in."""
-    named = overrides.items() if isinstance(overrides, Mapping) else [_parsed(override) for override in overrides]
-    for name, value in named:
-        _set(document, name, value)
-
-
-def _parsed(override: str) -> tuple[str, Any]:
-    name, separator, text = override.partition("=")
-    if not separator or not name.strip():
-        raise ConfigError(Problem("`--set` takes key=value", where="--set", found=override, hint="for example --set learning_rate=1e-4"))
-    try:
-        return name.strip(), yaml_file.parse_value(text)
-    except ConfigError as error:
-        raise ConfigError([replace(problem, where="--set", found=override) for problem in error.problems]) from error
-
-
-def _set(document: Document, name: str, value: Any) -> None:
-    parts: KeyPath = tuple(int(part) if part.isdigit() else part for part in re.sub(r"\[(\d+)\]", r".\1", name).split("."))
-    if isinstance(parts[0], int):
-        raise ConfigError(Problem("a key is a word", where="--set", found=name, hint="for example --set learning_rate=1e-4"))
-    if parts[0] == "extends":
-        raise ConfigError(Problem("`extends` joins files before anything is set", where="--set", hint="write it in a run file"))
-    names.forget_target(document, parts)
-    holder: Any = document.value
-    for depth, part in enumerate(parts[:-1]):
-        if isinstance(holder, dict) and isinstance(part, str):
-            if holder.get(part) is None:
-                holder[part] = {}
-            holder = holder[part]
-        elif isinstance(holder, list) and isinstance(part, int) and part < len(holder):
-            holder = holder[part]
-        else:
-            raise ConfigError(Problem(f"there is no `{names.dotted(parts[: depth + 1])}` to set something in", where="--set", found=name))
-    last = parts[-1]
-    fits = isinstance(last, str) if isinstance(holder, dict) else isinstance(holder, list) and isinstance(last, int) and last < len(holder)
-    if not fits:
-        raise ConfigError(Problem(f"`{names.dotted(parts[:-1])}` holds no `{last}`", where="--set", found=name))
-    holder[last] = value
-    for known in [known for known in document.places if known[: len(parts)] == parts]:
-        del document.places[known]
-    document.places[parts] = place = Place(f"--set {names.dotted(parts)}")
-    for depth in range(1, len(parts)):
-        document.places.setdefault(parts[:depth], place)
 
 
 def _imply(document: Document) -> list[str]:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from luthier.config.load import LoadedRun, Overrides, load
+from luthier.config.load import LoadedRun, load
 from luthier.config.names import nearest
+from luthier.config.overrides import Overrides
 from luthier.config.paths import file_problems
 from luthier.config.rules import BUILT_IN_SUITES
 from luthier.config.schema import EvaluateSection, GuardSection, RunConfig

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from luthier.config.load import LoadedRun, Overrides
+from luthier.config.load import LoadedRun
+from luthier.config.overrides import Overrides
 from luthier.core.events import Listener
 from luthier.core.records import JsonObject
 from luthier.core.runs import RunFolder

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from luthier.config import names, rules, yaml_file
-from luthier.config.load import adapter_of_other_tools, load, load_text, set_values
+from luthier.config.load import adapter_of_other_tools, load, load_text
+from luthier.config.overrides import set_values
 from luthier.config.yaml_file import Document
 from luthier.core.errors import ConfigError, Problem, UserError
 from luthier.core.files import write_text

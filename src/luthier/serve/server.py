@@ -88,7 +88,7 @@ def _serve(
         ) from error
     jobs = Jobs(root, settings.jobs)
     jobs.prepare()
-    submissions = Submissions(root, settings.allow, served, overrides)
+    submissions = Submissions(root, settings.allow, served, overrides, catalogue.taken)
     hosts = hosts_of(settings.host, settings.allow.names)
     parts = Parts(catalogue, token, settings, root, jobs, submissions, hosts, tuple(places), engine)
     listener = _listener(settings.host, settings.port)

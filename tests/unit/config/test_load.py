@@ -358,6 +358,23 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         load(tmp_path)
 
 
+def test_a_run_folder_takes_keys_that_change_no_result_where_they_are_read(tmp_path: Path) -> None:
+    made = load_text(tmp_path, "base_model: starter\nadapter: lora\nlearning_rate: 1e-3\ndatasets: [{path: rows.jsonl}]\n")
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "resolved.yaml").write_text(made.resolved_text())
+    served = load(folder, ["serve.logs.bytes=123456", "serve.guard=block"], idle_sections=("serve",))
+    assert (served.config.serve.logs.bytes, served.config.serve.guard) == (123456, "block")
+    assert served.folder == served.existing_folder == folder
+    assert served.config.result_fields() == load(folder).config.result_fields()
+    for key, idle in (("serve.logs.bytes", ()), ("lora_r", ("serve",)), ("server", ("serve",))):
+        with pytest.raises(ConfigError, match=f"`{key}` cannot be set in a run folder") as raised:
+            load(folder, ["serve.guard=block", f"{key}=7"] if idle else [f"{key}=7"], idle_sections=idle)
+        assert "for another run" in raised.value.problems[0].hint
+    with pytest.raises(ConfigError, match=r"serve\.logs\.byte"):
+        load(folder, ["serve.logs.byte=7"], idle_sections=("serve",))
+
+
 @pytest.mark.parametrize("override", ["learning_rate", "=3", "datasets.7.path=x", "lora_r.x=3"])
 def test_a_wrong_override_is_refused(tmp_path: Path, override: str) -> None:
     assert "--set" in problems_of(tmp_path, BASE, override)[0].where

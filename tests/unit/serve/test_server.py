@@ -28,3 +28,14 @@ def test_the_command_line_does(words: list[str], tmp_path: Path) -> None:
     done = luthier("serve", *words, "--set", f"serve.root={tmp_path}", "--json")
     assert done.returncode == 2
     assert "nothing can listen here" in done.stdout
+
+
+def test_a_run_folder_is_served_with_the_keys_of_serve_that_are_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("run").mkdir()
+    Path("run/resolved.yaml").write_text("base_model: starter\nadapter: lora\nlearning_rate: 1e-3\ndatasets: [{path: rows.jsonl}]\n")
+    done = luthier("serve", "run", "--set", "serve.default_model=absent")
+    assert (done.returncode, "serve.default_model: the default model is not there" in done.stderr) == (2, True)
+    for words in (("serve", "run", "--set", "lora_r=4"), ("check", "run", "--set", "serve.guard=block")):
+        done = luthier(*words)
+        assert (done.returncode, "cannot be set in a run folder" in done.stderr) == (2, True), done.stderr

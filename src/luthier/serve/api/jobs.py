@@ -13,11 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from luthier.core.errors import UserError
 from luthier.core.records import JsonObject
-from luthier.serve.door.errors import RequestError, busy, responses, wrong
+from luthier.serve.door.errors import RequestError, busy, responses, unknown, wrong
 from luthier.serve.jobs.queue import Jobs
 from luthier.serve.jobs.records import Job, Kind, NewJob, Status
 from luthier.serve.jobs.stream import JobEvent
-from luthier.serve.jobs.submitted import Asked, Submissions
+from luthier.serve.jobs.submitted import Asked, Submissions, UnknownRunError
 
 # A stream that has nothing to tell says so, or nobody would learn that the client has left.
 _SILENCE_SECONDS = 15.0
@@ -39,6 +39,11 @@ class RunBody(BaseModel):
     run_name: str | None = Field(None, pattern=r"^[A-Za-z0-9._-]+$", max_length=200, description="Name of the run.")
     overrides: dict[str, Any] = Field({}, description='Values by key, dotted: `{"evaluate.shots": 2}`.')
 
+    @property
+    def place(self) -> str:
+        """The field that a run file's own problems lie in."""
+        return "run_file" if self.text is None else "text"
+
     def asked(self) -> Asked:
         """What is asked for."""
         return Asked(self.run_file, self.text, self.run_name, self.overrides)
@@ -49,6 +54,11 @@ class NamedRunBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     run: str = Field(min_length=1, max_length=300)
+
+    @property
+    def place(self) -> str:
+        """The field that names the run."""
+        return "run"
 
 
 class JobBody(BaseModel):
@@ -100,13 +110,14 @@ def make_router(jobs: Jobs, submissions: Submissions) -> APIRouter:
 
 def _add_starts(router: APIRouter, jobs: Jobs, submissions: Submissions) -> None:
     starts: dict[str, Any] = {"status_code": 202, "response_model": JobBody, "responses": responses(409, 422, 503)}
+    again = {**starts, "responses": responses(404, 409, 422, 503)}
 
-    async def begun(route: str, body: BaseModel, key: str | None, make: Callable[[], NewJob]) -> JsonObject:
+    async def begun(route: str, body: RunBody | NamedRunBody, key: str | None, make: Callable[[], NewJob]) -> JsonObject:
         """The job of a request; a key that came before needs no second check, for what was checked then may have changed since."""
         request = json.dumps([route, body.model_dump(mode="json")], sort_keys=True)
         job = None if key is None else await jobs.known(key, request)
         if job is None:
-            new = await asyncio.to_thread(_checked, make, request)
+            new = await asyncio.to_thread(_checked, make, request, body.place)
             job = await jobs.start(new, key)
         return await _told(jobs, job)
 
@@ -120,12 +131,12 @@ def _add_starts(router: APIRouter, jobs: Jobs, submissions: Submissions) -> None
         """Reads, makes, cleans and divides the rows of a run."""
         return await begun("data", body, idempotency_key, lambda: submissions.data(body.asked()))
 
-    @router.post("/evaluate", **starts)
+    @router.post("/evaluate", **again)
     async def evaluate(body: NamedRunBody, idempotency_key: Key = None) -> JsonObject:
         """Measures what a run trained beside its base."""
         return await begun("evaluate", body, idempotency_key, lambda: submissions.again("evaluate", body.run))
 
-    @router.post("/export", **starts)
+    @router.post("/export", **again)
     async def export(body: NamedRunBody, idempotency_key: Key = None) -> JsonObject:
         """Writes what a run's `export` names, and the model card."""
         return await begun("export", body, idempotency_key, lambda: submissions.again("export", body.run))
@@ -177,17 +188,25 @@ async def _told(jobs: Jobs, job: Job) -> JsonObject:
     return job.to_json(await jobs.progress(job))
 
 
-def _checked(make: Callable[[], NewJob], request: str) -> NewJob:
-    """The job, or what is wrong with its run file, with the key or the field in `param`."""
+def _checked(make: Callable[[], NewJob], request: str, place: str) -> NewJob:
+    """The job, or what is wrong with its run file: `param` is the key or the field, `place` where it lies in a file."""
     try:
         new = make()
     except OSError as error:
         raise busy(f"the run file cannot be read or kept now: {error.strerror}", _RETRY_AFTER_SECONDS) from error
+    except UnknownRunError as error:
+        raise unknown(str(error), place) from error
     except UserError as error:
-        where = error.problems[0].where
-        param = f"overrides.{where.removeprefix('--set ')}" if where.startswith("--set ") else where.partition(":")[0]
-        raise wrong(str(error), param or None) from error
+        raise wrong(str(error), _param(error.problems[0].where, place)) from error
     return NewJob(new.kind, new.title, new.command, new.folder, new.directory, request)
+
+
+def _param(where: str, place: str) -> str:
+    """The field of the body that a problem lies in; `place` where it lies in a file."""
+    if where.startswith("--set "):
+        key = where.removeprefix("--set ")
+        return key if key in RunBody.model_fields else f"overrides.{key}"
+    return where if where in {*RunBody.model_fields, *NamedRunBody.model_fields} or where.startswith("overrides.") else place
 
 
 async def _sent(events: AsyncIterator[JobEvent], first: JobEvent) -> AsyncIterator[bytes]:

@@ -94,6 +94,12 @@ class OneAnswer(BaseModel):
     timing: TimingBody
 
 
+class ComparedAnswer(OneAnswer):
+    """The second model's answer. `sources` are the pieces that it was shown; left out where they are those of the first."""
+
+    sources: list[CitedBody] | None = None
+
+
 class NoAnswer(BaseModel):
     """Why the second model gave no answer."""
 
@@ -106,7 +112,7 @@ class QueryAnswer(OneAnswer):
 
     q: str
     sources: list[CitedBody]
-    compared: OneAnswer | NoAnswer | None = None
+    compared: ComparedAnswer | NoAnswer | None = None
 
 
 def make_router(queries: Queries) -> APIRouter:

@@ -75,6 +75,12 @@ class Catalogue:
         self._read: dict[Path, tuple[str, LoadedRun | None]] = {}
 
     @property
+    def taken(self) -> frozenset[str]:
+        """The names that stand for a model whatever runs there are; a run that is called so is asked by its folder's name."""
+        base = STARTER if self._served is None else self._served.config.base_model
+        return frozenset((base, BASE_NAME, TUNED_NAME, *self._models, *self._endpoints))
+
+    @property
     def base(self) -> Named:
         """The base of the served run; `starter` where there is none."""
         if self._served is None:
@@ -99,7 +105,7 @@ class Catalogue:
         if not RunFolder(self._served.folder).is_trained:
             what = f"the run {self._served.folder.name} has no trained model yet"
             raise UnknownModelError(Problem(what, hint="train it, and ask again"))
-        return _of_run(self._served, _short(self._served.folder))
+        return _of_run(self._served, self._served_name(self._served))
 
     @property
     def default(self) -> Named:
@@ -150,6 +156,10 @@ class Catalogue:
             return Named(name, "model", target, opening, guard=guard)
         return replace(_of_run(loaded, name), kind="model", base=target, opening=opening)
 
+    def _served_name(self, served: LoadedRun) -> str:
+        short = _short(served.folder)
+        return served.folder.name if short in self.taken else short
+
     def _trained(self) -> Iterator[tuple[str, LoadedRun]]:
         """The trained runs by name, the served one first; with its hash where another one of that name was trained too."""
         folders = [folder for place in self._runs for folder in find_runs(place) if folder.is_trained]
@@ -158,15 +168,16 @@ class Catalogue:
             served = self._served.folder.resolve()
             folders = [folder for folder in folders if folder.path.resolve() != served]
             if RunFolder(self._served.folder).is_trained:
-                yield _short(self._served.folder), self._served
+                yield self._served_name(self._served), self._served
         counts = Counter(_short(folder.path) for folder in folders)
         if self._served is not None:
             counts[_short(self._served.folder)] += 1
+        taken = self.taken
         for folder in folders:
             # A run of another version is none to be asked: `luthier runs list` tells of it.
             if (loaded := self._load(folder)) is not None:
                 name = _short(folder.path)
-                yield name if counts[name] == 1 else folder.path.name, loaded
+                yield name if counts[name] == 1 and name not in taken else folder.path.name, loaded
 
     def _load(self, folder: RunFolder) -> LoadedRun | None:
         told = stamp(folder.resolved_yaml)

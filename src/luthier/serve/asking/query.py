@@ -57,7 +57,10 @@ class Queries:
         self._answers, self._search = answers, search
 
     async def answer(self, query: Query) -> JsonObject:
-        """The whole answer; with `compare_with` another model's beside it, or why that one gave none."""
+        """The whole answer; with `compare_with` another model's beside it, or why that one gave none.
+
+        That one's part tells its own `sources` where it was shown others, or more or less of them.
+        """
         first, second = await self._models(query)
         found, milliseconds = await self._found(query, [first] if second is None else [first, second])
         asked = await asyncio.to_thread(_without_secrets, query)
@@ -71,7 +74,8 @@ class Queries:
                 return answer
             try:
                 compared = await other
-                del compared["sources"]
+                if compared["sources"] == sources:
+                    del compared["sources"]
             except RequestError as error:
                 compared = {"model": second.name, **error.to_json()}
             return {**answer, "compared": compared}
@@ -152,6 +156,8 @@ class Queries:
                 return
             except RequestError as error:
                 if error.status != wrong("").status or has_begun or not pieces:
+                    # A turn's words are the question here.
+                    error.param = "q" if error.param == "messages" else error.param
                     raise
                 pieces = pieces[:-1]
 

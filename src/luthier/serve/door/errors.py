@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from luthier.core.records import JsonObject
 from luthier.serve.door.asgi import Send
+from luthier.serve.door.redact import redacted
 
 # OpenAI's types of errors, and what each status means here.
 _KINDS = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 409: "conflict_error", 429: "rate_limit_error"}
@@ -51,9 +52,13 @@ class ErrorBody(BaseModel):
 
 
 class RequestError(Exception):
-    """An error that the client is told. `param` is the field it lies in; `retry_after` are seconds after which asking again may help."""
+    """An error that the client is told. `param` is the field it lies in; `retry_after` are seconds after which asking again may help.
+
+    A name that the client sent may be repeated in it, and may be a secret that was pasted into the wrong field: it becomes a mark.
+    """
 
     def __init__(self, status: int, message: str, kind: str = "", param: str | None = None, retry_after: int | None = None) -> None:
+        message, param = redacted(message), None if param is None else redacted(param)
         super().__init__(message)
         self.kind = kind or _KINDS.get(status, "invalid_request_error")
         self.status, self.message, self.param, self.retry_after = status, message, param, retry_after

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from luthier.serve.door.asgi import App, Message, Receive, Send
 from luthier.serve.door.rates import client_of
+from luthier.serve.door.streams import GONE
 
 LOG = logging.getLogger("luthier.serve.requests")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -49,7 +50,9 @@ class Watched:
         async def noted(message: Message) -> None:
             nonlocal status, begun
             if message["type"] == "http.response.start":
-                status, begun = str(message["status"]), self._clock() - start
+                # What is said to a client that has left reaches nobody, and is no answer.
+                if message["status"] != GONE:
+                    status, begun = str(message["status"]), self._clock() - start
                 message = {**message, "headers": [*message.get("headers", ()), (b"x-request-id", request_id.encode())]}
             await send(message)
 

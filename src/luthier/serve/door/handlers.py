@@ -116,7 +116,8 @@ async def _invalid(request: Request, error: Exception) -> Response:
     if first["type"] == "json_invalid":
         return answer(RequestError(422, f"the body is no JSON, from character {first['loc'][-1]} on"))
     field = ".".join(str(part) for part in first["loc"][1:])
-    return answer(RequestError(422, f"{field}: {first['msg']}" if field else str(first["msg"]), param=field or None))
+    told = str(first["msg"]).removeprefix("Value error, ")
+    return answer(RequestError(422, f"{field}: {told}" if field else told, param=field or None))
 
 
 async def _luthier(request: Request, error: Exception) -> Response:

@@ -43,14 +43,15 @@ def checked_url(url: str, hosts: Sequence[str]) -> Address:
     """What `url` names, before anyone is asked; `DataError` unless it is by https, at its port, of one of `hosts`, without credentials."""
     if "://" not in url:
         raise _refused("this is no URL of a repository", url[:200], "name one by https, or give the path of a folder as `folder`")
+    scheme = addresses.printable_head(url.partition("://")[0].lower())
+    if scheme != "https":
+        raise _refused(f"repositories are not fetched by `{scheme}` here", f"{scheme}://...", "name it by https")
     try:
         place = addresses.address(url, ())
     except DataError as error:
         raise DataError([replace(problem, where="repo") for problem in error.problems]) from error
     parts = urlsplit(place.url or "")
     host = (parts.hostname or "").rstrip(".").lower()
-    if parts.scheme != "https":
-        raise _refused(f"repositories are not fetched by `{parts.scheme}` here", place.shown, "name it by https")
     if parts.port not in (None, _PORT):
         raise _refused("repositories are fetched from the port of https alone", place.shown, "leave the port out")
     if host not in {allowed.lower() for allowed in hosts}:

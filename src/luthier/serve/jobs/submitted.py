@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -29,6 +29,10 @@ _MOST_WORD_BYTES = 100_000
 _WITHHELD = ("output_dir", "extends", "run_name")
 
 
+class UnknownRunError(ConfigError):
+    """There is no run of that name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A run file by its place or its text, or the served one; its name and values of keys (`evaluate.shots`) that differ from it."""
@@ -45,10 +49,15 @@ class Asked:
 
 
 class Submissions:
-    """What becomes of run files that are sent. `served` is the run that the server was started for, with the `overrides` it had."""
+    """What becomes of run files that are sent. `served` is the run that the server was started for, with the `overrides` it had.
 
-    def __init__(self, root: ServeRoot, allow: ServeAllow, served: LoadedRun | None, overrides: Sequence[str] = ()) -> None:
-        self._root, self._served, self._overrides = root, served, tuple(overrides)
+    `taken` are names that models have already: a run that was called so could not be asked by it.
+    """
+
+    def __init__(
+        self, root: ServeRoot, allow: ServeAllow, served: LoadedRun | None, overrides: Sequence[str] = (), taken: Collection[str] = ()
+    ) -> None:
+        self._root, self._served, self._overrides, self._taken = root, served, tuple(overrides), frozenset(taken)
         document = served.document if served is not None else Document({})
         self.allowed = Allowed(root, tuple(Path(folder) for folder in allow.folders), tuple(allow.hosts), document)
 
@@ -81,8 +90,10 @@ class Submissions:
         if len(found) == 1:
             return found[0]
         known = ", ".join(run.path.name for run in found or runs[-20:])
-        what = "several runs are called so" if found else "there is no such run"
-        raise ConfigError(Problem(what, where="run", found=name[:200], hint=f"there are {known}" if known else "none was started yet"))
+        hint = f"there are {known}" if known else "none was started yet"
+        if found:
+            raise ConfigError(Problem("several runs are called so", where="run", found=name[:200], hint=hint))
+        raise UnknownRunError(Problem("there is no such run", where="run", found=name[:200], hint=hint))
 
     def _job(self, kind: Literal["train", "data"], verb: str, asked: Asked) -> NewJob:
         _refuse_wrong_keys(asked)
@@ -94,10 +105,15 @@ class Submissions:
         elif asked.text is not None:
             name = re.sub(r"[^A-Za-z0-9._-]+", "-", asked.run_name or "run")
             path = self._root.run_files / f"{name}-{sha256_json([asked.text])[:8]}.yaml"
-            loaded, overrides = self._checked(path, asked.text, self._own(asked), kind == "data")
+            try:
+                loaded, overrides = self._checked(path, asked.text, self._own(asked), kind == "data")
+            except ConfigError as error:
+                # Who sent a text knows nothing of the file that it would become.
+                raise ConfigError([_in_text(problem, path) for problem in error.problems]) from error
         else:
             path, overrides = self._of_served(asked)
             loaded, overrides = self._checked(path, None, overrides, kind == "data")
+        self._refuse_taken_name(loaded)
         words = [word for override in overrides for word in ("--set", override)]
         if sum(len(word.encode("utf-8", "replace")) for word in words) > _MOST_WORD_BYTES:
             hint = "write them into the run file, and send it as `text`"
@@ -106,6 +122,17 @@ class Submissions:
             write_text(path, asked.text)
         command = ("-m", "luthier", verb, str(path), *words, "--json")
         return NewJob(kind, f"{verb} {loaded.name}", command, str(loaded.folder))
+
+    def _refuse_taken_name(self, loaded: LoadedRun) -> None:
+        """`ConfigError` where nobody could ask for the run by its name."""
+        if loaded.existing_folder is not None:
+            return
+        name = short_name(loaded.folder)
+        what = "" if name.strip(".") else "a name of a run is more than dots"
+        if name in self._taken:
+            what = "a model is called so already"
+        if what:
+            raise ConfigError(Problem(what, where="run_name", found=name, hint="give the run another `run_name`"))
 
     def _own(self, asked: Asked) -> tuple[str, ...]:
         """What is set for a run that was sent: its keys, its name, and its place below the server's own runs."""
@@ -153,6 +180,12 @@ def short_name(folder: Path) -> str:
     """The run's name without the hash that its folder has."""
     name, _, digits = folder.name.rpartition("-")
     return name if name and len(digits) == 8 else folder.name
+
+
+def _in_text(problem: Problem, path: Path) -> Problem:
+    """A problem in the file `path` as one of the text that it was sent as."""
+    file, colon, line = problem.where.partition(":")
+    return replace(problem, where=f"text{colon}{line}") if file == str(path) else problem
 
 
 def _refuse_wrong_keys(asked: Asked) -> None:

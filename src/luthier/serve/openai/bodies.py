@@ -151,6 +151,13 @@ class Asked(Body):
             return value
         return float(value) if isinstance(value, int) and abs(value) < 1 << 53 else value
 
+    @field_validator("logit_bias", mode="before")
+    @classmethod
+    def _weighs_no_tokens(cls, value: Any) -> Any:
+        if value:
+            raise ValueError("tokens are not weighed here: leave it out")
+        return value
+
     @model_validator(mode="after")
     def _options_of_a_stream(self) -> Asked:
         if self.stream_options is not None and not self.stream:

@@ -13,6 +13,7 @@ from luthier.serve.api import jobs as module
 from luthier.serve.door.errors import RequestError, unknown
 from luthier.serve.jobs.records import NewJob
 from luthier.serve.jobs.stream import JobEvent
+from luthier.serve.jobs.submitted import UnknownRunError
 
 FIRST = JobEvent("0-0", "status", {"status": "queued"})
 
@@ -21,8 +22,13 @@ FIRST = JobEvent("0-0", "status", {"status": "queued"})
     ("error", "status", "param"),
     [
         (ConfigError(Problem("wrong", "--set lora_r")), 422, "overrides.lora_r"),
-        (ConfigError([Problem("wrong", "serve/run-files/a.yaml:7"), Problem("more")]), 422, "serve/run-files/a.yaml"),
-        (ConfigError(Problem("wrong")), 422, None),
+        (ConfigError([Problem("wrong", "serve/run-files/a.yaml:7"), Problem("more")]), 422, "text"),
+        (ConfigError(Problem("wrong", "--set run_name")), 422, "run_name"),
+        (ConfigError(Problem("wrong", "overrides.output_dir")), 422, "overrides.output_dir"),
+        (ConfigError(Problem("wrong", "run_file")), 422, "run_file"),
+        (ConfigError(Problem("wrong", "nofile.yaml")), 422, "text"),
+        (ConfigError(Problem("wrong")), 422, "text"),
+        (UnknownRunError(Problem("no such run", "run")), 404, "text"),
         (ModelError(Problem("wrong", "run")), 422, "run"),
         (OSError(errno.ENOSPC, "No space left on device"), 503, None),
     ],
@@ -32,13 +38,13 @@ def test_what_is_wrong_with_a_run_is_told_at_its_key(error: Exception, status: i
         raise error
 
     with pytest.raises(RequestError) as raised:
-        module._checked(make, "request")
+        module._checked(make, "request", "text")
     assert (raised.value.status, raised.value.param) == (status, param)
     assert (raised.value.retry_after is not None) == (status == 503)
 
 
 def test_a_job_carries_what_was_asked_for() -> None:
-    assert module._checked(lambda: NewJob("data", "t", ("-c",), "f"), "what was asked").request == "what was asked"
+    assert module._checked(lambda: NewJob("data", "t", ("-c",), "f"), "what was asked", "run").request == "what was asked"
 
 
 def sent(events: AsyncIterator[JobEvent], most: int = 10) -> list[bytes]:

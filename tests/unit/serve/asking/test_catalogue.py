@@ -125,3 +125,16 @@ def test_a_run_that_is_not_trained_yet_says_so(tmp_path: Path) -> None:
     (served.folder / "adapter").mkdir()
     (served.folder / "adapter" / "adapter_config.json").write_text("{}")
     assert catalogue.default.name == "commands"
+
+
+def test_a_run_with_a_name_that_is_taken_is_asked_by_its_folders(tmp_path: Path) -> None:
+    out = tmp_path / "runs"
+    served = load(make_run(out, "big"))
+    folders = [make_run(out, name) for name in ("starter", "base", "fine-tuned", "mine")]
+    catalogue = Catalogue(served, {"mine": "some/model"}, [out])
+    assert catalogue.taken == {"starter", "base", "fine-tuned", "mine", "big"}
+    assert catalogue.tuned.name == catalogue.default.name == served.folder.name
+    for folder in (*folders, served.folder):
+        assert unstamped(catalogue.find(folder.name)) == Opening(str(folder), "tuned")
+    assert (catalogue.find("big").kind, catalogue.find("mine").kind, catalogue.find("starter").kind) == ("remote", "model", "base")
+    assert not {named.name for named in catalogue.all()} & {"base", "fine-tuned"}

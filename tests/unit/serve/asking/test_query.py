@@ -165,7 +165,7 @@ def test_pieces_are_cut_to_what_the_model_can_hold() -> None:
 def test_a_question_that_is_too_long_is_told() -> None:
     with pytest.raises(RequestError) as raised:
         asked(Query("Where?" * 10, "m"), Engine(longest=50))
-    assert raised.value.status == 422
+    assert (raised.value.status, raised.value.param) == (422, "q")
 
 
 def test_two_models_are_asked_at_once() -> None:
@@ -174,6 +174,14 @@ def test_two_models_are_asked_at_once() -> None:
     assert len(library.asked) == 1
     assert (told["model"], told["compared"]["model"], told["compared"]["answer"]) == ("m", "n", "ls -l")
     assert set(told["compared"]) == {"model", "answer", "finish_reason", "usage", "guard", "timing"}
+
+
+def test_the_second_answer_tells_what_it_was_shown_where_that_differs() -> None:
+    told, engine, _ = asked(Query("Where?", "m", "tuned"))
+    assert (len(told["sources"]), len(told["compared"]["sources"])) == (4, 2)
+    for source in told["compared"]["sources"]:
+        assert f"[{source['id']}] {source['path']}, lines {source['lines'][0]} to {source['lines'][1]}:" in prompt(engine)
+        assert source["text"] in prompt(engine)
 
 
 def test_the_second_model_may_fail_and_the_first_may_not() -> None:

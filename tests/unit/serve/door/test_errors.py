@@ -38,3 +38,10 @@ def test_what_a_route_declares_has_a_meaning_and_the_body_s_form() -> None:
     assert all(one["model"] is ErrorBody and one["description"].endswith(".") for one in told.values())
     with pytest.raises(KeyError):
         responses(418)
+
+
+def test_a_token_that_a_client_sent_is_not_repeated() -> None:
+    token = "ghp_" + "Zq3vN8xKc2LmR7tYb5WdHj9sPf4gUa1eT0Bo"
+    told = unknown(f"there is no such model\n  found: {token}\n  there are starter", f"overrides.{token}").to_json()["error"]
+    assert told["message"] == "there is no such model\n  found: <GITHUB_TOKEN>\n  there are starter"
+    assert told["param"] == "overrides.<GITHUB_TOKEN>"

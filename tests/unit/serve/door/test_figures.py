@@ -6,11 +6,12 @@ import logging
 
 import pytest
 from fastapi import APIRouter, FastAPI
-from fastapi.responses import StreamingResponse
+from fastapi.responses import Response, StreamingResponse
 from prometheus_client import CollectorRegistry, generate_latest
 from starlette.testclient import TestClient
 
 from luthier.serve.door.figures import RequestFigures, Watched
+from luthier.serve.door.streams import GONE
 
 
 def make() -> tuple[TestClient, CollectorRegistry]:
@@ -70,3 +71,17 @@ def test_each_answer_has_an_id_of_its_own() -> None:
     client, _ = make()
     ids = {client.get("/jobs/1").headers["x-request-id"] for _ in range(3)}
     assert len(ids) == 3
+
+
+def test_a_client_that_left_is_counted_so() -> None:
+    app = FastAPI()
+
+    @app.get("/long")
+    async def long() -> Response:
+        return Response(status_code=GONE)
+
+    registry = CollectorRegistry()
+    TestClient(Watched(app, RequestFigures(registry))).get("/long")  # type: ignore[arg-type]
+    told = generate_latest(registry).decode()
+    assert 'luthier_requests_total{method="GET",route="/long",status="left"} 1.0' in told
+    assert "begun_seconds_count{" not in told

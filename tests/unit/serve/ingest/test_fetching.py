@@ -29,15 +29,15 @@ HOSTS = ("github.com", "Git.Example.org")
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("http://github.com/a/b", "not use the protocol `http`"),
+        ("http://github.com/a/b", "not fetched by `http`"),
         ("ssh://git@github.com/a/b", "not fetched by `ssh`"),
         ("git://github.com/a/b", "not fetched by `git`"),
         ("git@github.com:a/b", "no URL"),
-        ("file:///etc", "not use the protocol `file`"),
+        ("file:///etc", "not fetched by `file`"),
         ("ext::sh -c id", "no URL"),
-        ("ext::sh -c https://github.com/a/b", "not use the protocol `ext`"),
+        ("ext::sh -c https://github.com/a/b", "not fetched by `ext::sh -c https`"),
         ("/etc", "no URL"),
-        ("--upload-pack=id://x", "host or user of the repository is no name"),
+        ("--upload-pack=id://x", "not fetched by `--upload-pack=id`"),
         ("https://github.com:8443/a/b", "port of https alone"),
         ("https://ann:secret-word@github.com/a/b", "credentials"),
         ("https://secret-word@github.com/a/b", "credentials"),
@@ -59,6 +59,14 @@ def test_a_url_is_refused_before_anyone_is_asked(url: str, said: str) -> None:
         checked_url(url, HOSTS)
     assert "secret-word" not in str(caught.value)
     assert caught.value.problems[0].where == "repo"
+
+
+@pytest.mark.parametrize("url", ["http://github.com/a/b", "file:///etc", "ext::sh://x", "HTTP://me:secret-word@github.com/a"])
+def test_who_names_another_protocol_is_told_what_is_possible(url: str) -> None:
+    with pytest.raises(DataError, match="name it by https") as caught:
+        checked_url(url, HOSTS)
+    assert "allow_protocols" not in str(caught.value)
+    assert "secret-word" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

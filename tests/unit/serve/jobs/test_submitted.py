@@ -135,8 +135,8 @@ def test_rows_alone_need_no_more_than_rows_need() -> None:
         (Asked(run_file="tasks"), "tasks", ""),
         (Asked(run_file="x" * 4_000), "", ""),
         (Asked(text="colour: red"), "", "colour"),
-        (Asked(text="base_model: [1"), "serve/run-files/run-", ""),
-        (Asked(text=TEXT + "lora_alpha: many\n"), "serve/run-files/run-", "lora_alpha"),
+        (Asked(text="base_model: [1"), "text", ""),
+        (Asked(text=TEXT + "lora_alpha: many\n"), "text", "lora_alpha"),
         (Asked(text=TEXT, overrides={"lora_alpha": "many"}), "--set lora_alpha", "lora_alpha"),
         (Asked(text=TEXT, overrides={"lora_alfa": 1}), "--set lora_alfa", "lora_alpha"),
         (Asked(text=TEXT, overrides={"output_dir": "/tmp"}), "overrides.output_dir", "not set here"),
@@ -145,12 +145,12 @@ def test_rows_alone_need_no_more_than_rows_need() -> None:
         (Asked(text=TEXT, overrides={"a=b --set c": 1}), "overrides", "no key"),
         (Asked(text=TEXT, overrides={"": 1}), "overrides", "no key"),
         (Asked(text=TEXT, overrides={"datasets[0].path": "/etc/passwd"}), "--set datasets[0].path", "may not be read here"),
-        (Asked(text=TEXT.replace("rows.jsonl", "absent.jsonl")), "serve/run-files/run-", "not there"),
+        (Asked(text=TEXT.replace("rows.jsonl", "absent.jsonl")), "text", "not there"),
         (Asked(text=TEXT, overrides={"default_system_message": "x" * 200_000}), "overrides", "100,000 bytes at most"),
         (Asked(text=TEXT + "default_system_message: \ud800\n"), "", ""),
         (Asked(text=TEXT, overrides={"default_system_message": "\ud800"}), "", ""),
         (Asked(run_file="\ud800"), "", ""),
-        (Asked(text="extends: /etc/passwd"), "serve/run-files/run-", "may not be read here"),
+        (Asked(text="extends: /etc/passwd"), "text", "may not be read here"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_place(asked: Asked, where: str, told: str) -> None:
@@ -178,3 +178,21 @@ def test_a_run_is_found_by_its_name_where_that_is_one_runs_alone() -> None:
             ours.find_run(name)
     with pytest.raises(ConfigError, match="no trained model yet"):
         ours.again("evaluate", names[0])
+
+
+@pytest.mark.parametrize("name", ["starter", "base", "..", "."])
+def test_a_name_by_which_a_run_could_not_be_asked_is_refused(name: str) -> None:
+    ours = Submissions(ServeRoot(Path("serve")), ServeAllow(), load("tasks/run.yaml"), (), {"starter", "base"})
+    for asked in (Asked(run_name=name), Asked(text=TEXT + f"run_name: '{name}'\n"), Asked(run_file="tasks/run.yaml", run_name=name)):
+        for begun in (ours.run, ours.data):
+            with pytest.raises(ConfigError) as raised:
+                begun(asked)
+            assert raised.value.problems[0].where == "run_name"
+    assert ours.run(Asked(run_name=f"{name}x")).folder.startswith(f"serve/runs/{name}x-")
+
+
+def test_what_is_wrong_in_a_text_is_told_at_its_line() -> None:
+    with pytest.raises(ConfigError) as raised:
+        submissions().run(Asked(text=TEXT + "lora_alfa: 5\n", run_name="p"))
+    assert raised.value.problems[0].where == "text:9"
+    assert "run-files" not in str(raised.value)

@@ -94,3 +94,9 @@ def test_options_go_with_what_they_change() -> None:
     assert CompletionBody.model_validate({"model": "m", "prompt": "x"}).prompts == ["x"]
     assert where({"model": "m", "prompt": [1, 2]}, CompletionBody).startswith("prompt")
     assert where({"model": "m", "prompt": "x", "echo": True}, CompletionBody) == "echo"
+
+
+def test_why_tokens_are_not_weighed_is_told() -> None:
+    with pytest.raises(ValidationError, match="tokens are not weighed here: leave it out"):
+        ChatBody.model_validate({**CHAT, "logit_bias": {"50256": -100}})
+    assert ChatBody.model_validate({**CHAT, "logit_bias": {}}).logit_bias == {}
