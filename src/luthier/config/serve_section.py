@@ -47,7 +47,13 @@ class ServeJobs(Section):
 
     outlive_server: bool = key(False, "none", "Whether a job goes on when the server is told to stop; else it stops, and goes on with it.")
     at_once: Int = key(2, "none", "Jobs that run at once; of those that train, evaluate or export one alone.", ge=1, le=64)
-    attempts: Int = key(3, "none", "Times that a job is begun whose process was killed.", ge=1, le=100)
+    attempts: Int = key(
+        3,
+        "none",
+        "Times that a job is begun and killed before it got further: to a checkpoint, an answer or the end of a stage.",
+        ge=1,
+        le=100,
+    )
     stop_seconds: Float = key(60.0, "none", "Time for a job to end by itself once it is told to stop.", gt=0, le=86_400)
     log_bytes: Int = key(4 << 20, "none", "Size at which a job's log is put aside and a new one begun.", ge=4_096, le=MOST)
     log_files: Int = key(3, "none", "Logs of one job that are kept.", ge=1, le=100)

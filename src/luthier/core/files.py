@@ -7,6 +7,7 @@ import io
 import json
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -72,6 +73,14 @@ class Spool(io.BufferedRandom):
         self.raw.close()
 
 
+def temporary_name(path: Path) -> Path:
+    """The name beside `path` under which this thread makes it: `.NAME.ID.tmp`, which no other thread of the machine has now.
+
+    `ID` is the thread's own for the whole system, the process's in its first thread: so `remove_leftovers` sees who is at work.
+    """
+    return path.with_name(f".{path.name}.{threading.get_native_id()}.tmp")
+
+
 def write_with(path: Path, write: Callable[[IO[bytes]], None], mode: int | None = None) -> None:
     """Writes `path` through `write(stream)`: the file is there whole or not at all, also after a crash.
 
@@ -79,7 +88,7 @@ def write_with(path: Path, write: Callable[[IO[bytes]], None], mode: int | None 
     the umask leaves.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_name(path)
     if mode is not None:
         # Left by a killed process, it would keep its rights, and whoever has it open.
         temporary.unlink(missing_ok=True)
@@ -235,7 +244,7 @@ def remove(path: Path) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Removes what processes that were killed left half written in `folder`: `.NAME.PID.tmp`, whose process is no more."""
+    """Removes what processes that were killed left half written in `folder`: `.NAME.ID.tmp`, whose thread is no more."""
     for path in folder.glob(".*.tmp"):
         owner = path.name.split(".")[-2]
         if owner.isdecimal() and int(owner) != os.getpid() and not Path("/proc", owner).exists() and Path("/proc/self").exists():

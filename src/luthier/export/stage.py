@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from luthier.config.rules import EXPORT_TARGETS
 from luthier.config.schema import RunConfig
 from luthier.core.errors import IntegrityError, NotYetError
 from luthier.core.events import EventLog, monotonic_seconds
-from luthier.core.files import read_json, remove, sync_folder, write_bytes, write_json, write_text
+from luthier.core.files import read_json, remove, sync_folder, temporary_name, write_bytes, write_json, write_text
 from luthier.core.records import JsonObject, Plan
 from luthier.core.runs import RunFolder, summary_or_none
 from luthier.core.weight_files import ADAPTER_CONFIG, ADAPTER_WEIGHTS
@@ -53,7 +52,7 @@ def run(config: RunConfig, folder: RunFolder, location: ModelLocation, plan: Pla
     for name in config.export:
         if name not in EXPORT_TARGETS:
             raise NotYetError(f"the export target `{name}`", where="export", hint=f"known targets: {', '.join(EXPORT_TARGETS)}")
-    target = folder.path / f".export.{os.getpid()}.tmp"
+    target = temporary_name(folder.export)
     remove(target)
     target.mkdir(parents=True)
     work = _Work(config, folder, location, plan, target, events)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from luthier.core.errors import DataError, Problem
-from luthier.core.files import sync_folder
+from luthier.core.files import sync_folder, temporary_name
 from luthier.core.records import JsonValue
 from luthier.retrieval.records import Chunk
 
@@ -159,7 +158,7 @@ def build(chunks: Iterable[Chunk], path: Path | None = None, facts: Mapping[str,
         _fill(connection, ordered, facts or {})
         return Index(connection)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_name(path)
     temporary.unlink(missing_ok=True)
     try:
         connection = sqlite3.connect(temporary)

@@ -13,6 +13,7 @@ from pathlib import Path
 from luthier.config.names import nearest
 from luthier.config.row_sections import SourceEntry
 from luthier.core.errors import DataError, Problem
+from luthier.core.state_folder import is_state_folder
 from luthier.retrieval.outline import Unreadable
 from luthier.retrieval.patterns import matches
 from luthier.retrieval.records import Excluded
@@ -41,9 +42,9 @@ class Found:
 def find(entry: SourceEntry, key: str, names: tuple[str, ...], is_wanted: Callable[[str], bool]) -> Found:
     """What `names`, the value of `key`, stand for; `is_wanted` tells by its path whether a file of a folder is one to read.
 
-    Hidden files and folders, links and special files of a folder are left out; a pattern stands for none of them either, but for what it
-    writes with a dot itself. `DataError` where a name leads nowhere, or where there are
-    more than `max_files`.
+    Hidden files and folders, links, special files and the state of a server are left out of a folder; a pattern stands for none of them
+    either, but for what it writes with a dot itself, and leads nowhere by `..`. `DataError` where a name leads nowhere, or where there
+    are more than `max_files`.
     """
     named = [pair for number, name in enumerate(names) for pair in _named(f"{key}[{number}]", name)]
     root = _root([start for _, start in named])
@@ -90,12 +91,19 @@ def _named(key: str, name: str) -> list[tuple[Path, Path]]:
 
 
 def _is_meant(path: Path, base: Path, pattern: Path) -> bool:
-    """Whether a pattern below `base` stands for `path`: no link on the way, and nothing hidden but what it writes with a dot itself."""
+    """Whether a pattern below `base` stands for `path`: no link and no server's state on the way, no way up, nothing hidden but what it
+    writes with a dot itself.
+    """
     dotted = [part for part in pattern.parts if part.startswith(".")]
     here = base
     for part in path.relative_to(base).parts:
         here /= part
-        if here.is_symlink() or (part.startswith(".") and not any(fnmatchcase(part, written) for written in dotted)):
+        if (
+            part == ".."
+            or here.is_symlink()
+            or is_state_folder(here)
+            or (part.startswith(".") and not any(fnmatchcase(part, written) for written in dotted))
+        ):
             return False
     return path.is_file()
 
@@ -132,7 +140,10 @@ def _walk(folder: Path) -> Iterator[tuple[Path, str, str]]:
             elif entry.is_symlink():
                 yield path, "link", "links in a folder are not followed"
             elif entry.is_dir(follow_symlinks=False):
-                waiting.append(path)
+                if is_state_folder(path):
+                    yield path, "state", "a server keeps its state there"
+                else:
+                    waiting.append(path)
             elif entry.is_file(follow_symlinks=False):
                 yield path, "", ""
             else:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from luthier.core.state_folder import is_state_folder
 from luthier.retrieval.named_files import Found, content_of
 from luthier.retrieval.outline import Unreadable
 
@@ -105,11 +106,11 @@ def _chosen(found: Found, read: set[str], unread: Unread) -> list[Path]:
 
 
 def _below(folders: Iterable[Path]) -> Iterator[Path]:
-    """The regular files below `folders`, but for what git keeps and what links lead to."""
+    """The regular files below `folders`, but for what git keeps, the state of a server and what links lead to."""
     names = 0
     for start in folders:
         for here, inner, files in os.walk(start):
-            inner[:] = sorted(name for name in inner if name != ".git")
+            inner[:] = sorted(name for name in inner if name != ".git" and not is_state_folder(Path(here, name)))
             for name in sorted(files):
                 names += 1
                 if names > _MOST_NAMES:

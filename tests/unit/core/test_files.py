@@ -5,6 +5,9 @@ from __future__ import annotations
 import errno
 import json
 import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
 
@@ -146,6 +149,43 @@ def test_a_spool_has_no_name_and_gives_back_what_it_took(tmp_path: Path) -> None
         spool.seek(0)
         assert list(spool) == [b"one\n", b"two\n"]
     assert spool.closed
+
+
+def test_threads_that_write_one_file_never_meet(tmp_path: Path) -> None:
+    path, start = tmp_path / "a", threading.Barrier(16)
+
+    def write(number: int) -> set[bytes]:
+        content, read = bytes([65 + number]) * 50_000, set()
+        start.wait()
+        for _ in range(10):
+            # In two portions, between which others have their turn.
+            files.write_with(path, lambda stream: [stream.write(half) or stream.flush() for half in (content[:9], content[9:])])
+            read.add(path.read_bytes())
+        return read
+
+    with ThreadPoolExecutor(16) as threads:
+        read = set().union(*threads.map(write, range(16)))
+    assert read <= {bytes([65 + number]) * 50_000 for number in range(16)}
+    assert [file.name for file in tmp_path.iterdir()] == ["a"]
+
+
+def test_what_a_thread_is_writing_is_no_leftover(tmp_path: Path) -> None:
+    seen: list[list[str]] = []
+
+    def write(stream: IO[bytes]) -> None:
+        files.remove_leftovers(tmp_path)
+        seen.append([file.name for file in tmp_path.iterdir()])
+
+    thread = threading.Thread(target=lambda: files.write_with(tmp_path / "a", write))
+    thread.start()
+    thread.join()
+    assert seen == [[f".a.{thread.native_id}.tmp"]]
+    (tmp_path / f".a.{thread.native_id}.tmp").touch()
+    # The system knows a thread a little longer than `join` waits.
+    while Path("/proc", str(thread.native_id)).exists():
+        time.sleep(0.001)
+    files.remove_leftovers(tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["a"]
 
 
 def test_leftovers_of_processes_that_are_gone_are_removed(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from luthier.config.paths import is_hub_id
 from luthier.config.row_sections import DatasetEntry
 from luthier.core.errors import DataError, Problem
 from luthier.core.files import HashMemory
+from luthier.core.state_folder import leads_through_state
 from luthier.retrieval.hub import Advice, HubDataset, snapshot
 
 _FORMATS: Mapping[str, str] = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
@@ -51,7 +52,9 @@ def _format_of(path: Path) -> str | None:
 
 
 def _files_in(folder: Path, entry: DatasetEntry, where: str) -> list[Path]:
-    everything = sorted(file for file in folder.rglob("*") if file.is_file() and not _is_hidden(file.relative_to(folder)))
+    files = [file for file in folder.rglob("*") if file.is_file() and not _is_hidden(file.relative_to(folder))]
+    state = {parent for parent in {file.parent for file in files} if leads_through_state(parent, folder)}
+    everything = sorted(file for file in files if file.parent not in state)
     if entry.data_files is not None:
         return _named_files(folder, entry.data_files, everything, where)
     files = [file for file in everything if _format_of(file) is not None and file.name not in _DESCRIPTIONS]

@@ -7,7 +7,6 @@ again; what a teacher answered stands in its journal besides.
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +15,17 @@ from pathlib import Path
 from luthier.config.row_sections import MakerName, SourceEntry
 from luthier.config.schema import EndpointSection
 from luthier.core.errors import DataError, Problem
-from luthier.core.files import HashMemory, json_line, read_json, remove, remove_leftovers, sha256_json, write_json, write_with
+from luthier.core.files import (
+    HashMemory,
+    json_line,
+    read_json,
+    remove,
+    remove_leftovers,
+    sha256_json,
+    temporary_name,
+    write_json,
+    write_with,
+)
 from luthier.core.records import Example, JsonObject, Origin, Reject
 from luthier.core.runs import package_versions
 from luthier.core.stages import STAGES
@@ -162,7 +171,7 @@ class Making:
         reading = self._looked().masked(others)
         self.forget()
         bench = Workbench()
-        work = self._cache / "made" / f".work.{os.getpid()}.tmp"
+        work = temporary_name(self._cache / "made" / "work")
         with working_folder(work) as folder, crew_for(reading, self._processes, bench) as crew:
             division = _Division(crew, bench, folder)
             facts = _write(self._entry, reading, self._identity, self._found, self._progress, self._teachers, division)

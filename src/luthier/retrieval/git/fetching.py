@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from difflib import get_close_matches
 from pathlib import Path
 
 from luthier.core.errors import DataError, Problem
-from luthier.core.files import remove, remove_leftovers, sha256_bytes, sync_folder
+from luthier.core.files import remove, remove_leftovers, sha256_bytes, sync_folder, temporary_name
 from luthier.retrieval.git.addresses import Address
 from luthier.retrieval.git.program import Clock, Git, GitFailure, Progress
 from luthier.retrieval.git.standin import write_git_folder
@@ -94,7 +93,7 @@ def fetch(
         return Git(folder, clock)
     folder.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(folder.parent)
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    temporary = temporary_name(folder)
     remove(temporary)
     try:
         git = _empty(temporary, address, allowed, clock, "sha256" if len(sha) == 64 else "sha1")

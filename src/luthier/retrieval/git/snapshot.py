@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from luthier.core.errors import DataError, Problem
+from luthier.core.state_folder import is_state_folder
 from luthier.retrieval.git.program import Clock, Git, Progress
 from luthier.retrieval.git.standin import write_git_folder
 from luthier.retrieval.records import Excluded
@@ -88,7 +89,9 @@ def _write(
 
 def _below(folder: Path, without: tuple[Path, ...]) -> Iterator[Path]:
     for here, inner, names in os.walk(folder):
-        inner[:] = sorted(name for name in inner if name != ".git" and Path(here, name) not in without)
+        inner[:] = sorted(
+            name for name in inner if name != ".git" and Path(here, name) not in without and not is_state_folder(Path(here, name))
+        )
         for name in sorted((*names, *(name for name in inner if Path(here, name).is_symlink()))):
             if name != ".git":
                 yield Path(here, name)

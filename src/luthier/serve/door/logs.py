@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import logging.handlers
+import os
 import queue
 import sqlite3
 import sys
@@ -103,13 +104,26 @@ class _Shown(logging.Formatter):
         return redacted(f"{record.getMessage()[:_MOST_CHARACTERS]}{trace}")
 
 
+def words_of(error: BaseException) -> str:
+    """What an error says, as far as that is the system's or the database's own and names no path; else its type."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"[Errno {error.errno}] {error.strerror}"
+    return str(error) if isinstance(error, sqlite3.Error) else type(error).__name__
+
+
 def trace_of(error: BaseException) -> str:
-    """Where an error came from: its types and places. Its words are told where they are the system's or the database's alone."""
+    """Where an error came from: its types and its places in the code, without the paths of this machine; and its words by `words_of`."""
     lines: list[str] = []
     seen: BaseException | None = error
     while seen is not None:
-        places = [f"  {frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(seen.__traceback__)]
-        words = f": {seen}" if isinstance(seen, OSError | sqlite3.Error) else ""
+        places = [f"  {_in_code(frame.filename)}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(seen.__traceback__)]
+        words = f": {words_of(seen)}" if isinstance(seen, OSError | sqlite3.Error) else ""
         lines = [f"{type(seen).__module__}.{type(seen).__qualname__}{words}", *places, *lines]
         seen = seen.__cause__ or seen.__context__
     return "\n".join(lines)
+
+
+def _in_code(path: str) -> str:
+    """The file as it is imported, `luthier/serve/app.py`; its name alone where it is none."""
+    below = [folder for folder in sys.path if folder and path.startswith(f"{folder.rstrip(os.sep)}{os.sep}")]
+    return os.path.relpath(path, max(below, key=len)) if below else Path(path).name

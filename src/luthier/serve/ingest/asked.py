@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -93,8 +94,10 @@ class Asking:
         if not self._root.uploads.is_dir():
             return
         for folder in self._root.uploads.iterdir():
-            if time.time() - folder.stat().st_mtime > _KEPT_SECONDS:
-                remove(folder)
+            # Another request may be removing the same.
+            with suppress(FileNotFoundError):
+                if time.time() - folder.stat().st_mtime > _KEPT_SECONDS:
+                    remove(folder)
 
 
 def _without_ending(name: str) -> str:

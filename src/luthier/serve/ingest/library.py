@@ -14,7 +14,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from luthier.core.errors import DataError, LuthierError, Problem
-from luthier.core.files import remove, remove_leftovers
+from luthier.core.files import remove, remove_leftovers, temporary_name
 from luthier.retrieval.index import Index
 from luthier.retrieval.searching import Hit, WordSearch
 from luthier.serve.ingest.records import Found, Source
@@ -79,7 +79,7 @@ class Library:
         """Deletes a source; `UnknownSourceError` where there is none, `SourceInUseError` while an ingest is at work on it."""
         self.get(name)
         with self.held(name) as folder:
-            gone = folder.with_name(f".{name}.{os.getpid()}.tmp")
+            gone = temporary_name(folder)
             remove(gone)
             folder.rename(gone)
             remove(gone)

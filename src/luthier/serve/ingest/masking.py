@@ -62,6 +62,7 @@ class Masking:
         self._note_waiting()
         kinds: Counter[str] = Counter()
         texts: dict[str, str | None] = {}
+        named = self._named_after_secrets(files)
         unknown = list(dict.fromkeys(file.text for file in files if not self._is_clean(file.text)))
         for given, findings in zip(unknown, self._scanned(unknown), strict=True):
             if any(finding.kind in FAILED_KINDS for finding in findings):
@@ -79,7 +80,9 @@ class Masking:
         excluded: list[Excluded] = []
         for file in files:
             text = read(file)
-            if text is None:
+            if file.path in named:
+                excluded.append(Excluded(self._known.masked(named[file.path]), "unscannable", "its path holds a secret"))
+            elif text is None:
                 why = "no scanner could tell whether it holds a secret"
                 excluded.append(Excluded(self._known.masked(file.path), "unscannable", why))
             elif self._known.holds(file.path):
@@ -88,6 +91,18 @@ class Masking:
             else:
                 kept.append(replace(file, text=self._known.masked(text)))
         return Masked(tuple(kept), tuple(excluded), kinds + self._known.counts, frozenset(self._seen_clean))
+
+    def _named_after_secrets(self, files: Sequence[SourceFile]) -> dict[str, str]:
+        """Paths that hold a secret, or that no scanner could judge, with marks in its place; what they hold is masked elsewhere too."""
+        found: dict[str, str] = {}
+        unknown = [file.path for file in files if not self._is_clean(file.path)]
+        for path, findings in zip(unknown, self._scanned(unknown), strict=True):
+            if any(finding.kind in FAILED_KINDS for finding in findings):
+                found[path] = "(a path that no scanner could judge)"
+            elif findings:
+                self._known.note(path, findings)
+                found[path] = masked_by_line(path, findings)
+        return found
 
     def told(self, text: str) -> str:
         """Words about the source, without its secrets."""

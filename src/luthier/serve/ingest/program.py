@@ -49,6 +49,9 @@ def run(root: ServeRoot, spec_path: Path) -> int:
         if taken.is_file():  # An upload is deleted when it is taken in: the job was killed between that and its end.
             print(json.dumps(read_json(taken)), flush=True)
             return 0
+        if spec.kind == "upload" and not (Path(spec.place) / SENT).is_dir():
+            what, hint = "what was sent is deleted, for it could not be taken in", "send it again"
+            raise DataError(Problem(what, where="files", hint=hint))
         with Library(root).held(spec.name) as folder:
             events = EventLog(folder / EVENTS)
             try:
@@ -67,6 +70,7 @@ def _take(spec: Spec, folder: Path, events: EventLog, taken: Path) -> int:
         source = take_in(spec, folder, _Told(events))
     except LuthierError as error:
         events.emit("ingest.failed", error=str(error))
+        _delete_sent(spec)
         raise
     except KeyboardInterrupt:
         events.emit("ingest.stopped")
@@ -76,11 +80,17 @@ def _take(spec: Spec, folder: Path, events: EventLog, taken: Path) -> int:
     told: JsonObject = {"source": spec.name, "commit": source.commit, "seconds": seconds, **counts}
     if spec.kind == "upload":
         write_json(taken, told)
-        for name in (SENT, CONTENT):
-            remove(Path(spec.place) / name)
+        _delete_sent(spec)
     events.emit("ingest.done", **told)
     print(json.dumps(told), flush=True)
     return 0
+
+
+def _delete_sent(spec: Spec) -> None:
+    """Deletes what was sent once nothing more can come of it: it was taken in, or cannot be."""
+    if spec.kind == "upload":
+        for name in (SENT, CONTENT):
+            remove(Path(spec.place) / name)
 
 
 def _spec(path: Path) -> Spec:

@@ -1,11 +1,13 @@
 """What a run file that was sent may name: files in the folders that the server may read, repositories of the hosts that it may fetch from.
 
+The server's own state is never a source; of it, only runs may be named, where a model, a split or rows of one are meant.
 A run file can name any file, program and address. Whoever may ask the server may not thereby ask for all of them: the table below says of
 every key that holds text what becomes of it, and a key that is in no row is a test that fails.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ from luthier.config.names import dotted
 from luthier.config.paths import STARTER, is_hub_id, is_url
 from luthier.config.yaml_file import Document, KeyPath, items_of
 from luthier.core.errors import Problem
+from luthier.core.state_folder import is_state_folder
 from luthier.serve.state.root import ServeRoot
 
 # Files and folders by key; `*` stands for a place in a list. What is a hub's id, or the name of something built in, is no path.
@@ -30,7 +33,10 @@ STEERING = ("evaluate.suites", "guard.rules")
 # What sends data elsewhere, or runs a program: the owner of the server names it, in the served run file or in a file of their own.
 OWNERS = ("axolotl.python", "mlflow_tracking_uri")
 _PATTERN = re.compile(r"[*?\[]")
-_ENDINGS = (".yaml", ".yml", ".toml")
+_SUITE_ENDINGS = (".yaml", ".yml")
+# Readers of these keys follow no link in a folder; others do, and each link has to lead to where may be read.
+_WITHOUT_LINKS = ("repo", "docs", "schemas")
+_MOST_NAMES = 200_000
 
 
 @dataclass(frozen=True)
@@ -90,12 +96,40 @@ class Allowed:
         return frozenset(_texts(self.served.value))
 
     def _path_problem(self, document: Document, path: KeyPath, text: str) -> Problem | None:
-        if text in self._said or self._is_readable(_fixed(text)):
+        if text in self._said:
             return None
-        return self._outside(document.place(path).text(), text, dotted(path))
+        where, name = document.place(path).text(), dotted(path)
+        if _PATTERN.search(text) and ".." in Path(text).parts:
+            return Problem(f"`{name}` is a pattern that goes up", where=where, found=text[:200], hint="write it without `..`")
+        # A name with signs of a pattern may also be that of a file.
+        fixed, whole = _fixed(text), _fixed(text, with_patterns=True)
+        may = self._is_owners if path[0] == "sources" else self._is_readable
+        if not (may(fixed) and may(whole)):
+            return self._outside(where, text, name)
+        leading = None if path[-1] in _WITHOUT_LINKS else self._link_out(whole)
+        if leading is None:
+            return None
+        return Problem(f"`{name}`: {leading}", where=where, found=text[:200], hint="leave it out, or name what is meant itself")
+
+    def _link_out(self, folder: Path) -> str | None:
+        """What is wrong with the links in a folder, of what is not hidden; a run's are the server's own."""
+        if not folder.is_dir() or not self._is_owners(folder):
+            return None
+        count = 0
+        for here, inner, names in os.walk(folder):
+            inner[:] = [name for name in inner if not name.startswith(".") and not is_state_folder(Path(here, name))]
+            for name in (*inner, *names):
+                path = Path(here, name)
+                if not name.startswith(".") and path.is_symlink() and not self._is_readable(path):
+                    return f"the link {path} in it leads to where may not be read"
+            count += len(inner) + len(names)
+            if count > _MOST_NAMES:
+                return f"there are more than {_MOST_NAMES:,} files in it, too many to look at for where links lead"
+        return None
 
     def _steered(self, document: Document, path: KeyPath, text: str) -> Problem | None:
-        if not text.endswith(_ENDINGS) or text in self._said:
+        # A suite without the ending of a file is one that is built in; rules are a file whatever its name.
+        if text in self._said or (path[0] == "evaluate" and not text.endswith(_SUITE_ENDINGS)):
             return None
         # Such a file starts at the one that names it.
         place = document.place(path).file
@@ -117,11 +151,11 @@ class Allowed:
                 yield document.problem((*path, "repo"), what, hint=f"they are {', '.join(self.hosts)}", found=repo)
         if entry.get("allow_protocols") and not self._is_owners_word(document, (*path, "allow_protocols")):
             yield document.problem((*path, "allow_protocols"), "`allow_protocols` is the owner's of the server alone; leave it out")
-        if "help" in items_of(entry.get("help")) and not self._is_owners_word(document, (*path, "help")):
-            yield document.problem((*path, "help"), "programs are run, for their `--help`, where the owner of the server says so alone")
-        for index, tool in enumerate(items_of(entry.get("tools"))):
-            if "/" in str(tool):
-                yield document.problem((*path, "tools", index), "a tool is named without a path", found=tool)
+        for key in ("tools", "help"):
+            if entry.get(key) is not None and not self._is_owners_word(document, (*path, key)):
+                what = f"`{key}` is the owner's of the server alone: programs of this machine are looked at, and run for their `--help`"
+                hint = "it stands in the run file that is served, or in one that lies in `serve.allow.folders`"
+                yield document.problem((*path, key), what, hint, found=str(entry[key])[:200])
 
     def _endpoint(self, document: Document, name: str, endpoint: Any) -> Problem | None:
         path: KeyPath = ("endpoints", name)
@@ -154,12 +188,11 @@ class Allowed:
         return any(_is_below(path, folder) for folder in self.folders) and not _is_below(path, self.root.path)
 
     def _is_readable(self, path: Path) -> bool:
-        own = (self.root.sources, self.root.uploads, self.root.runs, self.root.run_files)
-        return self._is_owners(path) or any(_is_below(path, folder) for folder in own)
+        return self._is_owners(path) or _is_below(path, self.root.runs)
 
     def _outside(self, where: str, text: str, key: str = "") -> Problem:
         what = f"`{key}` names a file or folder that may not be read here" if key else "this run file may not be read here"
-        hint = "files lie in one of `serve.allow.folders`, and data also among what the server took in"
+        hint = "files lie in one of `serve.allow.folders`, and models and rows also in runs of the server"
         return Problem(what, where=where, found=text[:200], hint=hint)
 
 
@@ -176,11 +209,11 @@ def _is_same(path: Path, other: Path) -> bool:
     return path == other or (path.name == other.name and path.resolve() == other.resolve())
 
 
-def _fixed(text: str) -> Path:
-    """A path up to its first part with a pattern; from the home folder where it begins with `~`."""
+def _fixed(text: str, with_patterns: bool = False) -> Path:
+    """A path, up to its first part with a pattern or all of it; from the home folder where it begins with `~`."""
     parts = []
     for part in Path(text).parts:
-        if _PATTERN.search(part):
+        if not with_patterns and _PATTERN.search(part):
             break
         parts.append(part)
     path = Path(*parts)

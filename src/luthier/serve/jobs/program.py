@@ -17,10 +17,12 @@ from pathlib import Path
 from types import FrameType
 
 from luthier.serve.jobs import locks
+from luthier.serve.jobs.job_file import StoreError
 from luthier.serve.jobs.logs import JobLog
+from luthier.serve.jobs.progress import has_progressed, stream_of
 from luthier.serve.jobs.records import Ending, Job
 from luthier.serve.jobs.room import Lack, lack, plan_command
-from luthier.serve.jobs.store import NoSuchJobError, Store, StoreError
+from luthier.serve.jobs.store import NoSuchJobError, Store
 from luthier.serve.jobs.worker import Worker
 from luthier.serve.state.root import ServeRoot
 
@@ -87,7 +89,7 @@ class Supervisor:
 
     def _claim(self) -> Job | None:
         job = self._store.get(self._id)
-        events = Path(job.directory, job.folder, "events.jsonl")
+        events = stream_of(job)
         return self._store.claim(self._id, self._charge.at_once, events.stat().st_size if events.is_file() else 0)
 
     def _work(self, job: Job, lock: int) -> None:
@@ -97,7 +99,8 @@ class Supervisor:
             self._surely(lambda: self._store.wait(self._id, missing.reason, _ROOM_PAUSE_SECONDS))
             return
         ending = Ending(1, missing.reason) if missing is not None else self._done(job.command, job, lock)
-        done = self._surely(lambda: self._store.finish(self._id, ending, self._is_told_to_stop, self._charge.attempts))
+        got_further, most = has_progressed(job), self._charge.attempts
+        done = self._surely(lambda: self._store.finish(self._id, ending, self._is_told_to_stop, most, got_further))
         self._log.say(f"{done.status}, exit code {ending.exit_code}" + (f": {ending.error}" if ending.error else ""))
 
     def _missing(self, job: Job, lock: int) -> Lack | None:

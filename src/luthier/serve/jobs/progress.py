@@ -13,6 +13,8 @@ from luthier.serve.jobs.records import Job
 
 # The end of the stream that is looked through: progress is told every few lines.
 _LOOKED_AT_BYTES = 1 << 16
+# What is kept whatever happens, by events with the number that tells how far: what is done again gets no further.
+_KEPT = {"stage.end": "", "train.checkpoint": "step", "evaluate.progress": "done"}
 _TOLD = ("suite", "candidate", "seconds_left", "epoch")
 
 
@@ -22,17 +24,35 @@ def stream_of(job: Job) -> Path:
 
 
 def read_progress(job: Job) -> JsonObject | None:
-    """`{stage, step, of, loss, rate, ...}` by the newest events of the job; None where there is none yet. `rate` is tokens a second."""
+    """`{stage, step, of, loss, rate, ...}` by the newest events since it was begun last, None before; `rate` are tokens a second."""
     if job.started is None:
         return None
     found: JsonObject = {}
-    for event in _latest(stream_of(job), job.events_from):
+    for event in _latest(stream_of(job), job.begun_from):
         name = event["event"]
         if name == "stage.start":
             found = {"stage": event.get("stage"), "step": None, "of": None, "loss": None, "rate": None}
         elif (told := _figures(name, event)) is not None:
             found = {"loss": None, "rate": None, **told}
     return found or None
+
+
+def has_progressed(job: Job) -> bool:
+    """Whether the job, since it was begun last, got further than before: a stage, a checkpoint or an answer that stays whatever happens."""
+    before: dict[object, float] = {}
+    with suppress(OSError), stream_of(job).open("rb") as stream:
+        place = stream.seek(job.events_from)
+        for line in stream:
+            event = event_of(line) if any(f'"{name}"'.encode() in line for name in _KEPT) else None
+            if event is not None and event["event"] in _KEPT:
+                reached = event.get(_KEPT[event["event"]], 1)
+                what = tuple(str(event.get(name)) for name in ("event", "stage", "suite", "candidate"))
+                if isinstance(reached, int) and reached > before.get(what, 0):
+                    if place >= job.begun_from:
+                        return True
+                    before[what] = reached
+            place += len(line)
+    return False
 
 
 def _figures(name: str, event: JsonObject) -> JsonObject | None:
@@ -50,11 +70,11 @@ def _figures(name: str, event: JsonObject) -> JsonObject | None:
     return {"stage": stage, **told, **more}
 
 
-def _latest(path: Path, events_from: int) -> list[JsonObject]:
-    """The events at the end of the stream, none from before byte `events_from`."""
+def _latest(path: Path, first: int) -> list[JsonObject]:
+    """The events at the end of the stream, none from before byte `first`."""
     with suppress(OSError), path.open("rb") as stream:
         size = os.fstat(stream.fileno()).st_size
-        start = max(min(events_from, size), size - _LOOKED_AT_BYTES)
+        start = max(min(first, size), size - _LOOKED_AT_BYTES)
         stream.seek(start)
         lines = stream.read(_LOOKED_AT_BYTES).split(b"\n")
         return [event for line in lines if (event := event_of(line)) is not None]

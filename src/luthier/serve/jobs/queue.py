@@ -16,12 +16,14 @@ from typing import TypeVar
 from luthier.config.serve_section import ServeJobs
 from luthier.core.records import JsonObject
 from luthier.serve.door.errors import RequestError, busy, unknown, wrong
+from luthier.serve.door.logs import words_of
 from luthier.serve.door.redact import redacted
 from luthier.serve.jobs import locks, logs
+from luthier.serve.jobs.job_file import StoreError
 from luthier.serve.jobs.program import EXIT_NOT_NOW, Charge
-from luthier.serve.jobs.progress import read_progress
+from luthier.serve.jobs.progress import has_progressed, read_progress
 from luthier.serve.jobs.records import Job, Kind, NewJob, Status
-from luthier.serve.jobs.store import ConflictError, KeyReusedError, NoSuchJobError, Store, StoreError, blocked_by, is_due
+from luthier.serve.jobs.store import ConflictError, KeyReusedError, NoSuchJobError, Store, blocked_by, is_due
 from luthier.serve.jobs.stream import JobEvent, JobStream
 from luthier.serve.state.root import ServeRoot
 
@@ -161,7 +163,7 @@ class Jobs:
                 await asyncio.get_running_loop().run_in_executor(self._threads, self._look)
             except (StoreError, OSError) as error:
                 # A database that is locked, a disk that is full, no room for a process: all of them pass.
-                _LOG.warning("the queue waits: %s", error)
+                _LOG.warning("the queue waits: %s", words_of(error.__cause__ or error))
                 await asyncio.sleep(_RETRY_AFTER_SECONDS)
             # `wait_for` would lose the end of this loop where it comes together with a turn.
             with suppress(TimeoutError):
@@ -197,7 +199,8 @@ class Jobs:
             locks.end_holders(folder / "lock")
             return job
         try:
-            return self._store.put_back(job.id, self._settings.attempts, "its process was killed")
+            job = self._store.get(job.id)
+            return self._store.put_back(job.id, self._settings.attempts, "its process was killed", has_progressed(job))
         finally:
             os.close(lock)
 

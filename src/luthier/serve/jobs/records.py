@@ -40,8 +40,8 @@ class NewJob:
 class Job:
     """A job as it stands. Times are seconds since the epoch, `heartbeat` the last sign of life of its process.
 
-    `attempts` counts how often it was begun, but for times when it was only asked to wait. `waiting_for` says why a queued job does not
-    run. `result` is what its command printed.
+    `attempts` counts how often it was begun since it last got further, but for times when it was only asked to wait. `waiting_for` says why
+    a queued job does not run. `result` is what its command printed.
     """
 
     id: str
@@ -64,7 +64,9 @@ class Job:
     stop: Stop = ""
     not_before: float = 0.0
     revision: int = 0
+    # The size of its event stream when it was begun first, and last.
     events_from: int = 0
+    begun_from: int = 0
 
     @property
     def is_over(self) -> bool:

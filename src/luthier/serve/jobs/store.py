@@ -8,59 +8,21 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from luthier.core.errors import LuthierError
+from luthier.serve.jobs.job_file import JobFile
 from luthier.serve.jobs.records import ACTIVE, ALONE, RUNNING, Ending, Job, Kind, NewJob, Status
 
-VERSION = 1
 # Times that are further ahead than this were written under another clock.
 _FARTHEST_WAIT_SECONDS = 600.0
 _COLUMNS = (
     "id, kind, status, title, command, folder, created, started, ended, heartbeat, attempts, waiting_for, exit_code, error, result, "
-    "directory, stop, not_before, revision, events_from"
+    "directory, stop, not_before, revision, events_from, begun_from"
 )
-_TABLE = """
-CREATE TABLE IF NOT EXISTS jobs (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT NOT NULL UNIQUE,
-    kind TEXT NOT NULL,
-    status TEXT NOT NULL,
-    title TEXT NOT NULL,
-    command TEXT NOT NULL,
-    folder TEXT NOT NULL,
-    directory TEXT NOT NULL,
-    created REAL NOT NULL,
-    started REAL,
-    ended REAL,
-    heartbeat REAL,
-    attempts INTEGER NOT NULL DEFAULT 0,
-    waiting_for TEXT,
-    exit_code INTEGER,
-    error TEXT,
-    result TEXT,
-    stop TEXT NOT NULL DEFAULT '',
-    not_before REAL NOT NULL DEFAULT 0,
-    revision INTEGER NOT NULL DEFAULT 0,
-    events_from INTEGER NOT NULL DEFAULT 0
-);
-CREATE TABLE IF NOT EXISTS keys (
-    idempotency_key TEXT PRIMARY KEY,
-    request TEXT NOT NULL,
-    job TEXT NOT NULL
-);
-CREATE INDEX IF NOT EXISTS jobs_by_status ON jobs (status, number);
-CREATE INDEX IF NOT EXISTS jobs_by_folder ON jobs (folder, status);
-"""
-
-
-class StoreError(LuthierError):
-    """The jobs cannot be read or written now; nothing was changed, and asking again may help."""
 
 
 class ConflictError(LuthierError):
@@ -79,24 +41,17 @@ class Store:
     """The table of jobs in `path`. Each thread has a connection of its own; `busy_seconds` is the longest wait for another writer."""
 
     def __init__(self, path: Path, busy_seconds: float) -> None:
-        self._path, self._busy_seconds = path, busy_seconds
-        self._here = threading.local()
+        self._file = JobFile(path, busy_seconds)
 
     def prepare(self) -> None:
         """Makes the file and its table where there are none. `StoreError` where it is of another version or no such file."""
-        with self._changing() as base:
-            (version,) = base.execute("PRAGMA user_version").fetchone()
-            if version not in (0, VERSION):
-                raise StoreError(f"{self._path}: written by another version of Luthier (format {version}); name another `serve.root`")
-            for statement in _TABLE.split(";"):
-                base.execute(statement)
-            base.execute(f"PRAGMA user_version = {VERSION}")
+        self._file.prepare()
 
     # What is asked.
 
     def get(self, job_id: str) -> Job:
         """The job; `NoSuchJobError` where there is none."""
-        with self._reading() as base:
+        with self._file.reading() as base:
             return _one(base, job_id)
 
     def jobs(self, kind: Kind | None = None, status: Sequence[Status] = (), limit: int = 100, before: str | None = None) -> list[Job]:
@@ -111,7 +66,7 @@ class Store:
         if before is not None:
             wanted.append("number < (SELECT number FROM jobs WHERE id = ?)")
             values.append(before)
-        with self._reading() as base:
+        with self._file.reading() as base:
             if before is not None:
                 _one(base, before)
             rows = base.execute(
@@ -121,18 +76,18 @@ class Store:
 
     def active(self) -> list[Job]:
         """Those that wait or run, the oldest first."""
-        with self._reading() as base:
+        with self._file.reading() as base:
             rows = base.execute(f"SELECT {_COLUMNS} FROM jobs WHERE status IN ({_marks(ACTIVE)}) ORDER BY number", ACTIVE).fetchall()
         return [_job(row) for row in rows]
 
     def known(self, idempotency_key: str, request: str) -> Job | None:
         """The job that was started with this key; `KeyReusedError` where the request was another one."""
-        with self._reading() as base:
+        with self._file.reading() as base:
             return _known(base, idempotency_key, request)
 
     def counts(self) -> dict[tuple[str, str], int]:
         """How many jobs there are of each kind and status; `StoreError` also where only writing is not to be had now."""
-        with self._changing() as base:
+        with self._file.changing() as base:
             rows = base.execute("SELECT kind, status, COUNT(*) FROM jobs GROUP BY kind, status").fetchall()
         return {(str(kind), str(status)): int(count) for kind, status, count in rows}
 
@@ -144,7 +99,7 @@ class Store:
         `ConflictError` where another job is at work in the folder.
         """
         request = new.request or json.dumps([new.kind, new.command, new.folder, new.directory])
-        with self._changing() as base:
+        with self._file.changing() as base:
             if idempotency_key is not None and (known := _known(base, idempotency_key, request)) is not None:
                 return known
             job = _same_in_folder(base, new) or _added(base, new)
@@ -154,7 +109,7 @@ class Store:
 
     def cancel(self, job_id: str) -> Job:
         """Ends a queued job, asks a running one to stop; `ConflictError` where it has ended otherwise."""
-        with self._changing() as base:
+        with self._file.changing() as base:
             job = _one(base, job_id)
             if job.status == "queued":
                 _set(base, job_id, status="cancelled", ended=time.time(), waiting_for=None)
@@ -166,7 +121,7 @@ class Store:
 
     def retry(self, job_id: str) -> Job:
         """Queues a job again that failed or was cancelled; one that is under way is left as it is. `ConflictError` where it is done."""
-        with self._changing() as base:
+        with self._file.changing() as base:
             job = _one(base, job_id)
             if job.status == "done":
                 raise ConflictError(f"the job {job_id} is done; there is nothing to do again")
@@ -179,38 +134,40 @@ class Store:
 
     def pause_all(self) -> None:
         """Asks every running job to stop and wait in the queue; one that is being cancelled stays so."""
-        with self._changing() as base:
+        with self._file.changing() as base:
             base.execute("UPDATE jobs SET status = 'stopping', stop = 'pause', revision = revision + 1 WHERE status = 'running'")
 
-    def put_back(self, job_id: str, most_attempts: int, reason: str) -> Job:
+    def put_back(self, job_id: str, most_attempts: int, reason: str, has_progressed: bool = False) -> Job:
         """What becomes of a job whose process was killed: queued again, cancelled where that was asked, failed after too many attempts.
 
-        Only for who has made sure, by its lock, that nobody works on it.
+        One that `has_progressed` since it was begun has all of its attempts again. Only for who has made sure, by its lock,
+        that nobody works on it.
         """
-        with self._changing() as base:
+        with self._file.changing() as base:
             job = _one(base, job_id)
             if job.status not in RUNNING:
                 return job
+            attempts = 0 if has_progressed else job.attempts
             if job.stop == "cancel":
                 _set(base, job_id, status="cancelled", ended=time.time(), error=reason)
-            elif job.stop == "" and job.attempts >= most_attempts:
-                words = f"{reason}; it was begun {job.attempts} times, as often as `serve.jobs.attempts` allows"
+            elif job.stop == "" and attempts >= most_attempts:
+                words = f"{reason}; it was begun {attempts} times and got no further, as often as `serve.jobs.attempts` allows"
                 _set(base, job_id, status="failed", ended=time.time(), error=words)
             else:
-                _set(base, job_id, status="queued", **_FRESH)
+                _set(base, job_id, status="queued", attempts=attempts, **_FRESH)
             return _one(base, job_id)
 
     def tell_waiting(self, job_id: str, waiting_for: str | None) -> None:
         """Says why a queued job does not run."""
-        with self._changing() as base:
+        with self._file.changing() as base:
             if _one(base, job_id).status == "queued":
                 _set(base, job_id, waiting_for=waiting_for)
 
     # What the process of a job changes, while it holds the job's lock.
 
-    def claim(self, job_id: str, at_once: int, events_from: int) -> Job | None:
-        """The job as running now; None where it may not run: it is not queued, or others take its place."""
-        with self._changing() as base:
+    def claim(self, job_id: str, at_once: int, stream_bytes: int) -> Job | None:
+        """The job as running now, its event stream of that size; None where it may not run: it is not queued, or others take its place."""
+        with self._file.changing() as base:
             job = _one(base, job_id)
             running = [
                 _job(row) for row in base.execute(f"SELECT {_COLUMNS} FROM jobs WHERE status IN ({_marks(RUNNING)})", RUNNING).fetchall()
@@ -218,19 +175,21 @@ class Store:
             if job.status != "queued" or blocked_by(job, running, at_once) is not None:
                 return None
             now = time.time()
-            first = {"started": now, "events_from": events_from} if job.started is None else {}
-            _set(base, job_id, status="running", heartbeat=now, attempts=job.attempts + 1, waiting_for=None, **first)
+            first = {"started": now, "events_from": stream_bytes} if job.started is None else {}
+            _set(
+                base, job_id, status="running", heartbeat=now, attempts=job.attempts + 1, waiting_for=None, begun_from=stream_bytes, **first
+            )
             return _one(base, job_id)
 
     def beat(self, job_id: str) -> Job:
         """Renews the heartbeat, and tells how the job stands: whether it is to stop."""
-        with self._changing() as base:
+        with self._file.changing() as base:
             base.execute("UPDATE jobs SET heartbeat = ? WHERE id = ?", (time.time(), job_id))
             return _one(base, job_id)
 
     def wait(self, job_id: str, waiting_for: str, seconds: float) -> Job:
         """Puts a running job back into the queue for so long: it cannot run now. That is no attempt."""
-        with self._changing() as base:
+        with self._file.changing() as base:
             job = _one(base, job_id)
             if job.stop == "cancel":
                 _set(base, job_id, status="cancelled", ended=time.time())
@@ -239,75 +198,35 @@ class Store:
                 _set(base, job_id, **(_FRESH | later), status="queued", attempts=job.attempts - 1)
             return _one(base, job_id)
 
-    def finish(self, job_id: str, ending: Ending, is_paused: bool, most_attempts: int) -> Job:
+    def finish(self, job_id: str, ending: Ending, is_paused: bool, most_attempts: int, has_progressed: bool = False) -> Job:
         """Records how the job's command ended: done where its work is complete, else as it was stopped, or failed.
 
-        A paused job waits in the queue, as does one whose command was killed and that has attempts left.
+        A paused job waits in the queue, as does one whose command was killed and that has attempts left: all of them where
+        it `has_progressed`.
         """
-        with self._changing() as base:
+        with self._file.changing() as base:
             job = _one(base, job_id)
+            attempts = 0 if has_progressed else job.attempts
             if ending.is_complete:
                 status, is_over = "done", True
             elif job.stop == "cancel":
                 status, is_over = "cancelled", True
             elif job.stop == "pause" or is_paused:
-                _set(base, job_id, **_FRESH, status="queued", attempts=job.attempts - 1)
+                _set(base, job_id, **_FRESH, status="queued", attempts=max(attempts - 1, 0))
                 return _one(base, job_id)
             else:
-                status, is_over = "failed", not (ending.was_killed and job.attempts < most_attempts)
+                status, is_over = "failed", not (ending.was_killed and attempts < most_attempts)
             if is_over:
                 result = None if ending.result is None else json.dumps(ending.result)
                 told = {"exit_code": ending.exit_code, "error": ending.error, "result": result, "ended": time.time()}
                 _set(base, job_id, **told, status=status, stop="")
             else:
-                _set(base, job_id, **_FRESH, status="queued")
+                _set(base, job_id, **_FRESH, status="queued", attempts=attempts)
             return _one(base, job_id)
-
-    # How the file is opened.
-
-    def _connection(self) -> sqlite3.Connection:
-        found: sqlite3.Connection | None = getattr(self._here, "connection", None)
-        if found is None:
-            found = sqlite3.connect(self._path, timeout=self._busy_seconds, isolation_level=None)
-            found.execute("PRAGMA journal_mode = WAL")
-            # A commit is on the disk before it is told.
-            found.execute("PRAGMA synchronous = FULL")
-            self._here.connection = found
-        return found
-
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        with self._told():
-            yield self._connection()
-
-    @contextmanager
-    def _changing(self) -> Iterator[sqlite3.Connection]:
-        with self._told():
-            base = self._connection()
-            base.execute("BEGIN IMMEDIATE")
-            try:
-                yield base
-                base.execute("COMMIT")
-            finally:
-                if base.in_transaction:
-                    base.execute("ROLLBACK")
-
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        """What SQLite says as a `StoreError` that names the file."""
-        try:
-            yield
-        except sqlite3.DatabaseError as error:
-            # A connection may be of no further use after an error of the disk.
-            self.close()
-            raise StoreError(f"the jobs in {self._path} cannot be read or written now: {error}") from error
 
     def close(self) -> None:
         """Closes this thread's connection."""
-        found: sqlite3.Connection | None = getattr(self._here, "connection", None)
-        self._here.connection = None
-        if found is not None:
-            found.close()
+        self._file.close()
 
 
 # How a job stands that has not run yet.

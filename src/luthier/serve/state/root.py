@@ -10,6 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from luthier.core.errors import BusyError, Problem, UserError
+from luthier.core.state_folder import MARK
+
+# Nobody else may look into the folder; so what lies in it needs no rights of its own.
+_OWNERS_ALONE = 0o700
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +29,11 @@ class ServeRoot:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Makes the folder and holds it for this server; `BusyError` where another one does. The system frees it at any exit."""
+        """Makes the folder, its owner's alone and marked as state, and holds it; `BusyError` where another server does."""
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir(mode=_OWNERS_ALONE, parents=True, exist_ok=True)
+            self.path.chmod(_OWNERS_ALONE)
+            (self.path / MARK).touch()
             stream = self.lock.open("a+", encoding="ascii")
         except OSError as error:
             hint = "name another with `--set serve.root=FOLDER`"

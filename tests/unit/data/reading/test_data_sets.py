@@ -13,6 +13,7 @@ import pytest
 from luthier.config.row_sections import DatasetEntry
 from luthier.core.errors import DataError
 from luthier.core.files import HashMemory, sha256_bytes
+from luthier.core.state_folder import MARK
 from luthier.data.reading import data_sets
 from luthier.data.reading.data_sets import file_format, identify, resolve
 from luthier.retrieval.hub import Advice, HubDataset, HubSnapshot
@@ -39,6 +40,16 @@ def test_a_file_and_a_folder(folder: Path) -> None:
         folder / "dataset_info.json",
     ]
     assert resolve(entry(folder / "b.jsonl", split="train")) == [folder / "b.jsonl"]
+
+
+def test_the_state_of_a_server_is_no_data(folder: Path) -> None:
+    (folder / "serve" / "logs").mkdir(parents=True)
+    for name in ("rows.jsonl", "logs/server.jsonl"):
+        (folder / "serve" / name).write_text("{}")
+    assert len(resolve(entry(folder, data_files=["*.jsonl"]))) == 3
+    (folder / "serve" / MARK).touch()
+    assert resolve(entry(folder, data_files=["*.jsonl"])) == [folder / "b.jsonl"]
+    assert resolve(entry(folder)) == [folder / "a/c.json", folder / "a/d.csv.gz", folder / "b.jsonl"]
 
 
 def test_hashes_are_by_file(folder: Path) -> None:

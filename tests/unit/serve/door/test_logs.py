@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from luthier.serve.door.logs import FILE, logging_to, trace_of
+from luthier.serve.door.logs import FILE, logging_to, trace_of, words_of
 
 SECRET = "ghp_" + "x7Kq9mZ2Lw4Rt8Yb3Nc6Vd1Fg5Hj0Ps2Qa4E"
 LOG = logging.getLogger("luthier.serve.tests")
@@ -48,6 +48,32 @@ def test_an_error_s_own_words_are_told_where_no_client_wrote_them() -> None:
     caused = RuntimeError("of a body")
     caused.__cause__ = OSError(28, "No space left on device")
     assert trace_of(caused).splitlines() == ["builtins.OSError: [Errno 28] No space left on device", "builtins.RuntimeError"]
+
+
+def test_no_path_of_this_machine_is_told(tmp_path: Path) -> None:
+    with logging_to(tmp_path / "logs", 1 << 20, 2):
+        try:
+            (tmp_path / "state" / "spec.json").read_text()
+        except OSError as error:
+            LOG.error("POST /ingest went wrong", exc_info=error)
+    (line,) = lines(tmp_path / "logs")
+    told = str(line["trace"]).splitlines()
+    assert told[0] == "builtins.FileNotFoundError: [Errno 2] No such file or directory"
+    assert [place.split(":")[0].strip() for place in told[1:3]] == ["unit/serve/door/test_logs.py", "pathlib.py"]
+    assert "/" not in str(line).replace("unit/serve/door/", "").replace("POST /ingest", "")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(28, "No space left on device", "/serve/a"), "[Errno 28] No space left on device"),
+        (sqlite3.OperationalError("database is locked"), "database is locked"),
+        (ValueError("what a client sent"), "ValueError"),
+        (OSError("/serve/a"), "OSError"),
+    ],
+)
+def test_words_that_may_be_told(error: Exception, words: str) -> None:
+    assert words_of(error) == words
 
 
 def test_logs_are_put_aside(tmp_path: Path) -> None:

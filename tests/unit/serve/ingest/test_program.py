@@ -7,12 +7,13 @@ import os
 import signal
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from git_repositories import committed, write_files
-from ingest_parts import command, spec, take
+from ingest_parts import LIMITS, command, spec, take
 from luthier.core.events import read_events
 from luthier.serve.ingest.library import EVENTS, Library
 from luthier.serve.ingest.records import SENT
@@ -64,6 +65,19 @@ def test_an_upload_is_deleted_when_it_is_taken_in_and_told_again_when_the_job_is
     assert sorted(path.name for path in place.iterdir()) == ["spec.json", "taken.json"]
     assert Library(ServeRoot(root)).get("shop").kind == "upload"
     assert take(root, wanted) == told
+
+
+def test_an_upload_that_cannot_be_taken_in_is_deleted_at_once(tmp_path: Path) -> None:
+    root = tmp_path / "serve"
+    place = root / "uploads" / "shop"
+    write_files(place / SENT, {"0": SHOP})
+    wanted = spec(place, kind="upload", shown="upload", sent=(("shop.py", "0"),), limits=replace(LIMITS, bytes=1))
+    wanted.write(place / "spec.json")
+    for said in ("more bytes than a source may have", "send it again"):
+        done = subprocess.run(command(root, wanted), capture_output=True, text=True, check=False)
+        assert done.returncode == 2
+        assert said in done.stderr
+        assert [path.name for path in place.iterdir()] == ["spec.json"]
 
 
 @pytest.mark.slow

@@ -76,7 +76,8 @@ def test_only_what_changed_is_read_for_secrets_and_cut(root: ServeRoot, shop: Pa
     source = take(root, spec(shop))
     assert source.changes == {"added": 1, "changed": 1, "removed": 1, "unchanged": 1}
     assert sorted(cut) == ["new.py", "shop.py"]
-    assert len(scanned) == 2
+    # Two texts, and the one path that is new.
+    assert len(scanned) == 3
     found = Library(root).search("museum opening hours building changed new thing", limit=20)
     assert {one.path for one in found} == {"shop.py", "new.py", "docs/guide.md"}
     assert {one.commit for one in found} == {source.commit}
@@ -121,6 +122,21 @@ def test_a_secret_that_a_file_gives_away_which_stayed_is_masked_in_a_new_one(roo
     committed(shop, {"use.py": USE})
     take(root, spec(shop))
     assert DRAWN.encode() not in (root.sources / "shop" / INDEX).read_bytes()
+
+
+def test_a_secret_in_a_name_is_kept_nowhere(root: ServeRoot, shop: Path) -> None:
+    committed(shop, {f"docs/{SECRET}.md": "# Words\n\nThe cloakroom is closed.\n", "use.py": f"print('{SECRET}')\n"})
+    source = take(root, spec(shop))
+    assert source.excluded == {"unscannable": 1}
+    assert not Library(root).search("cloakroom closed", limit=1)
+    take(root, spec(shop))
+    assert SECRET.encode() not in (root.sources / "shop" / INDEX).read_bytes()
+
+
+def test_a_folder_is_read_without_the_state_of_a_server(root: ServeRoot, tmp_path: Path) -> None:
+    write_files(tmp_path / "plain", {"a.md": GUIDE, "serve/.luthier-state": "", "serve/runs/b.md": "# Secret words\n\nPangolin.\n"})
+    assert take(root, spec(tmp_path / "plain", name="plain")).files == 1
+    assert not Library(root).search("pangolin", limit=1)
 
 
 def test_what_no_scanner_can_judge_is_not_kept(root: ServeRoot, shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,11 @@ import pytest
 from luthier.config import yaml_file
 from luthier.config.load import read_named
 from luthier.config.names import _fields_of
+from luthier.config.row_sections import SourceEntry
 from luthier.config.schema import RunConfig
 from luthier.config.yaml_file import Document
+from luthier.core.errors import DataError
+from luthier.retrieval.named_files import find
 from luthier.serve.jobs import allowed as module
 from luthier.serve.jobs.allowed import Allowed
 from luthier.serve.state.root import ServeRoot
@@ -39,7 +42,10 @@ def allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Allowed:
     (home / "data").mkdir(parents=True)
     (home / "data" / "rows.jsonl").touch()
     (tmp_path / "secret.yaml").write_text("base_model: starter\n")
+    (home / "more").mkdir()
+    (home / "more" / "link.jsonl").symlink_to("../data/rows.jsonl")
     (home / "data" / "link.jsonl").symlink_to(tmp_path / "secret.yaml")
+    (home / "data" / "link[1].md").symlink_to(tmp_path / "secret.yaml")
     (tmp_path / "served.yaml").write_text(SERVED)
     (home / "data" / "folder").symlink_to(tmp_path)
     root = ServeRoot(Path("serve"))
@@ -62,9 +68,10 @@ GOOD = [
     "base_model: /models/served",
     "datasets: [{path: data/rows.jsonl}]",
     "datasets: [{path: owner/rows, data_files: [../../x.jsonl]}]",
-    "datasets: [{path: data, data_files: rows.jsonl}]",
-    "datasets: [{path: serve/uploads/rows.jsonl}]",
-    "sources: [{repo: serve/sources/s, docs: ['data/**/*.md'], tools: [git]}]",
+    "datasets: [{path: more, data_files: rows.jsonl}]",
+    "datasets: [{path: serve/runs/a-12345678/data/train.jsonl}]",
+    "datasets: [{path: more, data_files: ['*.jsonl']}]",
+    "sources: [{repo: data, docs: ['data/**/*.md', more/../data/a.md, '*.md', '.']}]",
     "sources: [{repo: 'https://github.com/owner/name.git'}]",
     "evaluate: {suites: [commands, gsm8k], against: [base, teacher, checkpoint-4]}",
     "chat_template_jinja: '{{ messages }}'",
@@ -107,13 +114,31 @@ BAD = [
     ("sources: [{docs: [data, 'data/folder/*']}]", "`sources[0].docs`"),
     ("sources: [{schemas: /etc/x.json}]", "`sources[0].schemas`"),
     ("sources: [{tools: [git], tldr: /usr/share}]", "`sources[0].tldr`"),
-    ("sources: [{tools: [/tmp/evil]}]", "without a path"),
+    ("sources: [{docs: ['dat?/../../*.md']}]", "`sources[0].docs` is a pattern that goes up"),
+    ("sources: [{schemas: ['data/*/../../../*.json']}]", "`sources[0].schemas` is a pattern that goes up"),
+    ("datasets: [{path: more, data_files: ['*/../../x']}]", "`datasets[0].data_files` is a pattern that goes up"),
+    ("sources: [{docs: ['data/link[1].md']}]", "`sources[0].docs` names a file"),
+    ("sources: [{repo: serve/sources/s}]", "`sources[0].repo`"),
+    ("sources: [{repo: serve}]", "`sources[0].repo`"),
+    ("sources: [{docs: serve/runs/a-12345678}]", "`sources[0].docs`"),
+    ("sources: [{docs: ['serve/*']}]", "`sources[0].docs`"),
+    ("sources: [{schemas: [serve/run-files/x.json]}]", "`sources[0].schemas`"),
+    ("datasets: [{path: serve/uploads/rows.jsonl}]", "`datasets[0].path`"),
+    ("datasets: [{path: serve/run-files/rows.jsonl}]", "`datasets[0].path`"),
+    ("datasets: [{path: data}]", "`datasets[0].path`: the link data/"),
+    ("base_model: ./data", "`base_model`: the link data/"),
+    ("sources: [{tldr: data}]", "`sources[0].tldr`: the link data/"),
+    ("sources: [{tools: [git]}]", "`tools` is the owner's"),
+    ("sources: [{tools: [/tmp/evil]}]", "`tools` is the owner's"),
     ("sources: [{tools: [reboot], help: [man, help]}]", "`--help`"),
     ("clean: {decontaminate: [/etc/passwd]}", "`clean.decontaminate`"),
     ("split: {keep: /runs/a}", "`split.keep`"),
     ("evaluate: {suites: [/etc/suite.yaml]}", "`evaluate.suites[0]`"),
     ("evaluate: {suites: [../uploads/suite.yaml]}", "`evaluate.suites[0]`"),
     ("guard: {rules: [../sources/s/rules.toml]}", "`guard.rules[0]`"),
+    ("guard: {rules: [/etc/passwd]}", "`guard.rules[0]`"),
+    ("guard: {rules: [../token]}", "`guard.rules[0]`"),
+    ("guard: {rules: /etc/hostname}", "`guard.rules[0]`"),
     ("evaluate: {against: [/runs/a]}", "`evaluate.against[0]`"),
     ("evaluate: {against: /runs/a}", "`evaluate.against[0]`"),
     ("evaluate: {against: [{predictions: /etc/passwd}]}", "`evaluate.against[0]`"),
@@ -143,6 +168,7 @@ def test_what_may_not(allowed: Allowed, text: str, told: str) -> None:
         ("datasets[0].path=/etc/passwd", "`datasets[0].path`"),
         ("base_model=/etc", "`base_model`"),
         ("evaluate.suites=[serve/uploads/suite.yaml]", "`evaluate.suites[0]`"),
+        ("guard.rules=[/etc/passwd]", "`guard.rules[0]`"),
         ("endpoints.x.base_url=http://127.0.0.1:1/v1", "an endpoint"),
     ],
 )
@@ -161,6 +187,8 @@ def test_what_the_owner_of_the_server_wrote_may_run_programs_and_ask_endpoints(a
     assert allowed.steering_problem(Path("../served.yaml"), "run_file") is None
     # A key set from outside is not the owner's, whoever wrote the file.
     assert "an endpoint" in problems(allowed, text, "runs.yaml", "endpoints.x.api_key_env=AWS_SECRET")
+    tools = "sources: [{tools: [git], help: [help]}]"
+    assert "`tools`" in problems(allowed, tools, "runs.yaml", "sources[0].tools=[reboot]")
 
 
 def test_no_file_is_read_that_is_extended_from_elsewhere(allowed: Allowed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,6 +222,23 @@ def test_every_key_that_holds_text_is_in_the_table_or_is_no_path() -> None:
     assert held <= texts, held - texts
     plain = [pattern for pattern in PLAIN.split() if pattern]
     assert [path for path in sorted(texts - held) if not any(re.fullmatch(pattern, path) for pattern in plain)] == []
+
+
+def test_what_a_run_file_says_may_be_read_does_not_lead_out_or_into_the_state(allowed: Allowed, tmp_path: Path) -> None:
+    """Whatever the check lets pass, the reader of documents finds nothing outside, and nothing of the server."""
+    with allowed.root.held():
+        for name in ("serve/token.md", "serve/run-files/a.md", "data/a.md", "../outside.md"):
+            Path(name).write_text("text")
+    for name in (".", "**/*.md", "*/*.md"):
+        assert documents(name) == {Path("data/a.md").absolute()}
+    for name in ("s?rve/*.md", "s*/**/*.md", "dat?/../../*.md"):
+        with pytest.raises(DataError, match="no file fits the pattern"):
+            documents(name)
+
+
+def documents(name: str) -> set[Path]:
+    entry = SourceEntry.model_validate({"docs": [name]})
+    return set(find(entry, "docs", (name,), lambda path: path.endswith(".md")).files.values())
 
 
 def test_an_empty_file_names_nothing(allowed: Allowed) -> None:

@@ -173,7 +173,31 @@ def test_a_supervisor_that_is_killed_each_time_does_not_run_for_ever(tmp_path: P
         return await until(jobs, job.id, "failed")
 
     failed = at_work(tmp_path / "root", use, attempts=2)
-    assert failed.error == "its process was killed; it was begun 2 times, as often as `serve.jobs.attempts` allows"
+    assert failed.error == "its process was killed; it was begun 2 times and got no further, as often as `serve.jobs.attempts` allows"
+
+
+def test_one_that_gets_further_each_time_goes_on_to_its_end(tmp_path: Path) -> None:
+    code = """
+import json, os, time
+with open("events.jsonl", "a+") as file:
+    file.seek(0)
+    number = len(file.readlines()) + 1
+    file.write(json.dumps({"event": "train.checkpoint", "step": number}) + "\\n")
+if number < 5:
+    os.kill(os.getpid() if number % 2 else os.getppid(), 9)
+    time.sleep(600)
+"""
+
+    async def use(jobs: Jobs) -> Job:
+        (tmp_path / "a").mkdir()
+        job = await jobs.start(NewJob("data", "t", ("-c", code), str(tmp_path / "a"), str(tmp_path / "a")))
+        while not (job := await jobs.get(job.id)).is_over:
+            await asyncio.sleep(0.05)
+        return job
+
+    done = at_work(tmp_path / "root", use, attempts=1)
+    assert (done.status, done.attempts) == ("done", 1)
+    assert len((tmp_path / "a" / "events.jsonl").read_text().splitlines()) == 5
 
 
 def test_events_come_as_they_happen_and_end_with_the_job(tmp_path: Path) -> None:

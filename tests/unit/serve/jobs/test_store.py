@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from luthier.serve.jobs.job_file import StoreError
 from luthier.serve.jobs.records import ALONE, KINDS, RUNNING, Ending, Job, Kind, NewJob
-from luthier.serve.jobs.store import ConflictError, KeyReusedError, NoSuchJobError, Store, StoreError, is_due
+from luthier.serve.jobs.store import ConflictError, KeyReusedError, NoSuchJobError, Store, is_due
 
 DONE, KILLED, FAILED, MISSED = Ending(0, result={"run": "x"}), Ending(-9, "killed"), Ending(1, "no"), Ending(3, "a gate")
 
@@ -101,14 +102,16 @@ def test_the_same_work_in_a_folder_is_one_job_and_other_work_a_conflict(store: S
         (["data"], "ingest", "0", 9, False),
     ],
 )
-def test_what_may_run_beside_what(store: Store, others: list[Kind], kind: Kind, folder: str, at_once: int, runs: bool) -> None:
+def test_what_may_run_beside_what(
+    store: Store, tmp_path: Path, others: list[Kind], kind: Kind, folder: str, at_once: int, runs: bool
+) -> None:
     job = store.add(new(folder, kind)) if folder == "a" else None
     for number, other in enumerate(others):
         running(store, str(number), other)
     if job is None:
         # Put in beside the running one by hand: a request for it would be refused.
         job = store.add(new("z", kind))
-        with sqlite3.connect(store._path) as base:
+        with sqlite3.connect(tmp_path / "jobs.sqlite") as base:
             base.execute("UPDATE jobs SET folder = '/runs/0' WHERE id = ?", (job.id,))
     claimed = store.claim(job.id, at_once, 7)
     assert (claimed is not None) == runs
@@ -174,6 +177,44 @@ def test_what_becomes_of_a_job_whose_process_was_killed(store: Store, stop: str,
     assert store.put_back(job.id, 3, "once more") == found
 
 
+def test_only_times_without_progress_count(store: Store) -> None:
+    """A training that is killed ten times and reached a checkpoint each time goes on; then it stands still, and ends."""
+    job = running(store)
+    for _ in range(5):
+        assert (store.put_back(job.id, 2, "the power went", True).status, store.get(job.id).attempts) == ("queued", 0)
+        store.claim(job.id, 9, 0)
+        assert store.finish(job.id, KILLED, False, 2, True).status == "queued"
+        store.claim(job.id, 9, 0)
+    assert (store.put_back(job.id, 2, "killed").status, store.get(job.id).attempts) == ("queued", 1)
+    store.claim(job.id, 9, 0)
+    assert store.finish(job.id, FAILED, True, 2, True).attempts == 0
+    store.claim(job.id, 9, 0)
+    store.put_back(job.id, 2, "killed")
+    store.claim(job.id, 9, 0)
+    ended = store.put_back(job.id, 2, "killed")
+    assert (ended.status, ended.attempts) == ("failed", 2)
+
+
+def test_where_the_stream_was_when_it_was_begun_first_and_last(store: Store) -> None:
+    job_id = store.add(new()).id
+    for stream_bytes in (7, 900):
+        job = store.claim(job_id, 9, stream_bytes)
+        assert job is not None
+        assert (job.events_from, job.begun_from) == (7, stream_bytes)
+        store.put_back(job_id, 9, "killed")
+
+
+def test_a_file_of_the_version_before_goes_on_with_its_jobs(store: Store, tmp_path: Path) -> None:
+    job = store.add(new())
+    store.close()
+    with sqlite3.connect(tmp_path / "jobs.sqlite") as base:
+        base.execute("ALTER TABLE jobs DROP COLUMN begun_from")
+        base.execute("PRAGMA user_version = 1")
+    for _ in range(2):
+        store.prepare()
+        assert store.get(job.id) == job
+
+
 def test_cancel_and_retry(store: Store) -> None:
     job = store.add(new())
     assert store.cancel(job.id).status == "cancelled"
@@ -227,10 +268,10 @@ def test_a_file_of_another_version_and_one_that_is_none_are_told(tmp_path: Path)
     path = tmp_path / "jobs.sqlite"
     with sqlite3.connect(path) as base:
         base.execute("PRAGMA user_version = 7")
-    with pytest.raises(StoreError, match="another version"):
+    with pytest.raises(StoreError, match=r"jobs.sqlite: written by a later version"):
         Store(path, 0.1).prepare()
     path.write_bytes(b"no database at all " * 100)
-    with pytest.raises(StoreError, match="not a database"):
+    with pytest.raises(StoreError, match=r"jobs.sqlite: .*not a database"):
         Store(path, 0.1).prepare()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from luthier.core.events import EventLog
-from luthier.serve.jobs.progress import read_progress
+from luthier.serve.jobs.progress import has_progressed, read_progress
 from luthier.serve.jobs.records import Job
 from luthier.serve.jobs.stream import JobEvent, JobStream
 
@@ -111,3 +111,45 @@ def test_how_far_it_is_is_what_was_told_last(job: Job) -> None:
     assert read_progress(job) == {
         "stage": "evaluate", "step": 2, "of": 8, "loss": None, "rate": None, "suite": "commands", "candidate": "base",
     }  # fmt: skip
+
+
+def begun_now(job: Job) -> Job:
+    return replace(job, started=1.0, status="running", begun_from=Path(job.folder, "events.jsonl").stat().st_size)
+
+
+def test_begun_again_it_is_nowhere_until_it_says_so(job: Job) -> None:
+    emit(job, "train.step", step=3, steps=9)
+    assert (read_progress(replace(job, started=1.0)) or {})["step"] == 3
+    again = begun_now(job)
+    assert read_progress(again) is None
+    emit(job, "stage.start", stage="train", key="k")
+    assert (read_progress(again) or {})["step"] is None
+
+
+def test_getting_further_is_a_checkpoint_an_answer_or_a_stage_that_was_not_there_before(job: Job) -> None:
+    assert not has_progressed(job)
+    # Of another job in the same folder.
+    emit(job, "train.checkpoint", step=1_000)
+    job = replace(begun_now(job), events_from=Path(job.folder, "events.jsonl").stat().st_size)
+    emit(job, "stage.start", stage="train", key="k")
+    emit(job, "train.step", "note", step=40, message='"train.checkpoint"')
+    assert not has_progressed(job)
+    emit(job, "stage.end", stage="data")
+    emit(job, "train.checkpoint", step=50)
+    emit(job, "evaluate.progress", suite="a", candidate="base", done=7)
+    assert has_progressed(job)
+    job = begun_now(job)
+    # All of that once more is no progress, whatever the stream's size.
+    for name, fields in (("stage.end", {"stage": "data"}), ("train.checkpoint", {"step": 50}), ("train.checkpoint", {"step": "x"})):
+        emit(job, name, **fields)
+    emit(job, "evaluate.progress", suite="a", candidate="base", done=7)
+    assert not has_progressed(job)
+    for name, fields in (
+        ("stage.end", {"stage": "train"}),
+        ("train.checkpoint", {"step": 51}),
+        ("evaluate.progress", {"suite": "a", "candidate": "base", "done": 8}),
+        ("evaluate.progress", {"suite": "a", "candidate": "tuned", "done": 1}),
+    ):
+        job = begun_now(job)
+        emit(job, name, **fields)
+        assert has_progressed(job), name
