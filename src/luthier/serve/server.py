@@ -77,7 +77,7 @@ def _serve(
 ) -> None:
     engine = engine_of(settings, served)
     token, place = read_token(root.path)
-    places = [Path(served.config.output_dir if served is not None else "runs"), root.runs]
+    places = root.places_of_runs(None if served is None else served.folder.parent)
     asking = overrides if served is None else ()
     catalogue = Catalogue(served, settings.models, places, settings.default_model, asking, endpoints)
     try:
@@ -90,7 +90,7 @@ def _serve(
     jobs.prepare()
     submissions = Submissions(root, settings.allow, served, overrides, catalogue.taken)
     hosts = hosts_of(settings.host, settings.allow.names)
-    parts = Parts(catalogue, token, settings, root, jobs, submissions, hosts, tuple(places), engine)
+    parts = Parts(catalogue, token, settings, root, jobs, submissions, hosts, places, engine)
     listener = _listener(settings.host, settings.port)
     port = listener.getsockname()[1]
     host = f"[{settings.host}]" if ":" in settings.host else settings.host

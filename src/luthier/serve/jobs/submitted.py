@@ -78,10 +78,9 @@ class Submissions:
         return NewJob(kind, f"{kind} {folder.path.name}", ("-m", "luthier", kind, str(folder.path), "--json"), str(folder.path))
 
     @property
-    def places(self) -> list[Path]:
+    def places(self) -> tuple[Path, ...]:
         """The folders in which run folders lie."""
-        served = [] if self._served is None else [self._served.folder.parent]
-        return [*served, self._root.runs]
+        return self._root.places_of_runs(None if self._served is None else self._served.folder.parent)
 
     def find_run(self, name: str) -> RunFolder:
         """The run called `name`, by its folder or, where one alone is called so, without the hash; `ConfigError` where there is none."""

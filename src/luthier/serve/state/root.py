@@ -85,3 +85,9 @@ class ServeRoot:
     def runs(self) -> Path:
         """Runs that were started by the server."""
         return self.path / "runs"
+
+    def places_of_runs(self, beside: Path | None) -> tuple[Path, ...]:
+        """The folders in which run folders lie, each once: `beside`, which is `runs` where no run is served, and the server's own."""
+        places = (beside or Path("runs"), self.runs)
+        # A run that a server began may be the one that the next server serves.
+        return tuple({place.resolve(): place for place in places}.values())

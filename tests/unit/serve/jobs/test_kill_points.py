@@ -96,7 +96,8 @@ def test_every_job_is_done_and_none_runs_twice(tmp_path: Path, outlives: str, nu
     assert [job.status for job in ended] == ["done"] * number_of_jobs
     assert list(tmp_path.glob("twice-*")) == []
     assert all((tmp_path / str(number) / "done").is_file() for number in range(number_of_jobs))
-    assert sum(job.attempts for job in ended) > number_of_jobs or kills < most_kills
+    # A few kills may all meet the server, or what has not begun yet.
+    assert sum(job.attempts for job in ended) > number_of_jobs or kills < 25
     assert all(len((tmp_path / str(number) / "begun").read_text()) <= kills + 1 for number in range(number_of_jobs))
 
 
