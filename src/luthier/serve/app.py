@@ -35,7 +35,7 @@ from luthier.serve.door.handlers import Caught, DescribedApp, add_handlers
 from luthier.serve.door.hosts import Hosts
 from luthier.serve.door.policy import PAGES, Guarded
 from luthier.serve.door.rates import ClientRates, TotalRate
-from luthier.serve.door.session import Sessions
+from luthier.serve.door.session import SIGN_IN, Sessions
 from luthier.serve.engine.client import EngineClient
 from luthier.serve.ingest.asked import Asking
 from luthier.serve.ingest.library import Library
@@ -47,6 +47,7 @@ from luthier.serve.pages.sources.routes import UPLOAD_PATH
 from luthier.serve.state.root import ServeRoot
 
 _LOG = logging.getLogger("luthier.serve")
+_SIGN_IN_BYTES = 16 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +110,9 @@ def make_app(parts: Parts) -> App:
         app.add_route(path, lambda request: RedirectResponse(f"{PAGES}/", 303), include_in_schema=False)
     add_handlers(app)
     together = TotalRate(app, limits.requests_per_second, OPEN_PATHS)
-    larger = dict.fromkeys((ingest.UPLOAD_PATH, UPLOAD_PATH), limits.upload_bytes)
-    gate = Gate(together, Entry(parts.token, sessions), parts.hosts, limits.body_bytes, limits.client_seconds, larger)
+    # Who has not signed in sends a token and the way back, and nothing long.
+    bodies = {ingest.UPLOAD_PATH: limits.upload_bytes, UPLOAD_PATH: limits.upload_bytes, SIGN_IN: _SIGN_IN_BYTES}
+    gate = Gate(together, Entry(parts.token, sessions), parts.hosts, limits.body_bytes, limits.client_seconds, bodies)
     rates = ClientRates(gate, limits.client_requests_per_second, limits.wrong_tokens_per_minute)
     return Watched(Guarded(Caught(rates)), RequestFigures(registry))
 

@@ -21,6 +21,10 @@ from luthier.serve.jobs.submitted import Asked, Submissions, UnknownRunError
 
 # A stream that has nothing to tell says so, or nobody would learn that the client has left.
 _SILENCE_SECONDS = 15.0
+# So long nothing may be told before the answer begins, for one that has nothing to tell has another status.
+_FIRST_EVENT_SECONDS = 1.0
+# A proxy that gathers an answer would hold events back.
+_UNBUFFERED = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _MOST_LOG_BYTES = 4 << 20
 _RETRY_AFTER_SECONDS = 30
 
@@ -173,10 +177,13 @@ def _add_reads(router: APIRouter, jobs: Jobs) -> None:
     async def events(job_id: JobId, last_event_id: Annotated[str | None, Header(alias="Last-Event-ID", max_length=64)] = None) -> Response:
         """The job's status (`event: status`) and the lines of its event stream (`event: event`), as server-sent events."""
         found = jobs.events(job_id, last_event_id)
-        first = await anext(found, None)
-        if first is None:
+        coming = asyncio.ensure_future(anext(found, None))
+        done, _ = await asyncio.wait([coming], timeout=_FIRST_EVENT_SECONDS)
+        if done and coming.result() is None:
+            if not (await jobs.get(job_id)).is_over:
+                raise busy("the server is being stopped; the job is not over", _RETRY_AFTER_SECONDS)
             return Response(status_code=204)
-        return StreamingResponse(_sent(found, first), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+        return StreamingResponse(_sent(found, coming), media_type="text/event-stream", headers=_UNBUFFERED)
 
     @router.get("/jobs/{job_id}/log", response_class=PlainTextResponse, responses=responses(404, 422, 503))
     async def log(job_id: JobId, most_bytes: Annotated[int, Query(alias="bytes", ge=1, le=_MOST_LOG_BYTES)] = 64 << 10) -> Response:
@@ -209,10 +216,8 @@ def _param(where: str, place: str) -> str:
     return where if where in {*RunBody.model_fields, *NamedRunBody.model_fields} or where.startswith("overrides.") else place
 
 
-async def _sent(events: AsyncIterator[JobEvent], first: JobEvent) -> AsyncIterator[bytes]:
-    """Events in the form of the standard; in silence a comment."""
-    yield _written(first)
-    coming = asyncio.ensure_future(anext(events, None))
+async def _sent(events: AsyncIterator[JobEvent], coming: asyncio.Future[JobEvent | None]) -> AsyncIterator[bytes]:
+    """Events in the form of the standard, `coming` the first; in silence a comment."""
     try:
         while True:
             done, _ = await asyncio.wait([coming], timeout=_SILENCE_SECONDS)

@@ -13,6 +13,7 @@ from typing import Any
 import httpx2
 
 from luthier.config.schema import EndpointSection
+from luthier.core.errors import UserError
 from luthier.core.protocols import GenerationEvent, GenerationRequest
 from luthier.core.records import JsonObject
 from luthier.model.remote import MOST_REPLY_BYTES, RETRIED, Waits, asked_seconds, read_key
@@ -115,10 +116,13 @@ class RemoteModels:
     async def ask(self, request: GenerationRequest) -> AsyncGenerator[GenerationEvent]:
         """The events of one request; `RequestError` says what the endpoint did in its place. Closing the iterator hangs up.
 
-        `ModelError` where the endpoint's key is not set.
+        Where the endpoint's key is not set, that is what it says.
         """
         endpoint = self._endpoints[request.model]
-        key = read_key(endpoint.name, endpoint.section)
+        try:
+            key = read_key(endpoint.name, endpoint.section)
+        except UserError as error:
+            raise RequestError(503, str(error), "server_error") from error
         attempt, put_off = 1, 0.0
         async with endpoint.places:
             while True:

@@ -17,6 +17,8 @@ FIELD = "csrf_token"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 # The field stands first in a form with files: so much of the body is read for it.
 _MOST_HEAD_BYTES = 4_096
+# In a form without files it may stand anywhere in so much of it.
+_MOST_FORM_BYTES = 1 << 20
 _FIRST_FIELD = re.compile(rb'\A--([^\r\n]+)\r\nContent-Disposition: form-data; name="csrf_token"\r\n\r\n([^\r\n]*)\r\n--\1', re.IGNORECASE)
 
 
@@ -34,8 +36,8 @@ async def checked(headers: Mapping[bytes, str], receive: Receive, token: str) ->
         return receive if _same(given, token) else None
     kind = headers.get(b"content-type", "").partition(";")[0].strip().lower()
     if kind == "application/x-www-form-urlencoded":
-        read, body = await _read(receive, None)
-        given = parse_qs(body.decode("utf-8", "replace")).get(FIELD, [""])[0]
+        read, body = await _read(receive, _MOST_FORM_BYTES)
+        given = parse_qs(body[:_MOST_FORM_BYTES].decode("utf-8", "replace")).get(FIELD, [""])[0]
     elif kind == "multipart/form-data":
         read, body = await _read(receive, _MOST_HEAD_BYTES)
         found = _FIRST_FIELD.match(body)
@@ -49,16 +51,16 @@ def _same(given: str, token: str) -> bool:
     return secrets.compare_digest(given.encode("utf-8", "replace"), token.encode())
 
 
-async def _read(receive: Receive, most: int | None) -> tuple[list[Message], bytes]:
+async def _read(receive: Receive, most: int) -> tuple[list[Message], bytes]:
     """The messages of a body up to its end, or until they hold `most` bytes; and what they hold."""
     read: list[Message] = []
-    body = b""
+    body = bytearray()
     while True:
         message = await receive()
         read.append(message)
         body += message.get("body", b"")
-        if not message.get("more_body") or (most is not None and len(body) >= most):
-            return read, body
+        if not message.get("more_body") or len(body) >= most:
+            return read, bytes(body)
 
 
 def _again(read: list[Message], receive: Receive) -> Receive:

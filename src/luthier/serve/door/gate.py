@@ -22,14 +22,14 @@ SLOWEST_BYTES_PER_SECOND = 16 << 10
 @dataclass(frozen=True, slots=True)
 class Gate:
     """The door of `app`: 401 or 403 for whom `entry` does not admit, 421 where another host is asked for, 413 for a body over `body_bytes`,
-    408 for a slow one. `larger_bodies` are paths whose bodies may have so many bytes instead."""
+    408 for a slow one. `bodies` are paths whose bodies may have so many bytes instead."""
 
     app: App
     entry: Entry
     hosts: Hosts
     body_bytes: int
     slow_seconds: float = 20.0
-    larger_bodies: Mapping[str, int] = field(default_factory=dict)
+    bodies: Mapping[str, int] = field(default_factory=dict)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """An ASGI application."""
@@ -37,7 +37,7 @@ class Gate:
             await self.app(scope, receive, send)
             return
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
-        most_bytes = self.larger_bodies.get(scope["path"], self.body_bytes)
+        most_bytes = self.bodies.get(scope["path"], self.body_bytes)
         admitted = self._refusal(headers, most_bytes) or await self._admitted(scope, headers, self._counted(receive, most_bytes))
         if isinstance(admitted, RequestError):
             await refuse(scope["path"], send, admitted)

@@ -225,6 +225,12 @@ class EngineClient:
                 # Signals to the server's group are the server's to pass on.
                 start_new_session=True,
             )
+        except OSError as error:  # No room for a process now; there may be later.
+            ours.close()
+            self._fault = f"its process cannot be started: {error.strerror}"
+            self._last_words.append(self._fault)
+            self._give_up(self._fault)
+            return
         finally:
             theirs.close()
         reader, self._writer = await asyncio.open_connection(sock=ours, limit=LONGEST_LINE_BYTES)
@@ -234,7 +240,7 @@ class EngineClient:
             # A line that is no line of the engine's ends this process as its own end would.
             while told := await reader.readline():
                 self._take(json.loads(told))
-        except (ValueError, KeyError, ConnectionError):
+        except (ValueError, KeyError, TypeError, ConnectionError):
             pass
         finally:
             stale.cancel()

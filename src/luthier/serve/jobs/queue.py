@@ -161,7 +161,7 @@ class Jobs:
             self._turn.clear()
             try:
                 await asyncio.get_running_loop().run_in_executor(self._threads, self._look)
-            except (StoreError, OSError) as error:
+            except (StoreError, NoSuchJobError, OSError) as error:
                 # A database that is locked, a disk that is full, no room for a process: all of them pass.
                 _LOG.warning("the queue waits: %s", words_of(error.__cause__ or error))
                 await asyncio.sleep(_RETRY_AFTER_SECONDS)
@@ -229,7 +229,7 @@ class Jobs:
             code = process.poll()
             if code is None:
                 continue
-            del self._begun[job_id]
+            self._begun.pop(job_id, None)
             if code == 0:
                 self._pauses.pop(job_id, None)
             else:
@@ -250,7 +250,8 @@ class Jobs:
         pause = min(2 * last, _MOST_PAUSE_SECONDS)
         self._pauses[job_id] = (time.monotonic() + pause, pause)
         if reason is not None:
-            self._store.tell_waiting(job_id, reason)
+            with suppress(NoSuchJobError):
+                self._store.tell_waiting(job_id, reason)
 
     def _is_pausing(self, job: Job) -> bool:
         return time.monotonic() < self._pauses.get(job.id, (0.0, 0.0))[0]
@@ -263,8 +264,8 @@ class Jobs:
             await asyncio.sleep(_END_LOOK_SECONDS)
 
     def _is_still_running(self) -> bool:
-        self._reap()
         try:
+            self._reap()
             self._store.pause_all()
             return bool(self._begun) or any(job.status != "queued" for job in self._store.active())
         except StoreError:

@@ -50,7 +50,9 @@ def test_a_job_carries_what_was_asked_for() -> None:
 def sent(events: AsyncIterator[JobEvent], most: int = 10) -> list[bytes]:
     async def collect() -> list[bytes]:
         found = []
-        async for piece in module._sent(events, FIRST):
+        first: asyncio.Future[JobEvent | None] = asyncio.get_running_loop().create_future()
+        first.set_result(FIRST)
+        async for piece in module._sent(events, first):
             found.append(piece)
             if len(found) == most:
                 break

@@ -12,7 +12,6 @@ import pytest
 
 from fake_endpoint import Answer, Endpoint, Handler, completion, cut, flood, piece, say, serve, stream
 from luthier.config.schema import EndpointSection
-from luthier.core.errors import ModelError
 from luthier.core.protocols import DoneEvent, GenerationEvent, GenerationRequest, LikelyToken, TokenEvent, TokenLogprob
 from luthier.core.records import Message
 from luthier.model.remote import Waits
@@ -245,7 +244,7 @@ def test_an_endpoint_that_is_not_there_and_a_key_that_is_not_set(monkeypatch: py
     with pytest.raises(RequestError, match="cannot be reached"):
         asked("http://127.0.0.1:9/v1")
     monkeypatch.delenv("BIG_KEY")
-    with pytest.raises(ModelError, match="BIG_KEY is not set"):
+    with pytest.raises(RequestError, match="BIG_KEY is not set"):
         asked("http://127.0.0.1:9/v1")
 
 

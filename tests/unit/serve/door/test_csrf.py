@@ -70,6 +70,12 @@ def test_a_form_with_files_has_it_in_its_first_field(cut: int) -> None:
     assert passed(FILES, multipart(TOKEN, "other")) is None
 
 
+def test_of_a_long_form_only_the_beginning_is_looked_at_and_all_of_it_is_read_afterwards() -> None:
+    parts = [f"csrf_token={TOKEN}&text=".encode(), *[b"x" * 65_536] * 40]
+    assert passed(FORM, *parts) == b"".join(parts)
+    assert passed(FORM, *parts[1:], f"&csrf_token={TOKEN}".encode()) is None
+
+
 def test_any_other_body_needs_the_header() -> None:
     assert passed({b"content-type": "application/json"}, f'{{"csrf_token": "{TOKEN}"}}'.encode()) is None
     assert passed({b"content-type": "text/plain"}, f"csrf_token={TOKEN}".encode()) is None

@@ -113,3 +113,19 @@ def test_an_engine_that_cannot_be_started_says_why(tmp_path: Path, monkeypatch: 
 
     asyncio.run(asyncio.wait_for(run(), 60))
     assert "libtorch missing" in told[0]
+
+
+def test_where_there_is_no_room_for_a_process_that_is_told_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refused(*command: str, **options: object) -> None:
+        raise OSError(11, "Resource temporarily unavailable")
+
+    async def work(engine: EngineClient) -> None:
+        while not engine.restarts:
+            await asyncio.sleep(0.01)
+        with pytest.raises(EngineError, match="cannot be started: Resource temporarily unavailable"):
+            await engine.open("starter", STARTER)
+        while engine.restarts < 2:
+            await asyncio.sleep(0.05)
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", refused)
+    with_engine(work)

@@ -219,8 +219,8 @@ def test_events_come_as_they_happen_and_end_with_the_job(tmp_path: Path) -> None
     assert statuses[-1] == "done"
     assert statuses in (["queued", "running", "done"], ["queued", "done"])
     # Nothing is told twice and nothing left out; a status that is no more need not be told late.
-    assert [event for event in rest if event.name == "event"] == [event for event in whole[5:] if event.name == "event"]
-    assert rest[-1] == whole[-1]
+    assert [event.data for event in rest if event.name == "event"] == [event.data for event in whole[5:] if event.name == "event"]
+    assert rest[-1].data == whole[-1].data
 
 
 def test_a_locked_database_delays_a_job_and_loses_none(tmp_path: Path) -> None:
