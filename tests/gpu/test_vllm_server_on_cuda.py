@@ -18,7 +18,6 @@ from luthier.serve.engine.client import EngineClient
 from luthier.serve.engine.place import Opening
 
 pytestmark = pytest.mark.gpu
-pytest.importorskip("vllm")
 ENGINE = {"kind": "vllm", "memory": 0.3, "arguments": [], "adapters": 2, "opening_seconds": 500.0}
 LIMITS = {"rows": 16, "positions": 2_048, "wait_seconds": 60.0}
 REQUEST = GenerationRequest("1", (Message("user", "list files by size"),), "base", max_new_tokens=24, top_logprobs=2)
@@ -30,6 +29,7 @@ async def all_of(engine: EngineClient, request: GenerationRequest) -> list[Gener
 
 def answers(engine_kind: str, openings: dict[str, Opening], kills: bool) -> dict[str, DoneEvent]:
     """The greedy answer of each model; with `kills` vLLM is killed afterwards, and asked once more."""
+    pytest.importorskip("vllm")
 
     async def run() -> dict[str, DoneEvent]:
         engine = EngineClient(LIMITS, engine={**ENGINE, "kind": engine_kind})

@@ -208,6 +208,7 @@ def test_one_that_does_not_come_up_says_why(
     with_engine(work, opening_seconds=4.0)
 
 
+@pytest.mark.slow
 def test_one_that_hangs_is_ended_and_started_again(log: Path, models: dict[str, Opening], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "STALE_SECONDS", 7.0)
 

@@ -53,7 +53,8 @@ async def until(holds: Callable[[], bool]) -> None:
         await asyncio.sleep(0.02)
 
 
-@pytest.mark.parametrize("fault", [signal.SIGKILL, pytest.param(signal.SIGSTOP, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", [signal.SIGKILL, signal.SIGSTOP])
 def test_each_client_of_an_engine_that_dies_or_hangs_is_told_in_time(monkeypatch: pytest.MonkeyPatch, fault: signal.Signals) -> None:
     monkeypatch.setattr(client, "STALE_SECONDS", 8.0)
 

@@ -65,7 +65,7 @@ def test_search_cites_places_and_shows_text_as_text(place: Path) -> None:
     [
         ({"place": "/etc"}, "place", "folders are not read there"),
         ({"place": ""}, "place", "name a folder"),
-        ({"place": "http://localhost/x"}, "place", "use https"),
+        ({"place": "http://localhost/x"}, "place", "name it by https"),
         ({"place": "{place}/notes", "name": "No Name!"}, "name", "cannot be the name"),
         ({"place": "{place}/notes", "commit": "main", "name": "other"}, "commit", "is no repository"),
     ],
