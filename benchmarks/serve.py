@@ -42,9 +42,10 @@ def words(number: int) -> str:
 
 
 @asynccontextmanager
-async def over_http(tokens: int, folder: Path) -> AsyncIterator[tuple[Ask, int]]:
+async def over_http(tokens: int, folder: Path, threads: int | None) -> AsyncIterator[tuple[Ask, int]]:
     """A server of the base, and how it is asked."""
     command = [sys.executable, "-m", "luthier", "serve", "--port", "0", "--json", "--set", FLOAT32]
+    command += [] if threads is None else ["--set", f"serve.limits.threads={threads}"]
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     told = json.loads(process.stdout.readline())
@@ -76,9 +77,9 @@ async def over_http(tokens: int, folder: Path) -> AsyncIterator[tuple[Ask, int]]
 
 
 @asynccontextmanager
-async def bare(tokens: int) -> AsyncIterator[Ask]:
+async def bare(tokens: int, threads: int | None) -> AsyncIterator[Ask]:
     """An engine's process alone, and how it is asked."""
-    engine = EngineClient({"rows": 32, "positions": 131_072})
+    engine = EngineClient({"rows": 32, "positions": 131_072}, engine={} if threads is None else {"threads": threads})
     engine.start()
     await engine.open("starter", Opening("starter", "base", (FLOAT32,)))
 
@@ -121,10 +122,10 @@ async def timed(work: Callable[[Ask], Awaitable[list[Answered]]], ask: Ask) -> t
     return sum(one[2] for one in found) / (time.perf_counter() - started), found
 
 
-async def measured(rounds: int, tokens: int) -> dict[str, Any]:
+async def measured(rounds: int, tokens: int, threads: int | None) -> dict[str, Any]:
     alone_rates, together_rates, added_first, added_whole = [], [], [], []
     with tempfile.TemporaryDirectory() as folder:
-        async with over_http(tokens, Path(folder)) as (ask, _), bare(tokens) as ask_engine:
+        async with over_http(tokens, Path(folder), threads) as (ask, _), bare(tokens, threads) as ask_engine:
             for each in (ask, ask_engine):
                 await together(each)
             for _ in range(rounds):
@@ -153,8 +154,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--tokens", type=int, default=64)
+    parser.add_argument("--threads", type=int, help="Threads of both engines; those of the plan where it is not given.")
     given = parser.parse_args()
-    found = asyncio.run(measured(given.rounds, given.tokens))
+    found = asyncio.run(measured(given.rounds, given.tokens, given.threads))
     print(json.dumps(found))
     is_kept = found["gain"] >= GAIN and max(found["added_first_ms"], found["added_whole_ms"]) <= 1e3 * ADDED_SECONDS
     sys.exit(0 if is_kept else 1)
