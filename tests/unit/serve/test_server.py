@@ -1,13 +1,16 @@
-"""Where the server may listen."""
+"""Where the server may listen, and how."""
 
 from __future__ import annotations
 
+import asyncio
 import json
+import socket
 from pathlib import Path
 
 import pytest
 
 from command_line import luthier
+from luthier.serve.server import _listener
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "box.example"])
@@ -39,3 +42,23 @@ def test_a_run_folder_is_served_with_the_keys_of_serve_that_are_set(tmp_path: Pa
     for words in (("serve", "run", "--set", "lora_r=4"), ("check", "run", "--set", "serve.guard=block")):
         done = luthier(*words)
         assert (done.returncode, "cannot be set in a run folder" in done.stderr) == (2, True), done.stderr
+
+
+def test_small_answers_are_not_gathered() -> None:
+    """Gathered (Nagle's algorithm), the end of an answer waits 40 ms for a client that acknowledges late."""
+
+    async def accepted() -> int:
+        told = asyncio.get_running_loop().create_future()
+
+        def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            told.set_result(writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        listener = _listener("127.0.0.1", 0)
+        async with await asyncio.start_server(take, sock=listener):
+            _, writer = await asyncio.open_connection(*listener.getsockname())
+            found = await told
+            writer.close()
+        return found
+
+    assert asyncio.run(accepted()) != 0
