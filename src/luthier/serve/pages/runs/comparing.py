@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from threading import Lock
 from typing import Any
 
 from starlette.requests import Request
@@ -27,8 +26,9 @@ from luthier.report.shown import shown, shown_all
 from luthier.report.tables import Cell, Row, Table, ordered_metrics
 from luthier.report.wording import DASH, decimal, gain_text, interval_text, metric_label, p_text, rows_text, value_text
 from luthier.serve.pages.frame.page import link, page
+from luthier.serve.pages.runs.kept import Kept
 from luthier.serve.pages.runs.library import Listed, RunLibrary, stamp_of
-from luthier.serve.pages.runs.reading import Kept, RunReader, readable
+from luthier.serve.pages.runs.reading import RunReader, readable
 
 # Each has a line of its own in the plots, told apart by colour and dashes.
 MOST_RUNS = 6
@@ -55,7 +55,6 @@ class ComparePages:
     library: RunLibrary
     reader: RunReader
     differences: Kept = field(default_factory=lambda: Kept(_MOST_DIFFERENCES_KEPT))
-    lock: Lock = field(default_factory=Lock)
 
     def routes(self) -> list[Route]:
         """Their route."""
@@ -86,8 +85,7 @@ class ComparePages:
     def _compared(self, first: Listed, other: Listed) -> tuple[Compared, str]:
         """What `luthier runs compare` tells of two runs, by suite; where they cannot be compared, why."""
         files = [one.folder.evaluate / "summary.json" for one in (first, other)]
-        with self.lock:
-            return self.differences.get((first.folder.path, other.folder.path), stamp_of(*files), lambda: _difference(first, other))
+        return self.differences.get((first.folder.path, other.folder.path), stamp_of(*files), lambda: _difference(first, other))
 
 
 def _difference(first: Listed, other: Listed) -> tuple[Compared, str]:

@@ -45,7 +45,12 @@ class RunLibrary:
 
     def all(self) -> list[Listed]:
         """Every run, the latest change first."""
-        found = [self._listed(key, folder) for key, folder in self._folders().items()]
+        folders = self._folders()
+        with self._lock:
+            # Of runs that are gone nothing is kept.
+            places = {folder.path for folder in folders.values()}
+            self._briefs = {path: known for path, known in self._briefs.items() if path in places}
+        found = [self._listed(key, folder) for key, folder in folders.items()]
         return sorted(found, key=lambda one: (-one.changed, one.key))
 
     def get(self, key: str) -> Listed:
