@@ -24,7 +24,7 @@ from luthier.report.reading import RunFacts, SuiteFacts
 from luthier.report.sections import smoothed_losses
 from luthier.report.shown import shown, shown_all
 from luthier.report.tables import Cell, Row, Table, ordered_metrics
-from luthier.report.wording import DASH, decimal, gain_text, interval_text, metric_label, p_text, rows_text, value_text
+from luthier.report.wording import DASH, count, decimal, gain_text, interval_text, metric_label, p_text, rows_text, value_text
 from luthier.serve.pages.frame.page import link, page
 from luthier.serve.pages.runs.kept import Kept
 from luthier.serve.pages.runs.library import Listed, RunLibrary, stamp_of
@@ -161,8 +161,8 @@ def _numbers(found: Sequence[RunFacts]) -> list[Setting]:
     told = [
         ("Validation loss", [decimal(facts.train.get("result_eval_loss", facts.train.get("final_eval_loss"))) for facts in found]),
         ("Training loss", [decimal(facts.train.get("final_loss")) for facts in found]),
-        ("Steps", [str(facts.train.get("steps", DASH)) for facts in found]),
-        ("Tokens per second", [decimal(facts.train.get("tokens_per_second"), 0) for facts in found]),
+        ("Steps", [count(facts.train.get("steps")) for facts in found]),
+        ("Tokens per second", [count(facts.train.get("tokens_per_second")) for facts in found]),
     ]
     return [Setting(name, tuple(values)) for name, values in told if set(values) != {DASH}]
 
