@@ -6,7 +6,7 @@ import pytest
 
 from luthier.config.load import load_model
 from luthier.config.serve_section import ServeSection
-from luthier.core.errors import ConfigError, MissingExtraError, UserError
+from luthier.core.errors import MissingExtraError, UserError
 from luthier.serve.engine import choice
 from luthier.serve.engine.choice import engine_of
 
@@ -33,10 +33,3 @@ def test_vllm_is_told_to_be_missing_where_it_is_asked_for(monkeypatch: pytest.Mo
     with pytest.raises(MissingExtraError, match=r"serve\.engine: vllm"):
         engine_of(settings("serve.engine=vllm"), None)
     assert engine_of(settings(), None)["kind"] == "auto"
-
-
-@pytest.mark.parametrize("word", ["--host=0.0.0.0", "--trust_remote_code", "--api-key", "--trust-rem", "--chat-template"])
-def test_words_that_would_open_or_change_the_server_are_refused(word: str) -> None:
-    with pytest.raises(ConfigError, match="set by the server, or not allowed"):
-        settings(f"serve.vllm.arguments=[{word}]")
-    assert settings("serve.vllm.arguments=[--tensor-parallel-size, '2']").vllm.arguments == ["--tensor-parallel-size", "2"]
