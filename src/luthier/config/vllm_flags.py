@@ -1,6 +1,6 @@
 """The flags that may go to vLLM's command line: how it uses this machine's GPUs and memory, never who may ask it or what code it runs.
 
-The names are those of `vllm/engine/arg_utils.py`, 0.10 to 0.27; what a version does not know it refuses itself, by name.
+The names are those of its engine arguments, 0.10 to 0.27; what a version does not know it refuses itself, by name.
 """
 
 from __future__ import annotations
