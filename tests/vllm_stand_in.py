@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-# VLLM_STAND_IN_MODE: `ok` tells which model was asked with how many ids; `model` answers greedily with the model itself; `crash` ends before it
-# answers; `slow` answers after two seconds; `open` asks for no key; `mute` is never well. Its log is what it was started and asked with.
+# VLLM_STAND_IN_MODE: `ok` tells which model was asked with how many ids; `model` answers greedily with the model itself; `crash` ends
+# before it answers; `slow` answers after two seconds; `open` asks for no key; `mute` is never well. Its log is what it
+# was started and asked with.
 PROGRAM = r"""
 import argparse, json, os, sys, threading, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer

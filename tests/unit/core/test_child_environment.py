@@ -8,7 +8,8 @@ from luthier.core.child_environment import SERVER_TOKEN, Need, environment_for, 
 
 GIVEN = {
     "PATH": "/bin", "LC_ALL": "C", "PYTHONPATH": "src", "XDG_CACHE_HOME": "cache", "SSL_CERT_FILE": "certs",
-    "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "0", "TORCHINDUCTOR_CACHE_DIR": "kernels", "HF_HOME": "hub", "TOKENIZERS_PARALLELISM": "0",
+    "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "0", "TORCHINDUCTOR_CACHE_DIR": "kernels", "HF_HOME": "hub",
+    "TOKENIZERS_PARALLELISM": "0",
     "HF_TOKEN": "k", "https_proxy": "http://u:p@proxy", "SSH_AUTH_SOCK": "agent", "WANDB_API_KEY": "k", "WANDB_MODE": "offline",
     "MLFLOW_TRACKING_PASSWORD": "k", "AWS_SECRET_ACCESS_KEY": "k", "GEMINI_API_KEY": "k", "OMP_SECRET": "k", "HF_OTHER_TOKEN": "k",
     "LUTHIER_TOKEN": "k", "DATABASE_URL": "u:p@db", "RANK": "0", "MASTER_ADDR": "elsewhere",
