@@ -8,13 +8,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-# STAND_IN_MODE: `ok` tells which model was asked with how many ids; `model` answers greedily with the model itself; `crash` ends before it
-# answers; `slow` answers after two seconds; `open` asks for no key; `mute` is never well. Its log is what it was started and asked with.
+# STAND_IN_MODE, or what `set_mode` says when it starts: `ok` tells which model was asked with how many ids; `model` answers greedily with
+# the model itself; `crash` ends before it answers; `slow` answers after two seconds; `open` asks for no key; `mute` is never well. Its log
+# is what it was started and asked with.
 PROGRAM = r"""
 import argparse, json, os, sys, threading, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-MODE, LOG = os.environ.get("STAND_IN_MODE", "ok"), os.environ["STAND_IN_LOG"]
+LOG = os.environ["STAND_IN_LOG"]
+try:
+    MODE = open(LOG + ".mode").read()
+except FileNotFoundError:
+    MODE = os.environ.get("STAND_IN_MODE", "ok")
 
 def note(**told):
     with open(LOG, "a") as log:
@@ -145,3 +150,8 @@ def make_vllm(folder: Path) -> Path:
         (place / "__init__.py").write_text("")
     (package / "api_server.py").write_text(PROGRAM)
     return folder
+
+
+def set_mode(log: Path, mode: str) -> None:
+    """How those answer that are started from now on and write to `log`, whatever the environment said when their parent began."""
+    Path(f"{log}.mode").write_text(mode)
