@@ -19,8 +19,6 @@ from luthier.serve.door.redact import redacted
 from luthier.serve.jobs.records import Ending
 from luthier.serve.jobs.stream import without_secrets
 
-# What no command needs to know.
-_WITHHELD = ("LUTHIER_TOKEN",)
 _READ_BYTES = 1 << 16
 _LONGEST_RESULT_BYTES = 1 << 20
 _LONGEST_ERROR_CHARACTERS = 2_000
@@ -29,7 +27,10 @@ _DRAIN_SECONDS = 2.0
 
 
 class Worker:
-    """`python COMMAND` in a session of its own; `held` are open files that it inherits, and `say` is told each piece that it writes."""
+    """`python COMMAND` in a session of its own, with this process's environment.
+
+    `held` are open files that it inherits, and `say` is told each piece that it writes.
+    """
 
     def __init__(self, command: Sequence[str], directory: str, held: Sequence[int], say: Callable[[str], None]) -> None:
         self._say = say
@@ -38,7 +39,6 @@ class Worker:
         self._process = subprocess.Popen(
             [sys.executable, *command],
             cwd=directory,
-            env={name: value for name, value in os.environ.items() if name not in _WITHHELD},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -28,6 +28,7 @@ SOURCE = Path(luthier.__file__).parents[1]
 LIMITS = {"rows": 4, "positions": 200, "wait_seconds": 5.0}
 ENGINE = {"kind": "vllm", "memory": 0.5, "arguments": ["--enforce-eager"], "adapters": 2, "opening_seconds": 60.0}
 REQUEST = GenerationRequest("1", (Message("user", "list files"),), "base", max_new_tokens=12)
+KEYS = ("BIG_API_KEY", "LUTHIER_TOKEN", "HF_TOKEN", "DATABASE_URL", "https_proxy")
 # Answers of the stand-in without an end.
 LONG = 150
 
@@ -47,8 +48,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Opening]:
 def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """What the stand-in was started and asked with."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(make_vllm(tmp_path / "packages")), str(SOURCE)]))
-    monkeypatch.setenv("STAND_IN_LOG", str(tmp_path / "log"))
-    monkeypatch.setenv("BIG_API_KEY", "a secret of the server's")
+    monkeypatch.setenv("VLLM_STAND_IN_LOG", str(tmp_path / "log"))
+    for name in KEYS:
+        monkeypatch.setenv(name, "a secret of the server's")
     return tmp_path / "log"
 
 
@@ -113,7 +115,8 @@ def test_a_base_with_its_adapters_and_how_it_is_started(log: Path, models: dict[
     assert words["--model"] == models["base"].target
     assert (words["--host"], words["--dtype"], words["--max-model-len"], words["--max-lora-rank"]) == ("127.0.0.1", "float32", "200", "8")
     assert (words["--generation-config"], words["--gpu-memory-utilization"], words["--max-num-seqs"]) == ("vllm", "0.5", "4")
-    assert "BIG_API_KEY" not in second["env"]
+    assert not {*KEYS} & {*first["env"], *second["env"]}
+    assert {"PATH", "VLLM_API_KEY", "VLLM_STAND_IN_LOG"} <= {*second["env"]}
     assert not any(row["key"] in " ".join(row["argv"]) for row in (first, second))
     body = next(row["body"] for row in noted(log) if row.get("path") == "/v1/completions")
     assert (body["stop_token_ids"], body["ignore_eos"], body["seed"], body["max_tokens"]) == ([2], True, 5, 12)
@@ -121,8 +124,8 @@ def test_a_base_with_its_adapters_and_how_it_is_started(log: Path, models: dict[
     assert [row["body"]["lora_name"] for row in noted(log) if row.get("path") == "/v1/unload_lora_adapter"] == ["adapter1"]
 
 
-def test_it_answers_as_our_own_engine_does(log: Path, models: dict[str, Opening], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STAND_IN_MODE", "model")
+def test_it_answers_as_our_own_engine_does(log: Path, models: dict[str, Opening]) -> None:
+    set_mode(log, "model")
     names = ("adapter6", "adapter7", "base")
     texts = [Message("user", "list files"), Message("text", "ls -")]
     asked = [replace(REQUEST, id=f"{name} {turn.role}", model=name, messages=(turn,)) for name in names for turn in texts]
@@ -140,6 +143,11 @@ def test_it_answers_as_our_own_engine_does(log: Path, models: dict[str, Opening]
     assert {name: one.text for name, one in theirs.items()} == {name: one.text for name, one in ours.items()}
     assert {name: one.finish_reason for name, one in theirs.items()} == {name: one.finish_reason for name, one in ours.items()}
     assert len({one.text for one in ours.values()}) > 4
+
+
+async def until_running(engine: EngineClient, rows: int) -> None:
+    while engine.beat.state.get("running") != rows:
+        await asyncio.sleep(0.05)
 
 
 async def vllm_pid(engine: EngineClient) -> int:
@@ -160,8 +168,7 @@ def test_who_leaves_hangs_up_and_the_end_of_vllm_is_the_end_of_its_answers(log: 
         while not any("left" in row for row in noted(log)):
             await asyncio.sleep(0.05)
         long = [asyncio.create_task(all_of(engine, replace(REQUEST, id=str(n), max_new_tokens=LONG))) for n in range(8)]
-        while engine.beat.state.get("running") != 8:
-            await asyncio.sleep(0.05)
+        await until_running(engine, 8)
         own = engine.pid
         os.kill(await vllm_pid(engine), signal.SIGKILL)
         for events in await asyncio.gather(*long):
@@ -217,18 +224,21 @@ def test_one_that_hangs_is_ended_and_started_again(log: Path, models: dict[str, 
 
 
 def test_another_base_takes_its_place_when_nothing_is_asked_and_an_adapter_that_is_not_there_nobodys(
-    log: Path, models: dict[str, Opening], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    log: Path, models: dict[str, Opening], tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("STAND_IN_MODE", "slow")
+    set_mode(log, "slow")
     gone = shutil.copytree(models["adapter6"].target, tmp_path / "gone")
 
     async def work(engine: EngineClient) -> None:
         await asyncio.gather(engine.open("base", models["base"]), engine.open("again", models["base"]))
-        asked = asyncio.create_task(all_of(engine, REQUEST))
-        await asyncio.sleep(0.03)
+        asked = engine.ask(replace(REQUEST, max_new_tokens=LONG))
+        await anext(asked)
         with pytest.raises(NoModelError, match="is being asked"):
             await engine.open("other", models["other"])
-        assert isinstance((await asked)[-1], DoneEvent)
+        assert isinstance(await anext(asked), TokenEvent)
+        await until_running(engine, 1)
+        await asked.aclose()
+        await until_running(engine, 0)
         await engine.open("other", models["other"])
         assert list(engine.models) == ["other"]
         assert (await done_of(engine, replace(REQUEST, model="other"))).finish_reason == "stop"

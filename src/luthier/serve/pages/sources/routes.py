@@ -108,7 +108,9 @@ class SourcePages:
             pieces = await asked(lambda: self.library.search(text, known or None, _MOST_FOUND))
             found = [(piece, shown(piece.text, _LONGEST_PIECE)) for piece in pieces]
         milliseconds = round((time.perf_counter() - began) * 1_000)
-        return page(request, "search.html", text=text, sources=sources, chosen=known, found=found, milliseconds=milliseconds)
+        return page(
+            request, "search.html", text=text, sources=sources, chosen=known, found=found, most=_MOST_FOUND, milliseconds=milliseconds
+        )
 
     async def _begun(self, wanted: Wanted) -> Response:
         job = await self.jobs.start(NewJob("ingest", wanted.title, wanted.command, str(wanted.folder)))

@@ -16,7 +16,7 @@ from luthier.core.records import JsonObject
 from luthier.report.shown import shown
 from luthier.report.wording import count, duration, size
 from luthier.serve.door.errors import RequestError
-from luthier.serve.door.token import VARIABLE
+from luthier.serve.jobs.inherited import environment_of_run
 from luthier.serve.jobs.submitted import Checked, in_text
 
 _LOG = logging.getLogger("luthier.serve")
@@ -25,7 +25,7 @@ _SECONDS = 90.0
 _LAST_WORDS = 2_000
 _LONGEST_FILE, _LONGEST_LINE = 40_000, 600
 _COMMAND = ("-m", "luthier.pipeline.preview")
-_UNKNOWN_ROWS = "known once the data is made: rows, tokens and time"
+_LATER = "known once the data is made"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Previews:
         asked = {"text": checked.loaded.text, "path": str(checked.path), "overrides": list(checked.overrides)}
         try:
             async with asyncio.timeout(self.seconds), self.turn:
-                told = await self._told(json.dumps(asked).encode())
+                told = await self._told(json.dumps(asked).encode(), environment_of_run(checked.loaded))
         except TimeoutError as error:
             words = (
                 f"the plan was not there within {self.seconds:g} seconds; the run can be started without it, or planned with `luthier plan`"
@@ -68,14 +68,14 @@ class Previews:
             raise ConfigError([in_text(Problem(**problem), checked.path) for problem in told["problems"]])
         return _in_words(told)
 
-    async def _told(self, asked: bytes) -> JsonObject:
+    async def _told(self, asked: bytes, environment: dict[str, str]) -> JsonObject:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *self.command,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            env={name: value for name, value in os.environ.items() if name != VARIABLE},
+            env=environment,
             start_new_session=True,
         )
         try:
@@ -117,7 +117,7 @@ def _in_words(told: JsonObject) -> Preview:
 def _training(batches: JsonObject) -> str:
     steps = f"{count(batches['steps'])} steps"
     if batches["tokens"] is None:
-        return f"{steps} at most; {_UNKNOWN_ROWS}" if batches["steps"] else f"{_UNKNOWN_ROWS}, and so steps"
+        return f"{steps} at most; rows and tokens are {_LATER}" if batches["steps"] else f"rows, steps and tokens are {_LATER}"
     return f"{count(batches['rows'])} rows, {steps}, {count(batches['tokens'])} tokens"
 
 

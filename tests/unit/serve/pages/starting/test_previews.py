@@ -112,11 +112,17 @@ def test_a_process_that_breaks_is_told_without_its_words(caplog: pytest.LogCaptu
     assert "the inner words" in caplog.text
 
 
-def test_the_servers_token_is_none_of_its_business(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LUTHIER_TOKEN", "a-secret-of-the-server")
-    words = f"import os, json; told = json.loads({json.dumps(json.dumps(TOLD))}); told['run'] = str('LUTHIER_TOKEN' in os.environ)"
-    found = made(Previews(("-c", f"{words}; print(json.dumps(told))")))
-    assert dict(found.facts)["Folder"] == "False"
+def test_keys_that_the_run_does_not_name_are_none_of_its_business(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["BIG_KEY", "LUTHIER_TOKEN", "OTHER_API_KEY", "WANDB_API_KEY"]
+    for name in names:
+        monkeypatch.setenv(name, "a-secret-of-the-server")
+    words = (
+        f"import os, json; told = json.loads({json.dumps(json.dumps(TOLD))}); told['run'] = str([n for n in {names} if n in os.environ])"
+    )
+    previews = Previews(("-c", f"{words}; print(json.dumps(told))"))
+    assert dict(made(previews).facts)["Folder"] == "[]"
+    named = checked(f"{TEXT}endpoints: {{big: {{base_url: 'https://example.com/v1', model: m, api_key_env: BIG_KEY}}}}\n")
+    assert dict(asyncio.run(previews.of(named)).facts)["Folder"] == "['BIG_KEY']"
 
 
 def test_the_process_says_what_the_commands_say(tmp_path: Path) -> None:
@@ -125,7 +131,7 @@ def test_the_process_says_what_the_commands_say(tmp_path: Path) -> None:
     found = asyncio.run(Previews().of(checked(text)))
     facts = dict(found.facts)
     assert facts["Folder"].startswith("state/runs/run-1-")
-    assert facts["Training"] == "3 steps at most; known once the data is made: rows, tokens and time"
+    assert facts["Training"] == "3 steps at most; rows and tokens are known once the data is made"
     assert facts["Memory"][0].isdigit()
     assert ("data", "to do") in found.stages
     assert "micro_batch_size: 1" in found.resolved
