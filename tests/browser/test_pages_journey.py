@@ -110,7 +110,7 @@ def test_from_a_folder_to_an_answer_about_it(visit: Visit, server: Server) -> No
     page.get_by_label("logging_steps", exact=True).fill("1")
 
     # What it would take is told before it is begun, and what was filled in stands there still.
-    page.get_by_role("button", name="Check and plan").click()
+    page.get_by_role("button", name="Check and plan").click(timeout=WORK_MILLISECONDS)
     plan = page.locator("#preview")
     expect(plan).to_be_focused(timeout=WORK_MILLISECONDS)
     expect(plan).to_contain_text("3 steps at most")
