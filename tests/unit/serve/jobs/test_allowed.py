@@ -17,6 +17,7 @@ from luthier.core.errors import DataError
 from luthier.retrieval.named_files import find
 from luthier.serve.jobs import allowed as module
 from luthier.serve.jobs.allowed import Allowed
+from luthier.serve.state.permitted import Permitted
 from luthier.serve.state.root import ServeRoot
 
 SERVED = """
@@ -54,7 +55,7 @@ def allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Allowed:
         folder.mkdir(parents=True)
     for name in ("token", "jobs.sqlite"):
         (root.path / name).touch()
-    return Allowed(root, (Path(),), ("github.com",), yaml_file.parse(SERVED, str(tmp_path / "served.yaml")))
+    return Allowed(root, Permitted.of(root.path, [str(home)], ["github.com"]), yaml_file.parse(SERVED, str(tmp_path / "served.yaml")))
 
 
 def problems(allowed: Allowed, text: str, name: str = "serve/run-files/sent.yaml", *overrides: str) -> str:

@@ -314,7 +314,8 @@ def test_the_waiting_of_one_for_room_is_told_and_no_attempt(tmp_path: Path) -> N
     (folder / "__main__.py").write_text(code)
 
     async def use(jobs: Jobs) -> tuple[Job, Job]:
-        job = await jobs.start(NewJob("train", "t", ("-m", "luthier", "run", "a.yaml", "--json"), str(tmp_path), str(tmp_path / "package")))
+        package = str(tmp_path / "package")
+        job = await jobs.start(NewJob("train", "t", ("-m", "luthier", "train", "a.yaml", "--json"), str(tmp_path), package))
         while (waiting := await jobs.get(job.id)).waiting_for is None and not waiting.is_over:
             await asyncio.sleep(0.02)
         (tmp_path / "plan.json").write_text("{}")
