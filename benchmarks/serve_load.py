@@ -12,103 +12,23 @@ import asyncio
 import json
 import os
 import random
-import signal
 import statistics
-import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from urllib.parse import urlsplit
 
+from benchmarks.serving import Server, chat, serving
 from luthier.serve.api.metrics import resident_bytes
 
 CLIENTS = 100
 # Of what a process holds: in 16 bits kernels for new shapes come and go.
 MOST_GROWTH, GROWTH_FLOOR_BYTES = 0.05, 8 << 20
+# What is measured is not how it refuses.
+SETTINGS = ["queue=128", "client_requests_per_second=100000", "requests_per_second=100000"]
 ASKS = ["list files by size", "show the last 25 lines of server.log", "count the lines of every python file", "find files changed today"]
-
-
-@dataclass(slots=True)
-class Client:
-    """One connection that is used again and again; what a request costs here is as little as can be."""
-
-    host: str
-    port: int
-    token: str
-    _streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-
-    async def ask(self, path: str, body: dict[str, Any] | None = None) -> tuple[int, bytes]:
-        """The status and the body of an answer that has a length. A connection that idled for long was closed, and another is opened."""
-        if self._streams is None or self._streams[0].at_eof():
-            self._streams = await asyncio.open_connection(self.host, self.port)
-        reader, writer = self._streams
-        sent = b"" if body is None else json.dumps(body).encode()
-        lines = [f"{'GET' if body is None else 'POST'} {path} HTTP/1.1", f"Host: {self.host}", f"Authorization: Bearer {self.token}"]
-        lines += ["Content-Type: application/json", f"Content-Length: {len(sent)}", "", ""]
-        writer.write("\r\n".join(lines).encode() + sent)
-        head = (await reader.readuntil(b"\r\n\r\n")).lower()
-        length = int(head.partition(b"content-length: ")[2].split(b"\r\n")[0])
-        return int(head.split()[1]), await reader.readexactly(length)
-
-    async def close(self) -> None:
-        """Hangs up."""
-        if self._streams is not None:
-            self._streams[1].close()
-            self._streams = None
-
-
-@dataclass(slots=True)
-class Server:
-    """A server that runs."""
-
-    process: asyncio.subprocess.Process
-    host: str
-    port: int
-    token: str
-
-    def client(self) -> Client:
-        """A further client."""
-        return Client(self.host, self.port, self.token)
-
-    def engine_pid(self) -> int:
-        """The process of its engine."""
-        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")
-        pids = [int(word) for task in tasks for word in task.read_text().split()]
-        return next(pid for pid in pids if b"engine.program" in Path(f"/proc/{pid}/cmdline").read_bytes())
-
-
-@asynccontextmanager
-async def serving(folder: Path) -> AsyncIterator[Server]:
-    """A server in `folder`, once it has answered."""
-    words = ["serve", "--port", "0", "--json", "--set", "serve.limits.queue=128"]
-    # What is measured is not how it refuses.
-    words += ["--set", "serve.limits.client_requests_per_second=100000", "--set", "serve.limits.requests_per_second=100000"]
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "luthier", *words, cwd=folder, stdout=subprocess.PIPE)
-    try:
-        assert process.stdout is not None
-        told = json.loads(await process.stdout.readline())
-        place = urlsplit(told["url"])
-        server = Server(process, str(place.hostname), int(place.port or 0), (folder / told["token"]).read_text().strip())
-        client = server.client()
-        for _ in range(5):
-            assert (await client.ask("/v1/chat/completions", chat(ASKS[0], 8)))[0] == 200
-        await client.close()
-        yield server
-    finally:
-        process.send_signal(signal.SIGINT)
-        await process.wait()
-
-
-def chat(words: str, tokens: int, seed: int = 0, temperature: float = 0.0) -> dict[str, Any]:
-    """The body of a request."""
-    turns = [{"role": "user", "content": words}]
-    return {"model": "starter", "messages": turns, "max_tokens": tokens, "temperature": temperature, "seed": seed}
 
 
 async def load(server: Server, seconds: float, warm_seconds: float) -> dict[str, Any]:
@@ -185,7 +105,7 @@ async def measured(seconds: float, warm_seconds: float) -> dict[str, Any]:
     """What a hundred clients were told, and how busy the machine was."""
     before = os.getloadavg()[0]
     with TemporaryDirectory() as folder:
-        async with serving(Path(folder)) as server:
+        async with serving(Path(folder), [f"serve.limits.{setting}" for setting in SETTINGS]) as server:
             found = await load(server, seconds, warm_seconds)
     return {**found, "load": [round(before, 1), round(os.getloadavg()[0], 1)]}
 

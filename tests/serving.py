@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import yaml
+
 # A busy machine is slow, not wrong.
 PATIENCE_SECONDS = 120.0
 # Rates that no test reaches by asking often.
@@ -23,6 +25,26 @@ UNHURRIED = tuple(
     for name in ("client_requests_per_second", "requests_per_second", "wrong_tokens_per_minute")
     for word in ("--set", f"serve.limits.{name}=100000")
 )
+# One step of the smallest training.
+RUN = {
+    "base_model": "starter",
+    "adapter": "lora",
+    "lora_r": 2,
+    "lora_target_modules": ["q_proj"],
+    "datasets": [{"path": "rows.jsonl", "type": "alpaca"}],
+    "sequence_len": 64,
+    "max_steps": 1,
+    "micro_batch_size": 1,
+    "learning_rate": 0.001,
+    "output_dir": "runs",
+}
+
+
+def run_folder(folder: Path) -> Path:
+    """`folder` with a run file `run.yaml` and its rows in it."""
+    (folder / "rows.jsonl").write_text("".join(f'{{"instruction": "say {n}", "output": "{n}"}}\n' for n in range(8)))
+    (folder / "run.yaml").write_text(yaml.safe_dump(RUN))
+    return folder
 
 
 @dataclass(frozen=True, slots=True)

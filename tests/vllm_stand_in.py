@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-# STAND_IN_MODE: `ok` tells which model was asked with how many ids; `model` answers greedily with the model itself; `crash` ends before it
-# answers; `slow` answers after two seconds; `open` asks for no key; `mute` is never well. Its log is what it was started and asked with.
+# VLLM_STAND_IN_MODE: `ok` tells which model was asked with how many ids; `model` answers greedily with the model itself; `crash` ends
+# before it answers; `slow` answers after two seconds; `open` asks for no key; `mute` is never well. Its log is what it
+# was started and asked with.
 PROGRAM = r"""
 import argparse, json, os, sys, threading, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-MODE, LOG = os.environ.get("STAND_IN_MODE", "ok"), os.environ["STAND_IN_LOG"]
+MODE, LOG = os.environ.get("VLLM_STAND_IN_MODE", "ok"), os.environ["VLLM_STAND_IN_LOG"]
 
 def note(**told):
     with open(LOG, "a") as log:

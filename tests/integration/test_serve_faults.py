@@ -15,25 +15,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
-from serving import PATIENCE_SECONDS, Server, serving
+from serving import PATIENCE_SECONDS, Server, run_folder, serving
 
 # A client has so long.
 CLIENT_SECONDS = 1.0
 QUICK = ("--set", f"serve.limits.client_seconds={CLIENT_SECONDS}")
-RUN = {
-    "base_model": "starter",
-    "adapter": "lora",
-    "lora_r": 2,
-    "lora_target_modules": ["q_proj"],
-    "datasets": [{"path": "rows.jsonl", "type": "alpaca"}],
-    "sequence_len": 64,
-    "max_steps": 1,
-    "micro_batch_size": 1,
-    "learning_rate": 0.001,
-    "output_dir": "runs",
-}
 # Drawn so wildly that one of them goes on for long.
 LONG = {"max_tokens": 1_000, "temperature": 2.0, "n": 8, "stream": True}
 
@@ -43,12 +30,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = run_folder(tmp_path_factory.mktemp("faults"))
     with serving(folder, "run.yaml", *QUICK) as found:
         yield found
-
-
-def run_folder(folder: Path) -> Path:
-    (folder / "rows.jsonl").write_text("".join(f'{{"instruction": "say {n}", "output": "{n}"}}\n' for n in range(8)))
-    (folder / "run.yaml").write_text(yaml.safe_dump(RUN))
-    return folder
 
 
 def until(holds: Callable[[], object], what: str, seconds: float = PATIENCE_SECONDS) -> float:

@@ -26,7 +26,7 @@ def serve(target: str | None, port: int | None, host: str | None, open_to_others
     """
     from luthier.config.load import load, load_model
     from luthier.config.paths import STARTER
-    from luthier.serve.server import Listening
+    from luthier.serve.server import Listening, Stopping
     from luthier.serve.server import serve as listen
 
     served = None if target is None else load(target, overrides, idle_sections=("serve",))
@@ -45,6 +45,18 @@ def serve(target: str | None, port: int | None, host: str | None, open_to_others
         if listening.is_open:
             click.echo("others can reach it, and what is said between it and them is not encrypted: put a proxy with TLS before it")
 
+    def told_to_stop(stopping: Stopping) -> None:
+        jobs = f"{stopping.running_jobs} running job{'' if stopping.running_jobs == 1 else 's'}"
+        if not stopping.running_jobs:
+            jobs = ""
+        elif stopping.outlive:
+            jobs = f"; {jobs} will go on without it"
+        else:
+            jobs = f", {jobs} at most {stopping.job_seconds:g} to pause, and will go on with the next start"
+        click.echo(f"stopping: answers under way have {stopping.answer_seconds:g} seconds{jobs}", err=True)
+
     unasked = _KEYS if served is None else ("serve",)
     asking = [one for one in overrides if not one.startswith(unasked)]
-    listen(served, settings, told, asking, None if served is not None else config.endpoints, open_to_others or host is not None)
+    listen(
+        served, settings, told, told_to_stop, asking, None if served is not None else config.endpoints, open_to_others or host is not None
+    )

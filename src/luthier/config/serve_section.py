@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import field_validator
 
 from luthier.config.keys.fields import MOST, Float, Int, Section, key
+from luthier.config.vllm_flags import check_flags
 
 
 class ServeLimits(Section):
@@ -83,27 +84,20 @@ class ServeAllow(Section):
     names: list[str] = key([], "none", "Names of this server beside its own, such as those by which a proxy asks for it.")
 
 
-# What the server sets itself on vLLM's command line, and what would let others in or run code from a model's folder.
-_REFUSED_OF_VLLM = (
-    "--model", "--served-model-name", "--host", "--port", "--uds", "--api-key", "--lora-modules", "--enable-lora", "--config",
-    "--chat-template", "--trust-remote-code", "--middleware", "--root-path",
-)  # fmt: skip
-
-
 class ServeVllm(Section):
     """How vLLM is held where it answers."""
 
     memory: Float = key(0.9, "none", "Share of the GPU's memory that it may take.", gt=0, le=1)
-    arguments: list[str] = key([], "none", "Further words for the command line of its server, such as `--tensor-parallel-size=2`.")
+    arguments: list[str] = key(
+        [],
+        "none",
+        "Further flags for its server, such as `--tensor-parallel-size=2`: those of the list alone.",
+    )
 
     @field_validator("arguments")
     @classmethod
-    def _are_others(cls, words: list[str]) -> list[str]:
-        for word in words:
-            # The command line takes the beginning of a name for the whole.
-            name = word.partition("=")[0].replace("_", "-")
-            if len(name) > 2 and any(refused.startswith(name) for refused in _REFUSED_OF_VLLM):
-                raise ValueError(f"`{name}` is set by the server, or not allowed")
+    def _are_allowed(cls, words: list[str]) -> list[str]:
+        check_flags(words)
         return words
 
 

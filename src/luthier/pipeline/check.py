@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from luthier.config.load import LoadedRun, load
+from luthier.config.load import LoadedRun, load, load_text
 from luthier.config.names import nearest
 from luthier.config.overrides import Overrides
 from luthier.config.paths import file_problems
@@ -37,7 +37,17 @@ def load_run(path: Path | str, overrides: Overrides = (), for_data: bool = False
     """
     quiet()
     loaded = load(path, overrides, _suite_files_of, for_data)
-    return loaded if for_data else replace(loaded, notes=(*loaded.notes, *whole_training(loaded.config)))
+    return loaded if for_data else _noted(loaded)
+
+
+def load_sent(text: str, path: Path, overrides: Overrides = ()) -> LoadedRun:
+    """The same for `text`, a run file that is to be written to `path` and is not there yet."""
+    quiet()
+    return _noted(load_text(text, path, overrides))
+
+
+def _noted(loaded: LoadedRun) -> LoadedRun:
+    return replace(loaded, notes=(*loaded.notes, *whole_training(loaded.config)))
 
 
 def check(loaded: LoadedRun) -> list[str]:

@@ -36,6 +36,7 @@ from luthier.serve.door.hosts import Hosts
 from luthier.serve.door.policy import PAGES, Guarded
 from luthier.serve.door.rates import ClientRates, TotalRate
 from luthier.serve.door.session import SIGN_IN, Sessions
+from luthier.serve.engine.choice import is_from_hub
 from luthier.serve.engine.client import EngineClient
 from luthier.serve.ingest.asked import Asking
 from luthier.serve.ingest.library import Library
@@ -69,7 +70,8 @@ def make_app(parts: Parts) -> App:
     """The application; its engine starts and ends with it."""
     limits = parts.settings.limits
     registry = CollectorRegistry()
-    engine, remote = EngineClient(_engine_limits(limits), _say_end, parts.engine), RemoteModels()
+    may_fetch = is_from_hub([parts.catalogue.base.base, *parts.settings.models.values()])
+    engine, remote = EngineClient(_engine_limits(limits), _say_end, parts.engine, may_fetch), RemoteModels()
     answers = ScreenedAnswers(parts.catalogue, engine, remote, limits, mode=parts.settings.guard)
 
     @asynccontextmanager

@@ -16,12 +16,13 @@ import uvicorn
 
 from luthier.config.load import LoadedRun
 from luthier.config.schema import EndpointSection
-from luthier.config.serve_section import ServeLimits, ServeSection
+from luthier.config.serve_section import ServeJobs, ServeLimits, ServeSection
 from luthier.core.errors import Problem, UserError
 from luthier.serve.app import Parts, make_app
 from luthier.serve.asking.catalogue import Catalogue, UnknownModelError
 from luthier.serve.door.asgi import App
 from luthier.serve.door.connections import HEAD_BYTES, Connections
+from luthier.serve.door.errors import RequestError
 from luthier.serve.door.hosts import hosts_of, is_loopback
 from luthier.serve.door.logs import logging_to
 from luthier.serve.door.token import read_token
@@ -45,26 +46,37 @@ class Listening:
     is_open: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """What a server that was told to stop waits for: answers, and jobs unless these outlive it, each so many seconds at most."""
+
+    answer_seconds: float
+    running_jobs: int
+    job_seconds: float
+    outlive: bool
+
+
 def serve(
     served: LoadedRun | None,
     settings: ServeSection,
     on_listening: Callable[[Listening], None],
+    on_stopping: Callable[[Stopping], None],
     overrides: Sequence[str] = (),
     endpoints: Mapping[str, EndpointSection] | None = None,
     may_be_open: bool = False,
 ) -> None:
-    """Listens until SIGINT or SIGTERM; `overrides` are those of the served run, or say how the base is asked where none is served.
+    """Listens until SIGINT or SIGTERM, then waits as `on_stopping` is told.
 
-    `endpoints` are the remote models where no run is served. `UserError` where the place, the token, the state or the default model are
-    not to be had, where another server works there, or where others could reach the server and `may_be_open` does not say so: a run file
-    alone opens no door.
+    `overrides` are those of the served run, or say how the base is asked where none is served; `endpoints` are the remote models where no
+    run is served. `UserError` where the place, the token, the state or the default model are not to be had, where another server works
+    there, or where others could reach the server and `may_be_open` does not say so: a run file alone opens no door.
     """
     if not is_loopback(settings.host) and not may_be_open:
         hint = "add --open-to-others where that is meant, or name the address with --host"
         raise UserError(Problem("others than this machine could reach the server", where="serve.host", found=settings.host, hint=hint))
     root = ServeRoot(Path(settings.root))
     with _stopped_by_terminate(), root.held():
-        _serve(root, served, settings, on_listening, overrides, endpoints)
+        _serve(root, served, settings, on_listening, on_stopping, overrides, endpoints)
 
 
 def _serve(
@@ -72,6 +84,7 @@ def _serve(
     served: LoadedRun | None,
     settings: ServeSection,
     on_listening: Callable[[Listening], None],
+    on_stopping: Callable[[Stopping], None],
     overrides: Sequence[str],
     endpoints: Mapping[str, EndpointSection] | None,
 ) -> None:
@@ -98,7 +111,7 @@ def _serve(
     on_listening(Listening(f"http://{host}:{port}", place, default, not is_loopback(settings.host)))
     logs = settings.logs
     with logging_to(root.logs, logs.bytes, logs.files), suppress(KeyboardInterrupt):
-        asyncio.run(_Server(_listening(make_app(parts), settings.limits), jobs.end_streams).serve([listener]))
+        asyncio.run(_Server(_listening(make_app(parts), settings.limits), jobs, settings.jobs, on_stopping).serve([listener]))
 
 
 @contextmanager
@@ -116,15 +129,21 @@ def _stopped_by_terminate() -> Iterator[None]:
 
 
 class _Server(uvicorn.Server):
-    """Ends streams that would go on for ever before it waits for requests under way."""
+    """Says what is waited for when it is told to stop, and ends streams that would go on for ever before that."""
 
-    def __init__(self, config: uvicorn.Config, end_streams: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, jobs: Jobs, settings: ServeJobs, on_stopping: Callable[[Stopping], None]) -> None:
         super().__init__(config)
-        self._end_streams = end_streams
+        self._jobs, self._settings, self._on_stopping = jobs, settings, on_stopping
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stops listening, and ends."""
-        self._end_streams()
+        self._jobs.end_streams()
+        # A database that is held keeps nobody from stopping.
+        counts: dict[tuple[str, str], int] = {}
+        with suppress(RequestError):
+            counts = await self._jobs.counts()
+        running = sum(count for (_, status), count in counts.items() if status in ("running", "stopping"))
+        self._on_stopping(Stopping(_GRACE_SECONDS, running, self._settings.stop_seconds, self._settings.outlive_server))
         await super().shutdown(sockets)
 
 
@@ -147,7 +166,8 @@ def _listening(app: App, limits: ServeLimits) -> uvicorn.Config:
 
 def _listener(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family)
+    # With its protocol named, asyncio turns off the gathering of small writes (TCP_NODELAY), which would cost an answer 40 ms.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))

@@ -1,13 +1,23 @@
-"""Where the server may listen."""
+"""Where the server may listen, and how."""
 
 from __future__ import annotations
 
+import asyncio
 import json
+import socket
+from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import AsyncMock, Mock
 
 import pytest
+import uvicorn
+from click.testing import CliRunner
 
 from command_line import luthier
+from luthier.cli.serve import serve
+from luthier.config.serve_section import ServeJobs
+from luthier.serve.door.errors import busy
+from luthier.serve.server import Stopping, _listener, _Server
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "box.example"])
@@ -39,3 +49,54 @@ def test_a_run_folder_is_served_with_the_keys_of_serve_that_are_set(tmp_path: Pa
     for words in (("serve", "run", "--set", "lora_r=4"), ("check", "run", "--set", "serve.guard=block")):
         done = luthier(*words)
         assert (done.returncode, "cannot be set in a run folder" in done.stderr) == (2, True), done.stderr
+
+
+def test_small_answers_are_not_gathered() -> None:
+    """Gathered (Nagle's algorithm), the end of an answer waits 40 ms for a client that acknowledges late."""
+
+    async def accepted() -> int:
+        told = asyncio.get_running_loop().create_future()
+
+        def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            told.set_result(writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        listener = _listener("127.0.0.1", 0)
+        async with await asyncio.start_server(take, sock=listener):
+            _, writer = await asyncio.open_connection(*listener.getsockname())
+            found = await told
+            writer.close()
+        return found
+
+    assert asyncio.run(accepted()) != 0
+
+
+@pytest.mark.parametrize(
+    ("running", "outlives", "told"),
+    [
+        (0, False, "stopping: answers under way have 10 seconds"),
+        (1, False, "stopping: answers under way have 10 seconds, 1 running job at most 60 to pause, and will go on with the next start"),
+        (2, True, "stopping: answers under way have 10 seconds; 2 running jobs will go on without it"),
+    ],
+)
+def test_whoever_stops_it_is_told_what_is_waited_for(running: int, outlives: bool, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = Mock(end_streams=Mock(), counts=AsyncMock(return_value={("train", "running"): running, ("train", "done"): 3}))
+    monkeypatch.setattr(uvicorn.Server, "shutdown", AsyncMock())
+
+    def listen(served: object, settings: object, told: object, on_stopping: Callable[[Stopping], None], *more: object) -> None:
+        server = _Server(uvicorn.Config(Mock()), jobs, ServeJobs(outlive_server=outlives), on_stopping)
+        asyncio.run(server.shutdown())
+
+    monkeypatch.setattr("luthier.serve.server.serve", listen)
+    done = CliRunner().invoke(serve, [])
+    assert done.stderr == f"{told}\n"
+    assert jobs.end_streams.called
+
+
+def test_a_database_that_is_held_keeps_nobody_from_stopping(monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = Mock(end_streams=Mock(), counts=AsyncMock(side_effect=busy("it is held")))
+    shutdown, found = AsyncMock(), list[Stopping]()
+    monkeypatch.setattr(uvicorn.Server, "shutdown", shutdown)
+    asyncio.run(_Server(uvicorn.Config(Mock()), jobs, ServeJobs(), found.append).shutdown())
+    assert [one.running_jobs for one in found] == [0]
+    assert shutdown.called

@@ -5,13 +5,12 @@ The flags and fields are those of vLLM 0.10 and later.
 
 from __future__ import annotations
 
-import os
-import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from luthier.core.child_environment import environment_for
 from luthier.core.errors import ModelError, Problem
 from luthier.core.files import read_json
 from luthier.core.protocols import DoneEvent, GenerationEvent, GenerationRequest, LikelyToken, TokenEvent, TokenLogprob
@@ -28,7 +27,6 @@ _SET = {
     "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1",
     "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True",
 }  # fmt: skip
-_SECRET_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD)$")
 # What vLLM runs otherwise than it was trained, by the adapter's own file.
 _UNFIT = ("use_dora", "modules_to_save", "rank_pattern", "alpha_pattern")
 # The likeliest tokens that a request may ask for.
@@ -114,11 +112,9 @@ def command(weights: Weights, served_name: str, port: int, settings: VllmSetting
     return [sys.executable, "-m", MODULE, *words, "--disable-uvicorn-access-log", *settings.arguments]
 
 
-def environment(key: str, own: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The variables that the process gets: `key` among them, and none of this process's own secrets."""
-    given = os.environ if own is None else own
-    kept = {name: value for name, value in given.items() if not _SECRET_NAME.search(name.upper())}
-    return {**kept, **_SET, "VLLM_API_KEY": key}
+def environment(key: str) -> dict[str, str]:
+    """The variables that the process gets: `key` among them, and no other key."""
+    return {**environment_for(["compute"]), **_SET, "VLLM_API_KEY": key}
 
 
 def completion_body(request: GenerationRequest, model: str, prompt: Sequence[int], stop_ids: frozenset[int]) -> JsonObject:

@@ -6,10 +6,10 @@ import os
 import secrets
 from pathlib import Path
 
+from luthier.core.child_environment import SERVER_TOKEN as VARIABLE
 from luthier.core.errors import Problem, UserError
 from luthier.core.files import write_with
 
-VARIABLE = "LUTHIER_TOKEN"
 FILE = "token"
 _SHORTEST = 16
 _PRIVATE = 0o600

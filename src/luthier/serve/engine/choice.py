@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from luthier.config.load import LoadedRun
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from luthier.config.adapter_folder import read_config
+from luthier.config.load import LoadedRun, load
+from luthier.config.paths import STARTER
 from luthier.config.serve_section import ServeSection
-from luthier.core.errors import Problem, UserError
+from luthier.core.errors import LuthierError, Problem, UserError
 from luthier.core.optional import missing
 from luthier.core.records import JsonObject
+from luthier.core.runs import RunFolder
 
 # What vLLM runs otherwise than it was trained, or not at all.
 _UNFIT = ("peft_use_dora", "lora_modules_to_save", "lora_rank_pattern", "lora_alpha_pattern", "load_in_8bit")
@@ -28,3 +35,17 @@ def engine_of(settings: ServeSection, served: LoadedRun | None) -> JsonObject:
         "threads": settings.limits.threads,
         "opening_seconds": settings.limits.opening_seconds,
     }
+
+
+def is_from_hub(models: Iterable[str]) -> bool:
+    """Whether one of these models, or the base of one that is an adapter, is no folder of this machine: the engine may have to fetch it."""
+    bases = map(_base_of, models)
+    return any(base != STARTER and not Path(base).expanduser().is_dir() for base in bases)
+
+
+def _base_of(model: str) -> str:
+    # What cannot be read is told when it is opened.
+    with suppress(LuthierError):
+        if RunFolder(Path(model)).resolved_yaml.is_file():
+            return load(model).config.base_model
+    return str((read_config(model) or {}).get("base_model_name_or_path") or model)

@@ -14,6 +14,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
+from luthier.core.child_environment import Need, environment_for
 from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationEvent, GenerationRequest
 from luthier.core.records import JsonObject
 from luthier.pipeline.engine.lines import LONGEST_LINE_BYTES, event_from_json, line, request_to_json
@@ -69,10 +70,18 @@ class EngineClient:
     """
 
     def __init__(
-        self, limits: Mapping[str, float], on_end: Callable[[str], None] = lambda words: None, engine: JsonObject | None = None
+        self,
+        limits: Mapping[str, float],
+        on_end: Callable[[str], None] = lambda words: None,
+        engine: JsonObject | None = None,
+        may_fetch: bool = False,
     ) -> None:
-        """`on_end` is told the last words of a process that ended of itself; `engine` says which engine answers (`choice`)."""
+        """`on_end` is told the last words of a process that ended of itself; `engine` says which engine answers (`choice`).
+
+        Where it `may_fetch` models from the hub, the process gets the hub's token and the proxies, and no other key ever.
+        """
         self._engine = dict(engine or {})
+        self._needs: tuple[Need, ...] = ("compute", "hub") if may_fetch else ("compute",)
         self.beat = Beat()
         self._on_end = on_end
         # Why the last process could not be started; empty once one is ready.
@@ -222,6 +231,7 @@ class EngineClient:
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.PIPE,
                 pass_fds=[theirs.fileno()],
+                env=environment_for(self._needs),
                 # Signals to the server's group are the server's to pass on.
                 start_new_session=True,
             )

@@ -20,6 +20,7 @@ from luthier.serve.door.errors import RequestError, busy, unknown, wrong
 from luthier.serve.door.logs import words_of
 from luthier.serve.door.redact import redacted
 from luthier.serve.jobs import locks, logs
+from luthier.serve.jobs.inherited import environment_of
 from luthier.serve.jobs.job_file import StoreError
 from luthier.serve.jobs.program import EXIT_NOT_NOW, Charge
 from luthier.serve.jobs.progress import has_progressed, read_progress
@@ -253,6 +254,7 @@ class Jobs:
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=errors,
+                    env=environment_of(job),
                     start_new_session=True,
                 )
         except OSError as error:

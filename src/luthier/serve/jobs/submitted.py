@@ -21,6 +21,7 @@ from luthier.core.runs import RunFolder, find_runs
 from luthier.serve.jobs.allowed import Allowed
 from luthier.serve.jobs.check_again import rule_of
 from luthier.serve.jobs.records import NewJob
+from luthier.serve.jobs.rule_file import JobRule
 from luthier.serve.state.permitted import Permitted
 from luthier.serve.state.root import ServeRoot
 
@@ -50,6 +51,19 @@ class Asked:
         return self.run_name is None and not self.overrides
 
 
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A run that may be begun: resolved, with the place that its file has or would get, and what is set in it on the command line.
+
+    `environment` tells who works on it from where repositories may be fetched.
+    """
+
+    loaded: LoadedRun
+    path: Path
+    overrides: tuple[str, ...]
+    environment: Mapping[str, str]
+
+
 class Submissions:
     """What becomes of run files that are sent. `served` is the run that the server was started for, with the `overrides` it had.
 
@@ -65,7 +79,11 @@ class Submissions:
 
     def keep_rule(self) -> None:
         """Writes down what runs may name, for their jobs: each is held to it again when it begins."""
-        rule_of(self.allowed, None if self._served is None else self._served.existing_folder).write(self._root)
+        self._rule.write(self._root)
+
+    @property
+    def _rule(self) -> JobRule:
+        return rule_of(self.allowed, None if self._served is None else self._served.existing_folder)
 
     def run(self, asked: Asked) -> NewJob:
         """The whole run as a job; `ConfigError` with what is wrong, each with its file and line or its key."""
@@ -100,33 +118,38 @@ class Submissions:
             raise ConfigError(Problem("several runs are called so", where="run", found=name[:200], hint=hint))
         raise UnknownRunError(Problem("there is no such run", where="run", found=name[:200], hint=hint))
 
-    def _job(self, kind: Literal["train", "data"], verb: str, asked: Asked) -> NewJob:
+    def checked(self, asked: Asked, for_data: bool = False) -> Checked:
+        """The run, of which nothing is queued or written; `ConfigError` as `run` and `data` raise it."""
         _refuse_wrong_keys(asked)
         if asked.run_file is not None:
             path = Path(asked.run_file)
             if (problem := self.allowed.steering_problem(path, "run_file")) is not None:
                 raise ConfigError(problem)
-            loaded, overrides = self._checked(path, None, self._own(asked), kind == "data")
+            loaded, overrides = self._checked(path, None, self._own(asked), for_data)
         elif asked.text is not None:
             name = re.sub(r"[^A-Za-z0-9._-]+", "-", asked.run_name or "run")
             path = self._root.run_files / f"{name}-{sha256_json([asked.text])[:8]}.yaml"
             try:
-                loaded, overrides = self._checked(path, asked.text, self._own(asked), kind == "data")
+                loaded, overrides = self._checked(path, asked.text, self._own(asked), for_data)
             except ConfigError as error:
                 # Who sent a text knows nothing of the file that it would become.
-                raise ConfigError([_in_text(problem, path) for problem in error.problems]) from error
+                raise ConfigError([in_text(problem, path) for problem in error.problems]) from error
         else:
             path, overrides = self._of_served(asked)
-            loaded, overrides = self._checked(path, None, overrides, kind == "data")
+            loaded, overrides = self._checked(path, None, overrides, for_data)
         self._refuse_taken_name(loaded)
-        words = [word for override in overrides for word in ("--set", override)]
+        return Checked(loaded, path, overrides, self._rule.environment())
+
+    def _job(self, kind: Literal["train", "data"], verb: str, asked: Asked) -> NewJob:
+        found = self.checked(asked, kind == "data")
+        words = [word for override in found.overrides for word in ("--set", override)]
         if sum(len(word.encode("utf-8", "replace")) for word in words) > _MOST_WORD_BYTES:
             hint = "write them into the run file, and send it as `text`"
             raise ConfigError(Problem(f"values of keys take {_MOST_WORD_BYTES:,} bytes at most", "overrides", hint=hint))
         if asked.text is not None:
-            write_text(path, asked.text)
-        command = ("-m", "luthier", verb, str(path), *words, "--json")
-        return NewJob(kind, f"{verb} {loaded.name}", command, str(loaded.folder))
+            write_text(found.path, asked.text)
+        command = ("-m", "luthier", verb, str(found.path), *words, "--json")
+        return NewJob(kind, f"{verb} {found.loaded.name}", command, str(found.loaded.folder))
 
     def _refuse_taken_name(self, loaded: LoadedRun) -> None:
         """`ConfigError` where nobody could ask for the run by its name."""
@@ -186,7 +209,7 @@ def short_name(folder: Path) -> str:
     return name if name and len(digits) == 8 else folder.name
 
 
-def _in_text(problem: Problem, path: Path) -> Problem:
+def in_text(problem: Problem, path: Path) -> Problem:
     """A problem in the file `path` as one of the text that it was sent as."""
     file, colon, line = problem.where.partition(":")
     return replace(problem, where=f"text{colon}{line}") if file == str(path) else problem

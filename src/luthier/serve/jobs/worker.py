@@ -19,8 +19,6 @@ from luthier.serve.door.redact import redacted
 from luthier.serve.jobs.records import Ending
 from luthier.serve.jobs.stream import without_secrets
 
-# What no command needs to know.
-_WITHHELD = ("LUTHIER_TOKEN",)
 _READ_BYTES = 1 << 16
 _LONGEST_RESULT_BYTES = 1 << 20
 _LONGEST_ERROR_CHARACTERS = 2_000
@@ -29,9 +27,9 @@ _DRAIN_SECONDS = 2.0
 
 
 class Worker:
-    """`python COMMAND` in a session of its own; `held` are open files that it inherits, and `say` is told each piece that it writes.
+    """`python COMMAND` in a session of its own, with this process's environment and `more`.
 
-    Its environment is this process's without what no command needs to know, and `more`.
+    `held` are open files that it inherits, and `say` is told each piece that it writes.
     """
 
     def __init__(
@@ -43,7 +41,7 @@ class Worker:
         self._process = subprocess.Popen(
             [sys.executable, *command],
             cwd=directory,
-            env={**{name: value for name, value in os.environ.items() if name not in _WITHHELD}, **more},
+            env={**os.environ, **more},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -210,13 +210,45 @@ def test_a_scanner_that_fails_is_a_secret(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     for strength, package in zip(STRENGTHS, PROGRAMS, strict=True):
-        extra = "credsweeper" if package == "credsweeper" else "guard"
+        # The first that is missing is told: before detect-secrets that is credsweeper, where it is not installed.
+        extra = "guard" if package == "kingfisher_sdk" or (package != "credsweeper" and find_spec("credsweeper")) else "credsweeper"
         with monkeypatch.context() as patch:
             patch.setitem(__import__("sys").modules, package, None)
             if package == "kingfisher_sdk":  # As in a process that has not made it yet; the one that is made serves the other tests.
                 patch.setattr(native, "_native", native._native.__wrapped__)
             with pytest.raises(MissingExtraError, match=rf"luthier\[{extra}\]"):
                 scan.scan(["x"], strength)
+
+
+def test_rules_are_compiled_once_for_a_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("kingfisher_sdk")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".cache" / "luthier").mkdir(parents=True)
+    text = f"key = {token()}"
+    found = []
+    for status in ("stored", "loaded"):
+        made = native._native.__wrapped__()
+        assert made.rules.cache_status == status
+        found.append([(item.rule_id, item.location["start_offset"]) for item in made.scan(text)])
+    assert found[0] == found[1] != []
+    (file,) = (tmp_path / ".cache" / "luthier" / "secret-rules").iterdir()
+    assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+
+
+def test_a_user_without_a_home_compiles_the_rules_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Package:
+        class Scanner:
+            def __init__(self, rules: dict[str, object]) -> None:
+                self.rules = rules
+
+        Rules = dict
+
+    def no_home() -> Path:
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.setattr(native, "load", lambda *words: Package)
+    monkeypatch.setattr(Path, "home", no_home)
+    assert native._native.__wrapped__().rules == {"cache": False}
 
 
 def test_without_credsweeper_the_default_is_fast_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,6 +27,7 @@ SOURCE = Path(luthier.__file__).parents[1]
 LIMITS = {"rows": 4, "positions": 200, "wait_seconds": 5.0}
 ENGINE = {"kind": "vllm", "memory": 0.5, "arguments": ["--enforce-eager"], "adapters": 2, "opening_seconds": 60.0}
 REQUEST = GenerationRequest("1", (Message("user", "list files"),), "base", max_new_tokens=12)
+KEYS = ("BIG_API_KEY", "LUTHIER_TOKEN", "HF_TOKEN", "DATABASE_URL", "https_proxy")
 # Answers of the stand-in without an end.
 LONG = 150
 
@@ -46,8 +47,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Opening]:
 def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """What the stand-in was started and asked with."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(make_vllm(tmp_path / "packages")), str(SOURCE)]))
-    monkeypatch.setenv("STAND_IN_LOG", str(tmp_path / "log"))
-    monkeypatch.setenv("BIG_API_KEY", "a secret of the server's")
+    monkeypatch.setenv("VLLM_STAND_IN_LOG", str(tmp_path / "log"))
+    for name in KEYS:
+        monkeypatch.setenv(name, "a secret of the server's")
     return tmp_path / "log"
 
 
@@ -124,7 +126,8 @@ def test_a_base_with_its_adapters_and_how_it_is_started(log: Path, models: dict[
     assert words["--model"] == models["base"].target
     assert (words["--host"], words["--dtype"], words["--max-model-len"], words["--max-lora-rank"]) == ("127.0.0.1", "float32", "200", "8")
     assert (words["--generation-config"], words["--gpu-memory-utilization"], words["--max-num-seqs"]) == ("vllm", "0.5", "4")
-    assert "BIG_API_KEY" not in second["env"]
+    assert not {*KEYS} & {*first["env"], *second["env"]}
+    assert {"PATH", "VLLM_API_KEY", "VLLM_STAND_IN_LOG"} <= {*second["env"]}
     assert not any(row["key"] in " ".join(row["argv"]) for row in (first, second))
     body = next(row["body"] for row in noted(log) if row.get("path") == "/v1/completions")
     assert (body["stop_token_ids"], body["ignore_eos"], body["seed"], body["max_tokens"]) == ([2], True, 5, 12)
@@ -133,7 +136,7 @@ def test_a_base_with_its_adapters_and_how_it_is_started(log: Path, models: dict[
 
 
 def test_it_answers_as_our_own_engine_does(log: Path, models: dict[str, Opening], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STAND_IN_MODE", "model")
+    monkeypatch.setenv("VLLM_STAND_IN_MODE", "model")
     names = ("adapter6", "adapter7", "base")
     texts = [Message("user", "list files"), Message("text", "ls -")]
     asked = [replace(REQUEST, id=f"{name} {turn.role}", model=name, messages=(turn,)) for name in names for turn in texts]
@@ -195,7 +198,7 @@ def test_who_leaves_hangs_up_and_the_end_of_vllm_is_the_end_of_its_answers(log: 
 def test_one_that_does_not_come_up_says_why(
     log: Path, models: dict[str, Opening], monkeypatch: pytest.MonkeyPatch, mode: str, words: str
 ) -> None:
-    monkeypatch.setenv("STAND_IN_MODE", mode)
+    monkeypatch.setenv("VLLM_STAND_IN_MODE", mode)
 
     async def work(engine: EngineClient) -> None:
         with pytest.raises(NoModelError, match=words) as raised:
@@ -228,7 +231,7 @@ def test_one_that_hangs_is_ended_and_started_again(log: Path, models: dict[str, 
 
 
 def test_another_base_takes_its_place_when_nothing_is_asked(log: Path, models: dict[str, Opening], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STAND_IN_MODE", "slow")
+    monkeypatch.setenv("VLLM_STAND_IN_MODE", "slow")
 
     async def work(engine: EngineClient) -> None:
         await asyncio.gather(engine.open("base", models["base"]), engine.open("again", models["base"]))

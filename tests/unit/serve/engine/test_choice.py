@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from luthier.config.load import load_model
 from luthier.config.serve_section import ServeSection
-from luthier.core.errors import ConfigError, MissingExtraError, UserError
+from luthier.core.errors import MissingExtraError, UserError
 from luthier.serve.engine import choice
-from luthier.serve.engine.choice import engine_of
+from luthier.serve.engine.choice import engine_of, is_from_hub
 
 
 def settings(*overrides: str) -> ServeSection:
@@ -35,8 +38,16 @@ def test_vllm_is_told_to_be_missing_where_it_is_asked_for(monkeypatch: pytest.Mo
     assert engine_of(settings(), None)["kind"] == "auto"
 
 
-@pytest.mark.parametrize("word", ["--host=0.0.0.0", "--trust_remote_code", "--api-key", "--trust-rem", "--chat-template"])
-def test_words_that_would_open_or_change_the_server_are_refused(word: str) -> None:
-    with pytest.raises(ConfigError, match="set by the server, or not allowed"):
-        settings(f"serve.vllm.arguments=[{word}]")
-    assert settings("serve.vllm.arguments=[--tensor-parallel-size, '2']").vllm.arguments == ["--tensor-parallel-size", "2"]
+def test_which_models_the_engine_may_have_to_fetch(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    assert not is_from_hub(["starter", str(tmp_path)])
+    assert is_from_hub(["starter", "Qwen/Qwen2.5-Coder-0.5B-Instruct"])
+    adapter, run = tmp_path / "adapter", tmp_path / "run"
+    for base, is_far in (("starter", False), (str(tmp_path), False), ("big/one", True)):
+        adapter.mkdir(exist_ok=True)
+        (adapter / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": base}))
+        assert is_from_hub([str(adapter)]) is is_far
+        run.mkdir(exist_ok=True)
+        written = {"base_model": base, "adapter": "lora", "learning_rate": 1e-3, "datasets": [{"path": "rows.jsonl"}]}
+        (run / "resolved.yaml").write_text(json.dumps(written))
+        assert is_from_hub([str(run)]) is is_far

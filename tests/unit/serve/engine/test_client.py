@@ -115,6 +115,32 @@ def test_an_engine_that_cannot_be_started_says_why(tmp_path: Path, monkeypatch: 
     assert "libtorch missing" in told[0]
 
 
+@pytest.mark.parametrize("may_fetch", [False, True])
+def test_its_process_gets_no_key_of_the_servers(may_fetch: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = ("LUTHIER_TOKEN", "GEMINI_API_KEY", "WANDB_API_KEY", "AWS_SECRET_ACCESS_KEY", "DATABASE_URL", "VLLM_API_KEY", "HF_OTHER_TOKEN")
+    of_the_hub = ("HF_TOKEN", "https_proxy")
+    for name in (*ours, *of_the_hub):
+        monkeypatch.setenv(name, "a-secret-value")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "passive")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+    async def run() -> dict[str, str]:
+        engine = EngineClient({}, may_fetch=may_fetch)
+        engine.start()
+        try:
+            while not engine.beat.is_fresh:
+                await asyncio.sleep(0.05)
+            entries = Path(f"/proc/{engine.pid}/environ").read_text().split("\0")
+            return dict(entry.split("=", 1) for entry in entries if entry)
+        finally:
+            await engine.stop()
+
+    told = asyncio.run(asyncio.wait_for(run(), 60))
+    assert {"PATH", "PYTHONPATH", "HOME"} & {*os.environ} <= {*told}
+    assert (told["OMP_WAIT_POLICY"], told["HF_HUB_OFFLINE"]) == ("passive", "1")
+    assert {name for name, value in told.items() if value == "a-secret-value"} == ({*of_the_hub} if may_fetch else set())
+
+
 def test_where_there_is_no_room_for_a_process_that_is_told_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     async def refused(*command: str, **options: object) -> None:
         raise OSError(11, "Resource temporarily unavailable")

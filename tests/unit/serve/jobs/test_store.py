@@ -35,6 +35,19 @@ def running(store: Store, folder: str = "a", kind: Kind = "data") -> Job:
     return job
 
 
+def running_again(store: Store, attempts: int, stop: str) -> Job:
+    """A job that runs for the n-th time, n being `attempts`, and is being stopped in this way."""
+    job = running(store)
+    for _ in range(attempts - 1):
+        store.put_back(job.id, 9, "killed")
+        store.claim(job.id, 9, 0)
+    if stop == "cancel":
+        store.cancel(job.id)
+    elif stop == "pause":
+        store.pause_all()
+    return job
+
+
 def test_jobs_are_told_newest_first_by_kind_and_status_and_page(store: Store) -> None:
     made = [store.add(new(str(number), KINDS[number % 5])) for number in range(12)]
     store.cancel(made[3].id)
@@ -141,14 +154,7 @@ def test_what_may_run_beside_what(
     ],
 )
 def test_how_a_job_ends(store: Store, ending: Ending, stop: str, is_paused: bool, attempts: int, status: str, left: int) -> None:
-    job = running(store)
-    for _ in range(attempts - 1):
-        store.put_back(job.id, 9, "killed")
-        store.claim(job.id, 9, 0)
-    if stop == "cancel":
-        store.cancel(job.id)
-    elif stop == "pause":
-        store.pause_all()
+    job = running_again(store, attempts, stop)
     found = store.finish(job.id, ending, is_paused, 3)
     assert (found.status, found.attempts, found.stop) == (status, left, "")
     if status == "queued":
@@ -163,14 +169,7 @@ def test_how_a_job_ends(store: Store, ending: Ending, stop: str, is_paused: bool
     [("", 1, "queued"), ("", 2, "queued"), ("", 3, "failed"), ("cancel", 1, "cancelled"), ("pause", 1, "queued"), ("pause", 3, "queued")],
 )
 def test_what_becomes_of_a_job_whose_process_was_killed(store: Store, stop: str, attempts: int, status: str) -> None:
-    job = running(store)
-    for _ in range(attempts - 1):
-        store.put_back(job.id, 9, "killed")
-        store.claim(job.id, 9, 0)
-    if stop == "cancel":
-        store.cancel(job.id)
-    elif stop == "pause":
-        store.pause_all()
+    job = running_again(store, attempts, stop)
     found = store.put_back(job.id, 3, "its process was killed")
     assert found.status == status
     assert (found.error is not None) == (status != "queued")

@@ -14,6 +14,7 @@ from luthier.core.records import JsonObject
 FIRST = (
     "base_model",
     "run_name",
+    "adapter",
     "num_epochs",
     "max_steps",
     "learning_rate",

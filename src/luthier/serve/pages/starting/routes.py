@@ -7,7 +7,7 @@ import json
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +20,23 @@ from luthier.config import yaml_file
 from luthier.core.errors import Problem, UserError
 from luthier.core.files import sha256_json
 from luthier.report.shown import shown
+from luthier.serve.door.errors import RequestError
 from luthier.serve.ingest.library import Library
 from luthier.serve.ingest.records import Source
+from luthier.serve.jobs.beginning import begin
 from luthier.serve.jobs.queue import Jobs
 from luthier.serve.jobs.submitted import Asked, Submissions
 from luthier.serve.pages.frame.page import page
 from luthier.serve.pages.jobs.routes import job_address
 from luthier.serve.pages.starting.controls import all_controls, groups
+from luthier.serve.pages.starting.previews import Preview, Previews
 
 _LONGEST_WORDS = 1_200
 _TOP_KEY = re.compile(r"^([A-Za-z_]\w*):", re.MULTILINE)
 _NAMED = re.compile(r"`([A-Za-z_]\w*)")
-_EXAMPLE = "base_model: starter\nlearning_rate: 2e-4\ndatasets:\n- path: rows.jsonl\n"
+_EXAMPLE = "base_model: starter\nadapter: lora\nlearning_rate: 2e-4\ndatasets:\n- path: rows.jsonl\n"
 # What every run needs, in a form that nobody has filled in yet.
-_BEGUN = ImmutableMultiDict([("base_model", "starter"), ("learning_rate", "2e-4")])
+_BEGUN = ImmutableMultiDict([("base_model", "starter"), ("adapter", "lora"), ("learning_rate", "2e-4")])
 _ROWS = ("rows", "rows_type")
 Wrong = list[tuple[str, str, str]]
 
@@ -45,6 +48,7 @@ class StartPages:
     jobs: Jobs
     submissions: Submissions
     library: Library
+    previews: Previews = field(default_factory=Previews)
 
     def routes(self) -> list[Route]:
         """Its routes."""
@@ -55,39 +59,57 @@ class StartPages:
         return await self._page(request, request.query_params.get("way", "form"), _BEGUN)
 
     async def start(self, request: Request) -> Response:
-        """Begins the run, or shows what is wrong with it; `do=text` shows the run file that the form makes, and begins nothing."""
+        """Begins the run, or shows what is wrong with it.
+
+        `do=plan` tells what `luthier check` and `luthier plan` say of it, `do=text` shows its run file: both begin nothing.
+        """
         fields = await request.form()
-        way = "text" if fields.get("way") == "text" else "form"
+        way, do = "text" if fields.get("way") == "text" else "form", fields.get("do")
         sources = await asyncio.to_thread(self.library.all)
         text, wrong = (str(fields.get("text", "")), []) if way == "text" else _written(fields, sources)
-        if fields.get("do") == "text" and not wrong:
+        if do == "text" and not wrong:
             return await self._page(request, "text", fields, text=text)
         if not wrong:
-            data_alone = fields.get("do") == "data"
+            asked = Asked(text=text or "{}")
             try:
-                asked = json.dumps(["page", data_alone, text])
-                make = self.submissions.data if data_alone else self.submissions.run
-                new = await asyncio.to_thread(make, Asked(text=text or "{}"))
-                key = f"{str(fields.get('key', ''))[:64]}-{sha256_json(asked)[:16]}"
-                job = await self.jobs.start(replace(new, request=asked), key)
-                return RedirectResponse(job_address(job.id), 303)
+                if do == "plan":
+                    preview = await self.previews.of(await asyncio.to_thread(self.submissions.checked, asked))
+                    return await self._page(request, way, fields, text=text, preview=preview)
+                return await self._begun(asked, text, str(fields.get("key", "")), do == "data")
             except UserError as error:
                 wrong = [_placed(problem, text, way) for problem in error.problems]
+            except RequestError as error:
+                # What was filled in is not lost where a plan takes too long.
+                return await self._page(request, way, fields, [("", "", error.message)], text, status=error.status)
         return await self._page(request, way, fields, wrong, text)
 
+    async def _begun(self, asked: Asked, text: str, key: str, data_alone: bool) -> Response:
+        """The way to the job, which is the same one where the same form is sent twice."""
+        said = json.dumps(["page", data_alone, text])
+        make = self.submissions.data if data_alone else self.submissions.run
+        job = await begin(self.jobs, lambda: make(asked), said, f"{key[:64]}-{sha256_json(said)[:16]}")
+        return RedirectResponse(job_address(job.id), 303)
+
     async def _page(
-        self, request: Request, way: str, given: ImmutableMultiDict[str, Any] | FormData, wrong: Wrong | None = None, text: str = ""
+        self,
+        request: Request,
+        way: str,
+        given: ImmutableMultiDict[str, Any] | FormData,
+        wrong: Wrong | None = None,
+        text: str = "",
+        preview: Preview | None = None,
+        status: int = 422,
     ) -> Response:
         first, others = groups()
         sources = [source for source in await asyncio.to_thread(self.library.all) if source.kind != "upload"]
         said: dict[str, str] = {}
-        for field, _, words in wrong or []:
-            said[field] = f"{said[field]}\n{words}" if field in said else words
+        for name, _, words in wrong or []:
+            said[name] = f"{said[name]}\n{words}" if name in said else words
         opened = {group.title for group in others for one in group.controls if one.key in said or given.get(one.key)}
         return page(
             request,
             "new.html",
-            422 if wrong else 200,
+            status if wrong else 200,
             way="text" if way == "text" else "form",
             first=first,
             others=others,
@@ -102,6 +124,7 @@ class StartPages:
             problems=wrong or [],
             text=text or str(given.get("text", "")) or _EXAMPLE,
             key=secrets.token_hex(12),
+            preview=preview,
         )
 
 

@@ -81,6 +81,6 @@
       say(isPaused ? "Updates are paused." : "Updates go on.");
     });
   }
-  // A form that was sent and is not right: whoever uses the keyboard starts at what is wrong.
-  document.getElementById("problems")?.focus();
+  // A form that was sent and is not right: whoever uses the keyboard starts at what is wrong; and at what was asked for where it is shown.
+  (document.getElementById("problems") ?? document.getElementById("preview"))?.focus();
 })();

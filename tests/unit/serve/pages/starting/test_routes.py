@@ -10,6 +10,9 @@ import pytest
 import yaml
 from starlette.testclient import TestClient
 
+from luthier.serve.door.errors import RequestError
+from luthier.serve.jobs.submitted import Checked
+from luthier.serve.pages.starting.previews import Preview, Previews
 from serve_pages import csrf_token, signed_in
 
 RIGHT = {"base_model": "starter", "learning_rate": "2e-4", "max_steps": "2", "key": "one-form", "do": "run"}
@@ -98,3 +101,39 @@ def test_data_alone_is_a_job_of_its_own_kind(place: Path) -> None:
     _, job, text = sent(browser, **{**RIGHT, "rows": str(place / "rows.jsonl"), "do": "data"})
     assert job, text
     assert ">make data<" in browser.get(job).text
+
+
+def test_a_plan_is_shown_beside_the_form_and_begins_nothing(place: Path) -> None:
+    browser = signed_in(place, root=place / "state")
+    fields = {**RIGHT, "rows": str(place / "rows.jsonl"), "rows_type": "alpaca", "run_name": "soon", "do": "plan"}
+    status, _, text = sent(browser, **fields)
+    assert status == 200, text
+    plan = text[text.index('id="preview"') : text.index("</section>")]
+    for words in (
+        "It can be started",
+        f"{place}/state/runs/soon-",
+        "2 steps at most",
+        "Memory while it trains",
+        "gradients",
+        "micro_batch_size: 1",
+    ):
+        assert words in plan, words
+    assert 'value="soon"' in text
+    assert not (place / "state" / "run-files").exists()
+    assert "run soon" not in browser.get("/ui/jobs").text
+    # What those commands refuse stands at its control.
+    status, _, text = sent(browser, **{**fields, "clean": "{off: [no_such_rule]}"})
+    assert status == 422
+    assert "`clean.off` names no rule" in text[text.index('id="e-clean"') :][:200]
+
+
+def test_a_plan_that_is_not_to_be_had_loses_nothing_of_the_form(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def none(self: Previews, checked: Checked) -> Preview:
+        raise RequestError(503, "no plan today")
+
+    monkeypatch.setattr(Previews, "of", none)
+    browser = signed_in(place, root=place / "state")
+    status, _, text = sent(browser, **{**RIGHT, "rows": str(place / "rows.jsonl"), "run_name": "soon", "do": "plan"})
+    assert status == 503
+    assert "no plan today" in text[text.index('id="problems"') :]
+    assert 'value="soon"' in text
