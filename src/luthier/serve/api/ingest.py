@@ -45,7 +45,10 @@ class IngestBody(BaseModel):
 
 
 class SourceBody(BaseModel):
-    """A source that was taken in. `changes` are files that the last time `added`, `changed`, `removed` or left `unchanged`."""
+    """A source that was taken in. `changes` are files that the last time `added`, `changed`, `removed` or left `unchanged`.
+
+    `asked` is the commit, branch or tag that was asked for; empty where none was.
+    """
 
     name: str
     kind: Literal["folder", "repository", "upload"]
@@ -60,6 +63,7 @@ class SourceBody(BaseModel):
     excluded: dict[str, int]
     masked: dict[str, int]
     notes: list[str]
+    asked: str
 
 
 class SourcesBody(BaseModel):

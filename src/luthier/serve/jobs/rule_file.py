@@ -31,7 +31,10 @@ class JobRule:
     def write(self, root: ServeRoot) -> None:
         """Keeps it for the jobs that begin from now on; its owner alone can read it."""
         row = {name: getattr(self, name) for name in self.__slots__}
-        write_bytes(root.rule, json.dumps(row).encode("utf-8", "surrogatepass"), _OWNERS_ALONE)
+        content = json.dumps(row).encode("utf-8", "surrogatepass")
+        # A server starts on a disk that is full.
+        if not root.rule.is_file() or root.rule.read_bytes() != content:
+            write_bytes(root.rule, content, _OWNERS_ALONE)
 
     @classmethod
     def read(cls, root: ServeRoot) -> JobRule:
