@@ -40,11 +40,21 @@ class Review:
     def ask(self, ask: Callable[[str], str | None]) -> Told:
         """Goes through what is not judged yet, and says how to go on where something is left. `ask` shows a text and takes a line."""
         is_whole = Session(self.drawn, self.notebook, ask).run()
+        return self._written(*self._so_far("" if is_whole else "; the same command goes on from here"))
+
+    def so_far(self) -> Told:
+        """What `ask` says at its end, of what is judged now; nothing is written."""
+        return self._told(*self._so_far(""))[0]
+
+    def keep_figures(self) -> None:
+        """Writes the figures as `ask` leaves them, after a judgement that was kept in another way."""
+        self._written(*self._so_far(""))
+
+    def _so_far(self, rest: str) -> tuple[str, JsonObject]:
+        """The first line of what is told, and the counts that it holds."""
         said = self.notebook.read()
         judged = sum(item.key in said for item in self.drawn)
-        rest = "" if is_whole else "; the same command goes on from here"
-        counts: JsonObject = {"judged": judged, "answers": len(self.drawn)}
-        return self._summary(f"\n{judged} of {len(self.drawn)} judged, in {self.notebook.path}{rest}", counts)
+        return f"\n{judged} of {len(self.drawn)} judged, in {self.notebook.path}{rest}", {"judged": judged, "answers": len(self.drawn)}
 
     def write_sheet(self, path: str, overwrite: bool = False) -> Told:
         """Writes the draw as CSV, what is judged already filled in. `UserError` where the file is there and `overwrite` is not said."""
@@ -69,10 +79,16 @@ class Review:
             self.notebook.append(fresh)
         rows = len(filled) + blank
         rest = f"; {blank} of {rows} rows have no verdict yet: fill them in and read the sheet again" if blank else ""
-        return self._summary(f"read {counted(len(fresh), 'new judgement')}{rest}", {"judged": len(filled), "answers": rows})
+        return self._written(f"read {counted(len(fresh), 'new judgement')}{rest}", {"judged": len(filled), "answers": rows})
 
-    def _summary(self, first: str, counts: JsonObject) -> Told:
-        """The figures of all judges of this run, written to `review/summary.json`.
+    def _written(self, first: str, counts: JsonObject) -> Told:
+        """What is told, and the figures of all judges of this run written to `review/summary.json`."""
+        told, figures = self._told(first, counts)
+        write_json(self.folder.review_summary, figures)
+        return told
+
+    def _told(self, first: str, counts: JsonObject) -> tuple[Told, JsonObject]:
+        """What is told, and the figures of all judges of this run.
 
         They are told to a judge who is done, and stand in the file for judges who are: whoever still judges would be led by how the
         candidates stand, and by what others said.
@@ -82,13 +98,13 @@ class Review:
         before = agreement.unfinished_in(summary_or_none(self.folder.review_summary) or {})
         unfinished = before - {judge} if is_done else before | {judge}
         found = agreement.summary(self.items, {name: Notebook(self.folder.review, name).read() for name in names}, unfinished)
-        write_json(self.folder.review_summary, found)
         if is_done:
-            return Told(found, (first, *self._left_out_lines(), *agreement.summary_lines(found), f"summary   {self.folder.review_summary}"))
+            lines = (first, *self._left_out_lines(), *agreement.summary_lines(found), f"summary   {self.folder.review_summary}")
+            return Told(found, lines), found
         verdicts = found["judges"].get(judge, {}).get("verdicts", {})
         own = [f"{judge}: {agreement.verdicts_text(verdicts)}"] if verdicts else []
         later = "rates, and what other judges said, are shown when all are judged"
-        return Told({"judge": judge, **counts, "verdicts": verdicts}, (first, *self._left_out_lines(), *own, later))
+        return Told({"judge": judge, **counts, "verdicts": verdicts}, (first, *self._left_out_lines(), *own, later)), found
 
 
 def open_review(run_dir: str, judge: str, seed: int, number: int, suite: str | None) -> Review:

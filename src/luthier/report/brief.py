@@ -71,7 +71,7 @@ def _read(folder: RunFolder) -> Brief:
     return Brief(
         started=day(_first_time(folder.events_jsonl)),
         done=tuple(name for name in STAGES if name in stages),
-        base=shown(str(_object(train.get("base")).get("name", "")), _LONGEST_NAME),
+        base=shown(str(_object(train.get("base")).get("name") or _planned_base(folder.resolved_yaml)), _LONGEST_NAME),
         final_loss=decimal(train["final_loss"], 3) if train.get("final_loss") is not None else "",
         eval_loss=decimal(validation, 3) if validation is not None else "",
         score=score,
@@ -97,6 +97,13 @@ def _score(suite: str, scores: JsonObject) -> Score | None:
         gain_text(metric, gain) if gain else "",
         tone_of(metric, gain) if gain else "",
     )
+
+
+def _planned_base(resolved: Path) -> str:
+    """The base that the run is to train, as its first key names it; the rest of the file is not read for a line of a list."""
+    with resolved.open(encoding="utf-8", errors="replace") as stream:
+        key, _, name = stream.readline(_FIRST_LINE_BYTES).partition(":")
+    return name.strip().strip("'\"") if key == "base_model" else ""
 
 
 def _first_time(events: Path) -> str:

@@ -16,11 +16,12 @@ from luthier.config.row_sections import SourceEntry
 from luthier.config.schema import EndpointSection
 from luthier.core.candidates import BASE, MERGED, TUNED
 from luthier.core.errors import LuthierError, Problem, UserError
-from luthier.core.runs import RunFolder, find_runs
+from luthier.core.runs import RunFolder
 from luthier.core.weight_files import MODEL_CONFIG, stamp
 from luthier.guard.settings import GuardSettings, guard_settings
 from luthier.retrieval.shown import TAUGHT, ContextForm
 from luthier.serve.engine.place import Opening
+from luthier.serve.state.runs import KnownRuns, short_name
 
 Kind = Literal["base", "run", "model", "remote"]
 # What Luthier's own routes call the served run's two models.
@@ -69,7 +70,7 @@ class Catalogue:
         `endpoints` are those of the served run where they are None.
         """
         self._overrides = tuple(overrides)
-        self._served, self._models, self._runs, self._default = served, dict(models), tuple(runs), default
+        self._served, self._models, self._runs, self._default = served, dict(models), KnownRuns.of(runs), default
         self._endpoints = dict(endpoints if endpoints is not None else served.config.endpoints if served is not None else {})
         # Runs as they were read, with the stamps of their files.
         self._read: dict[Path, tuple[str, LoadedRun | None]] = {}
@@ -160,26 +161,26 @@ class Catalogue:
         return replace(_of_run(loaded, name), kind="model", base=target, opening=opening)
 
     def _served_name(self, served: LoadedRun) -> str:
-        short = _short(served.folder)
+        short = short_name(served.folder)
         return served.folder.name if short in self.taken else short
 
     def _trained(self) -> Iterator[tuple[str, LoadedRun]]:
         """The trained runs by name, the served one first; with its hash where another one of that name was trained too."""
-        folders = [folder for place in self._runs for folder in find_runs(place) if folder.is_trained]
+        folders = [folder for folder in self._runs.all() if folder.is_trained]
         served = None
         if self._served is not None:
             served = self._served.folder.resolve()
             folders = [folder for folder in folders if folder.path.resolve() != served]
             if RunFolder(self._served.folder).is_trained:
                 yield self._served_name(self._served), self._served
-        counts = Counter(_short(folder.path) for folder in folders)
+        counts = Counter(short_name(folder.path) for folder in folders)
         if self._served is not None:
-            counts[_short(self._served.folder)] += 1
+            counts[short_name(self._served.folder)] += 1
         taken = self.taken
         for folder in folders:
             # A run of another version is none to be asked: `luthier runs list` tells of it.
             if (loaded := self._load(folder)) is not None:
-                name = _short(folder.path)
+                name = short_name(folder.path)
                 yield name if counts[name] == 1 and name not in taken else folder.path.name, loaded
 
     def _load(self, folder: RunFolder) -> LoadedRun | None:
@@ -191,12 +192,6 @@ class Catalogue:
                 loaded = load(folder.path)
             known = self._read[folder.path] = told, loaded
         return known[1]
-
-
-def _short(folder: Path) -> str:
-    """The run's name without the hash that its folder has."""
-    name, _, digits = folder.name.rpartition("-")
-    return name if name and len(digits) == 8 else folder.name
 
 
 def _is_trained(path: Path) -> bool:

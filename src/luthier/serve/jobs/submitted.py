@@ -17,13 +17,14 @@ from luthier.config.yaml_file import Document
 from luthier.core.errors import ConfigError, Problem
 from luthier.core.files import sha256_json, write_text
 from luthier.core.records import JsonValue
-from luthier.core.runs import RunFolder, find_runs
+from luthier.core.runs import RunFolder
 from luthier.serve.jobs.allowed import Allowed
 from luthier.serve.jobs.check_again import rule_of
 from luthier.serve.jobs.records import NewJob
 from luthier.serve.jobs.rule_file import JobRule
 from luthier.serve.state.permitted import Permitted
 from luthier.serve.state.root import ServeRoot
+from luthier.serve.state.runs import KnownRuns, short_name
 
 _KEY = re.compile(r"[A-Za-z_]\w*(?:(?:\.\w+)|(?:\[\d+\]))*")
 # A system takes words of a command up to a length; Linux one of 128 KiB.
@@ -108,11 +109,11 @@ class Submissions:
 
     def find_run(self, name: str) -> RunFolder:
         """The run called `name`, by its folder or, where one alone is called so, without the hash; `ConfigError` where there is none."""
-        runs = [run for place in self.places for run in find_runs(place)]
-        found = [run for run in runs if run.path.name == name] or [run for run in runs if short_name(run.path) == name]
+        runs = KnownRuns.of(self.places)
+        found = runs.called(name)
         if len(found) == 1:
             return found[0]
-        known = ", ".join(run.path.name for run in found or runs[-20:])
+        known = ", ".join(run.path.name for run in found or runs.all()[-20:])
         hint = f"there are {known}" if known else "none was started yet"
         if found:
             raise ConfigError(Problem("several runs are called so", where="run", found=name[:200], hint=hint))
@@ -201,12 +202,6 @@ class Submissions:
 
 def _settings(values: Mapping[str, JsonValue]) -> tuple[str, ...]:
     return tuple(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in values.items())
-
-
-def short_name(folder: Path) -> str:
-    """The run's name without the hash that its folder has."""
-    name, _, digits = folder.name.rpartition("-")
-    return name if name and len(digits) == 8 else folder.name
 
 
 def in_text(problem: Problem, path: Path) -> Problem:

@@ -57,7 +57,7 @@ class ReviewPages:
         judged = len(review.drawn) - len(open_now)
         values: dict[str, Any] = {"run": key, "judge": judge, "of": len(review.drawn), "judged": judged, "left_out": review.left_out}
         if not at:
-            lines = review.ask(lambda _: None).lines
+            lines = review.so_far().lines
             return page(request, "review_done.html", lines=[line.strip() for line in lines if line.strip()], **values)
         item = review.drawn[at - 1]
         texts = {name: shown(text, _SHOWN_CHARACTERS) for name, text in _texts(item.request, item.reference, item.text).items()}
@@ -84,8 +84,7 @@ class ReviewPages:
         if item not in places:
             raise RequestError(409, "this answer is no longer among those that are judged: the run was evaluated anew")
         review.notebook.append([Judgement(item, verdict, fields.get("comment", "").strip()[:_LONGEST_COMMENT])])
-        # The figures are written as the command does when a judge leaves.
-        review.ask(lambda _: None)
+        review.keep_figures()
         said = review.notebook.read()
         after = [number for name, number in places.items() if name not in said]
         onward = next((number for number in sorted(after) if number > places[item]), min(after, default=0))

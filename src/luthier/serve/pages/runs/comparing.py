@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from threading import Lock
 from typing import Any
 
 from starlette.requests import Request
@@ -25,10 +24,11 @@ from luthier.report.reading import RunFacts, SuiteFacts
 from luthier.report.sections import smoothed_losses
 from luthier.report.shown import shown, shown_all
 from luthier.report.tables import Cell, Row, Table, ordered_metrics
-from luthier.report.wording import DASH, decimal, gain_text, interval_text, metric_label, p_text, rows_text, value_text
+from luthier.report.wording import DASH, count, decimal, gain_text, interval_text, metric_label, p_text, rows_text, value_text
 from luthier.serve.pages.frame.page import link, page
+from luthier.serve.pages.runs.kept import Kept
 from luthier.serve.pages.runs.library import Listed, RunLibrary, stamp_of
-from luthier.serve.pages.runs.reading import Kept, RunReader, readable
+from luthier.serve.pages.runs.reading import RunReader, readable
 
 # Each has a line of its own in the plots, told apart by colour and dashes.
 MOST_RUNS = 6
@@ -55,7 +55,6 @@ class ComparePages:
     library: RunLibrary
     reader: RunReader
     differences: Kept = field(default_factory=lambda: Kept(_MOST_DIFFERENCES_KEPT))
-    lock: Lock = field(default_factory=Lock)
 
     def routes(self) -> list[Route]:
         """Their route."""
@@ -86,8 +85,7 @@ class ComparePages:
     def _compared(self, first: Listed, other: Listed) -> tuple[Compared, str]:
         """What `luthier runs compare` tells of two runs, by suite; where they cannot be compared, why."""
         files = [one.folder.evaluate / "summary.json" for one in (first, other)]
-        with self.lock:
-            return self.differences.get((first.folder.path, other.folder.path), stamp_of(*files), lambda: _difference(first, other))
+        return self.differences.get((first.folder.path, other.folder.path), stamp_of(*files), lambda: _difference(first, other))
 
 
 def _difference(first: Listed, other: Listed) -> tuple[Compared, str]:
@@ -163,8 +161,8 @@ def _numbers(found: Sequence[RunFacts]) -> list[Setting]:
     told = [
         ("Validation loss", [decimal(facts.train.get("result_eval_loss", facts.train.get("final_eval_loss"))) for facts in found]),
         ("Training loss", [decimal(facts.train.get("final_loss")) for facts in found]),
-        ("Steps", [str(facts.train.get("steps", DASH)) for facts in found]),
-        ("Tokens per second", [decimal(facts.train.get("tokens_per_second"), 0) for facts in found]),
+        ("Steps", [count(facts.train.get("steps")) for facts in found]),
+        ("Tokens per second", [count(facts.train.get("tokens_per_second")) for facts in found]),
     ]
     return [Setting(name, tuple(values)) for name, values in told if set(values) != {DASH}]
 

@@ -17,7 +17,7 @@ from luthier.serve.pages.frame.page import page
 from luthier.serve.pages.runs.library import RUNNING, Listed, RunLibrary
 from luthier.serve.pages.runs.progress import progress
 from luthier.serve.pages.runs.reading import ReadRun, RunReader, readable
-from luthier.serve.pages.runs.tail import Tail
+from luthier.serve.pages.runs.tail import Now
 
 _LONGEST_FILE = 40_000
 
@@ -39,9 +39,9 @@ class DetailPages:
 
     def overview(self, request: Request) -> Response:
         """How far the run is, its curves, and what it came to; the page follows a run at work."""
-        listed, read, tail = self._read(request)
+        listed, read, now = self._read(request)
         with readable(listed):
-            return page(request, "run.html", **_overview(listed, read, tail))
+            return page(request, "run.html", **_overview(listed, read, now))
 
     def data(self, request: Request) -> Response:
         """The data report."""
@@ -67,19 +67,19 @@ class DetailPages:
                 compared_later=glance.compared_later(facts, found),
             )
 
-    def _read(self, request: Request) -> tuple[Listed, ReadRun, Tail]:
+    def _read(self, request: Request) -> tuple[Listed, ReadRun, Now]:
         listed = self.library.get(request.path_params["key"])
         return listed, *self.reader.read(listed)
 
 
-def _overview(listed: Listed, read: ReadRun, tail: Tail) -> dict[str, Any]:
+def _overview(listed: Listed, read: ReadRun, now: Now) -> dict[str, Any]:
     facts, found = read.facts, read.shelf
     is_running = listed.state == RUNNING
     return {
         "one": listed,
         "tab": "overview",
         "is_running": is_running,
-        "progress": progress(listed.folder.manifest().stages, tail, is_running),
+        "progress": progress(listed.folder.manifest().stages, now, is_running),
         "curves": sections.curves(facts.curves),
         "verdict": verdict(facts) if facts.is_evaluated or not is_running else None,
         "is_evaluated": facts.is_evaluated,

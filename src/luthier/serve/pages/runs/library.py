@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from luthier.core.runs import RunFolder, find_runs
+from luthier.core.runs import RunFolder
 from luthier.core.stages import STAGES
 from luthier.report.brief import Brief, brief
 from luthier.serve.door.errors import unknown
+from luthier.serve.state.runs import KnownRuns
 
 RUNNING, COMPLETE, PARTIAL, UNREADABLE = "running", "complete", "partial", "unreadable"
 STATES = (RUNNING, COMPLETE, PARTIAL, UNREADABLE)
@@ -31,26 +32,31 @@ class Listed:
 
 
 class RunLibrary:
-    """The run folders in `places`. A name that two places have belongs to the first; the others' is followed by `~2`, `~3` ..."""
+    """The runs in `places`, by the names that they have in addresses."""
 
     def __init__(self, places: Sequence[Path]) -> None:
-        self._places = tuple(dict.fromkeys(places))
+        self._known = KnownRuns.of(places)
         self._lock = threading.Lock()
         self._briefs: dict[Path, tuple[Stamp, Brief]] = {}
 
     @property
     def places(self) -> tuple[Path, ...]:
         """The folders in which run folders lie."""
-        return self._places
+        return self._known.places
 
     def all(self) -> list[Listed]:
         """Every run, the latest change first."""
-        found = [self._listed(key, folder) for key, folder in self._folders().items()]
+        folders = self._known.by_key()
+        with self._lock:
+            # Of runs that are gone nothing is kept.
+            places = {folder.path for folder in folders.values()}
+            self._briefs = {path: known for path, known in self._briefs.items() if path in places}
+        found = [self._listed(key, folder) for key, folder in folders.items()]
         return sorted(found, key=lambda one: (-one.changed, one.key))
 
     def get(self, key: str) -> Listed:
         """The run that addresses call `key`; a `RequestError` 404 where there is none. It is looked up, never joined to a path."""
-        folder = self._folders().get(key)
+        folder = self._known.by_key().get(key)
         if folder is None:
             raise unknown(f"there is no run `{key[:200]}` here", "run")
         return self._listed(key, folder)
@@ -58,18 +64,7 @@ class RunLibrary:
     def key_of(self, path: Path) -> str | None:
         """What addresses call the run in the folder `path`; None where there is none of these."""
         wanted = path.resolve()
-        return next((key for key, folder in self._folders().items() if folder.path.resolve() == wanted), None)
-
-    def _folders(self) -> dict[str, RunFolder]:
-        found: dict[str, RunFolder] = {}
-        for place in self._places:
-            for folder in find_runs(place):
-                key, number = folder.path.name, 1
-                while key in found:
-                    number += 1
-                    key = f"{folder.path.name}~{number}"
-                found[key] = folder
-        return found
+        return next((key for key, folder in self._known.by_key().items() if folder.path.resolve() == wanted), None)
 
     def _listed(self, key: str, folder: RunFolder) -> Listed:
         told = self._brief(folder)

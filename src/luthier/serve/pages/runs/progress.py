@@ -10,7 +10,7 @@ from luthier.core.records import JsonObject
 from luthier.core.stages import STAGES
 from luthier.report.shown import shown
 from luthier.report.wording import candidate_words, count, decimal, duration
-from luthier.serve.pages.runs.tail import Tail
+from luthier.serve.pages.runs.tail import Now
 
 DONE, RUNNING, STOPPED, NEXT = "done", "running", "stopped", "to come"
 _TITLES = {"data": "Data", "train": "Training", "evaluate": "Evaluation", "export": "Export", "card": "Model card", "report": "Report"}
@@ -37,10 +37,10 @@ class Progress:
     said: str
 
 
-def progress(records: Mapping[str, StageRecord], tail: Tail, is_running: bool) -> Progress:
+def progress(records: Mapping[str, StageRecord], now: Now, is_running: bool) -> Progress:
     """The progress of a run by its manifest's records and its events."""
-    percent, line = _newest(tail.newest)
-    stages = tuple(_step(name, records.get(name), tail, is_running, percent) for name in STAGES)
+    percent, line = _newest(now.newest)
+    stages = tuple(_step(name, records.get(name), now, is_running, percent) for name in STAGES)
     at_work = next((one for one in stages if one.state == RUNNING), None)
     if at_work is None:
         done = sum(one.state == DONE for one in stages)
@@ -49,9 +49,9 @@ def progress(records: Mapping[str, StageRecord], tail: Tail, is_running: bool) -
     return Progress(stages, line, f"{at_work.title} at work{tens}")
 
 
-def _step(name: str, record: StageRecord | None, tail: Tail, is_running: bool, percent: float | None) -> StageStep:
+def _step(name: str, record: StageRecord | None, now: Now, is_running: bool, percent: float | None) -> StageStep:
     title = _TITLES.get(name, name)
-    if name == tail.stage:
+    if name == now.stage:
         return StageStep(name, title, RUNNING, "", percent) if is_running else StageStep(name, title, STOPPED, "begun, and not ended")
     if record is not None:
         return StageStep(name, title, DONE, f"taken from {record.taken_from}" if record.taken_from else duration(record.seconds))

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
 from urllib.parse import quote
 
 from luthier.core.errors import LuthierError
@@ -18,8 +15,9 @@ from luthier.report.reading import RunFacts, Stream, read_run
 from luthier.serve.door.errors import RequestError
 from luthier.serve.door.policy import PAGES
 from luthier.serve.pages.frame.page import link
+from luthier.serve.pages.runs.kept import Kept
 from luthier.serve.pages.runs.library import RUNNING, Listed, Stamp, stamp_of
-from luthier.serve.pages.runs.tail import Tail
+from luthier.serve.pages.runs.tail import Now, Tail
 
 # What was read of so many runs is kept; answers of a large suite take 50 MB.
 MOST_RUNS = 4
@@ -33,7 +31,6 @@ _READ: tuple[str, ...] = (
     "train/curve.jsonl",
 )
 _READ += ("evaluate/summary.json", "evaluate/gate.json", "review/summary.json", "export/summary.json")
-Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,36 +59,17 @@ class ReadRun:
     shelf: PageShelf
 
 
-@dataclass(slots=True)
-class Kept:
-    """Values by key, the newest used last, at most `most`."""
-
-    most: int
-    values: OrderedDict[object, tuple[object, object]] = field(default_factory=OrderedDict)
-
-    def get(self, key: object, stamp: object, make: Callable[[], Value]) -> Value:
-        """The value of `key`, made anew where its stamp is another."""
-        found = self.values.get(key)
-        if found is None or found[0] != stamp:
-            self.values[key] = found = (stamp, make())
-        self.values.move_to_end(key)
-        while len(self.values) > self.most:
-            self.values.popitem(last=False)
-        return found[1]  # type: ignore[return-value]
-
-
 class RunReader:
-    """Reads runs for pages. One thread reads at a time: what two ask for is read once."""
+    """Reads runs for pages. What two ask for is read once; who asks for one run waits for no other."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._runs, self._tails = Kept(MOST_RUNS), Kept(4 * MOST_RUNS)
 
-    def read(self, listed: Listed) -> tuple[ReadRun, Tail]:
-        """The run and its events; a `RequestError` 503 where its files cannot be read."""
+    def read(self, listed: Listed) -> tuple[ReadRun, Now]:
+        """The run, and how far it is by its events; a `RequestError` 503 where its files cannot be read."""
         folder = listed.folder
-        with self._lock, readable(listed):
-            tail = self._tails.get(folder.path, None, lambda: Tail(folder.events_jsonl))
+        # Whoever has the tail of a run has the run.
+        with readable(listed), self._tails.held(folder.path, None, lambda: Tail(folder.events_jsonl)) as tail:
             tail.read()
             stream = tail.stream
             stamp = (listed.key, len(stream.warnings), _stamp(listed))
@@ -99,7 +77,7 @@ class RunReader:
             # The points of a training at work are in its events alone, and the curve beside them may be an earlier one's.
             is_training = listed.state == RUNNING and "train" not in found.facts.stages
             curves = stream.curves if is_training else found.facts.curves
-            return replace(found, facts=replace(found.facts, curves=curves, started=stream.started)), tail
+            return replace(found, facts=replace(found.facts, curves=curves, started=stream.started)), tail.now
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 from luthier.core.events import last_training
@@ -17,6 +18,14 @@ MOST_KEPT = 20_000
 _CHUNK_BYTES = 1 << 20
 # Of these the newest alone says how far the work is.
 _NEWEST = ("data.progress", "evaluate.progress", "evaluate.waiting")
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """Where a run is by its events: the stage at work, empty where none is, and the newest event that says how far."""
+
+    stage: str
+    newest: JsonObject
 
 
 class Tail:
@@ -65,6 +74,11 @@ class Tail:
             self._kept.append({key: event[key] for key in _STEP_FIELDS if key in event} if name == "train.step" else event)
             if len(self._kept) > MOST_KEPT:
                 self._kept = [one for place, one in enumerate(self._kept) if place % 2 == 0 or one["event"] != "train.step"]
+
+    @property
+    def now(self) -> Now:
+        """Where the run is, as it was read last."""
+        return Now(self.stage, self.newest)
 
     @property
     def stream(self) -> Stream:

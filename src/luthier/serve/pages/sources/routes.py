@@ -104,7 +104,9 @@ class SourcePages:
             pieces = await asked(lambda: self.library.search(text, known or None, _MOST_FOUND))
             found = [(piece, shown(piece.text, _LONGEST_PIECE)) for piece in pieces]
         milliseconds = round((time.perf_counter() - began) * 1_000)
-        return page(request, "search.html", text=text, sources=sources, chosen=known, found=found, milliseconds=milliseconds)
+        return page(
+            request, "search.html", text=text, sources=sources, chosen=known, found=found, most=_MOST_FOUND, milliseconds=milliseconds
+        )
 
     async def _begun(self, make: Callable[[], Wanted]) -> Response:
         job = await begun(self.jobs, make)

@@ -25,7 +25,7 @@ _SECONDS = 90.0
 _LAST_WORDS = 2_000
 _LONGEST_FILE, _LONGEST_LINE = 40_000, 600
 _COMMAND = ("-m", "luthier.pipeline.preview")
-_UNKNOWN_ROWS = "known once the data is made: rows, tokens and time"
+_LATER = "known once the data is made"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ def _in_words(told: JsonObject) -> Preview:
 def _training(batches: JsonObject) -> str:
     steps = f"{count(batches['steps'])} steps"
     if batches["tokens"] is None:
-        return f"{steps} at most; {_UNKNOWN_ROWS}" if batches["steps"] else f"{_UNKNOWN_ROWS}, and so steps"
+        return f"{steps} at most; rows and tokens are {_LATER}" if batches["steps"] else f"rows, steps and tokens are {_LATER}"
     return f"{count(batches['rows'])} rows, {steps}, {count(batches['tokens'])} tokens"
 
 

@@ -72,4 +72,4 @@ def test_a_stream_that_is_refused_says_why(tmp_path: Path) -> None:
     _, text = asked(browser, "/ui/playground/stream", q="x", model="no-such")
     assert "there is no such model" in text
     status, text = asked(browser, "/ui/playground/stream", q=" ")
-    assert (status, "write a question" in text) == (422, True)
+    assert (status, "Write a question" in text) == (422, True)

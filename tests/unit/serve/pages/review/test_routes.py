@@ -103,3 +103,10 @@ def test_answers_are_text(runs: Path) -> None:
     text = signed_in(runs).get("/ui/review/judged?judge=ann").text
     assert "&lt;script&gt;alert(1)" in text
     assert "<script>alert" not in text
+
+
+def test_enter_in_the_comment_is_no_verdict(runs: Path) -> None:
+    text = signed_in(runs).get("/ui/review/judged?judge=ann").text
+    # A browser takes Enter in a field of one line for the first button of its form.
+    assert re.search(r'<textarea id="f-comment"', text)
+    assert text.index('id="f-comment"') < text.index('name="verdict"')

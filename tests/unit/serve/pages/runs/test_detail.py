@@ -134,7 +134,7 @@ def test_a_run_that_cannot_be_read_is_told_and_does_no_harm(begun: RunFolder) ->
     begun.data_report.write_text("{no json")
     refused = browser.get("/ui/runs/begun")
     assert refused.status_code == 503
-    assert "the run begun cannot be read" in refused.text
+    assert "The run begun cannot be read" in refused.text
 
 
 @pytest.mark.parametrize("key", ["nowhere", "...", "whole%2f..", "whole%00", "%3Cscript%3E"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,8 @@ def test_every_run_is_told_with_what_it_has_come_to(runs: Path) -> None:
     assert "unreadable" in text
     assert "not a manifest" in text
     assert ">partial<" in text
+    # What has not trained yet is told with the base that it is to train.
+    assert re.search(r">begun-22222222</a><small>starter · ", text)
     assert "exact match" in text
 
 

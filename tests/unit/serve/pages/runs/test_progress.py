@@ -9,16 +9,16 @@ import pytest
 
 from luthier.core.manifest import StageRecord
 from luthier.serve.pages.runs.progress import progress
-from luthier.serve.pages.runs.tail import Tail
+from luthier.serve.pages.runs.tail import Now, Tail
 
 DONE = {"data": StageRecord("k", {}, 12.0), "train": StageRecord("k", {}, 1.0, taken_from="other-run")}
 
 
-def tail_of(path: Path, *events: dict[str, object]) -> Tail:
+def now_of(path: Path, *events: dict[str, object]) -> Now:
     path.write_text("".join(json.dumps(event) + "\n" for event in events))
     tail = Tail(path)
     tail.read()
-    return tail
+    return tail.now
 
 
 @pytest.mark.parametrize(
@@ -38,14 +38,14 @@ def tail_of(path: Path, *events: dict[str, object]) -> Tail:
 )
 def test_the_newest_event_says_how_far_the_stage_at_work_is(tmp_path: Path, event: dict[str, object], percent: float, told: str) -> None:
     stage = str(event["event"]).partition(".")[0]
-    found = progress({}, tail_of(tmp_path / "events.jsonl", {"event": "stage.start", "stage": stage}, event), is_running=True)
+    found = progress({}, now_of(tmp_path / "events.jsonl", {"event": "stage.start", "stage": stage}, event), is_running=True)
     (at_work,) = [one for one in found.stages if one.state == "running"]
     assert (at_work.name, at_work.percent) == (stage, percent)
     assert told in found.line
 
 
 def test_a_stage_is_done_at_work_stopped_or_to_come(tmp_path: Path) -> None:
-    tail = tail_of(tmp_path / "events.jsonl", {"event": "stage.start", "stage": "evaluate"})
+    tail = now_of(tmp_path / "events.jsonl", {"event": "stage.start", "stage": "evaluate"})
     running = progress(DONE, tail, is_running=True)
     assert [one.state for one in running.stages] == ["done", "done", "running", "to come", "to come", "to come"]
     assert [one.note for one in running.stages[:2]] == ["12 s", "taken from other-run"]
@@ -59,6 +59,6 @@ def test_what_is_said_aloud_changes_with_each_tenth_alone(tmp_path: Path) -> Non
     said = set()
     for step in range(1, 101):
         event = {"event": "train.step", "step": step, "steps": 100, "loss": 1.0, "epoch": 0.1, "tokens_per_second": 1, "seconds_left": 1}
-        tail = tail_of(tmp_path / "events.jsonl", {"event": "stage.start", "stage": "train"}, event)
+        tail = now_of(tmp_path / "events.jsonl", {"event": "stage.start", "stage": "train"}, event)
         said.add(progress({}, tail, is_running=True).said)
     assert said == {f"Training at work, {percent} % done" for percent in range(0, 101, 10)}

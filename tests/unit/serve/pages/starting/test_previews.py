@@ -139,7 +139,7 @@ def test_the_process_says_what_the_commands_say(tmp_path: Path) -> None:
     found = asyncio.run(Previews().of(checked(text)))
     facts = dict(found.facts)
     assert facts["Folder"].startswith("state/runs/run-1-")
-    assert facts["Training"] == "3 steps at most; known once the data is made: rows, tokens and time"
+    assert facts["Training"] == "3 steps at most; rows and tokens are known once the data is made"
     assert facts["Memory"][0].isdigit()
     assert ("data", "to do") in found.stages
     assert "micro_batch_size: 1" in found.resolved

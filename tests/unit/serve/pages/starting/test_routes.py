@@ -94,7 +94,7 @@ def test_problems_of_a_run_file_are_told_with_their_lines(place: Path) -> None:
     assert status == 422
     assert '<a href="#f-text">Line 3</a>' in text
     assert '<a href="#f-text">Line 4</a>' in text
-    assert "unknown key `foo`" in text
+    assert "unknown key <code>foo</code>" in text
     assert "num_epochs: x" in text
 
 
@@ -126,7 +126,7 @@ def test_a_plan_is_shown_beside_the_form_and_begins_nothing(place: Path) -> None
     # What those commands refuse stands at its control.
     status, _, text = sent(browser, **{**fields, "clean": "{off: [no_such_rule]}"})
     assert status == 422
-    assert "`clean.off` names no rule" in text[text.index('id="e-clean"') :][:200]
+    assert "<code>clean.off</code> names no rule" in text[text.index('id="e-clean"') :][:200]
 
 
 def test_a_plan_that_is_not_to_be_had_loses_nothing_of_the_form(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
