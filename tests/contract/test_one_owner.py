@@ -31,6 +31,9 @@ def written_in(value: object) -> list[str]:
     [
         ("+parser", "core/candidates.py"),
         ("shellsession", "guard/shown/names.py"),
+        ("text/event-stream", "serve/door/events.py"),
+        ("X-Accel-Buffering", "serve/door/events.py"),
+        ("LUTHIER_TOKEN", "core/child_environment.py"),
         ("/proc/sys/user/max_user_namespaces", "guard/sandbox.py"),
         (1.959963984540054, "evaluate/figures/statistics.py"),
     ],

@@ -12,7 +12,8 @@ from luthier.core.files import read_json
 from luthier.core.records import JsonObject
 
 CONFIG = "adapter_config.json"
-# Keys of a run file and what peft calls them. Which modules there are is compared name by name when the base is there.
+# Keys of a run file and what peft calls them (`PEFT_NAMES`: all of them). Which modules there are is compared name by name when the
+# base is there.
 _COMPARED = {
     "lora_r": "r",
     "lora_alpha": "lora_alpha",
@@ -22,7 +23,7 @@ _COMPARED = {
     "peft_use_rslora": "use_rslora",
     "peft_ensure_weight_tying": "ensure_weight_tying",
 }
-_FILLED = {**_COMPARED, "lora_dropout": "lora_dropout", "lora_modules_to_save": "modules_to_save"}
+PEFT_NAMES = {**_COMPARED, "lora_dropout": "lora_dropout", "lora_modules_to_save": "modules_to_save"}
 _TARGETS = ("lora_target_modules", "lora_target_linear")
 # What peft knows and Luthier does not train.
 _FOREIGN: tuple[str, ...] = (
@@ -53,7 +54,7 @@ def fill_keys(document: Document) -> list[str]:
     found = read_config(folder)
     if found is None:
         return []
-    filled = {key: found[name] for key, name in _FILLED.items() if document.value.get(key) is None and found.get(name)}
+    filled = {key: found[name] for key, name in PEFT_NAMES.items() if document.value.get(key) is None and found.get(name)}
     if not any(document.value.get(key) for key in _TARGETS) and found.get("target_modules"):
         filled["lora_target_modules"] = found["target_modules"]
     document.value |= filled

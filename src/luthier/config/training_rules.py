@@ -12,6 +12,7 @@ from luthier.config.name_pattern import NamePattern
 from luthier.config.optimizer_rules import check_optimizer
 from luthier.config.strategy_table import FEATURES, WAYS, Way, way_of
 from luthier.config.tracking_rules import check_tracking
+from luthier.config.vllm_fit import unfit_keys
 from luthier.config.yaml_file import Document, KeyPath, items_of
 from luthier.core.errors import Problem
 
@@ -259,14 +260,13 @@ def _first_weights(document: Document) -> Iterator[Problem]:
 
 
 def _vllm(document: Document) -> Iterator[Problem]:
-    """vLLM serves LoRA with one scale for all modules, and neither DoRA nor whole modules."""
+    """What vLLM would answer with otherwise than it was trained."""
     section = document.value.get("evaluate")
     if not isinstance(section, dict) or section.get("engine") != "vllm":
         return
-    for name in ("peft_use_dora", "lora_modules_to_save", "lora_rank_pattern", "lora_alpha_pattern"):
-        if document.value.get(name):
-            what = f"vLLM does not run an adapter with `{name}` as it was trained"
-            yield document.problem(("evaluate", "engine"), what, found="vllm", hint="leave `evaluate.engine` out")
+    for name in unfit_keys(document.value):
+        what = f"vLLM does not run a model with `{name}` as it was trained"
+        yield document.problem(("evaluate", "engine"), what, found="vllm", hint="leave `evaluate.engine` out")
 
 
 def _sharding(document: Document) -> Iterator[Problem]:

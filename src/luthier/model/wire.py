@@ -19,7 +19,7 @@ from luthier.core.records import JsonObject, JsonValue, Message, without_input_r
 LONGEST_ANSWER_CHARACTERS = 200_000
 _LONGEST_REASON_CHARACTERS = 300
 # Finish reasons that mean "cut"; every other one is an end that the model or the endpoint chose.
-_CUT = ("length", "max_tokens")
+CUT = ("length", "max_tokens")
 
 
 class BadReply(ValueError):
@@ -104,11 +104,22 @@ def completion_of(reply: JsonObject, request_id: str) -> DoneEvent:
     reason = choice.get("finish_reason")
     text = _text(message)
     if text is None:
-        if reason not in (*_CUT, "content_filter"):
+        if reason not in (*CUT, "content_filter"):
             raise BadReply("the reply's message has no content")
         text = ""
-    finish_reason = "length" if reason in _CUT or len(text) > LONGEST_ANSWER_CHARACTERS else "stop"
+    finish_reason = "length" if reason in CUT or len(text) > LONGEST_ANSWER_CHARACTERS else "stop"
     return DoneEvent(request_id, text[:LONGEST_ANSWER_CHARACTERS], finish_reason, *usage_of(reply))
+
+
+def read_piece(piece: JsonObject, usage: tuple[int, int]) -> tuple[JsonObject | None, tuple[int, int]]:
+    """The choice that a piece of a stream tells, None where it tells none, and the tokens: its own, or `usage` as it was known before.
+
+    `BadReply` where the piece is an error.
+    """
+    if piece.get("error"):
+        raise BadReply(reason_in(piece))
+    choices = piece.get("choices")
+    return choices[0] if choices else None, usage_of(piece) if piece.get("usage") else usage
 
 
 def usage_of(reply: JsonObject) -> tuple[int, int]:
@@ -129,11 +140,12 @@ def _text(message: JsonObject) -> str | None:
         pieces = [message["refusal"]]
     calls = message.get("tool_calls")
     for call in calls if isinstance(calls, list) else ():
-        pieces.append(f"<tool_call>\n{_call_text(call)}\n</tool_call>")
+        pieces.append(call_text(call))
     return whole("\n".join(piece for piece in pieces if piece)) if pieces else None
 
 
-def _call_text(call: JsonValue) -> str:
+def call_text(call: JsonValue) -> str:
+    """A call of a tool as ChatML models write it; `BadReply` where it has no name."""
     function = call.get("function") if isinstance(call, dict) else None
     if not isinstance(function, dict) or not isinstance(function.get("name"), str):
         raise BadReply("the reply holds a tool call without a name")
@@ -141,7 +153,8 @@ def _call_text(call: JsonValue) -> str:
     # Arguments that are no JSON are judged as the model wrote them.
     with suppress(ValueError, RecursionError):
         arguments = json.loads(arguments) if isinstance(arguments, str) and arguments else arguments or {}
-    return json.dumps({"name": function["name"], "arguments": arguments}, ensure_ascii=False)
+    told = json.dumps({"name": function["name"], "arguments": arguments}, ensure_ascii=False)
+    return f"<tool_call>\n{told}\n</tool_call>"
 
 
 def whole(text: str) -> str:

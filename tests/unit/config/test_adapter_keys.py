@@ -109,6 +109,7 @@ def test_which_way_weights_lie_follows_from_the_layer(tmp_path: Path) -> None:
         ("peft_ensure_weight_tying: true\n", "acts only with `lora_modules_to_save`"),
         ("peft_use_dora: true\nevaluate: {engine: vllm}\n", r"vLLM does not run(.|\n)*leave `evaluate.engine` out"),
         ("lora_rank_pattern: {q_proj: 2}\nevaluate: {engine: vllm}\n", "vLLM does not run"),
+        ("load_in_8bit: true\nevaluate: {engine: vllm}\n", "vLLM does not run a model with `load_in_8bit`"),
         ("peft_layers_to_transform: [0, 1]\n", r"pattern in lora_target_modules"),
     ],
 )

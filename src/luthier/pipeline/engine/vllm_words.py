@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from luthier.config.vllm_fit import unfit_fields
 from luthier.core.child_environment import environment_for
 from luthier.core.errors import ModelError, Problem
 from luthier.core.files import read_json
@@ -18,7 +19,7 @@ from luthier.core.records import JsonObject
 from luthier.core.weight_files import ADAPTER_CONFIG, stamp
 from luthier.model.answering.parts import ModelParts
 from luthier.model.answering.vllm import longest_of, rank_of
-from luthier.model.wire import BadReply, reason_in, usage_of, whole
+from luthier.model.wire import BadReply, read_piece, whole
 
 MODULE = "vllm.entrypoints.openai.api_server"
 HOST = "127.0.0.1"
@@ -27,8 +28,6 @@ _SET = {
     "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1",
     "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True",
 }  # fmt: skip
-# What vLLM runs otherwise than it was trained, by the adapter's own file.
-_UNFIT = ("use_dora", "modules_to_save", "rank_pattern", "alpha_pattern")
 # The likeliest tokens that a request may ask for.
 _MOST_LIKELY = 20
 
@@ -66,7 +65,7 @@ class Weights:
         rank = 0
         if is_tuned and parts.is_adapted and parts.tuned is not None:
             adapter = read_json(parts.tuned / ADAPTER_CONFIG)
-            if found := [name for name in _UNFIT if adapter.get(name)]:
+            if found := unfit_fields(adapter):
                 raise _unfit(f"an adapter with `{found[0]}`", str(parts.tuned))
             rank = rank_of(adapter)
         longest = longest_of(read_json(folder / "config.json"))
@@ -149,13 +148,9 @@ class Completion:
 
     def take(self, piece: JsonObject) -> list[TokenEvent]:
         """What one piece adds."""
-        if piece.get("error"):
-            raise BadReply(reason_in(piece))
-        if piece.get("usage"):
-            self._usage = usage_of(piece)
-        if not piece.get("choices"):
+        choice, self._usage = read_piece(piece, self._usage)
+        if choice is None:
             return []
-        choice = piece["choices"][0]
         self._reason = choice.get("finish_reason") or self._reason
         text = whole(choice.get("text") or "")
         told = _logprobs(choice.get("logprobs") or {}, self._request.top_logprobs or 0)

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from luthier.core.errors import UserError
 from luthier.core.records import JsonObject
 from luthier.serve.door.errors import RequestError, busy, responses, unknown, wrong
+from luthier.serve.door.events import MEDIA_TYPE, SILENCE, UNBUFFERED, event_line
 from luthier.serve.jobs.beginning import begin
 from luthier.serve.jobs.queue import Jobs
 from luthier.serve.jobs.records import Job, Kind, NewJob, Status
@@ -25,8 +26,6 @@ from luthier.serve.jobs.submitted import Asked, Submissions, UnknownRunError
 _SILENCE_SECONDS = 15.0
 # So long nothing may be told before the answer begins, for one that has nothing to tell has another status.
 _FIRST_EVENT_SECONDS = 1.0
-# A proxy that gathers an answer would hold events back.
-_UNBUFFERED = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _MOST_LOG_BYTES = 4 << 20
 _RETRY_AFTER_SECONDS = 30
 
@@ -169,7 +168,7 @@ def _add_reads(router: APIRouter, jobs: Jobs) -> None:
         "/jobs/{job_id}/events",
         response_class=StreamingResponse,
         responses={
-            200: {"description": "Events as they come, up to the end of the job.", "content": {"text/event-stream": {}}},
+            200: {"description": "Events as they come, up to the end of the job.", "content": {MEDIA_TYPE: {}}},
             204: {"description": "The job has ended, and everything was told."},
             **responses(404, 422, 503),
         },
@@ -183,7 +182,7 @@ def _add_reads(router: APIRouter, jobs: Jobs) -> None:
             if not (await jobs.get(job_id)).is_over:
                 raise busy("the server is being stopped; the job is not over", _RETRY_AFTER_SECONDS)
             return Response(status_code=204)
-        return StreamingResponse(_sent(found, coming), media_type="text/event-stream", headers=_UNBUFFERED)
+        return StreamingResponse(_sent(found, coming), media_type=MEDIA_TYPE, headers=UNBUFFERED)
 
     @router.get("/jobs/{job_id}/log", response_class=PlainTextResponse, responses=responses(404, 422, 503))
     async def log(job_id: JobId, most_bytes: Annotated[int, Query(alias="bytes", ge=1, le=_MOST_LOG_BYTES)] = 64 << 10) -> Response:
@@ -220,20 +219,16 @@ async def _sent(events: AsyncIterator[JobEvent], coming: asyncio.Future[JobEvent
         while True:
             done, _ = await asyncio.wait([coming], timeout=_SILENCE_SECONDS)
             if not done:
-                yield b": \n\n"
+                yield SILENCE
                 continue
             try:
                 event = coming.result()
             except RequestError as error:
-                yield b"event: error\ndata: " + error.to_bytes() + b"\n\n"
+                yield event_line(error.to_bytes().decode(), "error")
                 return
             if event is None:
                 return
-            yield _written(event)
+            yield event_line(event.data, event.name, event.id)
             coming = asyncio.ensure_future(anext(events, None))
     finally:
         coming.cancel()
-
-
-def _written(event: JobEvent) -> bytes:
-    return f"id: {event.id}\nevent: {event.name}\ndata: {json.dumps(event.data, ensure_ascii=False)}\n\n".encode("utf-8", "replace")

@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from luthier.serve.asking.query import Queries, Query
 from luthier.serve.door.errors import ErrorDetail, responses, wrong
-from luthier.serve.door.streams import STREAMED, event_line, streamed, unless_gone
+from luthier.serve.door.events import event_line
+from luthier.serve.door.streams import STREAMED, streamed, unless_gone
 
 _MOST_CHARACTERS, _MOST_NAME, _MOST_SOURCES, _MOST_PIECES = 200_000, 400, 100, 20
 Name = Annotated[str, Field(min_length=1, max_length=_MOST_NAME)]

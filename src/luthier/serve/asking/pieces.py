@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-
 from luthier.core.protocols import DoneEvent, GenerationEvent, LikelyToken, TokenEvent, TokenLogprob
 from luthier.core.records import JsonObject
-from luthier.model.wire import LONGEST_ANSWER_CHARACTERS, BadReply, completion_of, reason_in, usage_of, whole
-
-_CUT = ("length", "max_tokens")
+from luthier.model.wire import CUT, LONGEST_ANSWER_CHARACTERS, BadReply, call_text, completion_of, read_piece, whole
 
 
 class Answer:
@@ -20,7 +15,7 @@ class Answer:
         self._text = ""
         self._reason: str | None = None
         self._usage = (0, 0)
-        self._calls: dict[int, dict[str, str]] = {}
+        self._calls: dict[int, JsonObject] = {}
 
     @property
     def has_begun(self) -> bool:
@@ -29,13 +24,9 @@ class Answer:
 
     def take(self, piece: JsonObject) -> list[TokenEvent]:
         """What one piece adds."""
-        if piece.get("error"):
-            raise BadReply(reason_in(piece))
-        if piece.get("usage"):
-            self._usage = usage_of(piece)
-        if not piece.get("choices"):
+        choice, self._usage = read_piece(piece, self._usage)
+        if choice is None:
             return []
-        choice = piece["choices"][0]
         if "message" in choice:
             return self._take_whole(piece, choice)
         if choice.get("finish_reason"):
@@ -65,7 +56,7 @@ class Answer:
         """The end of the answer; calls of tools follow the text, each as ChatML models write them."""
         if self._reason is None:
             raise BadReply("the answer has no end")
-        calls = "\n".join(_written(call) for _, call in sorted(self._calls.items()))
+        calls = "\n".join(call_text({"function": call}) for _, call in sorted(self._calls.items()))
         rest = "\n" + calls if calls and self._text else calls
         done = DoneEvent(self._id, self._text + rest, self._reason, *self._usage)
         return [TokenEvent(self._id, rest), done] if rest else [done]
@@ -74,19 +65,7 @@ class Answer:
 def _reason(told: str) -> str:
     """Ours for an endpoint's reason to end: what is neither cut nor held back has ended by itself."""
     known = told.lower()
-    return "length" if known in _CUT else "content_filter" if known == "content_filter" else "stop"
-
-
-def _written(call: Mapping[str, str]) -> str:
-    told = json.dumps({"name": call["name"], "arguments": _arguments(call["arguments"])}, ensure_ascii=False)
-    return f"<tool_call>\n{told}\n</tool_call>"
-
-
-def _arguments(text: str) -> object:
-    try:
-        return json.loads(text or "{}")
-    except ValueError:
-        return text
+    return "length" if known in CUT else "content_filter" if known == "content_filter" else "stop"
 
 
 def _logprob(told: JsonObject) -> TokenLogprob:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Coroutine, Sequence
 from contextlib import aclosing, suppress
 from typing import Any, TypeVar
@@ -13,21 +12,16 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from luthier.core.records import JsonObject
 from luthier.serve.door.errors import RequestError
+from luthier.serve.door.events import MEDIA_TYPE, UNBUFFERED, event_line
 
 GONE = 499
 # What a route declares whose answer may be a stream too, for FastAPI's `responses=`.
-STREAMED: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}
+STREAMED: dict[int | str, dict[str, Any]] = {200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}}}}}
 _Result = TypeVar("_Result")
 
 
 class _GoneError(Exception):
     """The client has hung up."""
-
-
-def event_line(body: JsonObject | str, name: str = "") -> bytes:
-    """One server-sent event, of a kind where it has a `name`."""
-    head = f"event: {name}\n" if name else ""
-    return f"{head}data: {body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)}\n\n".encode("utf-8", "replace")
 
 
 async def streamed(request: Request, pieces: AsyncGenerator[bytes]) -> Response:
@@ -47,7 +41,7 @@ async def streamed(request: Request, pieces: AsyncGenerator[bytes]) -> Response:
         except RequestError as error:
             yield event_line(error.to_json())
 
-    return StreamingResponse(rest(), media_type="text/event-stream", headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+    return StreamingResponse(rest(), media_type=MEDIA_TYPE, headers=UNBUFFERED)
 
 
 async def joined(pieces: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:

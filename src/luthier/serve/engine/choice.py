@@ -10,18 +10,16 @@ from luthier.config.adapter_folder import read_config
 from luthier.config.load import LoadedRun, load
 from luthier.config.paths import STARTER
 from luthier.config.serve_section import ServeSection
+from luthier.config.vllm_fit import unfit_keys
 from luthier.core.errors import LuthierError, Problem, UserError
 from luthier.core.optional import missing
 from luthier.core.records import JsonObject
 from luthier.core.runs import RunFolder
 
-# What vLLM runs otherwise than it was trained, or not at all.
-_UNFIT = ("peft_use_dora", "lora_modules_to_save", "lora_rank_pattern", "lora_alpha_pattern", "load_in_8bit")
-
 
 def engine_of(settings: ServeSection, served: LoadedRun | None) -> JsonObject:
     """What the engine's process is told of it. `UserError` where vLLM is asked for and not installed, or does not run the served run."""
-    kind, unfit = settings.engine, [name for name in _UNFIT if served is not None and getattr(served.config, name)]
+    kind, unfit = settings.engine, unfit_keys(served.config) if served is not None else []
     if kind == "vllm" and unfit:
         hint = "write `own`, or leave it out"
         raise UserError(Problem(f"vLLM does not run a model with `{unfit[0]}` as it was trained", "serve.engine", "vllm", hint=hint))

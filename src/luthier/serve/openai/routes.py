@@ -18,7 +18,8 @@ from luthier.serve.asking.answers import Answers
 from luthier.serve.asking.catalogue import Named
 from luthier.serve.asking.screen import verdict_of
 from luthier.serve.door.errors import responses, wrong
-from luthier.serve.door.streams import STREAMED, cancelled, event_line, streamed, unless_gone
+from luthier.serve.door.events import event_line
+from luthier.serve.door.streams import STREAMED, cancelled, streamed, unless_gone
 from luthier.serve.openai.answer import ChatChoice, Head, completion_logprobs, usage
 from luthier.serve.openai.bodies import Asked, ChatBody, CompletionBody
 

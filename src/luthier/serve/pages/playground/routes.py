@@ -18,7 +18,8 @@ from luthier.core.visible import visible
 from luthier.serve.asking.catalogue import BASE_NAME, TUNED_NAME, Catalogue, UnknownModelError
 from luthier.serve.asking.query import Queries, Query
 from luthier.serve.door.errors import RequestError, wrong
-from luthier.serve.door.streams import event_line, streamed
+from luthier.serve.door.events import event_line
+from luthier.serve.door.streams import streamed
 from luthier.serve.ingest.library import Library
 from luthier.serve.pages.frame.page import page, part
 
