@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path as FilePath
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -22,7 +22,7 @@ from luthier.serve.door.errors import RequestError, responses, wrong
 from luthier.serve.ingest.asked import Asking, Wanted
 from luthier.serve.ingest.library import Library, SourceInUseError, UnknownSourceError
 from luthier.serve.ingest.receiving import FILES, Received, Receiver
-from luthier.serve.ingest.records import SENT
+from luthier.serve.ingest.records import SENT, Source
 from luthier.serve.jobs.queue import Jobs
 from luthier.serve.jobs.records import NewJob
 
@@ -43,28 +43,10 @@ class IngestBody(BaseModel):
     name: str | None = Field(None, min_length=1, max_length=64, description=_NAME)
 
 
-class SourceBody(BaseModel):
-    """A source that was taken in. `changes` are files that the last time `added`, `changed`, `removed` or left `unchanged`."""
-
-    name: str
-    kind: Literal["folder", "repository", "upload"]
-    place: str
-    commit: str | None
-    license: str | None
-    files: int
-    pieces: int
-    languages: dict[str, int]
-    ingested: float
-    changes: dict[str, int]
-    excluded: dict[str, int]
-    masked: dict[str, int]
-    notes: list[str]
-
-
 class SourcesBody(BaseModel):
     """The sources, by name."""
 
-    sources: list[SourceBody]
+    sources: list[Source]
 
 
 class FoundBody(BaseModel):
@@ -170,7 +152,7 @@ def _add_sources(router: APIRouter, library: Library) -> None:
         """The sources that were taken in."""
         return {"sources": [source.to_json() for source in await asked(library.all)]}
 
-    @router.get("/sources/{name}", response_model=SourceBody, responses=responses(404, 422))
+    @router.get("/sources/{name}", response_model=Source, responses=responses(404, 422))
     async def source(name: Name) -> JsonObject:
         """A source, and what was left out of it."""
         return (await asked(lambda: library.get(name))).to_json()
