@@ -10,7 +10,7 @@ QUICK := $(EVERY) and not slow and not lm_eval
 # A test starts many interpreters: what one has compiled serves the next, whatever the caller's environment says of bytecode.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test test-all test-gpu venv lint clean
+.PHONY: demo test test-together test-all test-gpu venv lint clean
 
 venv: $(STAMP)
 
@@ -28,10 +28,14 @@ demo: $(STAMP)
 	@echo "Ask the model yourself:"
 	@echo "  $(BIN)/luthier ask \$$(ls -td runs/quickstart-*/ | head -1) 'show the last 25 lines of server.log'"
 
-# One process for each core, with one thread each: more would wait for each other. What measures time runs afterwards, alone.
-test: $(STAMP) lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -rs -n logical --dist worksteal -m '$(QUICK) and not alone'
+# One process for each core, with one thread each: more would wait for each other. The types are checked meanwhile, for that has one
+# process and takes a minute at its first time. What measures time runs afterwards, alone.
+test: $(STAMP)
+	$(MAKE) --no-print-directory -j2 lint test-together
 	$(BIN)/python -m pytest -rs -m '$(QUICK) and alone'
+
+test-together: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -rs -n logical --dist worksteal -m '$(QUICK) and not alone'
 
 test-all: $(STAMP) lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -rs -n logical --dist worksteal -m '$(EVERY) and not alone and not slow'

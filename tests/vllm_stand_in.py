@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-# VLLM_STAND_IN_MODE: `ok` tells which model was asked with how many ids; `model` answers greedily with the model itself; `crash` ends
-# before it answers; `slow` answers after two seconds; `open` asks for no key; `mute` is never well. Its log is what it
-# was started and asked with.
+# Its mode is what `set_mode` says when it starts: `ok` tells which model was asked with how many ids; `model` answers greedily with the
+# model itself; `crash` ends before it answers; `slow` answers after two seconds; `open` asks for no key; `mute` is never well. Its log is
+# what it was started and asked with.
 PROGRAM = r"""
 import argparse, json, os, sys, threading, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-MODE, LOG = os.environ.get("VLLM_STAND_IN_MODE", "ok"), os.environ["VLLM_STAND_IN_LOG"]
+LOG = os.environ["VLLM_STAND_IN_LOG"]
+MODE = open(LOG + ".mode").read() if os.path.exists(LOG + ".mode") else "ok"
 
 def note(**told):
     with open(LOG, "a") as log:
@@ -146,3 +147,8 @@ def make_vllm(folder: Path) -> Path:
         (place / "__init__.py").write_text("")
     (package / "api_server.py").write_text(PROGRAM)
     return folder
+
+
+def set_mode(log: Path, mode: str) -> None:
+    """How those answer that are started from now on and write to `log`."""
+    Path(f"{log}.mode").write_text(mode)

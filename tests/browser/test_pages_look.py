@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from luthier.core.events import EventLog
@@ -15,7 +16,27 @@ from serve_pages import TOKEN, run_writer
 pytestmark = pytest.mark.system
 
 PATHS = ("/ui/runs", "/ui/runs/whole", "/ui/runs/whole/data", "/ui/runs/whole/evaluation", "/ui/runs/whole/answers", "/ui/runs/whole/files")
-PATHS += ("/ui/compare", "/ui/compare?run=whole&run=other")
+PATHS += (
+    "/ui/compare",
+    "/ui/compare?run=whole&run=other",
+    "/ui/new",
+    "/ui/new?way=text",
+    "/ui/playground",
+    "/ui/sources",
+    "/ui/search",
+    "/ui/jobs",
+)
+PATHS += ("/ui/review/whole", "/ui/review/whole?judge=ann")
+# As long as a file system takes it, and without a place to break.
+LONG = "x" * 200
+LONG_PATHS = (
+    "/ui/runs",
+    f"/ui/runs/{LONG}",
+    f"/ui/runs/{LONG}/files",
+    "/ui/compare",
+    f"/ui/compare?run=whole&run={LONG}",
+    f"/ui/review/{LONG}",
+)
 # Of each text that is seen: its colour against what lies behind it, by WCAG 2.2 (1.4.3): 4.5 to 1, 3 to 1 where it is large.
 CONTRAST = """() => {
   const parse = (text) => (text.match(/[\\d.]+/g) || []).map(Number);
@@ -45,6 +66,21 @@ CONTRAST = """() => {
 }"""
 
 
+# Colours are measured above: axe takes `color` for that of a chart's text, whose colour is its `fill`.
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"], "rules": {"color-contrast": {"enabled": False}}}
+EMPTY = ("/ui/runs", "/ui/compare", "/ui/sources", "/ui/search", "/ui/jobs", "/ui/playground")
+# Where the keyboard is: its name, and whether it is in the window and marked by more than a colour of its text.
+FOCUSED = """() => {
+  const one = document.activeElement;
+  if (!one || one === document.body) return null;
+  const style = getComputedStyle(one), box = one.getBoundingClientRect();
+  const isMarked = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2;
+  const isInside = box.width > 0 && box.height > 0 && box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth;
+  const name = (one.getAttribute('aria-label') || one.textContent || one.name || one.id).trim().slice(0, 40);
+  return { name, tag: one.tagName, isSeen: (isMarked || one.matches('iframe')) && isInside };
+}"""
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two whole runs, the first with its report."""
@@ -63,6 +99,69 @@ def test_every_page_is_readable_and_complains_of_nothing(visit: Visit, place: Pa
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, path
         assert page.evaluate(CONTRAST) == [], path
     assert visitor.complaints == []
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_a_name_that_does_not_end_makes_no_page_wider(visit: Visit, tmp_path: Path, width: int) -> None:
+    for name in ("whole", LONG):
+        run_writer()(tmp_path / name)
+    visitor = visit(tmp_path, viewport={"width": width, "height": 900})
+    for path in LONG_PATHS:
+        page = visitor.open(path)
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, path
+        # Nor does it push what stands beside it out of sight.
+        wide = page.evaluate("[...document.querySelectorAll('.wide')].filter((one) => one.scrollWidth > one.clientWidth + 1).length")
+        assert wide == 0, path
+
+
+def test_nobody_is_kept_from_using_a_page_as_far_as_a_program_can_tell(visit: Visit, place: Path, tmp_path: Path) -> None:
+    for visitor, paths in ((visit(place), PATHS), (visit(tmp_path), EMPTY)):
+        for path in paths:
+            page = visitor.open(path)
+            found = Axe().run(page, options=RULES)
+            assert not found.response["violations"], f"{path}: {found.generate_report()}"
+
+
+def test_what_is_focused_is_seen_and_keys_reach_everything(visit: Visit, place: Path) -> None:
+    visitor = visit(place)
+    for path in PATHS:
+        page = visitor.open(path)
+        page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true })")
+        # What a page puts the keyboard in at once is left, and the page begun from its top.
+        page.evaluate(
+            "document.activeElement.blur(); document.body.tabIndex = -1; document.body.focus(); document.body.removeAttribute('tabindex')"
+        )
+        reached = []
+        for _ in range(60):
+            page.keyboard.press("Tab")
+            told = page.evaluate(FOCUSED)
+            if told is None:
+                break
+            assert told["isSeen"], f"{path}: {told}"
+            reached.append(told["name"])
+        assert reached[0] == "Skip to the content", path
+        assert len(reached) > 9, path
+
+
+def test_an_empty_server_says_what_to_do_first(visit: Visit, tmp_path: Path) -> None:
+    visitor = visit(tmp_path)
+    for path in ("/ui/runs", "/ui/compare", "/ui/search", "/ui/jobs"):
+        ways = visitor.open(path).locator("main .absent a").evaluate_all("all => all.map((one) => one.getAttribute('href'))")
+        assert set(ways) & {"/ui/new", "/ui/sources"}, path
+    assert "Name a folder or a repository" in visitor.open("/ui/sources").locator("main .absent").inner_text()
+
+
+def test_a_session_that_has_ended_leads_to_the_sign_in_and_back(visit: Visit, place: Path) -> None:
+    visitor = visit(place)
+    page = visitor.open("/ui/new")
+    page.get_by_label("Rows", exact=True).fill("rows.jsonl")
+    visitor.context.clear_cookies()
+    page.get_by_role("button", name="Start the run").click()
+    page.get_by_role("heading", name="Sign in").wait_for()
+    expect(page.get_by_role("status").first).to_contain_text("what was sent last was not taken")
+    page.get_by_label("Token").fill(TOKEN)
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="New run").wait_for()
 
 
 def test_the_first_page_is_reached_and_left_by_keyboard(visit: Visit, place: Path) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from many_cases import each_of
+
 SOURCE = Path(__file__).parents[2] / "src" / "luthier"
 FLOORS = {
     "core": 0,
@@ -161,12 +163,12 @@ def breaches(path: Path, source: Path = SOURCE) -> Iterator[str]:
             yield f"{where}: sideways"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+@each_of((str(path.relative_to(SOURCE)), path) for path in MODULES)
 def test_imports_go_down(path: Path) -> None:
     assert list(breaches(path)) == []
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+@each_of((str(path.relative_to(SOURCE)), path) for path in MODULES)
 def test_packages_stay_in_their_rooms(path: Path) -> None:
     room = room_of(path)
     for found in facts_of(path).imports:
@@ -178,7 +180,7 @@ def test_packages_stay_in_their_rooms(path: Path) -> None:
             assert package in ROOM_PACKAGES[room], where
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+@each_of((str(path.relative_to(SOURCE)), path) for path in MODULES)
 def test_imports_stand_at_the_top(path: Path) -> None:
     if path.relative_to(SOURCE).as_posix() in LATE_IMPORTS_ALLOWED or room_of(path) in ("pipeline", "cli"):
         return
@@ -186,7 +188,7 @@ def test_imports_stand_at_the_top(path: Path) -> None:
         assert found.is_at_top, f"{path}:{found.line} imports {found.name} below the top"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+@each_of((str(path.relative_to(SOURCE)), path) for path in MODULES)
 def test_nothing_is_patched_or_executed(path: Path) -> None:
     facts = facts_of(path)
     assert not facts.executes, f"{path}:{facts.executes[0]}"
@@ -198,7 +200,7 @@ def test_nothing_is_patched_or_executed(path: Path) -> None:
 FRONT_DOORS = {"data/stage.py", "data/show.py", "train/stage.py", "evaluate/stage.py", "export/stage.py"}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+@each_of((str(path.relative_to(SOURCE)), path) for path in MODULES)
 def test_the_whole_configuration_stays_at_the_front_doors(path: Path) -> None:
     if room_of(path) in ("config", "pipeline") or path.relative_to(SOURCE).as_posix() in FRONT_DOORS:
         return

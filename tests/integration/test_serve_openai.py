@@ -2,60 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import openai
 import pytest
 from openai import OpenAI
 
+from serving import Server
+
 TURNS = [{"role": "user", "content": "list files by size"}]
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str, Path]]:
-    """The address, the token and the folder of a server of the base model alone."""
-    folder = tmp_path_factory.mktemp("serve")
-    environment = {name: value for name, value in os.environ.items() if name != "LUTHIER_TOKEN"}
-    command = [sys.executable, "-m", "luthier", "serve", "--port", "0", "--json", "--set", "serve.limits.queue=40"]
-    # In 16 bits a token may change with those beside it where two are nearly as likely.
-    command += ["--set", "bf16=false"]
-    process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        told = json.loads(process.stdout.readline())
-        yield told["url"], (folder / told["token"]).read_text().strip(), folder
-    finally:
-        process.send_signal(signal.SIGINT)
-        try:
-            assert process.wait(30) == 0
-        finally:
-            if process.poll() is None:
-                process.kill()
-
-
-@pytest.fixture(scope="module")
-def client(server: tuple[str, str, Path]) -> OpenAI:
-    url, token, _ = server
-    statuses = set()
-    while 200 not in statuses and len(statuses) < 3:
-        try:
-            with urllib.request.urlopen(f"{url}/health/ready") as response:
-                statuses.add(response.status)
-        except urllib.error.HTTPError as error:
-            statuses.add(error.code)
-            time.sleep(0.1)
-    assert statuses <= {200, 503}
-    return OpenAI(base_url=f"{url}/v1", api_key=token, max_retries=0)
+@pytest.fixture
+def client(shop_server: Server) -> OpenAI:
+    return OpenAI(base_url=f"{shop_server.url}/v1", api_key=shop_server.token, max_retries=0)
 
 
 def test_models(client: OpenAI) -> None:
@@ -113,7 +75,7 @@ def test_plain_completions(client: OpenAI) -> None:
     assert "".join(piece.choices[0].text for piece in pieces) == done.choices[0].text
 
 
-def test_what_is_wrong_is_told_with_its_field(client: OpenAI, server: tuple[str, str, Path]) -> None:
+def test_what_is_wrong_is_told_with_its_field(client: OpenAI, shop_server: Server) -> None:
     with pytest.raises(openai.UnprocessableEntityError) as raised:
         client.chat.completions.create(model="starter", messages=TURNS, temperature=3)
     assert raised.value.param == "temperature"
@@ -124,16 +86,12 @@ def test_what_is_wrong_is_told_with_its_field(client: OpenAI, server: tuple[str,
         client.chat.completions.create(model="starter", messages=TURNS, max_tokens=5_000)
     with pytest.raises(openai.UnprocessableEntityError, match="positions"):
         client.chat.completions.create(model="starter", messages=[{"role": "user", "content": "x " * 5_000}], stream=True)
-    broken = urllib.request.Request(f"{server[0]}/v1/completions", b"{broken", {"Authorization": f"Bearer {server[1]}"})
-    broken.add_header("Content-Type", "application/json")
-    with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(broken)
-    told = json.load(refused.value)["error"]
-    assert (refused.value.code, told["message"], told["param"]) == (422, "the body is no JSON, from character 1 on", None)
+    told = shop_server.ask("/v1/completions", b"{broken")
+    assert (told.status, told.error["message"], told.error["param"]) == (422, "the body is no JSON, from character 1 on", None)
     with pytest.raises(openai.NotFoundError):
         client.chat.completions.create(model="none", messages=TURNS)
     with pytest.raises(openai.AuthenticationError):
-        OpenAI(base_url=f"{server[0]}/v1", api_key="wrong", max_retries=0).models.list()
+        OpenAI(base_url=f"{shop_server.url}/v1", api_key="wrong", max_retries=0).models.list()
 
 
 def test_many_at_once_get_their_own_answers_and_a_client_that_leaves_frees_its_place(client: OpenAI) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,27 +13,10 @@ from openai import OpenAI
 
 from serving import PATIENCE_SECONDS, UNHURRIED, Server, serving
 
-SHOP = {
-    "cart.py": 'class Cart:\n    def emptied(self):\n        """The cart without its goods."""\n        return Cart()\n',
-    "till.py": "def paid(cart):\n    token = 'ghp_Zq3vN8xKc2LmR7tYb5WdHj9sPf4gUa1eT0Bo'\n    return send(cart, token)\n",
-}
 
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server of the base model alone that has taken in a folder."""
-    folder = tmp_path_factory.mktemp("serve")
-    (folder / "shop").mkdir()
-    for name, text in SHOP.items():
-        (folder / "shop" / name).write_text(text)
-    with serving(folder, *UNHURRIED) as found:
-        job = found.ask("/ingest", {"folder": str(folder / "shop")}).json()["id"]
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while (told := found.ask(f"/ingest/status/{job}").json())["status"] in ("queued", "running"):
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-        assert told["status"] == "done", told
-        yield found
+@pytest.fixture
+def server(shop_server: Server) -> Server:
+    return shop_server
 
 
 def query(server: Server, path: str = "/query", **body: Any) -> Any:
@@ -70,7 +52,8 @@ def test_what_is_found_is_shown_and_cited(server: Server) -> None:
     first = told["sources"][0]
     assert (first["id"], first["source"], first["path"]) == ("1", "shop", "cart.py")
     first_line, last_line = first["lines"]
-    assert first["text"] == "\n".join(SHOP["cart.py"].splitlines()[first_line - 1 : last_line])
+    lines = (server.folder / "shop" / "cart.py").read_text().splitlines()
+    assert first["text"] == "\n".join(lines[first_line - 1 : last_line])
     alone = query(server, q="Where is the cart emptied?")
     assert told["usage"]["prompt_tokens"] > alone["usage"]["prompt_tokens"] + 20
     assert len(query(server, q="Where is the cart emptied?", sources=["shop"], top_k=1)["sources"]) == 1
@@ -133,6 +116,7 @@ def test_who_leaves_cancels(server: Server) -> None:
     began = time.monotonic()
     query(server, **long)
     whole = time.monotonic() - began
+    asked = []
     for more in ({}, {"compare_with": "base"}, {"stream": True}):
         connection = server.connection(0.3)
         connection.request(
@@ -140,12 +124,17 @@ def test_who_leaves_cancels(server: Server) -> None:
         )
         with suppress(TimeoutError):
             assert connection.getresponse().readline() == b"event: sources\n", "an answer that takes so long is none yet"
+        asked.append(connection)
+    # The engine tells once a second what it is at.
+    while running(server) < 4:
+        time.sleep(0.1)
+        assert time.monotonic() - began < PATIENCE_SECONDS
+    for connection in asked:
         connection.close()
-        began = time.monotonic()
-        # The engine tells once a second what it is at.
-        while time.monotonic() - began < 1.5 or running(server):
-            time.sleep(0.1)
-            assert time.monotonic() - began < 0.8 * whole
+    began = time.monotonic()
+    while running(server):
+        time.sleep(0.1)
+        assert time.monotonic() - began < 0.8 * whole
 
 
 def test_a_verdict_stands_in_choices_and_the_official_client_reads_it(server: Server) -> None:

@@ -7,10 +7,9 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 import luthier.guard
 from luthier.guard.policy import CLASSES
+from many_cases import each_of
 
 RULES = Path(luthier.guard.__file__).with_name("rules")
 PROGRAM_FILES = sorted(RULES.glob("programs*.toml"))
@@ -80,9 +79,9 @@ RULE_TYPES: dict[str, type] = {
 }
 
 
-def entries(files: list[Path], table: str) -> list[Any]:
+def entries(files: list[Path], table: str) -> list[tuple[str, dict[str, Any]]]:
     return [
-        pytest.param(entry, id=f"{path.stem}-{index}")
+        (f"{path.stem}-{index}", entry)
         for path in files
         for index, entry in enumerate(tomllib.loads(path.read_text(encoding="utf-8"))[table])
     ]
@@ -115,7 +114,7 @@ def test_the_files_hold_one_table_each() -> None:
             assert set(tomllib.loads(path.read_text(encoding="utf-8"))) == {table}, path.name
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
+@each_of(PROGRAMS)
 def test_a_program_is_well_formed(program: dict[str, Any]) -> None:
     check_types(program, PROGRAM_TYPES)
     assert program["level"] in {"safe", "caution"}
@@ -130,7 +129,7 @@ def test_a_program_is_well_formed(program: dict[str, Any]) -> None:
     assert set(program.get("globals", {})) <= {"valued", "long", "flags"}
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
+@each_of(PROGRAMS)
 def test_an_option_with_a_role_takes_a_value(program: dict[str, Any]) -> None:
     for key in program.get("options", {}):
         for option in options_of(key):
@@ -141,9 +140,7 @@ def test_an_option_with_a_role_takes_a_value(program: dict[str, Any]) -> None:
                 assert option[1] in program["valued"] + program.get("glued", ""), option
 
 
-@pytest.mark.parametrize(
-    "program", [entry for entry in PROGRAMS if "tree" in entry.values[0] or "instead" in entry.values[0] or "rewrites" in entry.values[0]]
-)
+@each_of((where, entry) for where, entry in PROGRAMS if {"tree", "instead", "rewrites"} & set(entry))
 def test_named_options_are_options(program: dict[str, Any]) -> None:
     for key in ("tree", "instead", "rewrites", "removes", "keeps", "appends"):
         value = program.get(key, True)
@@ -151,11 +148,11 @@ def test_named_options_are_options(program: dict[str, Any]) -> None:
 
 
 def test_each_program_has_one_entry() -> None:
-    names = [name for entry in PROGRAMS for name in entry.values[0]["names"]]
+    names = [name for _, entry in PROGRAMS for name in entry["names"]]
     assert sorted({name for name in names if names.count(name) > 1}) == []
 
 
-@pytest.mark.parametrize("rule", GUARD_RULES)
+@each_of(GUARD_RULES)
 def test_a_rule_is_well_formed(rule: dict[str, Any]) -> None:
     check_types(rule, RULE_TYPES)
     assert {"id", "programs", "level", "class", "reason", "hits", "misses"} <= set(rule)
@@ -172,18 +169,17 @@ def test_a_rule_is_well_formed(rule: dict[str, Any]) -> None:
         re.compile(pattern)
 
 
-@pytest.mark.parametrize("rule", GUARD_RULES)
+@each_of(GUARD_RULES)
 def test_a_rule_is_shown_by_examples(rule: dict[str, Any]) -> None:
     assert not set(rule["hits"]) & set(rule["misses"])
     assert all(example.strip() == example and example for example in rule["hits"] + rule["misses"])
 
 
 def test_a_rule_over_any_program_says_which_variables() -> None:
-    for entry in GUARD_RULES:
-        rule: dict[str, Any] = entry.values[0]
+    for _, rule in GUARD_RULES:
         assert rule["programs"] != ["*"] or rule.get("environment"), rule["id"]
 
 
 def test_each_rule_has_its_own_id() -> None:
-    ids = [entry.values[0]["id"] for entry in GUARD_RULES]
+    ids = [rule["id"] for _, rule in GUARD_RULES]
     assert sorted({name for name in ids if ids.count(name) > 1}) == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from luthier.serve.door import csrf, session
 from luthier.serve.door.asgi import Message, Receive
@@ -58,7 +58,7 @@ class Entry:
             checked = await csrf.checked(headers, receive, found.csrf)
             return checked if checked is not None else _outdated()
         elif is_page(path):
-            return Elsewhere(_sign_in(scope, method))
+            return Elsewhere(_sign_in(scope, method, headers))
         return RequestError(401, "a token is asked: `Authorization: Bearer TOKEN`")
 
 
@@ -68,10 +68,13 @@ def session_of(scope: Message) -> Session | None:
     return found if isinstance(found, Session) else None
 
 
-def _sign_in(scope: Message, method: str) -> str:
-    """The way to sign in, and from there back to what was asked, where it was only looked at."""
+def _sign_in(scope: Message, method: str, headers: Mapping[bytes, str]) -> str:
+    """The way to sign in, and from there back to what was asked; where that was a form, to its page, and the sign-in tells of it."""
     if method not in csrf.SAFE_METHODS:
-        return session.SIGN_IN
+        origin = urlsplit(headers.get(b"referer", ""))
+        is_ours = origin.netloc.lower() == headers.get(b"host", "").lower() and is_page(origin.path)
+        page = f"{origin.path}?{origin.query}" if origin.query else origin.path
+        return f"{session.SIGN_IN}?sent=1" + (f"&next={quote(page, safe='/')}" if is_ours else "")
     query = scope.get("query_string", b"").decode("latin-1")
     # The path is text already: it is written anew as it stands in an address.
     asked = quote(str(scope["path"]), safe="/") + (f"?{query}" if query else "")

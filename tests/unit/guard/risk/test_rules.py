@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
-
 from luthier.guard.risk.context import Settings
 from luthier.guard.risk.facts import tables
 from luthier.guard.risk.levels import rank
 from luthier.guard.risk.rules import Rule, built_in, by_program, rule_of
 from luthier.guard.verdict import judge
+from many_cases import each_of
 
 RULES = {entry["id"]: rule_of(entry) for entry in tables("rule")}
 
@@ -19,9 +18,8 @@ def level_by(rule: Rule, command: str) -> str:
     return verdict.level if verdict.reason == rule.reason else ""
 
 
-@pytest.mark.parametrize("name", RULES)
-def test_a_rule_hits_its_own_examples(name: str) -> None:
-    rule = RULES[name]
+@each_of(RULES.items())
+def test_a_rule_hits_its_own_examples(rule: Rule) -> None:
     assert rule.hits
     for command in rule.hits:
         full = judge(command)
@@ -32,9 +30,8 @@ def test_a_rule_hits_its_own_examples(name: str) -> None:
             assert level_by(rule, command) == rule.level, f"{command}: the rule does not hit it"
 
 
-@pytest.mark.parametrize("name", RULES)
-def test_a_rule_misses_its_neighbours(name: str) -> None:
-    rule = RULES[name]
+@each_of(RULES.items())
+def test_a_rule_misses_its_neighbours(rule: Rule) -> None:
     for command in rule.misses:
         assert level_by(rule, command) == "", command
 

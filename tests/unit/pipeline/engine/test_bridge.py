@@ -16,12 +16,13 @@ import pytest
 
 import luthier
 from answering_parts import make_adapter, make_base
-from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationEvent, GenerationRequest, TokenEvent
+from engine_parts import all_of, with_engine
+from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationRequest, TokenEvent
 from luthier.core.records import Message
 from luthier.serve.engine import client
 from luthier.serve.engine.client import EngineClient
 from luthier.serve.engine.place import NoModelError, Opening
-from vllm_stand_in import make_vllm
+from vllm_stand_in import make_vllm, set_mode
 
 SOURCE = Path(luthier.__file__).parents[1]
 LIMITS = {"rows": 4, "positions": 200, "wait_seconds": 5.0}
@@ -53,24 +54,12 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "log"
 
 
+def with_bridge(work: Callable[[EngineClient], Awaitable[None]], on_end: Callable[[str], None] = lambda words: None, **engine: Any) -> None:
+    with_engine(work, LIMITS, {**ENGINE, **engine}, on_end, 150)
+
+
 def noted(log: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in log.read_text().splitlines()]
-
-
-def with_engine(work: Callable[[EngineClient], Awaitable[None]], told: list[str] | None = None, **engine: Any) -> None:
-    async def run() -> None:
-        own = EngineClient(LIMITS, (told if told is not None else []).append, {**ENGINE, **engine})
-        own.start()
-        try:
-            await asyncio.wait_for(work(own), 150)
-        finally:
-            await own.stop()
-
-    asyncio.run(run())
-
-
-async def all_of(engine: EngineClient, request: GenerationRequest) -> list[GenerationEvent]:
-    return [event async for event in engine.ask(request)]
 
 
 async def done_of(engine: EngineClient, request: GenerationRequest) -> DoneEvent:
@@ -117,7 +106,7 @@ def test_a_base_with_its_adapters_and_how_it_is_started(log: Path, models: dict[
             await engine.open("none", Opening(str(log.parent), "base"))
         pids.append(await vllm_pid(engine))
 
-    with_engine(work)
+    with_bridge(work)
     assert not is_alive(pids[0])
     first, second = (row for row in noted(log) if "argv" in row)
     assert "--enable-lora" not in first["argv"]
@@ -135,8 +124,8 @@ def test_a_base_with_its_adapters_and_how_it_is_started(log: Path, models: dict[
     assert [row["body"]["lora_name"] for row in noted(log) if row.get("path") == "/v1/unload_lora_adapter"] == ["adapter1"]
 
 
-def test_it_answers_as_our_own_engine_does(log: Path, models: dict[str, Opening], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VLLM_STAND_IN_MODE", "model")
+def test_it_answers_as_our_own_engine_does(log: Path, models: dict[str, Opening]) -> None:
+    set_mode(log, "model")
     names = ("adapter6", "adapter7", "base")
     texts = [Message("user", "list files"), Message("text", "ls -")]
     asked = [replace(REQUEST, id=f"{name} {turn.role}", model=name, messages=(turn,)) for name in names for turn in texts]
@@ -148,12 +137,17 @@ def test_it_answers_as_our_own_engine_does(log: Path, models: dict[str, Opening]
             await engine.open(name, models[name])
         found.append({request.id: await done_of(engine, request) for request in asked})
 
-    with_engine(work)
-    with_engine(work, kind="own", memory=None)
+    with_bridge(work)
+    with_bridge(work, kind="own", memory=None)
     theirs, ours = found
     assert {name: one.text for name, one in theirs.items()} == {name: one.text for name, one in ours.items()}
     assert {name: one.finish_reason for name, one in theirs.items()} == {name: one.finish_reason for name, one in ours.items()}
     assert len({one.text for one in ours.values()}) > 4
+
+
+async def until_running(engine: EngineClient, rows: int) -> None:
+    while engine.beat.state.get("running") != rows:
+        await asyncio.sleep(0.05)
 
 
 async def vllm_pid(engine: EngineClient) -> int:
@@ -174,8 +168,7 @@ def test_who_leaves_hangs_up_and_the_end_of_vllm_is_the_end_of_its_answers(log: 
         while not any("left" in row for row in noted(log)):
             await asyncio.sleep(0.05)
         long = [asyncio.create_task(all_of(engine, replace(REQUEST, id=str(n), max_new_tokens=LONG))) for n in range(8)]
-        while engine.beat.state.get("running") != 8:
-            await asyncio.sleep(0.05)
+        await until_running(engine, 8)
         own = engine.pid
         os.kill(await vllm_pid(engine), signal.SIGKILL)
         for events in await asyncio.gather(*long):
@@ -186,29 +179,29 @@ def test_who_leaves_hangs_up_and_the_end_of_vllm_is_the_end_of_its_answers(log: 
         await engine.open("base", models["base"])
         assert (await done_of(engine, REQUEST)).finish_reason == "stop"
 
-    with_engine(work, told)
+    with_bridge(work, told.append)
     assert "vLLM has ended" in told[0]
     assert "INFO starting with [key]" in told[0]
 
 
-@pytest.mark.parametrize(
-    ("mode", "words"),
-    [("crash", "OutOfMemoryError: CUDA out of memory"), ("open", "asks for no key"), ("mute", "did not answer within 4 s")],
-)
-def test_one_that_does_not_come_up_says_why(
-    log: Path, models: dict[str, Opening], monkeypatch: pytest.MonkeyPatch, mode: str, words: str
-) -> None:
-    monkeypatch.setenv("VLLM_STAND_IN_MODE", mode)
+def test_one_that_does_not_come_up_says_why(log: Path, models: dict[str, Opening]) -> None:
+    """One after the other in one process: none is in the way of the next."""
+    cases = {"crash": "OutOfMemoryError: CUDA out of memory", "open": "asks for no key", "mute": "did not answer within 4 s"}
 
     async def work(engine: EngineClient) -> None:
-        with pytest.raises(NoModelError, match=words) as raised:
-            await engine.open("base", models["base"])
-        assert noted(log)[0]["key"] not in str(raised.value)
-        assert engine.models == {}
-        assert engine.beat.is_fresh
-        assert not is_alive(noted(log)[0]["pid"])
+        for number, (mode, words) in enumerate(cases.items()):
+            set_mode(log, mode)
+            with pytest.raises(NoModelError, match=words) as raised:
+                await engine.open("base", models["base"])
+            started = [row for row in noted(log) if "argv" in row]
+            assert len(started) == number + 1
+            assert started[-1]["key"] not in str(raised.value)
+            assert engine.models == {}
+            assert engine.beat.is_fresh
+            assert not is_alive(started[-1]["pid"])
+        assert engine.restarts == 0
 
-    with_engine(work, opening_seconds=4.0)
+    with_bridge(work, opening_seconds=4.0)
 
 
 @pytest.mark.slow
@@ -227,31 +220,30 @@ def test_one_that_hangs_is_ended_and_started_again(log: Path, models: dict[str, 
         await engine.open("base", models["base"])
         assert (await done_of(engine, REQUEST)).finish_reason == "stop"
 
-    with_engine(work)
+    with_bridge(work)
 
 
-def test_another_base_takes_its_place_when_nothing_is_asked(log: Path, models: dict[str, Opening], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VLLM_STAND_IN_MODE", "slow")
-
-    async def work(engine: EngineClient) -> None:
-        await asyncio.gather(engine.open("base", models["base"]), engine.open("again", models["base"]))
-        asked = asyncio.create_task(all_of(engine, REQUEST))
-        await asyncio.sleep(0.03)
-        with pytest.raises(NoModelError, match="is being asked"):
-            await engine.open("other", models["other"])
-        assert isinstance((await asked)[-1], DoneEvent)
-        await engine.open("other", models["other"])
-        assert list(engine.models) == ["other"]
-        assert (await done_of(engine, replace(REQUEST, model="other"))).finish_reason == "stop"
-
-    with_engine(work)
-    assert len([row for row in noted(log) if "argv" in row]) == 2
-
-
-def test_an_adapter_that_is_not_there(log: Path, models: dict[str, Opening], tmp_path: Path) -> None:
+def test_another_base_takes_its_place_when_nothing_is_asked_and_an_adapter_that_is_not_there_nobodys(
+    log: Path, models: dict[str, Opening], tmp_path: Path
+) -> None:
+    set_mode(log, "slow")
     gone = shutil.copytree(models["adapter6"].target, tmp_path / "gone")
 
     async def work(engine: EngineClient) -> None:
+        await asyncio.gather(engine.open("base", models["base"]), engine.open("again", models["base"]))
+        asked = engine.ask(replace(REQUEST, max_new_tokens=LONG))
+        await anext(asked)
+        with pytest.raises(NoModelError, match="is being asked"):
+            await engine.open("other", models["other"])
+        assert isinstance(await anext(asked), TokenEvent)
+        await until_running(engine, 1)
+        await asked.aclose()
+        await until_running(engine, 0)
+        await engine.open("other", models["other"])
+        assert list(engine.models) == ["other"]
+        assert (await done_of(engine, replace(REQUEST, model="other"))).finish_reason == "stop"
+        assert len([row for row in noted(log) if "argv" in row]) == 2
+        set_mode(log, "ok")
         await engine.open("adapter7", models["adapter7"])
         config = json.loads((gone / "adapter_config.json").read_text())
         (gone / "adapter_config.json").write_text(json.dumps({**config, "use_dora": True}))
@@ -262,4 +254,5 @@ def test_an_adapter_that_is_not_there(log: Path, models: dict[str, Opening], tmp
             await engine.open("gone", Opening(str(gone), "tuned"))
         assert list(engine.models) == ["adapter7"]
 
-    with_engine(work)
+    with_bridge(work)
+    assert len([row for row in noted(log) if "argv" in row]) == 3

@@ -60,9 +60,23 @@ def test_a_browser_without_a_session_is_shown_where_to_sign_in() -> None:
     status, headers, _ = door.ask("GET", "/ui/runs/a b", query=b"q=1&page=2")
     assert status == 303
     assert headers[b"location"] == b"/ui/sign-in?next=/ui/runs/a%2520b%3Fq%3D1%26page%3D2"
-    assert door.ask("POST", "/ui/runs")[1][b"location"] == b"/ui/sign-in"
+    assert door.ask("POST", "/ui/runs")[1][b"location"] == b"/ui/sign-in?sent=1"
     assert door.ask("GET", "/v1/models")[0] == 401
     assert not door.seen
+
+
+@pytest.mark.parametrize(
+    ("referer", "way"),
+    [
+        (b"http://" + HOST[1] + b"/ui/new?way=text", b"&next=/ui/new%3Fway%3Dtext"),
+        (b"http://elsewhere.example/ui/new", b""),
+        (b"http://" + HOST[1] + b"/jobs", b""),
+        (b"nonsense", b""),
+    ],
+)
+def test_a_form_that_came_too_late_leads_back_to_its_page(referer: bytes, way: bytes) -> None:
+    headers = Door().ask("POST", "/ui/jobs/1/cancel", [(b"referer", referer)])[1]
+    assert headers[b"location"] == b"/ui/sign-in?sent=1" + way
 
 
 @pytest.mark.parametrize("path", ["/", "/health/live", "/health/ready", "/ui/sign-in", "/ui/static/pages.css"])

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import luthier
-from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationEvent, GenerationRequest, TokenEvent
+from engine_parts import all_of, with_engine
+from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationRequest, TokenEvent
 from luthier.core.records import Message
 from luthier.serve.engine.client import EngineClient
 from luthier.serve.engine.place import EngineError, NoModelError, Opening
@@ -21,23 +21,6 @@ SOURCE = Path(luthier.__file__).parents[1]
 # In 16 bits sums round otherwise beside other rows.
 STARTER = Opening("starter", "base", ("bf16=false",))
 REQUEST = GenerationRequest("1", (Message("user", "list files"),), "starter", max_new_tokens=12)
-
-
-def with_engine(work: Callable[[EngineClient], Awaitable[None]]) -> None:
-    async def run() -> None:
-        engine = EngineClient({"rows": 4})
-        engine.start()
-        try:
-            await asyncio.wait_for(work(engine), 120)
-        finally:
-            await engine.stop()
-        assert engine.pid is None
-
-    asyncio.run(run())
-
-
-async def all_of(engine: EngineClient, request: GenerationRequest) -> list[GenerationEvent]:
-    return [event async for event in engine.ask(request)]
 
 
 def test_a_life_of_the_engine() -> None:
@@ -73,7 +56,7 @@ def test_a_life_of_the_engine() -> None:
         assert engine.beat.state["running"] == 0
         await _dies(engine)
 
-    with_engine(work)
+    with_engine(work, {"rows": 4}, seconds=120)
 
 
 async def _dies(engine: EngineClient) -> None:
@@ -154,4 +137,4 @@ def test_where_there_is_no_room_for_a_process_that_is_told_and_tried_again(monke
             await asyncio.sleep(0.05)
 
     monkeypatch.setattr(asyncio, "create_subprocess_exec", refused)
-    with_engine(work)
+    with_engine(work, {"rows": 4}, seconds=120)

@@ -7,14 +7,15 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from answering_parts import make_adapter, make_base
-from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationEvent, GenerationRequest
+from engine_parts import all_of, with_engine
+from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationRequest
 from luthier.core.records import Message
 from luthier.core.weight_files import stamp
 from luthier.serve.engine import client
@@ -24,22 +25,7 @@ from luthier.serve.engine.place import NoModelError, Opening
 REQUEST = GenerationRequest("1", (Message("user", "list files"),), "m", max_new_tokens=12)
 FLOAT32 = ("bf16=false",)
 CLIENTS = 8
-
-
-def with_engine(work: Callable[[EngineClient], Awaitable[None]], seconds: float = 180) -> None:
-    async def run() -> None:
-        engine = EngineClient({"rows": 16})
-        engine.start()
-        try:
-            await asyncio.wait_for(work(engine), seconds)
-        finally:
-            await engine.stop()
-
-    asyncio.run(run())
-
-
-async def all_of(engine: EngineClient, request: GenerationRequest) -> list[GenerationEvent]:
-    return [event async for event in engine.ask(request)]
+LIMITS = {"rows": 16}
 
 
 async def text_of(engine: EngineClient, request: GenerationRequest) -> str:
@@ -73,7 +59,7 @@ def test_each_client_of_an_engine_that_dies_or_hangs_is_told_in_time(monkeypatch
         await engine.open("m", starter)
         assert await text_of(engine, REQUEST)
 
-    with_engine(work)
+    with_engine(work, LIMITS)
 
 
 @pytest.mark.slow
@@ -123,7 +109,7 @@ def test_a_model_that_is_trained_anew_and_one_whose_files_go(tmp_path: Path) -> 
             await engine.open("base", Opening(str(base.path), "base", FLOAT32))
             assert await text_of(engine, replace(REQUEST, model="base"))
 
-    with_engine(work)
+    with_engine(work, LIMITS)
 
 
 @pytest.mark.slow
@@ -143,6 +129,6 @@ def test_a_hundred_models_that_come_and_go_leave_no_memory_behind(tmp_path: Path
             status = Path(f"/proc/{engine.pid}/status").read_text()
             held.append(int(status.partition("VmRSS:")[2].split()[0]) << 10)
 
-    with_engine(work, seconds=900)
+    with_engine(work, LIMITS, seconds=900)
     # The first ones warm what stays: kernels, compiled templates, the allocator's pools.
     assert max(held[100:]) - max(held[10:20]) < 10 << 20, [size >> 20 for size in held[::10]]

@@ -37,7 +37,7 @@ class SignIn:
         onward = _onward(request.query_params.get("next", ""))
         if self.sessions.find(_cookie(request)) is not None:
             return RedirectResponse(onward, 303)
-        return page(request, "sign_in.html", onward=onward, error="")
+        return page(request, "sign_in.html", onward=onward, error="", is_late=bool(request.query_params.get("sent")))
 
     async def enter(self, request: Request) -> Response:
         """A session where the token is right; else 401 with the form again, by which the door counts wrong ones."""
@@ -45,7 +45,7 @@ class SignIn:
         onward = _onward(fields.get("next", ""))
         if not is_token(fields.get("token", "").strip(), self.token):
             error = "This is not the server’s token. The command `luthier serve` says where it stands."
-            return page(request, "sign_in.html", 401, onward=onward, error=error)
+            return page(request, "sign_in.html", 401, onward=onward, error=error, is_late=False)
         self.sessions.close(_cookie(request))
         cookie, _ = self.sessions.open()
         answer = RedirectResponse(onward, 303)

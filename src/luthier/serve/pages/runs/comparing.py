@@ -162,9 +162,13 @@ def _numbers(found: Sequence[RunFacts]) -> list[Setting]:
         ("Validation loss", [decimal(facts.train.get("result_eval_loss", facts.train.get("final_eval_loss"))) for facts in found]),
         ("Training loss", [decimal(facts.train.get("final_loss")) for facts in found]),
         ("Steps", [count(facts.train.get("steps")) for facts in found]),
-        ("Tokens per second", [count(facts.train.get("tokens_per_second")) for facts in found]),
+        ("Tokens per second", [_rounded(facts.train.get("tokens_per_second")) for facts in found]),
     ]
     return [Setting(name, tuple(values)) for name, values in told if set(values) != {DASH}]
+
+
+def _rounded(number: JsonValue) -> str:
+    return count(round(number)) if isinstance(number, int | float) else DASH
 
 
 def _suite_names(found: Sequence[RunFacts]) -> list[str]:

@@ -121,10 +121,10 @@ def test_a_plain_word_counts_where_a_program_wants_a_password(place: str, passwo
 
 
 @pytest.mark.parametrize("place", CERTAIN_PLACES)
-@pytest.mark.parametrize("value", [*STAND_INS, "required", "$(cat f)", "{{password}}"])
-def test_what_stands_for_a_password_is_none_there_either(place: str, value: str) -> None:
+def test_what_stands_for_a_password_is_none_there_either(place: str) -> None:
     at = max(place.rfind(sign) for sign in (" @", ":@", "'@", '"@', "=@", "%@", "/@", ",@", "p@", "w@"))
-    assert not found(f"{place[: at + 1]}{value}{place[at + 2 :]}")
+    values = [*STAND_INS, "required", "$(cat f)", "{{password}}"]
+    assert [value for value in values if found(f"{place[: at + 1]}{value}{place[at + 2 :]}")] == []
 
 
 def test_each_password_of_a_command_is_found() -> None:
@@ -140,9 +140,8 @@ def test_a_password_on_a_command_line_is_found_whole(place: str, password: str) 
 
 
 @pytest.mark.parametrize("place", [*PLACES, "pass = '@'", 'password = "@"'])
-@pytest.mark.parametrize("value", STAND_INS)
-def test_what_stands_for_a_password_is_none(place: str, value: str) -> None:
-    assert not found(place.replace("@", value, 1))
+def test_what_stands_for_a_password_is_none(place: str) -> None:
+    assert [value for value in STAND_INS if found(place.replace("@", value, 1))] == []
 
 
 @pytest.mark.parametrize(
