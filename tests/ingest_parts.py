@@ -17,7 +17,7 @@ LIMITS = Limits(bytes=10_000_000, files=1_000, file_bytes=100_000, seconds=60.0)
 
 def spec(folder: Path, name: str = "shop", kind: Kind = "folder", **changes: object) -> Spec:
     """A source in a folder that may be read."""
-    made = Spec(name, kind, str(folder), str(folder), "HEAD", (str(folder.parent),), (), LIMITS)
+    made = Spec(name, kind, str(folder), str(folder), "HEAD", (str(folder.parent),), (), LIMITS, str(folder.parent / "state"))
     return replace(made, **changes)  # type: ignore[arg-type]
 
 

@@ -6,8 +6,22 @@ import click
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
+
+def _from_files(context: click.Context, parameter: click.Parameter, words: tuple[str, ...]) -> tuple[str, ...]:
+    if not any(word.startswith("@") for word in words):
+        return words
+    from luthier.config.overrides import from_files
+
+    return from_files(words)
+
+
 set_option = click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Set a key of the run file (dotted; again for more)."
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE|@FILE",
+    callback=_from_files,
+    help="Set a key of the run file (dotted; again for more); of a file, all that its JSON list holds.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")
 run_argument = click.argument("run_file", metavar="RUN.yaml|RUN_DIR")

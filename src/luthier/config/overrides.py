@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from luthier.config import names, yaml_file
@@ -19,6 +21,27 @@ def set_values(document: Document, overrides: Overrides) -> None:
     """Sets every key of `overrides` in `document`; `ConfigError` where there is nothing to set it in."""
     for name, value in named_values(overrides):
         _set(document, name, value)
+
+
+def from_files(words: Sequence[str]) -> tuple[str, ...]:
+    """The same words, with those of a file in the place of `@FILE`: a JSON list of `key=value`. `ConfigError` where it is none."""
+    found: list[str] = []
+    for word in words:
+        found += _in_file(word[1:]) if word.startswith("@") else [word]
+    return tuple(found)
+
+
+def _in_file(name: str) -> list[str]:
+    hint = 'it looks like `["lora_r=8", "evaluate.shots=2"]`'
+    try:
+        listed = json.loads(Path(name).read_bytes())
+    except OSError as error:
+        raise ConfigError(Problem(f"the file of values cannot be read: {error.strerror}", "--set", f"@{name}", hint=hint)) from error
+    except ValueError as error:
+        raise ConfigError(Problem("the file of values is no JSON", "--set", f"@{name}", hint=hint)) from error
+    if not isinstance(listed, list) or not all(isinstance(word, str) and not word.startswith("@") for word in listed):
+        raise ConfigError(Problem("the file of values is no list of `key=value`", "--set", f"@{name}", hint=hint))
+    return listed
 
 
 def named_values(overrides: Overrides) -> list[tuple[str, Any]]:

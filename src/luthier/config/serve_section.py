@@ -58,6 +58,13 @@ class ServeJobs(Section):
     stop_seconds: Float = key(60.0, "none", "Time for a job to end by itself once it is told to stop.", gt=0, le=86_400)
     log_bytes: Int = key(4 << 20, "none", "Size at which a job's log is put aside and a new one begun.", ge=4_096, le=MOST)
     log_files: Int = key(3, "none", "Logs of one job that are kept.", ge=1, le=100)
+    keep_days: Float = key(
+        30.0,
+        "none",
+        "Days that a job is told of after its end; then its folder and its logs are deleted, never a run.",
+        gt=0,
+        le=36_500,
+    )
 
 
 class ServeLogs(Section):

@@ -104,6 +104,7 @@ def make_app(parts: Parts) -> App:
     app.include_router(metrics.make_router(registry, figures))
     app.include_router(job_routes.make_router(parts.jobs, parts.submissions))
     asking = Asking(parts.root, parts.settings.allow, limits)
+    parts.jobs.add_chore(lambda store: asking.tidy(store.statuses("ingest")))
     app.include_router(ingest.make_router(parts.jobs, asking, sources))
     sessions = Sessions(parts.settings.session_seconds)
     site = SiteParts(parts.token, sessions, parts.runs, parts.jobs, parts.submissions, asking, sources, queries, parts.catalogue)

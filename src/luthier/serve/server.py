@@ -102,6 +102,7 @@ def _serve(
     jobs = Jobs(root, settings.jobs)
     jobs.prepare()
     submissions = Submissions(root, settings.allow, served, overrides, catalogue.taken)
+    submissions.keep_rule()
     hosts = hosts_of(settings.host, settings.allow.names)
     parts = Parts(catalogue, token, settings, root, jobs, submissions, hosts, places, engine)
     listener = _listener(settings.host, settings.port)

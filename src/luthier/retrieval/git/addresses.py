@@ -21,23 +21,28 @@ _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """How a URL is reached that somebody else has named: `settings` of git for this alone, and the newest commit without those before it.
+    """How a URL is reached that somebody else has named: `settings` of git for this alone; `is_newest_alone` leaves out earlier commits.
 
     Git gets nothing of this process's environment then but certificates: no keys, no `~/.netrc`, no proxy.
     """
 
     settings: tuple[tuple[str, str], ...]
+    is_newest_alone: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A repository: `url` for git, or `folder`. `shown` names it without credentials; `reach` is set where it is no user's own choice."""
+    """A repository: `url` for git, or `folder`. `shown` names it without credentials; `reach` is set where it is no user's own choice.
+
+    One that `must_be_held` is asked nothing before it has its `reach`.
+    """
 
     shown: str
     folder: Path | None = None
     url: str | None = None
     scheme: str = ""
     reach: Reach | None = None
+    must_be_held: bool = False
 
     def protocols(self, allowed: tuple[str, ...]) -> tuple[str, ...]:
         """The protocols that a fetch may use, redirections included."""

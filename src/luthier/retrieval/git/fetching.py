@@ -74,6 +74,11 @@ def clone_folder(address: Address, commit: str, cache: Path) -> Path:
     return cache.absolute() / "repositories" / f"{sha256_bytes(address.url.encode())[:16]}-{commit}.git"
 
 
+def is_kept(address: Address, commit: str, cache: Path) -> bool:
+    """Whether nobody has to be asked for `commit`, a full SHA."""
+    return (clone_folder(address, commit, cache) / "HEAD").is_file()
+
+
 def fetch(
     address: Address,
     wanted: tuple[str, str | None],
@@ -89,7 +94,7 @@ def fetch(
     """
     sha, reference = wanted
     folder = clone_folder(address, sha, cache)
-    if (folder / "HEAD").is_file():
+    if is_kept(address, sha, cache):
         return Git(folder, clock)
     folder.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(folder.parent)
@@ -118,6 +123,7 @@ def fetch(
 
 
 def _empty(folder: Path, address: Address, allowed: tuple[str, ...], clock: Clock, object_format: str = "sha1") -> Git:
+    assert address.reach is not None or not address.must_be_held
     write_git_folder(folder, f"ref: {_WANTED}", object_format)
     for name in ("objects/pack", "objects/info", "refs/heads"):
         (folder / name).mkdir(parents=True, exist_ok=True)
@@ -143,7 +149,7 @@ def _listed(git: Git, address: Address, *names: str) -> dict[str, str]:
 def _fetch_once(git: Git, address: Address, refspec: str, max_bytes: int, progress: Progress) -> None:
     assert address.url is not None
     options = ["--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance", "--quiet"]
-    options += ["--depth=1"] if address.reach is not None else []
+    options += ["--depth=1"] if address.reach is not None and address.reach.is_newest_alone else []
     with git.stream("fetch", *options, "--", address.url, refspec) as child:
         running = True
         while running:

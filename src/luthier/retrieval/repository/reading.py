@@ -11,9 +11,10 @@ from pathlib import Path, PurePosixPath
 
 from luthier.config.row_sections import SourceEntry
 from luthier.core.errors import DataError, Problem
-from luthier.retrieval.git.addresses import Address, address
-from luthier.retrieval.git.fetching import check_commit_name, commit_at, fetch, unknown_commit
+from luthier.retrieval.git.addresses import Address
+from luthier.retrieval.git.fetching import FULL_SHA, check_commit_name, commit_at, fetch, is_kept, unknown_commit
 from luthier.retrieval.git.program import Clock, Git, GitFailure, Progress
+from luthier.retrieval.git.reaching import address_within, held
 from luthier.retrieval.git.standin import Standin, stand_in
 from luthier.retrieval.patterns import matches
 from luthier.retrieval.records import Commit, Excluded, Reading, SourceFile
@@ -56,6 +57,8 @@ def identify(entry: SourceEntry) -> tuple[str, str]:
             with stand_in(place.folder, clock) as standin:
                 return place.shown, _resolved(standin.git, entry.commit)
         with tempfile.TemporaryDirectory(prefix="luthier-git-") as scratch:
+            if not FULL_SHA.fullmatch(entry.commit):
+                place = _held(place, clock, Path(scratch))
             return place.shown, commit_at(place, entry.commit, entry.allow_protocols, clock, Path(scratch))[0]
 
 
@@ -74,6 +77,8 @@ def read_repository(entry: SourceEntry, cache: Path, progress: Progress, unread:
                     raise _shallow(place.shown)
                 return _read(entry, place, standin.git, commit, progress, unread, _changes_note(standin, commit))
         with tempfile.TemporaryDirectory(prefix="luthier-git-") as scratch:
+            if not (FULL_SHA.fullmatch(entry.commit) and is_kept(place, entry.commit, cache)):
+                place = _held(place, clock, Path(scratch))
             wanted = commit_at(place, entry.commit, entry.allow_protocols, clock, Path(scratch))
         git = fetch(place, wanted, entry.allow_protocols, cache, entry.max_bytes, clock, progress)
         return _read(entry, place, git, wanted[0], progress, unread, ())
@@ -81,7 +86,12 @@ def read_repository(entry: SourceEntry, cache: Path, progress: Progress, unread:
 
 def _address(entry: SourceEntry) -> Address:
     assert entry.repo is not None
-    return address(entry.repo, entry.allow_protocols)
+    return address_within(entry.repo, entry.allow_protocols)
+
+
+def _held(place: Address, clock: Clock, scratch: Path) -> Address:
+    """`place`, held to public addresses where this process works for others. Rows are made of its history too."""
+    return held(place, Git(scratch, clock), is_newest_alone=False) if place.must_be_held else place
 
 
 @contextmanager

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal, TypeVar
@@ -15,7 +15,6 @@ from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from luthier.core.errors import DataError
-from luthier.core.files import remove
 from luthier.core.records import JsonObject
 from luthier.serve.api.jobs import JobBody, Key
 from luthier.serve.door.errors import RequestError, responses, wrong
@@ -23,8 +22,10 @@ from luthier.serve.ingest.asked import Asking, Wanted
 from luthier.serve.ingest.library import Library, SourceInUseError, UnknownSourceError
 from luthier.serve.ingest.receiving import FILES, Received, Receiver
 from luthier.serve.ingest.records import SENT
+from luthier.serve.ingest.uploads import discard
+from luthier.serve.jobs.beginning import begin, kept
 from luthier.serve.jobs.queue import Jobs
-from luthier.serve.jobs.records import NewJob
+from luthier.serve.jobs.records import Job, NewJob
 
 UPLOAD_PATH = "/ingest/upload"
 _MOST_PLACE = 4_000
@@ -44,7 +45,10 @@ class IngestBody(BaseModel):
 
 
 class SourceBody(BaseModel):
-    """A source that was taken in. `changes` are files that the last time `added`, `changed`, `removed` or left `unchanged`."""
+    """A source that was taken in. `changes` are files that the last time `added`, `changed`, `removed` or left `unchanged`.
+
+    `asked` is the commit, branch or tag that was asked for; empty where none was.
+    """
 
     name: str
     kind: Literal["folder", "repository", "upload"]
@@ -59,6 +63,7 @@ class SourceBody(BaseModel):
     excluded: dict[str, int]
     masked: dict[str, int]
     notes: list[str]
+    asked: str
 
 
 class SourcesBody(BaseModel):
@@ -117,11 +122,7 @@ def make_router(jobs: Jobs, asking: Asking, library: Library) -> APIRouter:
 
 
 def _add_ingest(router: APIRouter, jobs: Jobs, asking: Asking) -> None:
-    async def begun(make: Callable[[], Wanted], request: str, key: str | None) -> JsonObject:
-        job = None if key is None else await jobs.known(key, request)
-        if job is None:
-            wanted = await checked(make)
-            job = await jobs.start(NewJob("ingest", wanted.title, wanted.command, str(wanted.folder), request=request), key)
+    async def told(job: Job) -> JsonObject:
         return job.to_json(await jobs.progress(job))
 
     @router.post("/ingest", status_code=202, response_model=JobBody, responses=responses(409, 422, 503, 507))
@@ -132,24 +133,39 @@ def _add_ingest(router: APIRouter, jobs: Jobs, asking: Asking) -> None:
             raise wrong("give a `folder` or a `repo`, one of the two", "folder")
         if body.folder is not None:
             folder = body.folder
-            return await begun(lambda: asking.folder(folder, body.name, body.commit), request, idempotency_key)
+            return await told(await begun(jobs, lambda: asking.folder(folder, body.name, body.commit), request, idempotency_key))
         url = body.repo or ""
-        return await begun(lambda: asking.repository(url, body.name, body.commit), request, idempotency_key)
+        return await told(await begun(jobs, lambda: asking.repository(url, body.name, body.commit), request, idempotency_key))
 
     @router.post(UPLOAD_PATH, status_code=202, response_model=JobBody, openapi_extra=_UPLOAD, responses=responses(409, 422, 503, 507))
     async def upload(request: Request, idempotency_key: Key = None) -> JsonObject:
         """Takes in files that are sent: single ones, or archives (zip, tar, tar.gz). They are deleted when they were taken in."""
-        folder = await checked(asking.new_upload)
-        is_taken = False
-        try:
-            came = await received(request, folder)
-            sent = json.dumps(["upload", came.digest])
-            told = await begun(lambda: asking.upload(folder, came), sent, idempotency_key)
-            is_taken = str(folder.resolve()) in told["command"][-1]
-            return told
-        finally:
-            if not is_taken:  # It broke off, or is the second copy of one that is known by its key.
-                await asyncio.to_thread(remove, folder)
+        return await told(await upload_begun(request, jobs, asking, idempotency_key))
+
+
+async def begun(jobs: Jobs, make: Callable[[], Wanted], request: str = "", key: str | None = None) -> Job:
+    """The job that takes in what was asked; 422 with the field that is wrong."""
+
+    def new() -> NewJob:
+        wanted = make()
+        return NewJob("ingest", wanted.title, wanted.command, str(wanted.folder))
+
+    with _of_fields():
+        return await begin(jobs, new, request, key)
+
+
+async def upload_begun(request: Request, jobs: Jobs, asking: Asking, key: str | None = None, passed_over: tuple[str, ...] = ()) -> Job:
+    """The job that takes in the files of a body as they came; nothing is left of one that comes to nothing. As `received`."""
+    folder = await checked(asking.uploads.new)
+    is_taken = False
+    try:
+        came = await received(request, folder, passed_over)
+        job = await begun(jobs, lambda: asking.upload(folder, came), json.dumps(["upload", came.digest]) if key is not None else "", key)
+        is_taken = str(folder.resolve()) in job.command[-1]
+        return job
+    finally:
+        if not is_taken:  # It broke off, was refused, or is the second copy of one that is known by its key.
+            await asyncio.to_thread(discard, folder)
 
 
 async def received(request: Request, folder: FilePath, passed_over: tuple[str, ...] = ()) -> Received:
@@ -194,15 +210,17 @@ async def asked(question: Callable[[], T]) -> T:
 
 async def checked(make: Callable[[], T]) -> T:
     """What `make` makes, in a thread; what is wrong with the request is 422 with its field, a full disk 507."""
-    try:
+    with _of_fields(), kept():
         return await asyncio.to_thread(make)
+
+
+@contextmanager
+def _of_fields() -> Iterator[None]:
+    try:
+        yield
     except DataError as error:
         problem = error.problems[0]
         raise wrong(replace(problem, where="").text(), problem.where or None) from error
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise RequestError(507, "there is no room on the disk for what was sent") from error
-        raise
 
 
 _UPLOAD: dict[str, Any] = {

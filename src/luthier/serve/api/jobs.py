@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query, Response
@@ -15,6 +16,7 @@ from luthier.core.errors import UserError
 from luthier.core.records import JsonObject
 from luthier.serve.door.errors import RequestError, busy, responses, unknown, wrong
 from luthier.serve.door.events import MEDIA_TYPE, SILENCE, UNBUFFERED, event_line
+from luthier.serve.jobs.beginning import begin
 from luthier.serve.jobs.queue import Jobs
 from luthier.serve.jobs.records import Job, Kind, NewJob, Status
 from luthier.serve.jobs.stream import JobEvent
@@ -112,16 +114,14 @@ def make_router(jobs: Jobs, submissions: Submissions) -> APIRouter:
 
 
 def _add_starts(router: APIRouter, jobs: Jobs, submissions: Submissions) -> None:
-    starts: dict[str, Any] = {"status_code": 202, "response_model": JobBody, "responses": responses(409, 422, 503)}
-    again = {**starts, "responses": responses(404, 409, 422, 503)}
+    starts: dict[str, Any] = {"status_code": 202, "response_model": JobBody, "responses": responses(409, 422, 503, 507)}
+    again = {**starts, "responses": responses(404, 409, 422, 503, 507)}
 
     async def begun(route: str, body: RunBody | NamedRunBody, key: str | None, make: Callable[[], NewJob]) -> JsonObject:
-        """The job of a request; a key that came before needs no second check, for what was checked then may have changed since."""
+        """The job of a request."""
         request = json.dumps([route, body.model_dump(mode="json")], sort_keys=True)
-        job = None if key is None else await jobs.known(key, request)
-        if job is None:
-            new = await asyncio.to_thread(_checked, make, request, body.place)
-            job = await jobs.start(new, key)
+        with _of_body(body.place):
+            job = await begin(jobs, make, request, key)
         return await _told(jobs, job)
 
     @router.post("/fine-tune/start", **starts)
@@ -194,17 +194,15 @@ async def _told(jobs: Jobs, job: Job) -> JsonObject:
     return job.to_json(await jobs.progress(job))
 
 
-def _checked(make: Callable[[], NewJob], request: str, place: str) -> NewJob:
-    """The job, or what is wrong with its run file: `param` is the key or the field, `place` where it lies in a file."""
+@contextmanager
+def _of_body(place: str) -> Iterator[None]:
+    """What is wrong with a run file: `param` is the key or the field, `place` where it lies in a file."""
     try:
-        new = make()
-    except OSError as error:
-        raise busy(f"the run file cannot be read or kept now: {error.strerror}", _RETRY_AFTER_SECONDS) from error
+        yield
     except UnknownRunError as error:
         raise unknown(str(error), place) from error
     except UserError as error:
         raise wrong(str(error), _param(error.problems[0].where, place)) from error
-    return NewJob(new.kind, new.title, new.command, new.folder, new.directory, request)
 
 
 def _param(where: str, place: str) -> str:

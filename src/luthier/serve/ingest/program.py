@@ -14,11 +14,12 @@ from types import FrameType
 
 from luthier.core.errors import EXIT_USER, DataError, LuthierError, Problem
 from luthier.core.events import EventLog, monotonic_seconds
-from luthier.core.files import read_json, remove, write_json
+from luthier.core.files import read_json, write_json
 from luthier.core.records import JsonObject
 from luthier.serve.ingest.library import EVENTS, Library
-from luthier.serve.ingest.records import CONTENT, SENT, Spec
+from luthier.serve.ingest.records import SENT, Spec
 from luthier.serve.ingest.taking import take_in
+from luthier.serve.ingest.uploads import delete_sent
 from luthier.serve.state.root import ServeRoot
 
 _EXIT_INTERRUPTED = 130
@@ -70,7 +71,8 @@ def _take(spec: Spec, folder: Path, events: EventLog, taken: Path) -> int:
         source = take_in(spec, folder, _Told(events))
     except LuthierError as error:
         events.emit("ingest.failed", error=str(error))
-        _delete_sent(spec)
+        if spec.kind == "upload":
+            delete_sent(Path(spec.place))
         raise
     except KeyboardInterrupt:
         events.emit("ingest.stopped")
@@ -80,17 +82,10 @@ def _take(spec: Spec, folder: Path, events: EventLog, taken: Path) -> int:
     told: JsonObject = {"source": spec.name, "commit": source.commit, "seconds": seconds, **counts}
     if spec.kind == "upload":
         write_json(taken, told)
-        _delete_sent(spec)
+        delete_sent(Path(spec.place))
     events.emit("ingest.done", **told)
     print(json.dumps(told), flush=True)
     return 0
-
-
-def _delete_sent(spec: Spec) -> None:
-    """Deletes what was sent once nothing more can come of it: it was taken in, or cannot be."""
-    if spec.kind == "upload":
-        for name in (SENT, CONTENT):
-            remove(Path(spec.place) / name)
 
 
 def _spec(path: Path) -> Spec:

@@ -20,9 +20,9 @@ from luthier.retrieval.outline import Unreadable
 from luthier.retrieval.records import Excluded, Reading, SourceFile
 from luthier.retrieval.sources import reading as sources
 from luthier.serve.ingest.fetching import fetched
-from luthier.serve.ingest.folders import allowed_folder
 from luthier.serve.ingest.records import CONTENT, SENT, Spec
 from luthier.serve.ingest.unpacking import lay_out
+from luthier.serve.state.permitted import Permitted
 
 Progress = Callable[[str, int], None]
 TakeUnread = Callable[[str], None]
@@ -38,7 +38,7 @@ def read(spec: Spec, progress: Progress, take_unread: TakeUnread) -> Reading:
             return _repository(spec, clone, spec.commit, progress, take_unread)
     if spec.kind == "upload":
         return _folder(spec, _laid_out(spec), progress, take_unread)
-    folder = allowed_folder(spec.place, spec.folders, spec.without)
+    folder = Permitted.of(Path(spec.without), spec.folders, spec.hosts).folder(spec.place)
     if (folder / ".git").exists():
         return _repository(spec, folder, spec.commit, progress, take_unread)
     return _folder(spec, folder, progress, take_unread)
@@ -64,7 +64,7 @@ def _folder(spec: Spec, folder: Path, progress: Progress, take_unread: TakeUnrea
     """A folder that is no repository: its texts, and the documents among its binary files."""
     limits = spec.limits
     clock = Clock(limits.seconds, spec.shown)
-    without = (Path(spec.without),) if spec.without and spec.kind == "folder" else ()
+    without = (Path(spec.without),) if spec.kind == "folder" else ()
     bounds = Bounds(limits.files, limits.bytes, limits.file_bytes, without)
     with snapshot(folder, bounds, clock, lambda step, done, _: progress(step, done)) as shot:
         reading = _repository(spec, shot.folder, "HEAD", progress, take_unread)

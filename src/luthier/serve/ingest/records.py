@@ -10,6 +10,8 @@ from luthier.core.files import read_json, write_json
 from luthier.core.records import JsonObject
 
 Kind = Literal["folder", "repository", "upload"]
+# The commit where none is asked for.
+HEAD = "HEAD"
 # In the folder of an upload: files as they were sent, and what they hold.
 SENT, CONTENT = "sent", "content"
 
@@ -41,7 +43,7 @@ class Spec:
     folders: tuple[str, ...]
     hosts: tuple[str, ...]
     limits: Limits
-    without: str = ""
+    without: str
     sent: tuple[tuple[str, str], ...] = ()
 
     def write(self, path: Path) -> None:
@@ -62,7 +64,8 @@ class Source:
     """A source that was taken in. `place` is the folder or URL, `upload` where it was sent; `commit` the full SHA of a repository.
 
     `languages` are files by language, `excluded` files by the reason for which they were left out, `masked` secrets by kind; `changes` is
-    what the last ingest changed: files that are `added changed removed unchanged`. `ingested` are seconds since the epoch.
+    what the last ingest changed: files that are `added changed removed unchanged`. `ingested` are seconds since the epoch. `asked` is the
+    commit, branch or tag that was asked for by name; empty where none was.
     """
 
     name: str
@@ -78,6 +81,7 @@ class Source:
     excluded: dict[str, int] = field(default_factory=dict)
     masked: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    asked: str = ""
 
     def to_json(self) -> JsonObject:
         """The source as it is kept and told."""

@@ -27,7 +27,7 @@ from luthier.retrieval.sources.passages import VERSION, passages_of
 from luthier.serve.ingest.library import FACT, INDEX
 from luthier.serve.ingest.masking import Masking
 from luthier.serve.ingest.reading import read
-from luthier.serve.ingest.records import Source, Spec
+from luthier.serve.ingest.records import HEAD, Source, Spec
 
 _FILES, _CLEAN = "files", "clean"
 _EVERY_FILES = 100
@@ -69,6 +69,7 @@ def take_in(spec: Spec, folder: Path, progress: Progress) -> Source:
         excluded=dict(sorted(excluded.items())),
         masked=dict(sorted(masked.kinds.items())),
         notes=tuple(map(masking.told, reading.notes)),
+        asked="" if spec.commit == HEAD else spec.commit,
     )
     progress("writing the index", len(chunks))
     facts: dict[str, JsonValue] = {FACT: source.to_json(), _FILES: hashes, _CLEAN: {"scanners": scanners, "texts": sorted(masked.clean)}}

@@ -13,15 +13,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from luthier.config import yaml_file
-from luthier.config.load import MAX_EXTENDS
+from luthier.config.load import MAX_EXTENDS, read_named
 from luthier.config.names import dotted
+from luthier.config.overrides import Overrides
 from luthier.config.paths import STARTER, is_hub_id, is_url
 from luthier.config.yaml_file import Document, KeyPath, items_of
-from luthier.core.errors import Problem
+from luthier.core.errors import DataError, Problem
 from luthier.core.state_folder import is_state_folder
+from luthier.serve.state.permitted import Permitted, at_home, is_below
 from luthier.serve.state.root import ServeRoot
 
 # Files and folders by key; `*` stands for a place in a list. What is a hub's id, or the name of something built in, is no path.
@@ -41,16 +42,15 @@ _MOST_NAMES = 200_000
 
 @dataclass(frozen=True)
 class Allowed:
-    """`folders` may be read, and below `root` what was taken in, sent, or made by a run. What `served` says may be said again."""
+    """What is `permitted` may be read, and of the state below `root` its runs. What `served` says may be said again of the same key."""
 
     root: ServeRoot
-    folders: tuple[Path, ...]
-    hosts: tuple[str, ...]
+    permitted: Permitted
     served: Document
 
     def steering_problem(self, path: Path, where: str) -> Problem | None:
         """Why a file that steers a run may not be read: it lies elsewhere, or was taken in or sent and may change at any time."""
-        if self._is_owners(path) or self._is_served(path) or _is_below(path, self.root.run_files) or str(path) in self._said:
+        if self._is_owners(path) or self._is_served(path) or is_below(path, self.root.run_files):
             return None
         return self._outside(where, str(path))
 
@@ -71,6 +71,10 @@ class Allowed:
                     left.append((base, yaml_file.read_text(base)))
         return problems
 
+    def refusals(self, path: Path, text: str, overrides: Overrides) -> list[Problem]:
+        """All that `text`, the run file `path`, may not extend or name with `overrides`; only files that may be are read."""
+        return self.chain_problems(path, text) or self.problems(read_named(path, text, overrides))
+
     def problems(self, document: Document) -> list[Problem]:
         """What the run file names that may not be read, fetched, run or sent to; keys have Luthier's names, and nothing was read."""
         value = document.value
@@ -82,7 +86,7 @@ class Allowed:
         for key in OWNERS:
             path: KeyPath = tuple(key.split("."))
             text = _at(value, path)
-            if isinstance(text, str) and text and text not in self._said and not self._is_owners_word(document, path):
+            if isinstance(text, str) and text and not self._is_said(path, text) and not self._is_owners_word(document, path):
                 hint = "it stands in the run file that is served, or in one that lies in `serve.allow.folders`"
                 found.append(document.problem(path, f"`{key}` is for the owner of the server to name", hint, text))
         endpoints = value.get("endpoints")
@@ -91,12 +95,19 @@ class Allowed:
         return [problem for problem in found if problem is not None]
 
     @property
-    def _said(self) -> frozenset[str]:
-        """The texts of the served run file, which the owner of the server wrote."""
-        return frozenset(_texts(self.served.value))
+    def own_repositories(self) -> tuple[str, ...]:
+        """The URLs of repositories that the owner of the server wrote into the served run file: they are fetched as the owner would."""
+        named = (entry.get("repo") for entry in _mappings(self.served.value.get("sources")))
+        return tuple(repo for repo in named if isinstance(repo, str) and is_url(repo))
+
+    def _is_said(self, path: KeyPath, text: str) -> bool:
+        """Whether the served run file, which the owner of the server wrote, says this of the same key, wherever in its lists."""
+        value = self.served.value
+        named = ((_key(at), said) for at, said in (*_named(value), *_rivals(value)))
+        return (_key(path), text) in {*_said(value), *named}
 
     def _path_problem(self, document: Document, path: KeyPath, text: str) -> Problem | None:
-        if text in self._said:
+        if self._is_said(path, text):
             return None
         where, name = document.place(path).text(), dotted(path)
         if _PATTERN.search(text) and ".." in Path(text).parts:
@@ -129,12 +140,14 @@ class Allowed:
 
     def _steered(self, document: Document, path: KeyPath, text: str) -> Problem | None:
         # A suite without the ending of a file is one that is built in; rules are a file whatever its name.
-        if text in self._said or (path[0] == "evaluate" and not text.endswith(_SUITE_ENDINGS)):
+        if path[0] == "evaluate" and not text.endswith(_SUITE_ENDINGS):
             return None
-        # Such a file starts at the one that names it.
+        # Such a file starts at the one that names it; in the served run file, which was resolved, here.
         place = document.place(path).file
-        start = Path() if place.startswith("--set") else Path(place).parent
-        problem = self.steering_problem(start / text, document.place(path).text())
+        file = (Path() if place.startswith("--set") else Path(place).parent) / text
+        if any(_key(other) == _key(path) and _is_same(file, Path(said)) for other, said in _steering(self.served.value)):
+            return None
+        problem = self.steering_problem(file, document.place(path).text())
         return problem and self._outside(problem.where, text, dotted(path))
 
     def _against(self, document: Document, path: KeyPath, text: str) -> Problem | None:
@@ -142,13 +155,13 @@ class Allowed:
 
     def _source(self, document: Document, path: KeyPath, entry: Mapping[str, Any]) -> Iterator[Problem]:
         repo = entry.get("repo")
-        if isinstance(repo, str) and repo not in self._said:
+        if isinstance(repo, str) and not self._is_said((*path, "repo"), repo):
             if not is_url(repo):
                 if (problem := self._path_problem(document, (*path, "repo"), repo)) is not None:
                     yield problem
-            elif not self._is_allowed_url(repo):
-                what = "repositories are fetched by https from the hosts of `serve.allow.hosts` alone"
-                yield document.problem((*path, "repo"), what, hint=f"they are {', '.join(self.hosts)}", found=repo)
+            elif (why := self._why_not_fetched(repo)) is not None:
+                what = f"repositories are fetched by https from the hosts of `serve.allow.hosts` alone: {why.what}"
+                yield document.problem((*path, "repo"), what, hint=f"they are {', '.join(self.permitted.hosts)}", found=why.found)
         if entry.get("allow_protocols") and not self._is_owners_word(document, (*path, "allow_protocols")):
             yield document.problem((*path, "allow_protocols"), "`allow_protocols` is the owner's of the server alone; leave it out")
         for key in ("tools", "help"):
@@ -168,13 +181,12 @@ class Allowed:
         )
         return document.problem(path, what, hint="name it in the run file that the server is started with", found=name)
 
-    def _is_allowed_url(self, url: str) -> bool:
+    def _why_not_fetched(self, url: str) -> Problem | None:
         try:
-            parts = urlsplit(url)
-            is_plain = parts.scheme.lower() == "https" and parts.username is None and parts.port in (None, 443)
-            return is_plain and (parts.hostname or "") in self.hosts
-        except ValueError:
-            return False
+            self.permitted.repository(url)
+        except DataError as error:
+            return error.problems[0]
+        return None
 
     def _is_owners_word(self, document: Document, path: KeyPath) -> bool:
         place = document.place(path)
@@ -185,10 +197,10 @@ class Allowed:
         return any(place.line > 0 and _is_same(path, Path(place.file)) for place in self.served.places.values())
 
     def _is_owners(self, path: Path) -> bool:
-        return any(_is_below(path, folder) for folder in self.folders) and not _is_below(path, self.root.path)
+        return self.permitted.is_open(path)
 
     def _is_readable(self, path: Path) -> bool:
-        return self._is_owners(path) or _is_below(path, self.root.runs)
+        return self._is_owners(path) or is_below(path, self.root.runs)
 
     def _outside(self, where: str, text: str, key: str = "") -> Problem:
         what = f"`{key}` names a file or folder that may not be read here" if key else "this run file may not be read here"
@@ -196,17 +208,16 @@ class Allowed:
         return Problem(what, where=where, found=text[:200], hint=hint)
 
 
-def _is_below(path: Path, folder: Path) -> bool:
-    """Whether a path leads into a folder once links are followed; one that no system would follow does not."""
+def _is_same(path: Path, other: Path) -> bool:
     try:
-        path.exists()
-        return path.resolve().is_relative_to(folder.resolve())
-    except (OSError, ValueError, RuntimeError):  # A name too long, a null character, a circle of links.
+        return path == other or (path.name == other.name and path.resolve() == other.resolve())
+    except (OSError, ValueError, RuntimeError):
         return False
 
 
-def _is_same(path: Path, other: Path) -> bool:
-    return path == other or (path.name == other.name and path.resolve() == other.resolve())
+def _key(path: KeyPath) -> tuple[str, ...]:
+    """The key of a path, whatever the places in its lists; one text alone is a list of one."""
+    return tuple(part for part in path if isinstance(part, str))
 
 
 def _fixed(text: str, with_patterns: bool = False) -> Path:
@@ -216,11 +227,7 @@ def _fixed(text: str, with_patterns: bool = False) -> Path:
         if not with_patterns and _PATTERN.search(part):
             break
         parts.append(part)
-    path = Path(*parts)
-    try:
-        return path.expanduser() if text.startswith("~") else path
-    except RuntimeError:
-        return path
+    return at_home(str(Path(*parts)))
 
 
 def _named(value: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
@@ -279,11 +286,14 @@ def _mappings(value: Any) -> list[Mapping[str, Any]]:
     return [entry if isinstance(entry, dict) else {} for entry in value] if isinstance(value, list) else []
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _said(value: Any, key: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+    """The texts of a run file, each with its key."""
     if isinstance(value, str):
-        yield value
-    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from _texts(inner)
+        yield key, value
+    for name, inner in value.items() if isinstance(value, dict) else ():
+        yield from _said(inner, (*key, str(name)))
+    for inner in value if isinstance(value, list) else ():
+        yield from _said(inner, key)
 
 
 def _address(endpoint: Any) -> tuple[Any, Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from luthier.core.errors import LuthierError
 
-VERSION = 2
+VERSION = 3
 _TABLE = """
 CREATE TABLE IF NOT EXISTS jobs (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -39,13 +39,17 @@ CREATE TABLE IF NOT EXISTS jobs (
 CREATE TABLE IF NOT EXISTS keys (
     idempotency_key TEXT PRIMARY KEY,
     request TEXT NOT NULL,
-    job TEXT NOT NULL
+    job TEXT NOT NULL,
+    created REAL NOT NULL DEFAULT 0
 );
 CREATE INDEX IF NOT EXISTS jobs_by_status ON jobs (status, number);
 CREATE INDEX IF NOT EXISTS jobs_by_folder ON jobs (folder, status);
 """
 # What makes a file of a version one of the next.
-_CHANGES = {1: "ALTER TABLE jobs ADD COLUMN begun_from INTEGER NOT NULL DEFAULT 0"}
+_CHANGES = {
+    1: "ALTER TABLE jobs ADD COLUMN begun_from INTEGER NOT NULL DEFAULT 0",
+    2: "ALTER TABLE keys ADD COLUMN created REAL NOT NULL DEFAULT 0",
+}
 
 
 class StoreError(LuthierError):

@@ -17,11 +17,13 @@ from pathlib import Path
 from types import FrameType
 
 from luthier.serve.jobs import locks
+from luthier.serve.jobs.handing import handed
 from luthier.serve.jobs.job_file import StoreError
 from luthier.serve.jobs.logs import JobLog
 from luthier.serve.jobs.progress import has_progressed, stream_of
 from luthier.serve.jobs.records import Ending, Job
 from luthier.serve.jobs.room import Lack, lack, plan_command
+from luthier.serve.jobs.rule_file import JobRule
 from luthier.serve.jobs.store import NoSuchJobError, Store
 from luthier.serve.jobs.worker import Worker
 from luthier.serve.state.root import ServeRoot
@@ -35,6 +37,8 @@ _SETTLED_SECONDS = 1.0
 _ROOM_PAUSE_SECONDS = 30.0
 _MOST_PAUSE_SECONDS = 15.0
 _PLAN_SECONDS = 300.0
+# Checks again what a run file names, before its job begins; those that are given a run file, and no run's folder.
+CHECK, _OF_RUN_FILES = "luthier.serve.jobs.check_again", ("run", "data")
 # It was not this process's turn: another works on the job, or it may not run now.
 EXIT_NOT_NOW = 75
 
@@ -59,8 +63,9 @@ class Supervisor:
     """Runs one job to its end, or until it is told to stop."""
 
     def __init__(self, root: ServeRoot, job_id: str, charge: Charge) -> None:
-        self._charge, self._id = charge, job_id
+        self._root, self._charge, self._id = root, charge, job_id
         self._folder = root.job(job_id)
+        self._environment: dict[str, str] = {}
         self._store = Store(root.database, _BUSY_SECONDS)
         self._log = JobLog(self._folder, charge.log_bytes, charge.log_files)
         self._is_told_to_stop = False
@@ -93,19 +98,37 @@ class Supervisor:
         return self._store.claim(self._id, self._charge.at_once, events.stat().st_size if events.is_file() else 0)
 
     def _work(self, job: Job, lock: int) -> None:
-        missing = self._missing(job, lock)
-        if missing is not None and not missing.is_for_ever:
-            self._log.say(f"put off: {missing.reason}")
-            self._surely(lambda: self._store.wait(self._id, missing.reason, _ROOM_PAUSE_SECONDS))
+        try:
+            command = handed(job.command, self._folder)
+            rule = JobRule.read(self._root)
+        except OSError as error:
+            self._put_off(f"its command cannot be handed on: {error.strerror}")
             return
-        ending = Ending(1, missing.reason) if missing is not None else self._done(job.command, job, lock)
+        self._environment = rule.environment()
+        refused = self._refused(command, job, lock)
+        missing = self._missing(command, job, lock) if refused is None else None
+        if missing is not None and not missing.is_for_ever:
+            self._put_off(missing.reason)
+            return
+        ending = refused or (Ending(1, missing.reason) if missing is not None else self._done(command, job, lock))
         got_further, most = has_progressed(job), self._charge.attempts
         done = self._surely(lambda: self._store.finish(self._id, ending, self._is_told_to_stop, most, got_further))
         self._log.say(f"{done.status}, exit code {ending.exit_code}" + (f": {ending.error}" if ending.error else ""))
 
-    def _missing(self, job: Job, lock: int) -> Lack | None:
+    def _put_off(self, reason: str) -> None:
+        self._log.say(f"put off: {reason}")
+        self._surely(lambda: self._store.wait(self._id, reason, _ROOM_PAUSE_SECONDS))
+
+    def _refused(self, command: tuple[str, ...], job: Job, lock: int) -> Ending | None:
+        """How a job ends whose run file names what may not be read now; None where it may go on."""
+        if command[:2] != ("-m", "luthier") or command[2] not in _OF_RUN_FILES or self._is_told_to_stop:
+            return None
+        ending = self._done(("-m", CHECK, str(self._root.path), *command[2:]), job, lock)
+        return None if ending.is_complete else ending
+
+    def _missing(self, handed_command: tuple[str, ...], job: Job, lock: int) -> Lack | None:
         """What the job has no room for, by what its plan says; a plan that cannot be made is the command's own to tell."""
-        command = plan_command(job)
+        command = plan_command(job.kind, handed_command)
         if command is None or self._is_told_to_stop:
             return None
         return lack(self._done(command, job, lock, _PLAN_SECONDS).result, job)
@@ -115,7 +138,7 @@ class Supervisor:
         if self._is_to_stop():
             return Ending(1, "stopped before it began")
         try:
-            worker = Worker(command, job.directory, [lock], self._hear)
+            worker = Worker(command, job.directory, [lock], self._hear, self._environment)
         except OSError as error:
             return Ending(1, f"it cannot be started in {job.directory}: {error.strerror}")
         asked: float | None = None

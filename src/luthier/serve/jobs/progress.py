@@ -10,12 +10,12 @@ from pathlib import Path
 
 from luthier.core.records import JsonObject
 from luthier.serve.jobs.records import Job
+from luthier.serve.jobs.steps import step_of
 
 # The end of the stream that is looked through: progress is told every few lines.
 _LOOKED_AT_BYTES = 1 << 16
 # What is kept whatever happens, by events with the number that tells how far: what is done again gets no further.
 _KEPT = {"stage.end": "", "train.checkpoint": "step", "evaluate.progress": "done"}
-_TOLD = ("suite", "candidate", "seconds_left", "epoch")
 
 
 def stream_of(job: Job) -> Path:
@@ -27,14 +27,9 @@ def read_progress(job: Job) -> JsonObject | None:
     """`{stage, step, of, loss, rate, ...}` by the newest events since it was begun last, None before; `rate` are tokens a second."""
     if job.started is None:
         return None
-    found: JsonObject = {}
-    for event in _latest(stream_of(job), job.begun_from):
-        name = event["event"]
-        if name == "stage.start":
-            found = {"stage": event.get("stage"), "step": None, "of": None, "loss": None, "rate": None}
-        elif (told := _figures(name, event)) is not None:
-            found = {"loss": None, "rate": None, **told}
-    return found or None
+    steps = (step_of(event) for event in reversed(_latest(stream_of(job), job.begun_from)))
+    newest = next((step for step in steps if step is not None), None)
+    return None if newest is None else newest.to_json()
 
 
 def has_progressed(job: Job) -> bool:
@@ -53,21 +48,6 @@ def has_progressed(job: Job) -> bool:
                     before[what] = reached
             place += len(line)
     return False
-
-
-def _figures(name: str, event: JsonObject) -> JsonObject | None:
-    stage = name.partition(".")[0]
-    more = {key: event[key] for key in _TOLD if key in event}
-    match name:
-        case "train.step":
-            told = {"step": event.get("step"), "of": event.get("steps"), "loss": event.get("loss"), "rate": event.get("tokens_per_second")}
-        case "evaluate.progress":
-            told = {"step": event.get("done"), "of": event.get("total")}
-        case "data.progress" | "ingest.progress":
-            told = {"step": event.get("done"), "of": event.get("total"), "what": event.get("step")}
-        case _:
-            return None
-    return {"stage": stage, **told, **more}
 
 
 def _latest(path: Path, first: int) -> list[JsonObject]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from luthier.config.serve_section import ServeJobs
+from luthier.core.files import remove
 from luthier.core.records import JsonObject
 from luthier.serve.door.errors import RequestError, busy, unknown, wrong
 from luthier.serve.door.logs import words_of
@@ -41,6 +42,10 @@ _ERRORS, _MOST_OF_A_LINE = "errors", 300
 # Processes of jobs have this much time beyond `stop_seconds` to record how they ended.
 _END_SECONDS = 5.0
 _END_LOOK_SECONDS = 0.1
+# Between two times that what is over is removed, and how many jobs at most are then.
+_TIDY_SECONDS, _FORGOTTEN_AT_ONCE = 5.0, 20
+# So long an idempotency key names its job, however short jobs are kept.
+_DAY_SECONDS = _KEY_SECONDS = 86_400.0
 # Between two starts of a job's process that ends before it has begun the job: doubled each time, up to the most.
 _FIRST_PAUSE_SECONDS, _MOST_PAUSE_SECONDS = 0.5, 30.0
 
@@ -59,6 +64,13 @@ class Jobs:
         self._turn, self._is_ending = asyncio.Event(), asyncio.Event()
         self._begun: dict[str, subprocess.Popen[bytes]] = {}
         self._pauses: dict[str, tuple[float, float]] = {}
+        self._chores: list[Callable[[Store], None]] = [self._forget_expired]
+        self._tidied = 0.0
+        self._is_over = False
+
+    def add_chore(self, chore: Callable[[Store], None]) -> None:
+        """Has something done now and then while nothing is begun; it takes little time at once."""
+        self._chores.append(chore)
 
     def prepare(self) -> None:
         """Makes the database where there is none; `StoreError` where it cannot be made or read."""
@@ -94,11 +106,12 @@ class Jobs:
 
     async def check(self) -> None:
         """Whether jobs could be read and written now: 503 otherwise."""
-        await self._ask(self._store.counts)
+        await self._ask(self._store.check)
 
     async def cancel(self, job_id: str) -> Job:
         """Ends a queued job and stops a running one; 409 where it has ended otherwise."""
         job = await self._ask(lambda: self._store.cancel(job_id))
+        self._tidied = 0.0
         self._turn.set()
         return job
 
@@ -150,25 +163,29 @@ class Jobs:
         try:
             yield
         finally:
-            loop.cancel()
-            with suppress(asyncio.CancelledError):
-                await loop
+            # A look under way may be beginning a job, which is to be stopped with the others.
+            self._is_over = True
+            self._turn.set()
+            await loop
             if not self._settings.outlive_server:
                 await self._pause()
             self._threads.shutdown()
 
     async def _keep(self) -> None:
-        while True:
+        while not self._is_over:
             self._turn.clear()
             try:
                 await asyncio.get_running_loop().run_in_executor(self._threads, self._look)
             except (StoreError, NoSuchJobError, OSError) as error:
                 # A database that is locked, a disk that is full, no room for a process: all of them pass.
                 _LOG.warning("the queue waits: %s", words_of(error.__cause__ or error))
-                await asyncio.sleep(_RETRY_AFTER_SECONDS)
-            # `wait_for` would lose the end of this loop where it comes together with a turn.
+                await self._until_turn(_RETRY_AFTER_SECONDS)
+            await self._until_turn(_LOOK_SECONDS)
+
+    async def _until_turn(self, seconds: float) -> None:
+        if not self._is_over:
             with suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK_SECONDS):
+                async with asyncio.timeout(seconds):
                     await self._turn.wait()
 
     def _look(self) -> None:
@@ -187,6 +204,24 @@ class Jobs:
                 self._begin(job)
             elif reason is not None and reason != job.waiting_for:
                 self._store.tell_waiting(job.id, reason)
+        if time.monotonic() - self._tidied > _TIDY_SECONDS:
+            self._tidied = time.monotonic()
+            self._tidy()
+
+    def _tidy(self) -> None:
+        for chore in self._chores:
+            try:
+                chore(self._store)
+            except (StoreError, OSError) as error:
+                # What could not be removed now will be: no job waits for it.
+                _LOG.warning("what is over could not be removed: %s", words_of(error.__cause__ or error))
+
+    def _forget_expired(self, store: Store) -> None:
+        """Removes some of the jobs that ended long ago, with their folders and logs; runs stay."""
+        times = time.time() - self._settings.keep_days * _DAY_SECONDS, time.time() - _KEY_SECONDS
+        for job_id in store.expired(*times, _FORGOTTEN_AT_ONCE):
+            folder = self._root.job(job_id)
+            store.remove(job_id, *times, lambda folder=folder: remove(folder))  # type: ignore[misc]
 
     def _judged(self, job: Job) -> Job:
         """A running job as it stands once it is known whether anybody works on it."""

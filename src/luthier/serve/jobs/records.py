@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, get_args
 
 from luthier.core.errors import EXIT_GATE
 from luthier.core.records import JsonObject
+from luthier.serve.door.redact import redacted
 
 Kind = Literal["ingest", "data", "train", "evaluate", "export"]
 Status = Literal["queued", "running", "stopping", "done", "failed", "cancelled"]
@@ -69,6 +71,11 @@ class Job:
     begun_from: int = 0
 
     @property
+    def shown_command(self) -> tuple[str, ...]:
+        """The command with a mark for each secret in it."""
+        return _without_secrets(self.command)
+
+    @property
     def is_over(self) -> bool:
         """Whether it has ended for good."""
         return self.status not in ACTIVE
@@ -80,7 +87,7 @@ class Job:
             "kind": self.kind,
             "status": self.status,
             "title": self.title,
-            "command": list(self.command),
+            "command": list(self.shown_command),
             "folder": self.folder,
             "created": self.created,
             "started": self.started,
@@ -93,6 +100,12 @@ class Job:
             "result": self.result,
             "progress": progress,
         }
+
+
+# The same jobs are told again and again.
+@lru_cache(maxsize=2_048)
+def _without_secrets(command: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(map(redacted, command))
 
 
 @dataclass(frozen=True, slots=True)

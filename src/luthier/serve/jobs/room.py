@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from luthier.core.records import JsonObject
-from luthier.serve.jobs.records import Job
+from luthier.serve.jobs.records import Job, Kind
 
 CHECKED_KINDS = ("train", "export")
 # Commands of a job whose arguments `luthier plan` takes too.
@@ -25,11 +25,11 @@ class Lack:
     is_for_ever: bool
 
 
-def plan_command(job: Job) -> tuple[str, ...] | None:
-    """The command that tells what a job will take; None where none does."""
-    if job.kind not in CHECKED_KINDS or job.command[:2] != ("-m", "luthier") or job.command[2] not in _PLANNED:
+def plan_command(kind: Kind, command: tuple[str, ...]) -> tuple[str, ...] | None:
+    """The command that tells what the `command` of a job of that kind will take; None where none does."""
+    if kind not in CHECKED_KINDS or command[:2] != ("-m", "luthier") or command[2] not in _PLANNED:
         return None
-    return (*job.command[:2], "plan", *job.command[3:])
+    return (*command[:2], "plan", *command[3:])
 
 
 def lack(plan: JsonObject | None, job: Job) -> Lack | None:

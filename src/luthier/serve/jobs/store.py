@@ -10,7 +10,7 @@ import json
 import sqlite3
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from luthier.core.errors import LuthierError
@@ -22,6 +22,11 @@ _FARTHEST_WAIT_SECONDS = 600.0
 _COLUMNS = (
     "id, kind, status, title, command, folder, created, started, ended, heartbeat, attempts, waiting_for, exit_code, error, result, "
     "directory, stop, not_before, revision, events_from, begun_from"
+)
+# A job that has ended before a time, and that no key names which came since another.
+_EXPIRED = (
+    "status IN ('done', 'failed', 'cancelled') AND ended < ? "
+    "AND NOT EXISTS (SELECT 1 FROM keys WHERE keys.job = jobs.id AND keys.created >= ?)"
 )
 
 
@@ -86,12 +91,41 @@ class Store:
             return _known(base, idempotency_key, request)
 
     def counts(self) -> dict[tuple[str, str], int]:
-        """How many jobs there are of each kind and status; `StoreError` also where only writing is not to be had now."""
-        with self._file.changing() as base:
+        """How many jobs there are of each kind and status."""
+        with self._file.reading() as base:
             rows = base.execute("SELECT kind, status, COUNT(*) FROM jobs GROUP BY kind, status").fetchall()
         return {(str(kind), str(status)): int(count) for kind, status, count in rows}
 
+    def check(self) -> None:
+        """`StoreError` where jobs cannot be written now."""
+        with self._file.changing() as base:
+            base.execute("SELECT 1 FROM jobs LIMIT 1").fetchone()
+
+    def statuses(self, kind: Kind) -> dict[tuple[str, ...], Status]:
+        """How the newest job of each command stands, of one kind."""
+        with self._file.reading() as base:
+            rows = base.execute("SELECT command, status FROM jobs WHERE kind = ? ORDER BY number", (kind,)).fetchall()
+        return {tuple(json.loads(command)): status for command, status in rows}
+
+    def expired(self, ended_before: float, keys_before: float, most: int) -> list[str]:
+        """The ids of the oldest jobs that ended before a time and are named by no idempotency key since another, so many at most."""
+        with self._file.reading() as base:
+            found = base.execute(f"SELECT id FROM jobs WHERE {_EXPIRED} ORDER BY number LIMIT ?", (ended_before, keys_before, most))
+            rows = found.fetchall()
+        return [str(job_id) for (job_id,) in rows]
+
     # What the server changes.
+
+    def remove(self, job_id: str, ended_before: float, keys_before: float, empty: Callable[[], None]) -> None:
+        """Forgets a job that has expired, and its keys; `empty` deletes its folder while nobody can queue it once more.
+
+        Where that fails, its error is raised and the job stays.
+        """
+        with self._file.changing() as base:
+            if base.execute(f"SELECT 1 FROM jobs WHERE id = ? AND {_EXPIRED}", (job_id, ended_before, keys_before)).fetchone() is not None:
+                empty()
+                base.execute("DELETE FROM keys WHERE job = ?", (job_id,))
+                base.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
 
     def add(self, new: NewJob, idempotency_key: str | None = None) -> Job:
         """A job in the queue: the one that is there already where the key, or the command in that folder, is the same.
@@ -104,7 +138,7 @@ class Store:
                 return known
             job = _same_in_folder(base, new) or _added(base, new)
             if idempotency_key is not None:
-                base.execute("INSERT INTO keys VALUES (?, ?, ?)", (idempotency_key, _digest(request), job.id))
+                base.execute("INSERT INTO keys VALUES (?, ?, ?, ?)", (idempotency_key, _digest(request), job.id, time.time()))
             return job
 
     def cancel(self, job_id: str) -> Job:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from luthier.config import yaml_file
-from luthier.config.load import LoadedRun, load, load_text, read_named
+from luthier.config.load import LoadedRun, load, load_text
 from luthier.config.paths import file_problems
 from luthier.config.serve_section import ServeAllow
 from luthier.config.yaml_file import Document
@@ -19,7 +19,10 @@ from luthier.core.files import sha256_json, write_text
 from luthier.core.records import JsonValue
 from luthier.core.runs import RunFolder
 from luthier.serve.jobs.allowed import Allowed
+from luthier.serve.jobs.check_again import rule_of
 from luthier.serve.jobs.records import NewJob
+from luthier.serve.jobs.rule_file import JobRule
+from luthier.serve.state.permitted import Permitted
 from luthier.serve.state.root import ServeRoot
 from luthier.serve.state.runs import KnownRuns, short_name
 
@@ -51,11 +54,15 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A run that may be begun: resolved, with the place that its file has or would get, and what is set in it on the command line."""
+    """A run that may be begun: resolved, with the place that its file has or would get, and what is set in it on the command line.
+
+    `environment` tells who works on it from where repositories may be fetched.
+    """
 
     loaded: LoadedRun
     path: Path
     overrides: tuple[str, ...]
+    environment: Mapping[str, str]
 
 
 class Submissions:
@@ -69,7 +76,15 @@ class Submissions:
     ) -> None:
         self._root, self._served, self._overrides, self._taken = root, served, tuple(overrides), frozenset(taken)
         document = served.document if served is not None else Document({})
-        self.allowed = Allowed(root, tuple(Path(folder) for folder in allow.folders), tuple(allow.hosts), document)
+        self.allowed = Allowed(root, Permitted.by(root.path, allow), document)
+
+    def keep_rule(self) -> None:
+        """Writes down what runs may name, for their jobs: each is held to it again when it begins."""
+        self._rule.write(self._root)
+
+    @property
+    def _rule(self) -> JobRule:
+        return rule_of(self.allowed, None if self._served is None else self._served.existing_folder)
 
     def run(self, asked: Asked) -> NewJob:
         """The whole run as a job; `ConfigError` with what is wrong, each with its file and line or its key."""
@@ -124,7 +139,7 @@ class Submissions:
             path, overrides = self._of_served(asked)
             loaded, overrides = self._checked(path, None, overrides, for_data)
         self._refuse_taken_name(loaded)
-        return Checked(loaded, path, overrides)
+        return Checked(loaded, path, overrides, self._rule.environment())
 
     def _job(self, kind: Literal["train", "data"], verb: str, asked: Asked) -> NewJob:
         found = self.checked(asked, kind == "data")
@@ -177,8 +192,7 @@ class Submissions:
         if self._served is not None and path == self._served.existing_folder:
             return load(path), ()
         text = yaml_file.read_text(path) if text is None else text
-        problems = self.allowed.chain_problems(path, text) or self.allowed.problems(read_named(path, text, overrides))
-        if problems:
+        if problems := self.allowed.refusals(path, text, overrides):
             raise ConfigError(problems)
         loaded = load(path, overrides, for_data=for_data) if is_written else load_text(text, path, overrides, for_data)
         if problems := file_problems(loaded.document):

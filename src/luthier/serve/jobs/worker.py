@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import IO
 
@@ -27,18 +27,21 @@ _DRAIN_SECONDS = 2.0
 
 
 class Worker:
-    """`python COMMAND` in a session of its own, with this process's environment.
+    """`python COMMAND` in a session of its own, with this process's environment and `more`.
 
     `held` are open files that it inherits, and `say` is told each piece that it writes.
     """
 
-    def __init__(self, command: Sequence[str], directory: str, held: Sequence[int], say: Callable[[str], None]) -> None:
+    def __init__(
+        self, command: Sequence[str], directory: str, held: Sequence[int], say: Callable[[str], None], more: Mapping[str, str]
+    ) -> None:
         self._say = say
         self._out, self._words = bytearray(), ""
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._process = subprocess.Popen(
             [sys.executable, *command],
             cwd=directory,
+            env={**os.environ, **more},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -62,6 +62,11 @@ class ServeRoot:
         return self.path / "jobs" / job_id
 
     @property
+    def rule(self) -> Path:
+        """What jobs may read and fetch, as the server that runs was told."""
+        return self.path / "rule.json"
+
+    @property
     def sources(self) -> Path:
         """A folder for each source that was taken in."""
         return self.path / "sources"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -19,7 +22,10 @@ from luthier.serve.api import ingest
 from luthier.serve.door.handlers import DescribedApp, add_handlers
 from luthier.serve.ingest.asked import Asking
 from luthier.serve.ingest.library import Library
+from luthier.serve.ingest.records import Spec
 from luthier.serve.jobs.queue import Jobs
+from luthier.serve.jobs.records import Ending
+from luthier.serve.jobs.store import Store
 from luthier.serve.state.root import ServeRoot
 
 SHOP = "def sell_ticket(price: int) -> int:\n    return price\n"
@@ -35,7 +41,9 @@ class Server:
         jobs.prepare()
         app = DescribedApp()
         allow = ServeAllow(folders=[str(folder / "code")], hosts=["github.com"])
-        app.include_router(ingest.make_router(jobs, Asking(self.root, allow, ServeLimits()), Library(self.root)))
+        self.jobs, self.asking = jobs, Asking(self.root, allow, ServeLimits())
+        self.store = Store(self.root.database, 1.0)
+        app.include_router(ingest.make_router(jobs, self.asking, Library(self.root)))
         add_handlers(app)
         self.client = TestClient(app, raise_server_exceptions=False)
 
@@ -157,6 +165,68 @@ def test_nothing_is_left_of_an_upload_that_is_refused(server: Server) -> None:
         told = server.client.post("/ingest/upload", **given)  # type: ignore[arg-type]
         assert told.status_code == 422, told.text
         assert server.uploads == []
+
+
+def test_what_was_sent_is_deleted_once_its_job_is_cancelled_and_not_before(server: Server) -> None:
+    job = server.client.post("/ingest/upload", files=[("files", ("shop.py", SHOP))]).json()
+    (folder,) = server.uploads
+    sent = server.root.uploads / folder / "sent"
+    server.asking.tidy(server.store.statuses("ingest"))
+    server.store.claim(job["id"], 9, 0)
+    server.asking.tidy(server.store.statuses("ingest"))
+    server.store.cancel(job["id"])
+    # Its process is still ending.
+    server.asking.tidy(server.store.statuses("ingest"))
+    assert sent.is_dir()
+    server.store.finish(job["id"], Ending(1, "stopped"), False, 3)
+    server.asking.tidy(server.store.statuses("ingest"))
+    assert not sent.exists()
+    # A retry is told what to do.
+    again = server.store.retry(job["id"])
+    done = server.run({"command": again.command})
+    assert done.returncode == 2
+    assert "send it again" in done.stderr
+
+
+def test_what_was_sent_stays_for_a_retry_of_a_job_that_was_killed(server: Server) -> None:
+    job = server.client.post("/ingest/upload", files=[("files", ("shop.py", SHOP))]).json()
+    server.store.claim(job["id"], 9, 0)
+    server.store.finish(job["id"], Ending(-9, "killed"), False, 1)
+    (folder,) = server.uploads
+    server.asking.tidy(server.store.statuses("ingest"))
+    again = server.store.retry(job["id"])
+    assert server.run({"command": again.command}).returncode == 0
+    # A week later it is gone, unless a job waits for it.
+    place = server.root.uploads / folder
+    os.utime(place, (0, time.time() - 8 * 86_400))
+    server.asking.tidy(server.store.statuses("ingest"))
+    assert server.uploads == [folder]
+    server.store.cancel(job["id"])
+    server.asking.tidy(server.store.statuses("ingest"))
+    assert server.uploads == []
+
+
+def test_an_upload_that_is_coming_in_is_left_alone(server: Server) -> None:
+    folder = server.asking.uploads.new()
+    server.asking.tidy(server.store.statuses("ingest"))
+    assert (folder / "sent").is_dir()
+
+
+def test_a_source_tells_the_commit_that_was_asked_for(server: Server, tmp_path: Path) -> None:
+    body = {"folder": str(tmp_path / "code" / "shop")}
+    for commit, asked in (("main", "main"), (None, "")):
+        assert server.run(server.client.post("/ingest", json={**body, "commit": commit}).json()).returncode == 0
+        assert server.client.get("/sources/shop").json()["asked"] == asked
+        (job,) = server.store.active()
+        server.store.cancel(job.id)
+
+
+def test_a_full_disk_is_507_and_another_fault_of_it_503(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number, status in ((errno.ENOSPC, 507), (errno.EDQUOT, 507), (errno.EIO, 503)):
+        monkeypatch.setattr(Spec, "write", lambda *given, number=number: (_ for _ in ()).throw(OSError(number, "no")))
+        told = server.client.post("/ingest", json={"folder": str(tmp_path / "code" / "shop")})
+        assert told.status_code == status
+        assert set(told.json()["error"]) == {"message", "type", "param", "code"}
 
 
 def test_a_hostile_archive_fails_the_job_and_leaves_no_source(server: Server, tmp_path: Path) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import cast
 
 import pytest
 
 from luthier.core.errors import ConfigError, ModelError, Problem
 from luthier.serve.api import jobs as module
 from luthier.serve.door.errors import RequestError, unknown
-from luthier.serve.jobs.records import NewJob
+from luthier.serve.jobs.beginning import begin
+from luthier.serve.jobs.queue import Jobs
+from luthier.serve.jobs.records import Job, NewJob
 from luthier.serve.jobs.stream import JobEvent
 from luthier.serve.jobs.submitted import UnknownRunError
 
@@ -30,7 +33,9 @@ FIRST = JobEvent("0-0", "status", {"status": "queued"})
         (ConfigError(Problem("wrong")), 422, "text"),
         (UnknownRunError(Problem("no such run", "run")), 404, "text"),
         (ModelError(Problem("wrong", "run")), 422, "run"),
-        (OSError(errno.ENOSPC, "No space left on device"), 503, None),
+        (OSError(errno.ENOSPC, "No space left on device"), 507, None),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), 507, None),
+        (OSError(errno.EIO, "Input/output error"), 503, None),
     ],
 )
 def test_what_is_wrong_with_a_run_is_told_at_its_key(error: Exception, status: int, param: str | None) -> None:
@@ -38,13 +43,35 @@ def test_what_is_wrong_with_a_run_is_told_at_its_key(error: Exception, status: i
         raise error
 
     with pytest.raises(RequestError) as raised:
-        module._checked(make, "request", "text")
+        begun(make, "text")
     assert (raised.value.status, raised.value.param) == (status, param)
     assert (raised.value.retry_after is not None) == (status == 503)
 
 
+class Begun:
+    """Jobs that only take down what is begun; none was begun before."""
+
+    def __init__(self) -> None:
+        self.new: list[NewJob] = []
+
+    async def known(self, key: str, request: str) -> Job | None:
+        return None
+
+    async def start(self, new: NewJob, key: str | None) -> Job:
+        self.new.append(new)
+        return Job("1", new.kind, "queued", new.title, new.command, new.folder, 0.0)
+
+
+def begun(make: Callable[[], NewJob], place: str) -> list[NewJob]:
+    jobs = Begun()
+    with module._of_body(place):
+        asyncio.run(begin(cast(Jobs, jobs), make, "what was asked", "key"))
+    return jobs.new
+
+
 def test_a_job_carries_what_was_asked_for() -> None:
-    assert module._checked(lambda: NewJob("data", "t", ("-c",), "f"), "what was asked", "run").request == "what was asked"
+    (new,) = begun(lambda: NewJob("data", "t", ("-c",), "f"), "run")
+    assert new.request == "what was asked"
 
 
 def sent(events: AsyncIterator[JobEvent], most: int = 10) -> list[bytes]:

@@ -26,9 +26,10 @@ def test_equal_requests_at_the_same_time_are_one_command_with_a_whole_file(tmp_p
 
     def ask(_: int) -> Wanted:
         start.wait()
+        asking.tidy({})
         return asking.folder(str(tmp_path / "shop"), None, None)
 
-    for _ in range(5):
+    for _ in range(8):
         with ThreadPoolExecutor(16) as threads:
             wanted = set(threads.map(ask, range(16)))
         assert len(wanted) == 1

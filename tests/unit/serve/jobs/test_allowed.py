@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from luthier.core.errors import DataError
 from luthier.retrieval.named_files import find
 from luthier.serve.jobs import allowed as module
 from luthier.serve.jobs.allowed import Allowed
+from luthier.serve.state.permitted import Permitted
 from luthier.serve.state.root import ServeRoot
 
 SERVED = """
@@ -54,7 +56,7 @@ def allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Allowed:
         folder.mkdir(parents=True)
     for name in ("token", "jobs.sqlite"):
         (root.path / name).touch()
-    return Allowed(root, (Path(),), ("github.com",), yaml_file.parse(SERVED, str(tmp_path / "served.yaml")))
+    return Allowed(root, Permitted.of(root.path, [str(home)], ["github.com"]), yaml_file.parse(SERVED, str(tmp_path / "served.yaml")))
 
 
 def problems(allowed: Allowed, text: str, name: str = "serve/run-files/sent.yaml", *overrides: str) -> str:
@@ -189,6 +191,36 @@ def test_what_the_owner_of_the_server_wrote_may_run_programs_and_ask_endpoints(a
     assert "an endpoint" in problems(allowed, text, "runs.yaml", "endpoints.x.api_key_env=AWS_SECRET")
     tools = "sources: [{tools: [git], help: [help]}]"
     assert "`tools`" in problems(allowed, tools, "runs.yaml", "sources[0].tools=[reboot]")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "datasets: [{path: /models/served}]",
+        "tokenizer_config: /models/served",
+        "sources: [{docs: /models/served}]",
+        "lora_model_dir: /models/served",
+        "evaluate: {against: [/models/served]}",
+        "engine: axolotl\naxolotl: {python: /models/served}",
+        "axolotl: {python: http://tracking:5000}",
+        "guard: {rules: [/models/served]}",
+    ],
+)
+def test_what_the_owner_said_of_one_key_is_not_said_of_another(allowed: Allowed, text: str) -> None:
+    assert problems(allowed, "base_model: /models/served") == ""
+    assert problems(allowed, text) != ""
+
+
+def test_what_the_owner_said_of_one_entry_of_a_list_may_be_said_of_another(allowed: Allowed) -> None:
+    served = "datasets: [{path: /rows}, {path: /shards, data_files: [a.jsonl]}]\n"
+    served += "sources: [{repo: 'git@10.0.0.1:a/b'}]\nguard: {rules: [/rules.toml]}"
+    ours = replace(allowed, served=yaml_file.parse(served, "/served.yaml"))
+    assert ours.own_repositories == ("git@10.0.0.1:a/b",)
+    for text in ("datasets: [{path: data/rows.jsonl}, {path: /rows}]", "datasets: [{path: /shards, data_files: a.jsonl}]"):
+        assert problems(ours, text) == ""
+    assert problems(ours, "sources: [{repo: ., make: [explain]}, {repo: 'git@10.0.0.1:a/b'}]\nguard: {rules: [/rules.toml]}") == ""
+    for text in ("datasets: [{path: /rules.toml}]", "datasets: [{path: /shards, data_files: b.jsonl}]", "guard: {rules: [/rows]}"):
+        assert problems(ours, text) != ""
 
 
 def test_no_file_is_read_that_is_extended_from_elsewhere(allowed: Allowed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

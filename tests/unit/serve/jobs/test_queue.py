@@ -7,18 +7,21 @@ import json
 import os
 import signal
 import sqlite3
+import threading
 import time
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from job_parts import at_work, line, there, until
+from job_parts import PATIENCE_SECONDS, at_work, line, there, until
 from luthier.core.events import EventLog
 from luthier.core.records import JsonObject
 from luthier.serve.door.errors import RequestError
+from luthier.serve.jobs import locks
 from luthier.serve.jobs.queue import Jobs
 from luthier.serve.jobs.records import Job, NewJob
+from luthier.serve.jobs.store import Store
 from luthier.serve.jobs.stream import JobEvent
 
 SLEEP = "import time; time.sleep(600)"
@@ -322,7 +325,8 @@ def test_the_waiting_of_one_for_room_is_told_and_no_attempt(tmp_path: Path) -> N
     (folder / "__main__.py").write_text(code)
 
     async def use(jobs: Jobs) -> tuple[Job, Job]:
-        job = await jobs.start(NewJob("train", "t", ("-m", "luthier", "run", "a.yaml", "--json"), str(tmp_path), str(tmp_path / "package")))
+        package = str(tmp_path / "package")
+        job = await jobs.start(NewJob("train", "t", ("-m", "luthier", "train", "a.yaml", "--json"), str(tmp_path), package))
         while (waiting := await jobs.get(job.id)).waiting_for is None and not waiting.is_over:
             await asyncio.sleep(0.02)
         (tmp_path / "plan.json").write_text("{}")
@@ -345,3 +349,70 @@ def test_the_queue_ends_though_a_job_is_told_of_in_the_same_moment(tmp_path: Pat
     at_work(tmp_path / "root", use, stop_seconds=10.0)
     # Else the loop that begins jobs would go on for ever.
     assert time.monotonic() - began < 60
+
+
+def test_a_job_that_ended_long_ago_is_removed_with_its_folder_and_its_run_stays(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+
+    async def use(jobs: Jobs) -> tuple[str, str, str]:
+        folder = tmp_path / "run"
+        folder.mkdir()
+        old = await jobs.start(line("pass", folder))
+        keyed = await jobs.start(line("pass", tmp_path / "other"), "a key")
+        waiting = await jobs.start(steady(tmp_path / "steady"))
+        await until(jobs, keyed.id, "done")
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while old.id in {job.id for job in await jobs.list()}:
+                await asyncio.sleep(0.05)
+        # A key that came today names its job, and what runs is no job that ended.
+        assert (await jobs.get(keyed.id)).status == "done"
+        assert not (await jobs.get(waiting.id)).is_over
+        (tmp_path / "steady" / "go").touch()
+        return old.id, keyed.id, waiting.id
+
+    # A day of which a tenth of a second is left.
+    old, keyed, _ = at_work(root, use, keep_days=1e-6)
+    assert not (root / "jobs" / old).exists()
+    assert (root / "jobs" / keyed / "log").is_file()
+    assert (tmp_path / "run").is_dir()
+
+
+def test_jobs_are_kept_where_nothing_is_said(tmp_path: Path) -> None:
+    chores: list[int] = []
+
+    async def use(jobs: Jobs) -> None:
+        job = await jobs.start(line("pass", tmp_path / "a"))
+        await until(jobs, job.id, "done")
+        jobs.add_chore(lambda store: chores.append(1))
+        # A job that is cancelled has its chores done at once.
+        other = await jobs.start(steady(tmp_path / "b"))
+        await jobs.cancel(other.id)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not chores:
+                await asyncio.sleep(0.02)
+        assert (await jobs.get(job.id)).status == "done"
+
+    at_work(tmp_path / "root", use)
+
+
+def test_the_end_waits_for_the_look_under_way_and_stops_what_it_began(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look that is slow to begin a job goes on while the server is told to stop."""
+    begin, entered = Jobs._begin, threading.Event()
+
+    def slowly(self: Jobs, job: Job) -> None:
+        entered.set()
+        time.sleep(1.0)
+        begin(self, job)
+
+    monkeypatch.setattr(Jobs, "_begin", slowly)
+
+    async def use(jobs: Jobs) -> str:
+        job = await jobs.start(steady(tmp_path / "steady"))
+        await asyncio.to_thread(entered.wait, PATIENCE_SECONDS)
+        return job.id
+
+    job_id = at_work(tmp_path / "root", use)
+    store = Store(tmp_path / "root" / "jobs.sqlite", 1.0)
+    assert store.get(job_id).status == "queued"
+    # Nobody is left who works on it.
+    assert locks.is_free(tmp_path / "root" / "jobs" / job_id / "watch")

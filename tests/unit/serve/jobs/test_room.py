@@ -78,7 +78,7 @@ def test_a_disk_that_is_all_but_full_lets_nothing_begin(monkeypatch: pytest.Monk
     ],
 )
 def test_the_plan_is_asked_for_in_the_jobs_own_words(kind: Kind, command: tuple[str, ...], plan: tuple[str, ...] | None) -> None:
-    assert plan_command(job(kind, command)) == plan
+    assert plan_command(kind, command) == plan
 
 
 def test_the_folder_need_not_be_there(tmp_path: Path) -> None:

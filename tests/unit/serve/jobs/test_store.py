@@ -6,6 +6,7 @@ import random
 import sqlite3
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -203,15 +204,83 @@ def test_where_the_stream_was_when_it_was_begun_first_and_last(store: Store) -> 
         store.put_back(job_id, 9, "killed")
 
 
-def test_a_file_of_the_version_before_goes_on_with_its_jobs(store: Store, tmp_path: Path) -> None:
-    job = store.add(new())
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_file_of_a_version_before_goes_on_with_its_jobs_and_keys(store: Store, tmp_path: Path, version: int) -> None:
+    job = store.add(new(), "a-key")
     store.close()
     with sqlite3.connect(tmp_path / "jobs.sqlite") as base:
-        base.execute("ALTER TABLE jobs DROP COLUMN begun_from")
-        base.execute("PRAGMA user_version = 1")
-    for _ in range(2):
+        if version == 1:
+            base.execute("ALTER TABLE jobs DROP COLUMN begun_from")
+        base.execute("ALTER TABLE keys DROP COLUMN created")
+        base.execute(f"PRAGMA user_version = {version}")
+    for number in range(2):
         store.prepare()
         assert store.get(job.id) == job
+        assert store.add(new(), "a-key") == job
+        store.add(new(f"other-{number}"), f"key {number}")
+
+
+@pytest.mark.parametrize("status", ["done", "failed", "cancelled"])
+def test_a_job_that_ended_long_ago_is_forgotten_with_its_key_and_what_is_to_be_emptied(store: Store, status: str) -> None:
+    old, young = ended(store, "old", status), ended(store, "young", status)
+    now = time.time()
+    assert store.expired(now + 1, now + 1, 1) == [old]
+    assert store.expired(now + 1, now + 1, 9) == [old, young]
+    assert store.expired(now - 60, now + 1, 9) == []
+    # The key that named it came a moment ago.
+    assert store.expired(now + 1, now - 60, 9) == []
+    emptied: list[str] = []
+    store.remove(old, now + 1, now - 60, lambda: emptied.append("too early"))
+    store.remove(old, now - 60, now + 1, lambda: emptied.append("too early"))
+    assert emptied == []
+
+    def fail() -> None:
+        raise OSError("a disk")
+
+    with pytest.raises(OSError, match="a disk"):
+        store.remove(old, now + 1, now + 1, fail)
+    assert store.get(old).status == status
+    store.remove(old, now + 1, now + 1, lambda: emptied.append(old))
+    store.remove(old, now + 1, now + 1, lambda: emptied.append(old))
+    assert emptied == [old]
+    with pytest.raises(NoSuchJobError):
+        store.get(old)
+    assert store.known("old", "asked") is None
+    assert store.get(young).status == status
+
+
+def ended(store: Store, word: str, status: str) -> str:
+    job = store.add(replace(new(word, word=word), request="asked"), word)
+    if status == "cancelled":
+        return store.cancel(job.id).id
+    store.claim(job.id, 9, 0)
+    return store.finish(job.id, Ending(0) if status == "done" else FAILED, False, 3).id
+
+
+def test_no_job_that_waits_or_runs_is_forgotten(store: Store) -> None:
+    later = time.time() + 1_000
+    waiting, running, again = (store.add(new(word, word=word)).id for word in ("waiting", "running", "again"))
+    store.claim(running, 9, 0)
+    store.cancel(again)
+    assert store.expired(later, later, 9) == [again]
+    store.retry(again)
+    assert store.expired(later, later, 9) == []
+    for job_id in (waiting, running, again):
+        store.remove(job_id, later, later, lambda: pytest.fail("its folder is wanted"))
+        assert not store.get(job_id).is_over
+
+
+def test_jobs_are_counted_while_another_holds_the_file_and_only_writing_is_not_to_be_had(store: Store, tmp_path: Path) -> None:
+    store.add(new())
+    holder = sqlite3.connect(tmp_path / "jobs.sqlite", isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    try:
+        assert store.counts() == {("data", "queued"): 1}
+        with pytest.raises(StoreError):
+            store.check()
+    finally:
+        holder.close()
+    store.check()
 
 
 def test_cancel_and_retry(store: Store) -> None:

@@ -15,7 +15,7 @@ SECRET = "ghp_" + "b7Kq9ZtR2mXw4LpV8sNc1YdF6hJg3aEu5TQo"
 
 
 def run(code: str, tmp_path: Path, words: list[str] | None = None) -> Ending:
-    worker = Worker(["-c", code], str(tmp_path), [], (words if words is not None else []).append)
+    worker = Worker(["-c", code], str(tmp_path), [], (words if words is not None else []).append, {})
     while not worker.has_ended:
         worker.pump(0.05)
     return worker.ending()
@@ -78,7 +78,7 @@ def test_asked_to_stop_it_can_end_as_it_likes(tmp_path: Path) -> None:
         "except KeyboardInterrupt: print('{\"at\": 1}')"
     )
     words: list[str] = []
-    worker = Worker(["-c", code], str(tmp_path), [], words.append)
+    worker = Worker(["-c", code], str(tmp_path), [], words.append, {})
     while not words:
         worker.pump(0.05)
     assert os.getpgid(worker.pid) == worker.pid

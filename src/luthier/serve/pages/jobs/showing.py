@@ -11,6 +11,7 @@ from luthier.core.records import JsonObject
 from luthier.report.shown import shown
 from luthier.report.wording import count, duration
 from luthier.serve.jobs.records import Job
+from luthier.serve.jobs.steps import Step
 
 _LONGEST_TEXT = 4_000
 _LONGEST_WORDS = 200
@@ -39,31 +40,29 @@ def show(job: Job, progress: JsonObject | None) -> Shown:
     """The job with what its `progress` tells."""
     over = job.ended if job.ended is not None else time.time()
     took = "" if job.started is None else duration(max(0.0, over - job.started))
-    done, of = (progress or {}).get("step"), (progress or {}).get("of")
-    part = min(1.0, done / of) if isinstance(done, int) and isinstance(of, int) and of > 0 else None
+    step = Step.from_json(progress or {})
     result = "" if job.result is None else json.dumps(job.result, indent=2, ensure_ascii=False)
     error, outcome = shown(job.error or "", _LONGEST_TEXT), shown(result, _LONGEST_TEXT)
-    return Shown(job, took, part, _far(progress or {}), typed(job), error, outcome)
+    return Shown(job, took, step.part, _far(step), typed(job), error, outcome)
 
 
 def typed(job: Job) -> str:
     """The command as a person types it."""
-    words = job.command[1:] if job.command[:2] == ("-m", "luthier") else ("python", *job.command)
+    command = job.shown_command
+    words = command[1:] if command[:2] == ("-m", "luthier") else ("python", *command)
     line = shlex.join(words)
     return f"cd {shlex.quote(job.directory)} && {line}" if job.directory else line
 
 
-def _far(progress: JsonObject) -> str:
-    stage = str(progress.get("stage") or "")
-    told = [_STAGES.get(stage, stage)] if stage else []
-    told += [shown(str(progress[name]), _LONGEST_WORDS) for name in ("what", "suite", "candidate") if progress.get(name)]
-    step, of = progress.get("step"), progress.get("of")
-    if isinstance(step, int):
-        told.append(f"{count(step)} of {count(of)}" if isinstance(of, int) else count(step))
-    if isinstance(loss := progress.get("loss"), int | float):
-        told.append(f"loss {loss:.3f}")
-    if isinstance(rate := progress.get("rate"), int | float):
-        told.append(f"{count(round(rate))} tokens a second")
-    if isinstance(left := progress.get("seconds_left"), int | float):
-        told.append(f"{duration(left)} left")
+def _far(step: Step) -> str:
+    told = [_STAGES.get(step.stage, step.stage)] if step.stage else []
+    told += [shown(words, _LONGEST_WORDS) for words in (step.what, step.suite, step.candidate) if words]
+    if step.done is not None:
+        told.append(count(step.done) if step.of is None else f"{count(step.done)} of {count(step.of)}")
+    if step.loss is not None:
+        told.append(f"loss {step.loss:.3f}")
+    if step.rate is not None:
+        told.append(f"{count(round(step.rate))} tokens a second")
+    if step.seconds_left is not None:
+        told.append(f"{duration(step.seconds_left)} left")
     return ", ".join(told)

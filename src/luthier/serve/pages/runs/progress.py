@@ -10,6 +10,7 @@ from luthier.core.records import JsonObject
 from luthier.core.stages import STAGES
 from luthier.report.shown import shown
 from luthier.report.wording import candidate_words, count, decimal, duration
+from luthier.serve.jobs.steps import Step, step_of
 from luthier.serve.pages.runs.tail import Now
 
 DONE, RUNNING, STOPPED, NEXT = "done", "running", "stopped", "to come"
@@ -60,31 +61,31 @@ def _step(name: str, record: StageRecord | None, now: Now, is_running: bool, per
 
 def _newest(event: JsonObject) -> tuple[float | None, str]:
     """How many per cent of the stage at work are done, and a line on it."""
-    kind = event.get("event")
-    if kind == "train.start":
-        return 0.0, f"{count(event.get('steps'))} steps over {count(event.get('rows'))} rows"
-    if kind == "train.step":
-        parts = [
-            f"Step {count(event.get('step'))} of {count(event.get('steps'))}",
-            f"epoch {decimal(event.get('epoch'), 2)}",
-            f"loss {decimal(event.get('loss'), 4)}",
-            f"{count(event.get('tokens_per_second'))} tokens/s",
-            f"{duration(event.get('seconds_left'))} left",
-        ]
-        return _percent(event.get("step"), event.get("steps")), " · ".join(parts)
-    if kind == "evaluate.progress":
-        who = f"{event.get('suite', '')}, {candidate_words(str(event.get('candidate', '')))}"
-        line = f"{shown(who, _MOST_CHARACTERS)}: {count(event.get('done'))} of {count(event.get('total'))} rows"
-        return _percent(event.get("done"), event.get("total")), line
-    if kind == "evaluate.waiting":
-        return None, f"{shown(str(event.get('suite', '')), _MOST_CHARACTERS)}: lm-eval at work, {duration(event.get('seconds'))}"
-    if kind == "data.progress":
-        what = "rows read" if event.get("step") == "rows" else str(event.get("step", ""))
-        return None, f"{count(event.get('done'))} {shown(what, _MOST_CHARACTERS)}"
-    return None, ""
+    step = step_of(event)
+    if step is None:
+        return None, ""
+    return None if step.part is None else round(100 * step.part, 1), _line(step)
 
 
-def _percent(done: object, total: object) -> float | None:
-    if not isinstance(done, int | float) or not isinstance(total, int | float) or total <= 0:
-        return None
-    return round(100 * min(1.0, max(0.0, done / total)), 1)
+def _line(step: Step) -> str:
+    if step.stage == "train":
+        return _of_training(step)
+    if step.seconds is not None:
+        return f"{shown(step.suite, _MOST_CHARACTERS)}: lm-eval at work, {duration(step.seconds)}"
+    if step.stage == "evaluate":
+        who = f"{step.suite}, {candidate_words(step.candidate)}"
+        return f"{shown(who, _MOST_CHARACTERS)}: {count(step.done)} of {count(step.of)} rows"
+    return f"{count(step.done)} {shown('rows read' if step.what == 'rows' else step.what, _MOST_CHARACTERS)}"
+
+
+def _of_training(step: Step) -> str:
+    if step.rows is not None:
+        return f"{count(step.of)} steps over {count(step.rows)} rows"
+    parts = [
+        f"Step {count(step.done)} of {count(step.of)}",
+        f"epoch {decimal(step.epoch, 2)}",
+        f"loss {decimal(step.loss, 4)}",
+        f"{count(None if step.rate is None else round(step.rate))} tokens/s",
+        f"{duration(step.seconds_left)} left",
+    ]
+    return " · ".join(parts)

@@ -9,6 +9,7 @@ from pathlib import Path
 from luthier.core.events import last_training
 from luthier.core.records import JsonObject
 from luthier.report.reading import Stream, stream_of
+from luthier.serve.jobs.steps import SAYING
 
 # Of a step what is drawn and told; a long training has a hundred thousand.
 _STEP_FIELDS = ("event", "step", "loss", "learning_rate", "grad_norm")
@@ -16,8 +17,6 @@ _KEPT = ("stage.start", "stage.end", "stage.skip", "warning", "train.start", "tr
 # Of more events than these every second step is forgotten: a plot has 500 points, and the whole curve is drawn once the training ends.
 MOST_KEPT = 20_000
 _CHUNK_BYTES = 1 << 20
-# Of these the newest alone says how far the work is.
-_NEWEST = ("data.progress", "evaluate.progress", "evaluate.waiting")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +67,8 @@ class Tail:
             self.stage, self.newest = str(event.get("stage", "")), {}
         elif name in ("stage.end", "stage.skip"):
             self.stage = ""
-        if name in _NEWEST or name in ("train.step", "train.start"):
+        # The newest alone says how far the work is.
+        if name in SAYING:
             self.newest = event
         if name in _KEPT or not self._kept:
             self._kept.append({key: event[key] for key in _STEP_FIELDS if key in event} if name == "train.step" else event)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from luthier.core.files import remove
 from luthier.report.shown import shown
-from luthier.serve.api.ingest import asked, checked, received
+from luthier.serve.api.ingest import asked, begun, upload_begun
 from luthier.serve.door.csrf import FIELD
 from luthier.serve.door.errors import RequestError
 from luthier.serve.door.policy import PAGES
@@ -20,7 +19,6 @@ from luthier.serve.ingest.asked import Asking, Wanted
 from luthier.serve.ingest.library import Library
 from luthier.serve.ingest.records import Found, Source
 from luthier.serve.jobs.queue import Jobs
-from luthier.serve.jobs.records import NewJob
 from luthier.serve.pages.frame.page import form_fields, page
 from luthier.serve.pages.jobs.routes import job_address
 
@@ -64,18 +62,16 @@ class SourcePages:
         try:
             if not place:
                 raise RequestError(422, "name a folder, or the address of a repository", param="folder")
-            return await self._begun(await checked(lambda: ask(place, name or None, commit or None)))
+            return await self._begun(lambda: ask(place, name or None, commit or None))
         except RequestError as error:
             return await self._listed(request, error, fields)
 
     async def upload(self, request: Request) -> Response:
         """Begins to take in files that were sent."""
-        folder = await checked(self.asking.new_upload)
         try:
-            sent = await received(request, folder, (FIELD,))
-            return await self._begun(await checked(lambda: self.asking.upload(folder, sent)))
+            job = await upload_begun(request, self.jobs, self.asking, passed_over=(FIELD,))
+            return RedirectResponse(job_address(job.id), 303)
         except RequestError as error:
-            await asyncio.to_thread(remove, folder)
             return await self._listed(request, error, {"form": "upload"})
 
     async def show_one(self, request: Request) -> Response:
@@ -89,7 +85,7 @@ class SourcePages:
         if source.kind == "upload":
             raise RequestError(409, "an upload is deleted once it was taken in: send it again under the same name")
         ask = self.asking.repository if source.kind == "repository" else self.asking.folder
-        return await self._begun(await checked(lambda: ask(source.place, source.name, None)))
+        return await self._begun(lambda: ask(source.place, source.name, source.asked or None))
 
     async def remove(self, request: Request) -> Response:
         """Deletes a source, and shows those that are left."""
@@ -112,8 +108,8 @@ class SourcePages:
             request, "search.html", text=text, sources=sources, chosen=known, found=found, most=_MOST_FOUND, milliseconds=milliseconds
         )
 
-    async def _begun(self, wanted: Wanted) -> Response:
-        job = await self.jobs.start(NewJob("ingest", wanted.title, wanted.command, str(wanted.folder)))
+    async def _begun(self, make: Callable[[], Wanted]) -> Response:
+        job = await begun(self.jobs, make)
         return RedirectResponse(job_address(job.id), 303)
 
     async def _listed(self, request: Request, error: RequestError | None = None, given: dict[str, str] | None = None) -> Response:

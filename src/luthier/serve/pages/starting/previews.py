@@ -58,7 +58,7 @@ class Previews:
         asked = {"text": checked.loaded.text, "path": str(checked.path), "overrides": list(checked.overrides)}
         try:
             async with asyncio.timeout(self.seconds), self.turn:
-                told = await self._told(json.dumps(asked).encode(), environment_of_run(checked.loaded))
+                told = await self._told(json.dumps(asked).encode(), {**environment_of_run(checked.loaded), **checked.environment})
         except TimeoutError as error:
             words = (
                 f"the plan was not there within {self.seconds:g} seconds; the run can be started without it, or planned with `luthier plan`"

@@ -23,6 +23,7 @@ from luthier.report.shown import shown
 from luthier.serve.door.errors import RequestError
 from luthier.serve.ingest.library import Library
 from luthier.serve.ingest.records import Source
+from luthier.serve.jobs.beginning import begin
 from luthier.serve.jobs.queue import Jobs
 from luthier.serve.jobs.submitted import Asked, Submissions
 from luthier.serve.pages.frame.page import page
@@ -86,8 +87,7 @@ class StartPages:
         """The way to the job, which is the same one where the same form is sent twice."""
         said = json.dumps(["page", data_alone, text])
         make = self.submissions.data if data_alone else self.submissions.run
-        new = await asyncio.to_thread(make, asked)
-        job = await self.jobs.start(replace(new, request=said), f"{key[:64]}-{sha256_json(said)[:16]}")
+        job = await begin(self.jobs, lambda: make(asked), said, f"{key[:64]}-{sha256_json(said)[:16]}")
         return RedirectResponse(job_address(job.id), 303)
 
     async def _page(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import zipfile
 from pathlib import Path
@@ -9,7 +10,9 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from git_repositories import committed, run_git
 from luthier.serve.ingest import program
+from luthier.serve.ingest.records import Spec
 from luthier.serve.state.root import ServeRoot
 from serve_pages import csrf_token, signed_in
 
@@ -113,3 +116,25 @@ def test_a_source_is_taken_in_again_and_removed(tmp_path: Path) -> None:
     assert browser.post("/ui/sources/docs/remove", data={"csrf_token": token}).status_code == 303
     assert browser.get("/ui/sources/docs").status_code == 404
     assert browser.post("/ui/sources/docs/again", data={"csrf_token": token}).status_code == 404
+
+
+def test_a_source_is_taken_in_again_at_the_branch_that_was_asked_for(tmp_path: Path) -> None:
+    committed(tmp_path / "shop", {"a.py": "x = 1\n"})
+    run_git(tmp_path / "shop", "branch", "steady")
+    browser = signed_in(tmp_path, root=tmp_path / "state")
+    first = taken_in(browser, tmp_path, {"place": str(tmp_path / "shop"), "commit": "steady"})
+    # The job is the same, for it was asked the same way.
+    again = browser.post("/ui/sources/shop/again", data={"csrf_token": csrf_token(browser)})
+    assert (again.status_code, again.headers["location"]) == (303, first)
+
+
+@pytest.mark.parametrize(("number", "status"), [(errno.ENOSPC, 507), (errno.EIO, 503)])
+def test_a_disk_that_takes_nothing_is_told_in_the_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, status: int) -> None:
+    browser = signed_in(tmp_path, root=tmp_path / "state")
+    (tmp_path / "docs").mkdir()
+    monkeypatch.setattr(Spec, "write", lambda *given: (_ for _ in ()).throw(OSError(number, "no")))
+    given = {"csrf_token": csrf_token(browser), "place": str(tmp_path / "docs")}
+    answer = browser.post("/ui/sources/take", data=given)
+    assert answer.status_code == status
+    assert ("no room on the disk" if status == 507 else "cannot be read or kept now") in answer.text
+    assert f'value="{given["place"]}"' in answer.text

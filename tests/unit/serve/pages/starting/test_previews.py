@@ -12,6 +12,7 @@ import pytest
 from luthier.config.load import load_text
 from luthier.core.errors import ConfigError
 from luthier.report.wording import count
+from luthier.retrieval.git.reaching import VARIABLE, Rule
 from luthier.serve.door.errors import RequestError
 from luthier.serve.jobs.submitted import Checked
 from luthier.serve.pages.starting.previews import Preview, Previews
@@ -36,7 +37,8 @@ TOLD = {
 
 def checked(text: str = TEXT) -> Checked:
     path = Path("state/run-files/run-1.yaml")
-    return Checked(load_text(text, path, ('output_dir="state/runs"',)), path, ('output_dir="state/runs"',))
+    overrides = ('output_dir="state/runs"',)
+    return Checked(load_text(text, path, overrides), path, overrides, Rule(("github.com",)).environment())
 
 
 def saying(told: object) -> tuple[str, ...]:
@@ -123,6 +125,12 @@ def test_keys_that_the_run_does_not_name_are_none_of_its_business(monkeypatch: p
     assert dict(made(previews).facts)["Folder"] == "[]"
     named = checked(f"{TEXT}endpoints: {{big: {{base_url: 'https://example.com/v1', model: m, api_key_env: BIG_KEY}}}}\n")
     assert dict(asyncio.run(previews.of(named)).facts)["Folder"] == "['BIG_KEY']"
+
+
+def test_the_process_fetches_from_where_its_job_may() -> None:
+    words = f"import os, json; told = json.loads({json.dumps(json.dumps(TOLD))}); told['run'] = os.environ[{VARIABLE!r}]"
+    found = made(Previews(("-c", f"{words}; print(json.dumps(told))")))
+    assert json.loads(dict(found.facts)["Folder"]) == {"hosts": ["github.com"], "own": []}
 
 
 def test_the_process_says_what_the_commands_say(tmp_path: Path) -> None:

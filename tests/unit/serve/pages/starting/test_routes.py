@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import html
 import re
 from pathlib import Path
@@ -11,6 +12,7 @@ import yaml
 from starlette.testclient import TestClient
 
 from luthier.serve.door.errors import RequestError
+from luthier.serve.jobs import submitted
 from luthier.serve.jobs.submitted import Checked
 from luthier.serve.pages.starting.previews import Preview, Previews
 from serve_pages import csrf_token, signed_in
@@ -137,3 +139,16 @@ def test_a_plan_that_is_not_to_be_had_loses_nothing_of_the_form(place: Path, mon
     assert status == 503
     assert "no plan today" in text[text.index('id="problems"') :]
     assert 'value="soon"' in text
+
+
+@pytest.mark.parametrize(("number", "status"), [(errno.ENOSPC, 507), (errno.EIO, 503)])
+def test_a_disk_that_takes_nothing_is_told_and_the_form_is_kept(
+    place: Path, monkeypatch: pytest.MonkeyPatch, number: int, status: int
+) -> None:
+    browser = signed_in(place, root=place / "state")
+    monkeypatch.setattr(submitted, "write_text", lambda *given: (_ for _ in ()).throw(OSError(number, "no")))
+    fields = {**RIGHT, "rows": str(place / "rows.jsonl"), "rows_type": "alpaca"}
+    told, _, text = sent(browser, **fields)
+    assert told == status
+    assert ("no room on the disk" if status == 507 else "cannot be read or kept now") in text
+    assert str(place / "rows.jsonl") in text

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given
@@ -16,10 +17,14 @@ from hypothesis import strategies as st
 
 from git_repositories import committed, run_git
 from ingest_parts import spec
+from luthier.config.row_sections import SourceEntry
 from luthier.core.errors import DataError
-from luthier.retrieval.git.addresses import Address
-from luthier.retrieval.git.program import Clock, environment
-from luthier.serve.ingest.fetching import checked_url, clone, held, is_public, reach
+from luthier.retrieval.git import reaching
+from luthier.retrieval.git.addresses import Address, Reach
+from luthier.retrieval.git.program import Clock, Git, environment
+from luthier.retrieval.git.reaching import VARIABLE, Rule, address_within, checked_url, held, is_public, reach
+from luthier.retrieval.repository.reading import identify, read_repository
+from luthier.serve.ingest.fetching import clone, of_the_request
 from luthier.serve.ingest.records import Spec
 
 Site = Callable[[str], tuple[Address, list[str]]]
@@ -55,7 +60,7 @@ HOSTS = ("github.com", "Git.Example.org")
     ],
 )
 def test_a_url_is_refused_before_anyone_is_asked(url: str, said: str) -> None:
-    with pytest.raises(DataError, match=said) as caught:
+    with pytest.raises(DataError, match=said) as caught, of_the_request():
         checked_url(url, HOSTS)
     assert "secret-word" not in str(caught.value)
     assert caught.value.problems[0].where == "repo"
@@ -104,27 +109,31 @@ def test_no_address_of_a_network_of_ones_own_is_public(address: object) -> None:
 
 
 @pytest.mark.parametrize("found", [[], ["127.0.0.1"], ["8.8.8.8", "10.0.0.1"], ["8.8.8.8", "::ffff:10.0.0.1"], ["169.254.169.254"]])
-def test_a_name_that_leads_to_a_private_address_is_refused_by_any_of_them(found: list[str]) -> None:
+def test_a_name_that_leads_to_a_private_address_is_refused_by_any_of_them(found: list[str], tmp_path: Path) -> None:
     with pytest.raises(DataError, match="not public"):
-        held(checked_url("https://github.com/a/b", HOSTS), lambda host, port: found)
+        held(checked_url("https://github.com/a/b", HOSTS), git(tmp_path), lambda host, port: found)
 
 
-def test_a_name_that_nobody_knows() -> None:
+def git(folder: Path) -> Git:
+    return Git(folder, Clock(30, "a repository"))
+
+
+def test_a_name_that_nobody_knows(tmp_path: Path) -> None:
     def resolve(host: str, port: int) -> list[str]:
         raise OSError("Name or service not known")
 
     with pytest.raises(DataError, match="host is not known"):
-        held(checked_url("https://github.com/a/b", HOSTS), resolve)
+        held(checked_url("https://github.com/a/b", HOSTS), git(tmp_path), resolve)
 
 
-def test_git_is_held_to_the_addresses_that_were_looked_at() -> None:
+def test_git_is_held_to_the_addresses_that_were_looked_at(tmp_path: Path) -> None:
     asked: list[tuple[str, int]] = []
 
     def resolve(host: str, port: int) -> list[str]:
         asked.append((host, port))
         return ["140.82.121.4", "2606:50c0:8000::153"]
 
-    place = held(checked_url("https://github.com/a/b", HOSTS), resolve)
+    place = held(checked_url("https://github.com/a/b", HOSTS), git(tmp_path), resolve)
     assert asked == [("github.com", 443)]
     assert place.reach is not None
     settings = dict(place.reach.settings)
@@ -214,11 +223,119 @@ def test_no_redirection_is_followed(site: Site, tmp_path: Path) -> None:
     assert all(path.startswith("/moved") for path in seen)
 
 
-def test_an_old_git_is_not_trusted(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_git_is_not_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old = tmp_path / "bin" / "git"
     old.parent.mkdir()
     old.write_text("#!/bin/sh\necho git version 2.30.2\n")
     old.chmod(0o755)
     monkeypatch.setenv("PATH", f"{old.parent}:/usr/bin:/bin")
     with pytest.raises(DataError, match="cannot be held to an address"):
-        taken(site("shop.git")[0], tmp_path)
+        held(checked_url("https://github.com/a/b", HOSTS), git(tmp_path), lambda host, port: ["140.82.121.4"])
+
+
+# A process that works for others, as the jobs of a server do.
+
+
+def ruled(monkeypatch: pytest.MonkeyPatch, *hosts: str, own: tuple[str, ...] = ()) -> None:
+    for name, value in Rule(hosts, own).environment().items():
+        monkeypatch.setenv(name, value)
+
+
+def test_a_person_fetches_from_anywhere() -> None:
+    for repo in ("https://10.0.0.1/a/b", "git@10.0.0.1:a/b", "file:///a/b"):
+        place = address_within(repo, ("file",))
+        assert (place.url, place.reach, place.must_be_held) == (repo, None, False)
+
+
+@pytest.mark.parametrize("repo", ["https://evil.org/a/b", "git@github.com:a/b", "file:///a/b", "http://github.com/a/b", "/no/such/folder"])
+def test_a_process_with_a_rule_fetches_from_its_hosts_alone(repo: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    ruled(monkeypatch, "github.com")
+    with pytest.raises(DataError):
+        address_within(repo, ("file", "http"))
+    assert address_within("https://github.com/a/b", ()).must_be_held
+
+
+def test_what_the_owner_named_is_fetched_as_the_owner_would(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    ruled(monkeypatch, "github.com", own=("git@10.0.0.1:a/b",))
+    assert not address_within("git@10.0.0.1:a/b", ()).must_be_held
+    assert address_within(str(tmp_path), ()).folder == tmp_path
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"hosts": 1, "own": []}', '{"hosts": []}'])
+def test_a_rule_that_cannot_be_read_lets_nothing_be_fetched(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, text)
+    with pytest.raises(DataError, match="no rule"):
+        address_within("https://github.com/a/b", ())
+
+
+def entry_of(place: Address, commit: str = "HEAD") -> SourceEntry:
+    return SourceEntry.model_validate({"repo": place.url, "commit": commit})
+
+
+@pytest.fixture
+def near(site: Site, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], tuple[SourceEntry, list[str], list[str]]]:
+    """Entries of repositories at the site, which this process may fetch from: its name leads to it once, and elsewhere from then on."""
+    place, seen = site("shop.git")
+    asked: list[str] = []
+
+    def resolve(host: str, port: int) -> list[str]:
+        asked.append(host)
+        return ["127.0.0.1"] if len(asked) == 1 else ["10.0.0.1"]
+
+    assert place.reach is not None
+    certificate = next(setting for setting in place.reach.settings if setting[0] == "http.sslCAInfo")
+    made = reaching.reach
+
+    def trusting(host: str, port: int, found: list[str], is_newest_alone: bool) -> Reach:
+        held_to = made(host, port, found, is_newest_alone)
+        return replace(held_to, settings=(*held_to.settings, certificate))
+
+    ruled(monkeypatch, "git.test")
+    monkeypatch.setattr(reaching, "_PORT", urlsplit(place.url or "").port)
+    monkeypatch.setattr(reaching, "resolved", resolve)
+    monkeypatch.setattr(reaching, "reach", trusting)
+    seen.clear()
+    return lambda path: (entry_of(site(path)[0]), seen, asked)
+
+
+Near = Callable[[str], tuple[SourceEntry, list[str], list[str]]]
+
+
+def test_a_name_that_leads_to_this_machine_is_not_asked(near: Near, tmp_path: Path) -> None:
+    entry, seen, asked = near("shop.git")
+    for ask in (lambda: identify(entry), lambda: read_repository(entry, tmp_path, lambda step, done, of: None)):
+        asked.clear()
+        with pytest.raises(DataError, match="not public"):
+            ask()
+    assert seen == []
+
+
+def test_a_name_is_asked_for_once(near: Near, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reaching, "is_public", lambda address: address == "127.0.0.1")
+    entry, seen, asked = near("shop.git")
+    reading = read_repository(entry, tmp_path, lambda step, done, of: None)
+    assert [file.path for file in reading.files] == ["shop.py"]
+    # Rows are made of the history too.
+    assert len(reading.commits) == 1
+    assert asked == ["git.test"]
+    assert seen
+
+
+def test_a_process_with_a_rule_follows_no_redirection(near: Near, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reaching, "is_public", lambda address: address == "127.0.0.1")
+    entry, seen, _ = near("moved")
+    with pytest.raises(DataError, match=r"cannot be fetched[\s\S]*(redirect|301)"):
+        read_repository(entry, tmp_path, lambda step, done, of: None)
+    assert seen
+    assert all(path.startswith("/moved") for path in seen)
+
+
+def test_what_is_kept_is_read_without_asking_anybody(near: Near, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reaching, "is_public", lambda address: address == "127.0.0.1")
+    entry, seen, asked = near("shop.git")
+    commit = read_repository(entry, tmp_path, lambda step, done, of: None).commit
+    seen.clear()
+    kept = entry.model_copy(update={"commit": commit})
+    assert read_repository(kept, tmp_path, lambda step, done, of: None).commit == commit
+    assert identify(kept)[1] == commit
+    assert (seen, asked) == ([], ["git.test"])
