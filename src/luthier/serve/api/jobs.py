@@ -66,8 +66,8 @@ class NamedRunBody(BaseModel):
         return "run"
 
 
-class JobBody(BaseModel):
-    """A job as it stands. Times are seconds since the epoch."""
+class ListedJobBody(BaseModel):
+    """A job as a list tells it: all but what it came to. Times are seconds since the epoch."""
 
     id: str
     kind: Kind
@@ -83,14 +83,19 @@ class JobBody(BaseModel):
     waiting_for: str | None
     exit_code: int | None
     error: str | None
-    result: dict[str, Any] | None
     progress: dict[str, Any] | None
+
+
+class JobBody(ListedJobBody):
+    """A job as it stands, with what its command told at its end."""
+
+    result: dict[str, Any] | None
 
 
 class JobsBody(BaseModel):
     """Jobs, the newest first; `next` is what `before` takes for those that follow."""
 
-    jobs: list[JobBody]
+    jobs: list[ListedJobBody]
     next: str | None
 
 
@@ -153,7 +158,7 @@ def _add_reads(router: APIRouter, jobs: Jobs) -> None:
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
         before: Annotated[str | None, Query(max_length=64)] = None,
     ) -> JsonObject:
-        """The jobs, the newest first; how far one is is told of those that have not ended."""
+        """The jobs, the newest first; how far one is is told of those that have not ended, what one came to by its own route."""
         found = await jobs.list(kind, status, limit, before)
         told = [job.to_json() if job.is_over else await _told(jobs, job) for job in found]
         return {"jobs": told, "next": found[-1].id if len(found) == limit else None}

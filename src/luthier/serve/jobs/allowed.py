@@ -32,8 +32,7 @@ ENTRY_PATHS = ("path", "chat_template_jinja")
 SOURCE_PATHS = ("docs", "schemas", "tldr")
 # Files that say in their turn what is read and run.
 STEERING = ("evaluate.suites", "guard.rules")
-# What runs a program, beside what sends data elsewhere (`sending.py`): the owner of the server names it, in the served run file or in a file
-# of their own.
+# What runs a program, beside what sends data elsewhere (`sending.py`): the owner of the server names it, in the served run file or another.
 OWNERS = ("axolotl.python",)
 _PATTERN = re.compile(r"[*?\[]")
 _SUITE_ENDINGS = (".yaml", ".yml")
