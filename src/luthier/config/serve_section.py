@@ -24,7 +24,7 @@ class ServeLimits(Section):
         None, "none", "Threads of the own engine, as many as cores where nothing is said; one is faster beside a training.", ge=1, le=1_024
     )
     positions: Int = key(131_072, "none", "Tokens of prompts and answers that are held at once.", ge=16, le=MOST)
-    body_bytes: Int = key(8 << 20, "none", "Largest body of a request.", ge=1_024, le=MOST)
+    body_bytes: Int = key(2 << 20, "none", "Largest body of a request.", ge=1_024, le=MOST)
     upload_bytes: Int = key(256 << 20, "none", "Largest body of an upload that is to be taken in.", ge=1_024, le=MOST)
     source_bytes: Int = key(1 << 30, "none", "Size above which a source is refused, unpacked.", ge=1_024, le=MOST)
     source_files: Int = key(50_000, "none", "Files above which a source is refused.", ge=1, le=MOST)

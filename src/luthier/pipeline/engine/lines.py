@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationEvent, GenerationRequest, LikelyToken, TokenEvent, TokenLogprob
@@ -23,13 +23,15 @@ def line(message: Mapping[str, Any]) -> bytes:
 
 def request_to_json(request: GenerationRequest) -> JsonObject:
     """A request as `request_from_json` reads it."""
-    return {**asdict(request), "messages": [message.to_json() for message in request.messages]}
+    # Not `asdict`, which copies every value inside: half a second for a tool with a schema of a mebibyte.
+    told = {field.name: getattr(request, field.name) for field in fields(request)}
+    return {**told, "messages": [message.to_json() for message in request.messages]}
 
 
 def request_from_json(row: JsonObject) -> GenerationRequest:
     """The request that `request_to_json` wrote."""
-    fields = {**row, "messages": tuple(map(Message.from_json, row["messages"]))}
-    return GenerationRequest(**{**fields, "tools": tuple(row["tools"]), "stop": tuple(row["stop"])})
+    told = {**row, "messages": tuple(map(Message.from_json, row["messages"]))}
+    return GenerationRequest(**{**told, "tools": tuple(row["tools"]), "stop": tuple(row["stop"])})
 
 
 _KINDS: dict[str, type[GenerationEvent]] = {"token": TokenEvent, "done": DoneEvent, "error": ErrorEvent}
@@ -43,9 +45,9 @@ def event_to_json(event: GenerationEvent) -> JsonObject:
 
 def event_from_json(row: JsonObject) -> GenerationEvent:
     """The event that `event_to_json` wrote."""
-    fields = {name: value for name, value in row.items() if name != "event"}
+    told = {name: value for name, value in row.items() if name != "event"}
     if row["event"] == "token":
-        fields["logprobs"] = tuple(
-            TokenLogprob(told["text"], told["nats"], tuple(LikelyToken(**one) for one in told["likely"])) for told in row["logprobs"]
+        told["logprobs"] = tuple(
+            TokenLogprob(one["text"], one["nats"], tuple(LikelyToken(**other) for other in one["likely"])) for one in row["logprobs"]
         )
-    return _KINDS[row["event"]](**fields)
+    return _KINDS[row["event"]](**told)

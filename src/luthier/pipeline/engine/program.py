@@ -104,10 +104,12 @@ class Program:
         self._send({"event": "ready", "pid": os.getpid()})
         _Beat(self._state, self._send).start()
         while True:
-            self._came_round = time.monotonic()
             for told in _drained(reader.lines, wait_seconds=_IDLE_SECONDS if self._engine.is_idle else 0.0):
+                # Once for each: several long prompts that come at once are no sign of an engine that hangs.
+                self._came_round = time.monotonic()
                 if told is None or not self._do(json.loads(told)):
                     return
+            self._came_round = time.monotonic()
             self._load_next()
             self._tell(self._engine.step())
 

@@ -42,7 +42,7 @@ class RunBody(BaseModel):
     run_file: str | None = Field(None, min_length=1, max_length=4_000, description="A run file in one of `serve.allow.folders`.")
     text: str | None = Field(None, min_length=1, description="A run file itself.")
     run_name: str | None = Field(None, pattern=r"^[A-Za-z0-9._-]+$", max_length=200, description="Name of the run.")
-    overrides: dict[str, Any] = Field({}, description='Values by key, dotted: `{"evaluate.shots": 2}`.')
+    overrides: dict[str, Any] = Field({}, max_length=1_000, description='Values by key, dotted: `{"evaluate.shots": 2}`.')
 
     @property
     def place(self) -> str:

@@ -6,16 +6,19 @@ The names and meanings are those of https://platform.openai.com/docs/api-referen
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from luthier.core.records import JsonObject, Message, ToolCall
 
-MOST_TEXT_CHARACTERS = 4_000_000
+# More than the largest context here holds; an engine that reads a prompt answers nobody meanwhile.
+MOST_TEXT_CHARACTERS = 1_000_000
 # OpenAI's own bounds.
 MOST_STOPS, MOST_STOP_CHARACTERS, MOST_LIKELY, MOST_CHOICES = 4, 256, 20, 8
-MOST_MESSAGES, MOST_TOOLS = 2_000, 128
+MOST_MESSAGES, MOST_PARTS, MOST_TOOLS = 2_000, 2_000, 128
+
+T = TypeVar("T")
 
 
 class Body(BaseModel):
@@ -61,7 +64,7 @@ class ChatMessage(Body):
     """One turn; `developer` is another word for `system`."""
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
-    content: Annotated[str, Field(max_length=MOST_TEXT_CHARACTERS)] | list[TextPart] | None = None
+    content: Annotated[str, Field(max_length=MOST_TEXT_CHARACTERS)] | Annotated[list[TextPart], Field(max_length=MOST_PARTS)] | None = None
     name: str | None = Field(default=None, max_length=200)
     tool_calls: list[WrittenCall] | None = Field(default=None, max_length=MOST_TOOLS)
     tool_call_id: str | None = Field(default=None, max_length=200)
@@ -78,6 +81,12 @@ class ChatMessage(Body):
         if self.tool_calls and self.role != "assistant":
             raise ValueError("only the assistant calls tools")
         return self
+
+    @property
+    def characters(self) -> int:
+        """How long it is."""
+        parts = [self.content] if isinstance(self.content, str) else [part.text for part in self.content or ()]
+        return sum(map(len, parts)) + sum(len(call.function.arguments) for call in self.tool_calls or ())
 
     def to_message(self) -> Message:
         """The turn as a model is asked with it."""
@@ -170,6 +179,12 @@ class Asked(Body):
         return () if self.stop is None else (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)
 
 
+def _bounded(texts: T, characters: int) -> T:
+    if characters > MOST_TEXT_CHARACTERS:
+        raise ValueError(f"{MOST_TEXT_CHARACTERS:,} characters at most in all, and it has {characters:,}")
+    return texts
+
+
 class ChatBody(Asked):
     """`POST /v1/chat/completions`."""
 
@@ -192,6 +207,11 @@ class ChatBody(Asked):
             raise ValueError("`top_logprobs` goes with `logprobs: true`")
         return self
 
+    @field_validator("messages")
+    @classmethod
+    def _has_a_length(cls, messages: list[ChatMessage]) -> list[ChatMessage]:
+        return _bounded(messages, sum(message.characters for message in messages))
+
     @property
     def most_tokens(self) -> int | None:
         """The longest answer, where it is asked for."""
@@ -207,6 +227,11 @@ class CompletionBody(Asked):
     echo: Literal[False] | None = None
     best_of: Literal[1] | None = None
     suffix: None = None
+
+    @field_validator("prompt")
+    @classmethod
+    def _has_a_length(cls, prompt: str | list[str]) -> str | list[str]:
+        return _bounded(prompt, len(prompt) if isinstance(prompt, str) else sum(map(len, prompt)))
 
     @property
     def prompts(self) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from luthier.core.records import Message, ToolCall
-from luthier.serve.openai.bodies import ChatBody, CompletionBody
+from luthier.serve.openai.bodies import MOST_PARTS, MOST_TEXT_CHARACTERS, ChatBody, CompletionBody
 
 CHAT: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 
@@ -100,3 +100,12 @@ def test_why_tokens_are_not_weighed_is_told() -> None:
     with pytest.raises(ValidationError, match="tokens are not weighed here: leave it out"):
         ChatBody.model_validate({**CHAT, "logit_bias": {"50256": -100}})
     assert ChatBody.model_validate({**CHAT, "logit_bias": {}}).logit_bias == {}
+
+
+def test_texts_have_a_length_together() -> None:
+    half = {"role": "user", "content": "x" * (MOST_TEXT_CHARACTERS // 2)}
+    assert ChatBody.model_validate({**CHAT, "messages": [half, half]}).messages
+    parts = {"role": "user", "content": [{"type": "text", "text": "x"}]}
+    assert where({**CHAT, "messages": [half, half, parts]}) == "messages"
+    assert where({**CHAT, "messages": [{**parts, "content": parts["content"] * (MOST_PARTS + 1)}]}).startswith("messages.0.content")
+    assert where({"model": "m", "prompt": [half["content"], half["content"], "x"]}, CompletionBody) == "prompt"
