@@ -25,7 +25,7 @@ from luthier.serve.api.metrics import resident_bytes
 
 CLIENTS = 100
 # Of what a process holds: in 16 bits kernels for new shapes come and go.
-MOST_GROWTH, GROWTH_FLOOR_BYTES = 0.05, 8 << 20
+MOST_GROWTH, GROWTH_FLOOR_BYTES = 0.03, 8 << 20
 # What is measured is not how it refuses.
 SETTINGS = ["queue=128", "client_requests_per_second=100000", "requests_per_second=100000"]
 ASKS = ["list files by size", "show the last 25 lines of server.log", "count the lines of every python file", "find files changed today"]

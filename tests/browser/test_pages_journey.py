@@ -108,7 +108,16 @@ def test_from_a_folder_to_an_answer_about_it(visit: Visit, server: Server) -> No
     page.get_by_label("bf16", exact=True).select_option("false")
     page.locator("summary", has_text="When training logs").click()
     page.get_by_label("logging_steps", exact=True).fill("1")
-    page.get_by_role("button", name="Start the run").click()
+
+    # What it would take is told before it is begun, and what was filled in stands there still.
+    page.get_by_role("button", name="Check and plan").click(timeout=WORK_MILLISECONDS)
+    plan = page.locator("#preview")
+    expect(plan).to_be_focused(timeout=WORK_MILLISECONDS)
+    expect(plan).to_contain_text("3 steps at most")
+    expect(plan.get_by_role("table", name="Memory while it trains")).to_contain_text(re.compile(r"adapter\s*\d+\.\d [kM]B"))
+    expect(page.get_by_label("logging_steps", exact=True)).to_have_value("1")
+    check(visitor)
+    plan.get_by_role("button", name="Start the run").click()
 
     # It is followed to its end, and its curve is drawn.
     expect(page.get_by_role("heading", name="run tiny", level=1)).to_be_visible()

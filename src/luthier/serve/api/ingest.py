@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path as FilePath
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -21,7 +21,7 @@ from luthier.serve.door.errors import RequestError, responses, wrong
 from luthier.serve.ingest.asked import Asking, Wanted
 from luthier.serve.ingest.library import Library, SourceInUseError, UnknownSourceError
 from luthier.serve.ingest.receiving import FILES, Received, Receiver
-from luthier.serve.ingest.records import SENT
+from luthier.serve.ingest.records import SENT, Source
 from luthier.serve.ingest.uploads import discard
 from luthier.serve.jobs.beginning import begin, kept
 from luthier.serve.jobs.queue import Jobs
@@ -44,32 +44,10 @@ class IngestBody(BaseModel):
     name: str | None = Field(None, min_length=1, max_length=64, description=_NAME)
 
 
-class SourceBody(BaseModel):
-    """A source that was taken in. `changes` are files that the last time `added`, `changed`, `removed` or left `unchanged`.
-
-    `asked` is the commit, branch or tag that was asked for; empty where none was.
-    """
-
-    name: str
-    kind: Literal["folder", "repository", "upload"]
-    place: str
-    commit: str | None
-    license: str | None
-    files: int
-    pieces: int
-    languages: dict[str, int]
-    ingested: float
-    changes: dict[str, int]
-    excluded: dict[str, int]
-    masked: dict[str, int]
-    notes: list[str]
-    asked: str
-
-
 class SourcesBody(BaseModel):
     """The sources, by name."""
 
-    sources: list[SourceBody]
+    sources: list[Source]
 
 
 class FoundBody(BaseModel):
@@ -186,7 +164,7 @@ def _add_sources(router: APIRouter, library: Library) -> None:
         """The sources that were taken in."""
         return {"sources": [source.to_json() for source in await asked(library.all)]}
 
-    @router.get("/sources/{name}", response_model=SourceBody, responses=responses(404, 422))
+    @router.get("/sources/{name}", response_model=Source, responses=responses(404, 422))
     async def source(name: Name) -> JsonObject:
         """A source, and what was left out of it."""
         return (await asked(lambda: library.get(name))).to_json()

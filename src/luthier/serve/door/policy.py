@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
 
 from luthier.serve.door.asgi import App, Message, Receive, Send
 from luthier.serve.door.errors import RequestError, say
+from luthier.serve.door.words import coded, sentence
 
 PAGES = "/ui"
 # Nothing from elsewhere, and nothing written into the page itself: a text that slipped through as markup could run and style nothing.
@@ -77,5 +77,6 @@ def _refusal_page(message: str) -> str:
     """A page that says why another is not shown, and leads back to the start."""
     links = "".join(f'<link rel="stylesheet" href="{PAGES}/static/{name}.css">' for name in ("report", "pages"))
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width">{links}<title>Refused – Luthier</title>'
-    body = f'<main class="alone"><h1>This cannot be done</h1><p>{escape(message)}</p><p><a href="{PAGES}/">To the first page</a></p></main>'
-    return f'<!DOCTYPE html><html lang="en"><head>{head}</head><body>{body}</body></html>'
+    told = f'<h1>This cannot be done</h1><p class="message">{coded(sentence(message))}</p><p><a href="{PAGES}/">See all runs</a></p>'
+    body = f'<header class="top"><a class="home" href="{PAGES}/">Luthier</a></header><main><div class="alone">{told}</div></main>'
+    return f'<!DOCTYPE html><html lang="en"><head>{head}</head><body class="pages">{body}</body></html>'

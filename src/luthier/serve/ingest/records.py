@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -78,9 +78,9 @@ class Source:
     languages: dict[str, int]
     ingested: float
     changes: dict[str, int]
-    excluded: dict[str, int] = field(default_factory=dict)
-    masked: dict[str, int] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    excluded: dict[str, int]
+    masked: dict[str, int]
+    notes: tuple[str, ...]
     asked: str = ""
 
     def to_json(self) -> JsonObject:

@@ -155,5 +155,8 @@ def test_every_answer_says_what_a_browser_may_do_with_it() -> None:
 
 def test_a_person_is_told_on_a_page_and_a_program_in_json() -> None:
     door = Door()
-    assert b"<h1>" in door.ask("POST", "/ui/sign-out", [door.signed_in])[2]
+    told = door.ask("POST", "/ui/sign-out", [door.signed_in])[2]
+    assert b'<body class="pages">' in told
+    assert b"This form does not belong to the session (field <code>csrf_token</code>" in told
+    assert b"<script" not in door.ask("POST", "/ui/sign-out", [door.signed_in, (b"x-csrf-token", b"<script>")])[2]
     assert json.loads(door.ask("POST", "/jobs", [door.signed_in])[2])["error"]["type"] == "permission_error"

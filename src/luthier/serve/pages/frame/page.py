@@ -5,7 +5,6 @@ Everything that comes from a run, a model or a request is text: templates escape
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -14,7 +13,6 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -25,15 +23,13 @@ from luthier.report.wording import count
 from luthier.serve.door.entry import session_of
 from luthier.serve.door.errors import RequestError
 from luthier.serve.door.policy import PAGES
+from luthier.serve.door.words import coded, sentence
 from luthier.serve.pages.frame.moments import moment
 from luthier.serve.pages.frame.static import address
 
 # Control characters of a text would make the page a binary file.
 _CONTROLS = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 160)), "�")
 _LONGEST_MESSAGE = 2_000
-_CODED = re.compile(r"`([^`\n]+)`")
-# The name of a key, a file or a folder keeps its letters.
-_KEY = re.compile(r"\S*[_./:=]\S*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +82,6 @@ def page(request: Request, template: str, status: int = 200, headers: Mapping[st
         )
     )
     return HTMLResponse(text.translate(_CONTROLS), status, headers)
-
-
-def coded(text: str) -> Markup:
-    """`text` for a page, with what stands between backticks as code. It is escaped first: what it holds stays text."""
-    return Markup(_CODED.sub(r"<code>\1</code>", str(escape(text))))
-
-
-def sentence(text: str) -> str:
-    """`text` with a capital at its beginning, where it begins with a word."""
-    return text[:1].upper() + text[1:] if text[:1].isalpha() and not _KEY.match(text) else text
 
 
 def part(template: str, **values: Any) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from luthier.serve.pages.frame.page import coded, environment, sentence, templates_folder
+from luthier.serve.pages.frame.page import environment, templates_folder
 
 TEMPLATES = sorted(templates_folder().glob("*.html"))
 OF_THE_REPORT = Path(__file__).parents[5] / "src" / "luthier" / "report" / "templates"
@@ -32,22 +32,3 @@ def test_a_form_that_changes_something_has_the_csrf_token_first(path: Path) -> N
     for form in re.findall(r'<form method="post"[^>]*>\s*(.{0,80})', path.read_text(encoding="utf-8"), flags=re.DOTALL):
         if path.name != "sign_in.html":
             assert re.match(r'<input type="hidden" name="csrf_token"|\{\{ controls\.csrf\(', form), form
-
-
-def test_words_between_backticks_are_code_and_what_they_hold_stays_text() -> None:
-    assert coded("set `a: b` & <i> `<b>`") == "set <code>a: b</code> &amp; &lt;i&gt; <code>&lt;b&gt;</code>"
-    assert coded("one ` alone, and\n`` nothing") == "one ` alone, and\n`` nothing"
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("there is no run", "There is no run"),
-        ("runs/x.yaml:3: wrong", "runs/x.yaml:3: wrong"),
-        ("learning_rate is high", "learning_rate is high"),
-        ("`a` is no key", "`a` is no key"),
-        ("", ""),
-    ],
-)
-def test_a_sentence_begins_with_a_capital_and_a_name_with_its_own_letters(text: str, shown: str) -> None:
-    assert sentence(text) == shown
