@@ -55,7 +55,7 @@ STAGES: dict[str, StageFacts] = {
     "export": StageFacts(3, _TORCH, ("export/merged", "export/summary.json")),
     # Apart from the export, so that a new suite or name writes a new card and never merges again.
     "card": StageFacts(2, ("tokenizers", "jinja2"), ("export/README.md",)),
-    "report": StageFacts(13, ("jinja2",), ("report.html", "report.md", "report")),
+    "report": StageFacts(14, ("jinja2",), ("report.html", "report.md", "report")),
 }
 
 # What stands in a stage's folder and is no part of its result: it comes later, and from elsewhere.
