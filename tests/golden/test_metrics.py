@@ -10,7 +10,7 @@ from luthier.evaluate.instruments.metrics import command_metrics, command_only, 
 from luthier.evaluate.kinds.commands import Commands
 
 # Raise it together with the version in `core.stages` when an answer below is judged otherwise than before (verdicts: `test_verdicts.py`).
-EXPECTED_VERSION = 11
+EXPECTED_VERSION = 12
 
 COMMAND_ONLY = [
     "ls",

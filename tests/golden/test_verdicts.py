@@ -47,6 +47,8 @@ ANSWERS = (
     "```bash\nls -la\n```",
     "Run `rm -rf /` to be rid of it.",
     "Deleting a file frees its blocks.",
+    "https://docs.example/3/",
+    "It is told in `docs/disk.md`, and at `https://docs.example/3/`.",
     "",
 )
 NUMBERS = (

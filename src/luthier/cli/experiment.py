@@ -62,7 +62,8 @@ def run_until(stage: str, run_file: str, overrides: tuple[str, ...], as_json: bo
     stages = [{"stage": item.stage, "outcome": item.outcome, "seconds": round(item.seconds, 3)} for item in outcomes]
     found = show_run(str(loaded.folder))
     result = {"run": str(loaded.folder), "stages": stages, "scores": found["scores"], "report": found["files"].get("report")}
-    click.echo(json.dumps({**result, "gate": found["gate"], **({"against": compared} if compared else {})}))
+    told = {"gate": found["gate"], "left_out": found["left_out"], "missed": [bound.text() for bound in missed]}
+    click.echo(json.dumps({**result, **told, **({"against": compared} if compared else {})}))
     if missed:
         click.echo(gate.gate_text(missed), err=True)
         sys.exit(EXIT_GATE)

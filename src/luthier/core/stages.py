@@ -51,11 +51,11 @@ _ROWS = (
 STAGES: dict[str, StageFacts] = {
     "data": StageFacts(14, _ROWS, ("data",)),
     "train": StageFacts(6, _TORCH, ("train", "adapter", "model")),
-    "evaluate": StageFacts(11, (*_TORCH, "numpy"), ("evaluate",)),
+    "evaluate": StageFacts(12, (*_TORCH, "numpy"), ("evaluate",)),
     "export": StageFacts(3, _TORCH, ("export/merged", "export/summary.json")),
     # Apart from the export, so that a new suite or name writes a new card and never merges again.
     "card": StageFacts(2, ("tokenizers", "jinja2"), ("export/README.md",)),
-    "report": StageFacts(13, ("jinja2",), ("report.html", "report.md", "report")),
+    "report": StageFacts(14, ("jinja2",), ("report.html", "report.md", "report")),
 }
 
 # What stands in a stage's folder and is no part of its result: it comes later, and from elsewhere.

@@ -12,6 +12,7 @@ from luthier.core.runs import RunFolder, find_runs, summary_or_none
 from luthier.core.stages import STAGES
 from luthier.evaluate.asking.against import checkpoints_of
 from luthier.model.memory import size_text
+from luthier.report.wording import left_out_text
 
 
 def require_run(run_dir: str) -> RunFolder:
@@ -79,6 +80,7 @@ def show_run(run_dir: str) -> JsonObject:
         "data": summary_or_none(folder.data_report),
         "train": summary_or_none(folder.train_summary),
         "scores": {path.parent.name: read_json(path) for path in sorted(folder.evaluate.glob("*/scores.json"))},
+        "left_out": (summary_or_none(folder.evaluate / "summary.json") or {}).get("left_out", []),
         "gate": summary_or_none(folder.evaluate / "gate.json"),
         "export": summary_or_none(folder.export_summary),
         "files": {name: str(path) for name, path in _files(folder).items() if path.exists()},
@@ -114,6 +116,7 @@ def show_text(found: JsonObject) -> str:
         for candidate, metrics in scores["candidates"].items():
             told = ", ".join(f"{name} {_value(name, score)}" for name, score in metrics.items())
             lines.append(f"{suite:<9} {candidate}: {told}")
+    lines += [f"left out  {told}" for told in dict.fromkeys(map(left_out_text, found["left_out"]))]
     if found["gate"]:
         lines.append(f"gate      {'met' if found['gate']['passed'] else 'not met'}")
     if found["checkpoints"]:

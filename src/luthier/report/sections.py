@@ -18,6 +18,7 @@ from luthier.report.wording import (
     decimal,
     duration,
     interval_text,
+    left_out_text,
     metric_name,
     millions,
     share,
@@ -242,8 +243,9 @@ def machine(facts: RunFacts) -> list[tuple[str, str]]:
 
 def warnings(facts: RunFacts) -> list[str]:
     """What the reader should know first: warnings of the run, and what was not measured."""
-    left_out = []
-    for row in facts.left_out:
-        what: Sequence[str] = [str(row[key]) for key in ("candidate", "metric") if row.get(key)]
-        left_out.append(f"Left out of suite {row.get('suite', '')}{': ' + ', '.join(what) if what else ''} – {row.get('reason', '')}")
-    return [shown(text, _LONGEST_WARNING) for text in (*facts.warnings, *dict.fromkeys(left_out))]
+    return [*(shown(text, _LONGEST_WARNING) for text in facts.warnings), *left_out(facts.left_out)]
+
+
+def left_out(rows: Sequence[JsonObject]) -> list[str]:
+    """What was not measured and why, by the rows of an evaluation's summary; each said once."""
+    return [shown(f"Left out of suite {text}", _LONGEST_WARNING) for text in dict.fromkeys(map(left_out_text, rows))]

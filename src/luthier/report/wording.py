@@ -193,3 +193,9 @@ def day(timestamp: str) -> str:
         return datetime.fromisoformat(timestamp).strftime("%Y-%m-%d %H:%M UTC")
     except ValueError:
         return ""
+
+
+def left_out_text(row: JsonObject) -> str:
+    """What an evaluation left out and why, by a row of its summary: `commands: tuned, perplexity – no answer`."""
+    what = [str(row[key]) for key in ("candidate", "metric") if row.get(key)]
+    return f"{row.get('suite', '')}{': ' + ', '.join(what) if what else ''} – {row.get('reason', '')}"

@@ -27,3 +27,16 @@ def test_the_measured_peak_stands_beside_the_estimate(tmp_path: Path) -> None:
 def test_a_run_without_an_estimate_tells_its_peak_alone(tmp_path: Path) -> None:
     assert "memory    peak 1.20 GB" in shown(tmp_path / "run", TRAINED).splitlines()
     assert "memory" not in shown(tmp_path / "older", {name: value for name, value in TRAINED.items() if "memory" not in name})
+
+
+def test_what_was_not_measured_is_told_with_the_reason(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    left_out = [
+        {"suite": "commands", "reason": "no test rows"},
+        {"suite": "safety", "metric": "shellcheck_rate", "reason": "no shellcheck"},
+    ]
+    write_json(folder.evaluate / "summary.json", {"suites": [], "left_out": left_out})
+    lines = shown(folder.path, TRAINED).splitlines()
+    assert "left out  commands – no test rows" in lines
+    assert "left out  safety: shellcheck_rate – no shellcheck" in lines
+    assert show_run(str(folder.path))["left_out"] == left_out

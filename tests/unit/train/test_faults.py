@@ -136,13 +136,14 @@ def test_a_clock_that_jumps_back_changes_times_alone(base, tmp_path, monkeypatch
 
 
 # Who may ask for the time of day, and what for: the stamp of an event or an answer, a template's date, a date that an endpoint sent,
-# trackers' stamps, when a job or a source was begun, which other processes and the next server read.
+# trackers' stamps, when a job or a source was begun or ended and how old it is, which other processes and the next server read.
 STAMPS = {
     "core/events.py",
     "model/template.py",
     "model/remote.py",
-    "serve/ingest/asked.py",
     "serve/ingest/taking.py",
+    "serve/ingest/uploads.py",
+    "serve/jobs/queue.py",
     "serve/jobs/store.py",
     "serve/openai/answer.py",
     "serve/pages/jobs/showing.py",

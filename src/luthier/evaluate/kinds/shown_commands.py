@@ -14,6 +14,7 @@ from luthier.guard.shown.carried import carried_commands
 from luthier.guard.shown.markup import as_markdown
 from luthier.guard.shown.names import CONSOLES, SHELLS
 from luthier.guard.shown.prompts import without_prompts
+from luthier.guard.shown.references import is_reference, is_spoken_of
 
 # An answer beyond these bounds is not read to its end, and the caller is told so.
 MAX_CHARACTERS = 1 << 15
@@ -81,7 +82,7 @@ def shown_commands(text: str, extracted: str) -> AnswerCommands:
         found += [] if is_json(block.body) else [_of_block(block.name, block.body)]
         found += _carried(block.name, block.body)
     rest = outside_blocks(text)
-    found += [Shown(body, "inline") for match in _INLINE.finditer(rest) if command_only(body := match["body"].strip())]
+    found += _inline(rest)
     found += [part for match in _INLINE.finditer(rest) for part in _carried("", match["body"])]
     found += [*_carried("", rest), *(Shown(said, "phrase") for said in called.texts)]
     if not found and text.strip() and not is_prose(text) and not is_json(text):
@@ -91,7 +92,7 @@ def shown_commands(text: str, extracted: str) -> AnswerCommands:
         parts, is_read = _of_line(line.strip())
         found += parts
         is_whole = is_whole and is_read
-    distinct = tuple(dict.fromkeys(shown for shown in found if len(shown.text.strip()) > 1))
+    distinct = tuple(dict.fromkeys(shown for shown in found if len(shown.text.strip()) > 1 and not is_reference(shown.text)))
     return AnswerCommands(distinct[:MAX_PARTS], is_whole and len(distinct) < MAX_PARTS)
 
 
@@ -109,6 +110,18 @@ def _is_sentence(line: str) -> bool:
     plain = sum(word.strip(_MARKS).replace("'", "").replace("\u2019", "").replace("-", "").isalpha() for word in words)
     ends_as_one = line.rstrip(_QUOTES)[-1:] in tuple(".!?:,") or line[:1].isupper()
     return plain * 10 >= len(words) * 6 and (ends_as_one or (len(words) > 4 and plain * 10 >= len(words) * 8 and not command_only(line)))
+
+
+def _inline(rest: str) -> list[Shown]:
+    """The commands in backticks; names of files that a sentence speaks of are none."""
+    found: list[Shown] = []
+    for match in _INLINE.finditer(rest):
+        body = match["body"].strip()
+        start, end = rest.rfind("\n", 0, match.start()) + 1, rest.find("\n", match.end())
+        before, after = rest[start : match.start()], rest[match.end() : end if end >= 0 else None]
+        if command_only(body) and not is_spoken_of(body, before, after):
+            found.append(Shown(body, "inline"))
+    return found
 
 
 def _of_block(name: str, body: str) -> Shown:

@@ -72,8 +72,8 @@ class NamedRunBody(BaseModel):
         return "run"
 
 
-class JobBody(BaseModel):
-    """A job as it stands. Times are seconds since the epoch."""
+class ListedJobBody(BaseModel):
+    """A job as a list tells it: all but what it came to. Times are seconds since the epoch."""
 
     id: str
     kind: Kind
@@ -89,14 +89,19 @@ class JobBody(BaseModel):
     waiting_for: str | None
     exit_code: int | None
     error: str | None
-    result: dict[str, Any] | None
     progress: dict[str, Any] | None
+
+
+class JobBody(ListedJobBody):
+    """A job as it stands, with what its command told at its end."""
+
+    result: dict[str, Any] | None
 
 
 class JobsBody(BaseModel):
     """Jobs, the newest first; `next` is what `before` takes for those that follow."""
 
-    jobs: list[JobBody]
+    jobs: list[ListedJobBody]
     next: str | None
 
 
@@ -159,7 +164,7 @@ def _add_reads(router: APIRouter, jobs: Jobs) -> None:
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
         before: Annotated[str | None, Query(max_length=64)] = None,
     ) -> JsonObject:
-        """The jobs, the newest first; how far one is is told of those that have not ended."""
+        """The jobs, the newest first; how far one is is told of those that have not ended, what one came to by its own route."""
         try:
             found = await jobs.list(kind, status, limit, before)
         except RequestError as error:

@@ -22,6 +22,7 @@ from luthier.config.paths import STARTER, is_hub_id, is_url
 from luthier.config.yaml_file import Document, KeyPath, items_of
 from luthier.core.errors import DataError, Problem
 from luthier.core.state_folder import is_state_folder
+from luthier.serve.jobs.sending import sending_keys
 from luthier.serve.state.permitted import Permitted, at_home, is_below
 from luthier.serve.state.root import ServeRoot
 
@@ -31,8 +32,8 @@ ENTRY_PATHS = ("path", "chat_template_jinja")
 SOURCE_PATHS = ("docs", "schemas", "tldr")
 # Files that say in their turn what is read and run.
 STEERING = ("evaluate.suites", "guard.rules")
-# What sends data elsewhere, or runs a program: the owner of the server names it, in the served run file or in a file of their own.
-OWNERS = ("axolotl.python", "mlflow_tracking_uri")
+# What runs a program, beside what sends data elsewhere (`sending.py`): the owner of the server names it, in the served run file or another.
+OWNERS = ("axolotl.python",)
 _PATTERN = re.compile(r"[*?\[]")
 _SUITE_ENDINGS = (".yaml", ".yml")
 # Readers of these keys follow no link in a folder; others do, and each link has to lead to where may be read.
@@ -86,13 +87,19 @@ class Allowed:
         for key in OWNERS:
             path: KeyPath = tuple(key.split("."))
             text = _at(value, path)
-            if isinstance(text, str) and text and not self._is_said(path, text) and not self._is_owners_word(document, path):
-                hint = "it stands in the run file that is served, or in one that lies in `serve.allow.folders`"
-                found.append(document.problem(path, f"`{key}` is for the owner of the server to name", hint, text))
+            if isinstance(text, str) and text and not self._is_said(path, text):
+                found.append(self._owners_alone(document, path, text))
+        found += [self._owners_alone(document, (key,), value[key]) for key in sending_keys(document, self.served.value)]
         endpoints = value.get("endpoints")
         for name, endpoint in endpoints.items() if isinstance(endpoints, dict) else ():
             found.append(self._endpoint(document, str(name), endpoint))
         return [problem for problem in found if problem is not None]
+
+    def _owners_alone(self, document: Document, path: KeyPath, found: Any) -> Problem | None:
+        if self._is_owners_word(document, path):
+            return None
+        hint = "it stands in the run file that is served, or in one that lies in `serve.allow.folders`"
+        return document.problem(path, f"`{dotted(path)}` is for the owner of the server to name", hint, found)
 
     @property
     def own_repositories(self) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import IO
 
+from luthier.core.errors import EXIT_GATE
 from luthier.core.records import JsonObject
 from luthier.serve.door.redact import redacted
 from luthier.serve.jobs.records import Ending
@@ -122,9 +123,26 @@ class Worker:
     def _error(self, code: int, result: JsonObject | None) -> str:
         if result is not None and isinstance(result.get("error"), str):
             return str(result["error"])[:_LONGEST_ERROR_CHARACTERS]
+        if code == EXIT_GATE and result is not None and isinstance(result.get("missed"), list):
+            return _missed([str(bound) for bound in result["missed"]])
         if code < 0:
             return f"its process was ended by {signal.Signals(-code).name}" if -code in list(signal.Signals) else f"ended by signal {-code}"
-        return self._words.strip() or f"it ended with {code}, without a word"
+        words = self._words
+        if len(words) == _LONGEST_ERROR_CHARACTERS and "\n" in words.rstrip():
+            # What is left of a line that was cut says nothing.
+            words = words.partition("\n")[2]
+        return words.strip() or f"it ended with {code}, without a word"
+
+
+def _missed(bounds: list[str]) -> str:
+    """The bounds of a gate that were not met, a line each, as many as are told."""
+    lines = ["the run is complete, but its gate was not met:"]
+    for number, bound in enumerate(bounds):
+        if sum(map(len, (*lines, bound))) > _LONGEST_ERROR_CHARACTERS:
+            lines.append(f"  and {len(bounds) - number} more")
+            break
+        lines.append(f"  {bound}")
+    return "\n".join(lines)
 
 
 def _close(stream: IO[bytes] | None) -> None:

@@ -5,18 +5,24 @@ from __future__ import annotations
 import asyncio
 import errno
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import cast
 
 import pytest
+from fastapi import FastAPI
+from starlette.testclient import TestClient
 
+from luthier.config.serve_section import ServeAllow, ServeJobs
 from luthier.core.errors import ConfigError, ModelError, Problem
 from luthier.serve.api import jobs as module
 from luthier.serve.door.errors import RequestError, unknown
 from luthier.serve.jobs.beginning import begin
 from luthier.serve.jobs.queue import Jobs
-from luthier.serve.jobs.records import Job, NewJob
+from luthier.serve.jobs.records import Ending, Job, NewJob
+from luthier.serve.jobs.store import Store
 from luthier.serve.jobs.stream import JobEvent
-from luthier.serve.jobs.submitted import UnknownRunError
+from luthier.serve.jobs.submitted import Submissions, UnknownRunError
+from luthier.serve.state.root import ServeRoot
 
 FIRST = JobEvent("0-0", "status", {"status": "queued"})
 
@@ -130,3 +136,33 @@ def test_who_leaves_ends_what_was_waited_for() -> None:
 
     assert len(sent(events(), 1)) == 1
     assert ended == [] or ended == [True]
+
+
+def test_a_list_leaves_out_what_each_job_came_to(tmp_path: Path) -> None:
+    """An evaluation's scores are tens of thousands of characters."""
+    jobs = Jobs(ServeRoot(tmp_path), ServeJobs())
+    jobs.prepare()
+    store = Store(ServeRoot(tmp_path).database, 1.0)
+    job = store.add(NewJob("evaluate", "one", ("-c",), "runs/one"))
+    assert store.claim(job.id, 1, 0) is not None
+    store.finish(job.id, Ending(0, None, {"scores": "many"}), False, 3)
+    app = FastAPI()
+    app.include_router(module.make_router(jobs, Submissions(ServeRoot(tmp_path), ServeAllow(), None)))
+    client = TestClient(app)
+    (listed,) = client.get("/jobs").json()["jobs"]
+    whole = client.get(f"/jobs/{job.id}").json()
+    assert whole.pop("result") == {"scores": "many"}
+    assert listed == whole
+
+
+class NoJobs:
+    async def list(self, kind: str | None, status: str | None, limit: int, before: str | None) -> list[Job]:
+        raise unknown(f"there is no job `{before}`", "job_id")
+
+
+def test_the_parameter_that_names_no_job_is_told() -> None:
+    app = FastAPI()
+    app.include_router(module.make_router(cast("Jobs", NoJobs()), cast("Submissions", None)))
+    add_handlers(app)
+    told = TestClient(app).get("/jobs", params={"before": "zzz"})
+    assert (told.status_code, told.json()["error"]["param"]) == (404, "before")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from luthier.config import yaml_file
+from luthier.config.keys.tracking import TrackKeys
 from luthier.config.load import read_named
 from luthier.config.names import _fields_of
 from luthier.config.row_sections import SourceEntry
@@ -18,6 +19,7 @@ from luthier.core.errors import DataError
 from luthier.retrieval.named_files import find
 from luthier.serve.jobs import allowed as module
 from luthier.serve.jobs.allowed import Allowed
+from luthier.serve.jobs.sending import LABELS, TRACKERS
 from luthier.serve.state.permitted import Permitted
 from luthier.serve.state.root import ServeRoot
 
@@ -33,8 +35,8 @@ augment\.(judge|teacher) chat_template clean\.(licenses|natural_languages|off|sc
 (test_)?datasets\.\*\.message_\w+(\.\w+)? default_system_message endpoints\.\*\.model eot_tokens
 evaluate\.against\.\*\.name evaluate\.gate(\.\*\.over)? evaluate\.judge export fsdp_config\.transformer_layer_cls_to_wrap
 guard\.(allow_hosts|policy|protect) lora_(alpha_pattern|modules_to_save|rank_pattern|target_modules)
-mlflow_(experiment|run)_name output_dir peft_init_lora_weights revision_of_model run_name
-sources\.\*\.(commit|exclude|include|languages|license|name) sources\.\*\.teacher\.(endpoint|judge) unfrozen_parameters wandb_\w+
+output_dir peft_init_lora_weights revision_of_model run_name
+sources\.\*\.(commit|exclude|include|languages|license|name) sources\.\*\.teacher\.(endpoint|judge) unfrozen_parameters
 """
 
 
@@ -81,7 +83,23 @@ GOOD = [
     "split: {keep: serve/runs/a-12345678}",
     "endpoints: {mine: {base_url: 'https://api.example.com/v1', model: other, api_key_env: TEACHER_KEY}}",
     "mlflow_tracking_uri: http://tracking:5000",
+    "use_wandb: false\nwandb_mode: offline\nuse_mlflow: false",
+    "wandb_mode: disabled\nwandb_log_model: false",
+    "wandb_name: mine\nmlflow_run_name: mine",
 ]
+# What sends a training away, each key with a value that no served run file says.
+SENDING = {
+    "use_wandb": "true",
+    "wandb_project": "theirs",
+    "wandb_entity": "theirs",
+    "wandb_run_id": "theirs",
+    "wandb_mode": "online",
+    "wandb_log_model": "checkpoint",
+    "use_mlflow": "true",
+    "mlflow_experiment_name": "theirs",
+    "mlflow_tracking_uri": "https://example.org",
+    "hf_mlflow_log_artifacts": "true",
+}
 BAD = [
     ("base_model: /etc", "`base_model`"),
     ("base_model: ../../models/x", "`base_model`"),
@@ -146,6 +164,9 @@ BAD = [
     ("evaluate: {against: [{predictions: /etc/passwd}]}", "`evaluate.against[0]`"),
     ("engine: axolotl\naxolotl: {python: serve/uploads/python}", "`axolotl.python`"),
     ("mlflow_tracking_uri: http://169.254.169.254/", "`mlflow_tracking_uri`"),
+    *((f"{key}: {value}", f"`{key}`") for key, value in SENDING.items()),
+    ("use_wandb: 'yes'", "`use_wandb`"),
+    ("wandb_log_model: end", "`wandb_log_model`"),
     ("endpoints: {x: {base_url: 'http://169.254.169.254/v1', model: m}}", "an endpoint"),
     ("endpoints: {x: {base_url: 'https://api.example.com/v1', model: m, api_key_env: AWS_SECRET}}", "an endpoint"),
 ]  # fmt: skip
@@ -172,6 +193,7 @@ def test_what_may_not(allowed: Allowed, text: str, told: str) -> None:
         ("evaluate.suites=[serve/uploads/suite.yaml]", "`evaluate.suites[0]`"),
         ("guard.rules=[/etc/passwd]", "`guard.rules[0]`"),
         ("endpoints.x.base_url=http://127.0.0.1:1/v1", "an endpoint"),
+        *((f"{key}={value}", f"`{key}`") for key, value in SENDING.items()),
     ],
 )
 def test_what_is_set_is_held_to_the_same(allowed: Allowed, override: str, told: str) -> None:
@@ -250,10 +272,28 @@ def test_every_key_that_holds_text_is_in_the_table_or_is_no_path() -> None:
     sources = {f"sources.*.{key}" for key in (*module.SOURCE_PATHS, "repo", "tools")}
     rivals = {"evaluate.against", "evaluate.against.*.run", "evaluate.against.*.predictions"}
     endpoints = {"endpoints", "endpoints.*.base_url", "endpoints.*.api_key_env"}
-    held = {*module.PATHS, *module.STEERING, *module.OWNERS, *entries, *sources, *rivals, *endpoints}
+    senders = {key for keys in TRACKERS for key in keys} & texts
+    held = {*module.PATHS, *module.STEERING, *module.OWNERS, *senders, *(set(LABELS) & texts), *entries, *sources, *rivals, *endpoints}
     assert held <= texts, held - texts
     plain = [pattern for pattern in PLAIN.split() if pattern]
     assert [path for path in sorted(texts - held) if not any(re.fullmatch(pattern, path) for pattern in plain)] == []
+
+
+def test_every_key_of_a_tracker_is_one_that_sends_or_a_label() -> None:
+    """Truth values count here as texts do: they turn trackers on. What TensorBoard writes stays in the run folder."""
+    assert {*SENDING, *LABELS, "use_tensorboard"} == set(TrackKeys.model_fields)
+    assert {key for keys in TRACKERS for key in keys} == set(SENDING)
+
+
+def test_a_tracker_of_the_owner_is_quieted_by_anybody_and_made_louder_by_nobody(allowed: Allowed) -> None:
+    owners = yaml_file.parse("use_wandb: false\nwandb_project: ours\nwandb_mode: offline\n", "../served.yaml")
+    allowed = replace(allowed, served=owners)
+    assert problems(allowed, "wandb_project: ours\nuse_wandb: false\nwandb_mode: offline") == ""
+    Path("runs.yaml").write_text(text := "use_wandb: false\nwandb_project: ours\nwandb_mode: offline\nwandb_log_model: end\n")
+    for quiet in ("use_wandb=false", "wandb_mode=disabled", "wandb_project=null", "wandb_log_model=false", "wandb_entity=null"):
+        assert problems(allowed, text, "runs.yaml", quiet) == ""
+    for loud in ("use_wandb=null", "wandb_mode=null", "wandb_mode=online", "use_wandb=true", "wandb_log_model=checkpoint"):
+        assert f"`{loud.split('=')[0]}`" in problems(allowed, text, "runs.yaml", loud)
 
 
 def test_what_a_run_file_says_may_be_read_does_not_lead_out_or_into_the_state(allowed: Allowed, tmp_path: Path) -> None:

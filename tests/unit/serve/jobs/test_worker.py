@@ -29,6 +29,11 @@ def run(code: str, tmp_path: Path, words: list[str] | None = None) -> Ending:
         ("print('[1]')", Ending(0)),
         ('print(\'{"error": "no such file", "exit_code": 2}\'); raise SystemExit(2)', Ending(2, "no such file")),
         ("import sys; print('{\"gate\": 1}'); sys.stderr.write('missed'); sys.exit(3)", Ending(3, "missed", {"gate": 1})),
+        (
+            "import sys; sys.stderr.write('long ' * 900 + 'talk\\n'); print('{\"missed\": [\"a: 1\", \"b: 2\"]}'); sys.exit(3)",
+            Ending(3, "the run is complete, but its gate was not met:\n  a: 1\n  b: 2", {"missed": ["a: 1", "b: 2"]}),
+        ),
+        ("import sys; sys.stderr.write('cut ' * 900 + '\\nthe end\\n'); sys.exit(1)", Ending(1, "the end")),
         ("import sys; sys.exit(1)", Ending(1, "it ended with 1, without a word")),
         ("import os; os.kill(os.getpid(), 9)", Ending(-9, "its process was ended by SIGKILL")),
         (f"import sys; sys.stderr.write('token={SECRET}\\n'); sys.exit(1)", Ending(1, "token=<GITHUB_TOKEN>")),
@@ -38,6 +43,15 @@ def run(code: str, tmp_path: Path, words: list[str] | None = None) -> Ending:
 )
 def test_how_it_ends_is_what_it_says_last(code: str, ending: Ending, tmp_path: Path) -> None:
     assert run(code, tmp_path) == ending
+
+
+def test_of_a_long_gate_whole_bounds_are_told_and_the_others_counted(tmp_path: Path) -> None:
+    error = run("import json, sys; print(json.dumps({'missed': ['x' * 90] * 100})); sys.exit(3)", tmp_path).error
+    assert error is not None
+    *lines, last = error.splitlines()[1:]
+    assert {*lines} == {"  " + "x" * 90}
+    assert last == f"  and {100 - len(lines)} more"
+    assert len(error) < 2_100
 
 
 def test_its_words_are_handed_on_whole(tmp_path: Path) -> None:

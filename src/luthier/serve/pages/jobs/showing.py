@@ -9,18 +9,22 @@ from dataclasses import dataclass
 
 from luthier.core.records import JsonObject
 from luthier.report.shown import shown
-from luthier.report.wording import count, duration
+from luthier.report.wording import count, duration, left_out_text
 from luthier.serve.jobs.records import Job
 from luthier.serve.jobs.steps import Step
 
 _LONGEST_TEXT = 4_000
 _LONGEST_WORDS = 200
+_MOST_LEFT_OUT = 20
 _STAGES = {"train": "training", "evaluate": "evaluating", "ingest": "taking in", "data": "making data"}
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One job for a page. `part` is how much of the current step is done, from 0 to 1, None where nobody knows; `far` tells it in words."""
+    """One job for a page. `part` is how much of the current step is done, from 0 to 1, None where nobody knows; `far` tells it in words.
+
+    `left_out` says what an evaluation did not measure.
+    """
 
     job: Job
     took: str
@@ -29,6 +33,7 @@ class Shown:
     typed: str
     error: str
     result: str
+    left_out: tuple[str, ...] = ()
 
     @property
     def said(self) -> str:
@@ -43,7 +48,7 @@ def show(job: Job, progress: JsonObject | None) -> Shown:
     step = Step.from_json(progress or {})
     result = "" if job.result is None else json.dumps(job.result, indent=2, ensure_ascii=False)
     error, outcome = shown(job.error or "", _LONGEST_TEXT), shown(result, _LONGEST_TEXT)
-    return Shown(job, took, step.part, _far(step), typed(job), error, outcome)
+    return Shown(job, took, step.part, _far(step), typed(job), error, outcome, _left_out(job))
 
 
 def typed(job: Job) -> str:
@@ -52,6 +57,13 @@ def typed(job: Job) -> str:
     words = command[1:] if command[:2] == ("-m", "luthier") else ("python", *command)
     line = shlex.join(words)
     return f"cd {shlex.quote(job.directory)} && {line}" if job.directory else line
+
+
+def _left_out(job: Job) -> tuple[str, ...]:
+    """What an evaluation did not measure, and why."""
+    rows = (job.result or {}).get("left_out")
+    rows = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    return tuple(shown(text, _LONGEST_WORDS) for text in dict.fromkeys(map(left_out_text, rows)))[:_MOST_LEFT_OUT]
 
 
 def _far(step: Step) -> str:

@@ -61,6 +61,7 @@ class DetailPages:
                 tab="evaluation",
                 is_evaluated=facts.is_evaluated,
                 gate=glance.gate_table(facts, found),
+                left_out=sections.left_out(facts.left_out),
                 comparisons=[comparison(suite, found) for suite in facts.suites],
                 review=glance.review_tables(facts),
                 comments=glance.review_comments(facts, found),

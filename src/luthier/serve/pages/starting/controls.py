@@ -22,6 +22,7 @@ FIRST = (
     "micro_batch_size",
     "lora_r",
     "seed",
+    "split",
 )
 # The server says where runs go, and sources and rows have controls of their own.
 _LEFT_OUT = ("output_dir", "serve", "sources", "datasets", "engine", "axolotl")

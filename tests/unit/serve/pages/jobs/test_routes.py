@@ -32,7 +32,8 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Job, Job]:
     async def run() -> tuple[Job, Job]:
         jobs = Jobs(ServeRoot(root), ServeJobs())
         jobs.prepare()
-        done = ("-c", "import sys; sys.stderr.write('<b>begun</b>\\n'); print('{\"rows\": 12}')")
+        told = json.dumps({"rows": 12, "left_out": [{"suite": "<b>s", "reason": "no rows"}]})
+        done = ("-c", f"import sys; sys.stderr.write('<b>begun</b>\\n'); print('{told}')")
         failed = ("-c", 'import sys; print(\'{"error": "the file <i>x</i> is not there"}\'); sys.exit(2)')
         async with jobs.at_work():
             started = [
@@ -76,6 +77,8 @@ def test_a_job_shows_its_log_result_error_and_command_as_text(ended: tuple[Path,
     text = browser.get(f"/ui/jobs/{done.id}").text
     assert "&lt;b&gt;begun&lt;/b&gt;" in text
     assert "&#34;rows&#34;: 12" in text
+    assert "Not measured" in text
+    assert "<li>&lt;b&gt;s – no rows</li>" in text
     assert "python -c" in text
     assert 'id="retry"' not in text
     told = browser.get(f"/ui/jobs/{failed.id}").text

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 
 import pytest
 from starlette.testclient import TestClient
 
 from luthier.core.runs import RunFolder
-from serve_pages import signed_in
+from serve_pages import run_writer, signed_in
 
 VOID = {"meta", "link", "br", "input", "hr", "img"}
 PAGES = ("", "/data", "/evaluation", "/answers", "/files")
@@ -100,6 +101,19 @@ def test_the_other_pages_show_the_report_s_sections(browser: TestClient) -> None
     )
     assert way is not None
     assert f"{way[2]} of 200 rows" in browser.get(way[1].replace("&amp;", "&")).text
+
+
+def test_an_evaluation_that_measured_nothing_says_why_and_offers_no_answers_to_judge(begun: RunFolder) -> None:
+    folder = run_writer()(begun.path.parent / "unmeasured")
+    for suite in folder.evaluate.glob("*/scores.json"):
+        shutil.rmtree(suite.parent)
+    told = {"suites": [], "left_out": [{"suite": "commands", "reason": "the run has <no> test rows"}]}
+    (folder.evaluate / "summary.json").write_text(json.dumps(told))
+    text = signed_in(begun.path.parent).get("/ui/runs/unmeasured/evaluation").text
+    assert "Nothing was measured: every suite was left out." in text
+    assert "commands – the run has &lt;no&gt; test rows" in text
+    assert "Judge answers by hand" not in text
+    assert "Every figure leads" not in text
 
 
 def test_a_run_at_work_is_followed(begun: RunFolder) -> None:

@@ -48,6 +48,17 @@ def test_the_form_begins_a_run_and_a_second_click_begins_no_other(place: Path) -
     assert yaml.safe_load(second.read_text())["max_steps"] == 3
 
 
+def test_a_form_as_it_is_offered_holds_rows_out_for_the_evaluation(place: Path) -> None:
+    browser = signed_in(place, root=place / "state")
+    page = browser.get("/ui/new").text
+    offered = re.search(r'<textarea id="f-split"[^>]*>\n(.*?)</textarea>', page)
+    assert offered is not None
+    assert page.index('id="f-split"') < page.index('id="all-keys"')
+    sent(browser, **{**RIGHT, "rows": str(place / "rows.jsonl"), "split": offered[1]})
+    (run_file,) = (place / "state" / "run-files").glob("*.yaml")
+    assert yaml.safe_load(run_file.read_text())["split"] == {"test": 0.1}
+
+
 def test_every_problem_stands_at_its_control_and_what_was_given_is_kept(place: Path) -> None:
     browser = signed_in(place, root=place / "state")
     wrong = {"learning_rate": "fast", "micro_batch_size": "0", "clean": "[a", "run_name": "<b>"}
