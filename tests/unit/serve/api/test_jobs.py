@@ -16,6 +16,7 @@ from luthier.config.serve_section import ServeAllow, ServeJobs
 from luthier.core.errors import ConfigError, ModelError, Problem
 from luthier.serve.api import jobs as module
 from luthier.serve.door.errors import RequestError, unknown
+from luthier.serve.door.handlers import add_handlers
 from luthier.serve.jobs.beginning import begin
 from luthier.serve.jobs.queue import Jobs
 from luthier.serve.jobs.records import Ending, Job, NewJob
