@@ -17,6 +17,8 @@ from luthier.config.schema import RunConfig
 from luthier.config.yaml_file import Document, KeyPath
 from luthier.core.errors import Problem
 
+# So many names are looked at for one of the same letters.
+_NEAR = 5
 TABLES = Path(__file__).parent / "tables"
 Table = dict[str, dict[str, Any]]
 # Sections whose keys are names that the user gives.
@@ -107,9 +109,10 @@ def json_schema() -> dict[str, Any]:
 
 
 def nearest(name: str, known: Iterable[str], ratio: float = 0.6) -> str | None:
-    """The known name most like `name`, or None where nothing is near (`difflib`'s ratio)."""
-    found = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=ratio)
-    return found[0] if found else None
+    """The known name most like `name`, or None where nothing is near (`difflib`'s ratio); one of the same letters before all others."""
+    wanted = name.lower()
+    found = difflib.get_close_matches(wanted, list(known), n=_NEAR, cutoff=ratio)
+    return min(found, key=lambda one: sorted(one) != sorted(wanted)) if found else None
 
 
 def dotted(path: KeyPath, generic: bool = False) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import math
 import signal
 import socket
@@ -29,6 +30,7 @@ from luthier.serve.door.token import read_token
 from luthier.serve.engine.choice import engine_of
 from luthier.serve.jobs.queue import Jobs
 from luthier.serve.jobs.submitted import Submissions
+from luthier.serve.state.permitted import at_home
 from luthier.serve.state.root import ServeRoot
 
 # Requests that run when the server is told to stop have so long to end.
@@ -38,12 +40,13 @@ _BACKLOG = 2_048
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """Where the server listens, and where its token lies."""
+    """Where the server listens, and where its token lies. Of `serve.allow.folders` some may be `missing_folders`."""
 
     url: str
     token_place: str
     default_model: str
     is_open: bool
+    missing_folders: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +99,9 @@ def _serve(
     try:
         default = catalogue.default.name
     except UnknownModelError as error:
+        hint = error.problems[0].hint
         raise UserError(
-            Problem("the default model is not there", where="serve.default_model", found=str(settings.default_model))
+            Problem("the default model is not there", where="serve.default_model", found=str(settings.default_model), hint=hint)
         ) from error
     jobs = Jobs(root, settings.jobs)
     jobs.prepare()
@@ -108,7 +112,8 @@ def _serve(
     listener = _listener(settings.host, settings.port)
     port = listener.getsockname()[1]
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    on_listening(Listening(f"http://{host}:{port}", place, default, not is_loopback(settings.host)))
+    missing = tuple(folder for folder in settings.allow.folders if not _is_there(at_home(folder)))
+    on_listening(Listening(f"http://{host}:{port}", place, default, not is_loopback(settings.host), missing))
     logs = settings.logs
     with logging_to(root.logs, logs.bytes, logs.files), suppress(KeyboardInterrupt):
         asyncio.run(_Server(_listening(make_app(parts), settings.limits), jobs, settings.jobs, on_stopping).serve([listener]))
@@ -164,6 +169,13 @@ def _listening(app: App, limits: ServeLimits) -> uvicorn.Config:
     )
 
 
+def _is_there(folder: Path) -> bool:
+    try:
+        return folder.is_dir()
+    except OSError:
+        return False
+
+
 def _listener(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # With its protocol named, asyncio turns off the gathering of small writes (TCP_NODELAY), which would cost an answer 40 ms.
@@ -173,10 +185,11 @@ def _listener(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
         # Who is told the address may connect at once, and waits until the application is up.
         listener.listen(_BACKLOG)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         listener.close()
-        hint = "choose another with --port, 0 for any that is free"
-        raise UserError(
-            Problem("nothing can listen here", where="serve.port", found=f"{host}:{port}: {error.strerror}", hint=hint)
-        ) from error
+        why = error.strerror if isinstance(error, OSError) else "this is no name of a host"
+        where, hint = "serve.port", "choose another with --port, 0 for any that is free"
+        if not isinstance(error, OSError) or isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            where, hint = "serve.host", "name an address of this machine with --host; 127.0.0.1 is its own alone"
+        raise UserError(Problem("nothing can listen here", where=where, found=f"{host}:{port}: {why}", hint=hint)) from error
     return listener

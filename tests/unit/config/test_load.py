@@ -136,6 +136,12 @@ class TestAccepted:
         assert load(resolved).config == first.config
 
 
+def test_a_name_of_the_same_letters_is_the_nearest(tmp_path: Path) -> None:
+    told = " ".join(problem.text() for problem in problems_of(tmp_path, BASE + "serve: {prot: 80}\n"))
+    assert "serve.port" in told
+    assert "serve.root" not in told
+
+
 class TestExtends:
     def test_the_upper_file_wins_and_sections_merge(self, tmp_path: Path) -> None:
         (tmp_path / "a.yaml").write_text("lora_r: 4\nsplit: {validation: 0.1, seed: 1}\nnum_epochs: 3\n")

@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from command_line import luthier
 from luthier.cli.serve import serve
 from luthier.config.serve_section import ServeJobs
+from luthier.core.errors import UserError
 from luthier.serve.door.errors import busy
 from luthier.serve.server import Stopping, _listener, _Server
 
@@ -38,6 +39,30 @@ def test_the_command_line_does(words: list[str], tmp_path: Path) -> None:
     done = luthier("serve", *words, "--set", f"serve.root={tmp_path}", "--json")
     assert done.returncode == 2
     assert "nothing can listen here" in done.stdout
+    assert "serve.host" in done.stdout
+
+
+@pytest.mark.parametrize("host", ["nosuch.invalid", "a..b"])
+def test_a_name_of_no_machine_is_told_at_the_host_and_a_taken_port_at_the_port(host: str) -> None:
+    with pytest.raises(UserError) as caught:
+        _listener(host, 0)
+    assert caught.value.problems[0].where == "serve.host"
+    assert "--port" not in caught.value.problems[0].hint
+    taken = _listener("127.0.0.1", 0)
+    with taken, pytest.raises(UserError) as caught:
+        _listener("127.0.0.1", taken.getsockname()[1])
+    assert caught.value.problems[0].where == "serve.port"
+
+
+def test_a_folder_that_may_be_named_and_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_Server, "serve", AsyncMock())
+    folders = json.dumps([str(tmp_path), str(tmp_path / "away")])
+    words = ["--port", "0", "--set", f"serve.root={tmp_path / 'serve'}", "--set", f"serve.allow.folders={folders}"]
+    told = CliRunner().invoke(serve, words)
+    assert f"{tmp_path}/away of `serve.allow.folders` is not there" in told.output
+    assert told.output.count("is not there") == 1
+    told = CliRunner().invoke(serve, [*words, "--json"])
+    assert json.loads(told.output)["missing_folders"] == [f"{tmp_path}/away"]
 
 
 def test_a_run_folder_is_served_with_the_keys_of_serve_that_are_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,6 +71,7 @@ def test_a_run_folder_is_served_with_the_keys_of_serve_that_are_set(tmp_path: Pa
     Path("run/resolved.yaml").write_text("base_model: starter\nadapter: lora\nlearning_rate: 1e-3\ndatasets: [{path: rows.jsonl}]\n")
     done = luthier("serve", "run", "--set", "serve.default_model=absent")
     assert (done.returncode, "serve.default_model: the default model is not there" in done.stderr) == (2, True)
+    assert "there are starter" in done.stderr
     for words in (("serve", "run", "--set", "lora_r=4"), ("check", "run", "--set", "serve.guard=block")):
         done = luthier(*words)
         assert (done.returncode, "cannot be set in a run folder" in done.stderr) == (2, True), done.stderr

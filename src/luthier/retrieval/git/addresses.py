@@ -19,6 +19,10 @@ _HOST = re.compile(r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_.-]*)|\[[0-9A-Fa-f:.%]+\])", r
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", re.ASCII)
 
 
+# What helps where git is handed no keys.
+PRIVATE_WITHOUT_KEYS = "to read a private repository, clone it and name the folder"
+
+
 @dataclass(frozen=True, slots=True)
 class Reach:
     """How a URL is reached that somebody else has named: `settings` of git for this alone; `is_newest_alone` leaves out earlier commits.
@@ -51,8 +55,8 @@ class Address:
         return tuple(dict.fromkeys((*PROTOCOLS, *allowed)))
 
 
-def address(repo: str, allowed: tuple[str, ...]) -> Address:
-    """What `repo` names; `allowed` are protocols beside https, ssh and git.
+def address(repo: str, allowed: tuple[str, ...], with_keys: bool = True) -> Address:
+    """What `repo` names; `allowed` are protocols beside https, ssh and git. `with_keys` says whether git is handed the user's own.
 
     A folder that exists is a folder, whatever its name. `DataError` for credentials in a URL (which are not repeated), for a protocol
     that is not allowed, and for hosts and users that ssh would take for options.
@@ -68,7 +72,7 @@ def address(repo: str, allowed: tuple[str, ...]) -> Address:
                 "`allow_protocols: [" + scheme + "]` allows it" if scheme in ("file", "http", "ext") else "it is none that git may use here"
             )
             raise _refused(f"git may not use the protocol `{scheme}`", _without_secrets(repo), f"use https or ssh; {may}")
-        return _of_url(repo, scheme) if url else Address(_without_secrets(repo), url=repo, scheme=scheme)
+        return _of_url(repo, scheme, with_keys) if url else Address(_without_secrets(repo), url=repo, scheme=scheme)
     folder = Path(repo).expanduser()
     if folder.is_dir():
         return Address(repo, folder=folder)
@@ -78,16 +82,19 @@ def address(repo: str, allowed: tuple[str, ...]) -> Address:
     raise _refused("there is no such folder, and it is no URL", repo, "name a folder that holds a repository, or a URL (`https://...`)")
 
 
-def _of_url(repo: str, scheme: str) -> Address:
+def _of_url(repo: str, scheme: str, with_keys: bool) -> Address:
     try:
         parts = urlsplit(repo)
         host, user, password, _ = parts.hostname or "", parts.username, parts.password, parts.port
     except ValueError:
         raise _refused("this is no URL that can be read", _without_secrets(repo), "write it as `https://host/path`") from None
-    if password is not None or (user is not None and scheme != "ssh") or parts.query or parts.fragment:
-        what = "a URL of a repository must not hold credentials" if user is not None else "a URL of a repository ends with its path"
-        hint = "take them out; use an ssh URL with a key, or ~/.netrc, which git reads; a token that stood in a file should be replaced"
-        raise _refused(what, _without_secrets(repo), hint)
+    if password is not None or (user is not None and scheme != "ssh"):
+        way = "use an ssh URL with a key, or ~/.netrc, which git reads" if with_keys else PRIVATE_WITHOUT_KEYS
+        hint = f"take them out; {way}; a token that was written or sent should be replaced"
+        raise _refused("a URL of a repository must not hold credentials", _without_secrets(repo), hint)
+    if parts.query or parts.fragment:
+        hint = "leave out what stands from `?` or `#` on; a token that stood there should be replaced"
+        raise _refused("a URL of a repository ends with its path", _without_secrets(repo), hint)
     if scheme != "file":
         _check_host(f"[{host}]" if ":" in host else host, user, repo)
         if not parts.path.strip("/"):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from luthier.core.errors import DataError, Problem
 from luthier.core.files import remove, remove_leftovers, sha256_bytes, sync_folder, temporary_name
-from luthier.retrieval.git.addresses import Address
+from luthier.retrieval.git.addresses import PRIVATE_WITHOUT_KEYS, Address
 from luthier.retrieval.git.program import Clock, Git, GitFailure, Progress
 from luthier.retrieval.git.standin import write_git_folder
 
@@ -109,7 +109,7 @@ def fetch(
                 break
             except GitFailure as error:  # Not every server hands out a commit by its SHA: then by the name that leads to it.
                 if number == len(tries) - 1:
-                    raise _not_fetched(clock.shown, str(error)) from None
+                    raise _not_fetched(address, clock.shown, str(error)) from None
         _check_fetched(git, sha, clock.shown)
         sync_folder(temporary)
         try:
@@ -137,7 +137,7 @@ def _listed(git: Git, address: Address, *names: str) -> dict[str, str]:
     try:
         listed = git.output("ls-remote", "--quiet", *options, "--", address.url, *names)
     except GitFailure as error:
-        raise _not_fetched(git.clock.shown, str(error)) from None
+        raise _not_fetched(address, git.clock.shown, str(error)) from None
     found = {}
     for line in listed.decode("utf-8", "replace").splitlines():
         sha, _, name = line.partition("\t")
@@ -182,6 +182,8 @@ def _size_bytes(folder: Path) -> int:
     return size
 
 
-def _not_fetched(shown: str, reason: str) -> DataError:
-    hint = "check the URL and the network; private repositories want an ssh URL with a key, or ~/.netrc"
+def _not_fetched(address: Address, shown: str, reason: str) -> DataError:
+    # One that is reached so was named by somebody else, and git was handed no keys.
+    private = "private repositories want an ssh URL with a key, or ~/.netrc" if address.reach is None else PRIVATE_WITHOUT_KEYS
+    hint = f"check the URL and the network; {private}"
     return DataError(Problem("the repository cannot be fetched", where=shown, found=reason, hint=hint))

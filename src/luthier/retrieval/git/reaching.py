@@ -79,7 +79,7 @@ def checked_url(url: str, hosts: Sequence[str]) -> Address:
     scheme = addresses.printable_head(url.partition("://")[0].lower())
     if scheme != "https":
         raise _refused(f"repositories are not fetched by `{scheme}` here", f"{scheme}://...", "name it by https")
-    place = address(url, ())
+    place = address(url, (), with_keys=False)
     parts = urlsplit(place.url or "")
     host = (parts.hostname or "").rstrip(".").lower()
     if parts.port not in (None, _PORT):

@@ -79,7 +79,7 @@ def _take(spec: Spec, folder: Path, events: EventLog, taken: Path) -> int:
         return _EXIT_INTERRUPTED
     seconds = round(monotonic_seconds() - began, 3)
     counts: JsonObject = {"files": source.files, "pieces": source.pieces, **source.changes}
-    told: JsonObject = {"source": spec.name, "commit": source.commit, "seconds": seconds, **counts}
+    told: JsonObject = {"source": spec.name, "commit": source.commit, "seconds": seconds, **counts, "notes": list(source.notes)}
     if spec.kind == "upload":
         write_json(taken, told)
         delete_sent(Path(spec.place))

@@ -31,6 +31,7 @@ from luthier.serve.ingest.records import HEAD, Source, Spec
 
 _FILES, _CLEAN = "files", "clean"
 _EVERY_FILES = 100
+_NOTHING = "nothing in it could be read as text, code or a document: nothing can be found in it"
 Progress = Callable[[str, int], None]
 
 
@@ -68,7 +69,7 @@ def take_in(spec: Spec, folder: Path, progress: Progress) -> Source:
         changes=_changes(before.files, hashes),
         excluded=dict(sorted(excluded.items())),
         masked=dict(sorted(masked.kinds.items())),
-        notes=tuple(map(masking.told, reading.notes)),
+        notes=(*map(masking.told, reading.notes), *([] if hashes else [_NOTHING])),
         asked="" if spec.commit == HEAD else spec.commit,
     )
     progress("writing the index", len(chunks))

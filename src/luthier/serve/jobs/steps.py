@@ -41,7 +41,12 @@ class Step:
 
     @property
     def part(self) -> float | None:
-        """How much of it is done, from 0 to 1; None where nobody knows."""
+        """How much of the stage is done, from 0 to 1; None where nobody knows.
+
+        An evaluation counts the rows of one suite and one candidate, and does not say how many of these there are.
+        """
+        if self.stage == "evaluate":
+            return None
         return None if self.done is None or self.of is None or self.of <= 0 else min(1.0, max(0.0, self.done / self.of))
 
     def to_json(self) -> JsonObject:

@@ -60,6 +60,13 @@ def test_credentials_are_refused_and_not_told(repo: str) -> None:
     assert "ter2" not in str(caught.value)
 
 
+def test_what_a_url_must_not_hold_is_told_with_what_helps() -> None:
+    with pytest.raises(DataError, match=r"credentials[\s\S]*ssh URL with a key"):
+        address("https://ann:hunter2@example.org/a", ())
+    with pytest.raises(DataError, match=r"ends with its path[\s\S]*from `\?` or `#` on"):
+        address("https://example.org/a?x=1", ())
+
+
 def test_a_folder_is_a_folder_whatever_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "host:path").mkdir()
     monkeypatch.chdir(tmp_path)

@@ -66,6 +66,15 @@ def test_a_url_is_refused_before_anyone_is_asked(url: str, said: str) -> None:
     assert caught.value.problems[0].where == "repo"
 
 
+@pytest.mark.parametrize("url", ["https://ann:word@github.com/a/b", "https://github.com/a/b?x=1#y", "https://github.com/a/b#y"])
+def test_nobody_is_sent_to_keys_that_git_is_not_handed(url: str) -> None:
+    with pytest.raises(DataError) as caught:
+        checked_url(url, HOSTS)
+    assert "ssh" not in caught.value.problems[0].hint
+    assert "netrc" not in caught.value.problems[0].hint
+    assert ("clone it and name the folder" in caught.value.problems[0].hint) == ("@" in url)
+
+
 @pytest.mark.parametrize("url", ["http://github.com/a/b", "file:///etc", "ext::sh://x", "HTTP://me:secret-word@github.com/a"])
 def test_who_names_another_protocol_is_told_what_is_possible(url: str) -> None:
     with pytest.raises(DataError, match="name it by https") as caught:
@@ -217,8 +226,9 @@ def test_the_address_that_was_looked_at_is_the_one_that_is_asked(site: Site, tmp
 def test_no_redirection_is_followed(site: Site, tmp_path: Path) -> None:
     place, seen = site("moved")
     seen.clear()
-    with pytest.raises(DataError, match=r"cannot be fetched[\s\S]*(redirect|301)"):
+    with pytest.raises(DataError, match=r"cannot be fetched[\s\S]*(redirect|301)") as caught:
         taken(place, tmp_path)
+    assert "clone it and name the folder" in caught.value.problems[0].hint
     assert seen
     assert all(path.startswith("/moved") for path in seen)
 

@@ -31,6 +31,7 @@ def shop(tmp_path: Path) -> Path:
 
 def test_it_tells_its_progress_and_ends_with_counts(tmp_path: Path, shop: Path) -> None:
     told = take(tmp_path / "serve", spec(shop))
+    assert told["notes"] == []
     assert {name: told[name] for name in ("source", "files", "added", "changed", "removed", "unchanged")} == {
         "source": "shop",
         "files": 1,
@@ -43,6 +44,13 @@ def test_it_tells_its_progress_and_ends_with_counts(tmp_path: Path, shop: Path) 
     assert [event["event"] for event in events if event["event"] != "ingest.progress"] == ["ingest.start", "ingest.done"]
     steps = {event["step"] for event in events if event["event"] == "ingest.progress"}
     assert {"reading files", "texts scanned for secrets", "files cut into pieces", "writing the index"} <= steps
+
+
+def test_what_is_not_committed_is_told_by_the_job(tmp_path: Path, shop: Path) -> None:
+    (shop / "new.py").write_text(SHOP)
+    told = take(tmp_path / "serve", spec(shop))
+    assert told["files"] == 1
+    assert any("only what is committed" in note for note in told["notes"])
 
 
 def test_what_is_wrong_is_told_and_ends_with_2(tmp_path: Path, shop: Path) -> None:

@@ -177,6 +177,15 @@ def test_a_source_above_its_limits_leaves_the_one_before(root: ServeRoot, shop: 
     assert Library(root).get("shop") == before
 
 
+def test_a_source_in_which_nothing_can_be_found_says_so(root: ServeRoot, tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    (folder / "a.png").write_bytes(b"\x89PNG\0" * 10)
+    source = take(root, spec(folder, "pictures"))
+    assert source.files == 0
+    assert any("nothing can be found in it" in note for note in source.notes)
+
+
 def test_a_commit_that_is_named(root: ServeRoot, shop: Path) -> None:
     first = run_git(shop, "rev-parse", "HEAD")
     committed(shop, {"later.py": "def later_thing() -> None: ...\n"})

@@ -21,7 +21,7 @@ STEP = {"event": "train.step", "step": 2, "steps": 8, "epoch": 0.5, "loss": 1.25
         (
             {"event": "evaluate.progress", "suite": "a", "candidate": "tuned", "done": 3, "total": 4},
             Step("evaluate", 3, 4, suite="a", candidate="tuned"),
-            0.75,
+            None,
         ),
         ({"event": "evaluate.waiting", "suite": "a", "seconds": 5}, Step("evaluate", suite="a", seconds=5), None),
         ({"event": "data.progress", "step": "rows", "done": 12}, Step("data", 12, what="rows"), None),

@@ -23,7 +23,7 @@ _STAGES = {"train": "training", "evaluate": "evaluating", "ingest": "taking in",
 class Shown:
     """One job for a page. `part` is how much of the current step is done, from 0 to 1, None where nobody knows; `far` tells it in words.
 
-    `left_out` says what an evaluation did not measure.
+    `left_out` says what an evaluation did not measure, `notes` what else is to be known of what it came to.
     """
 
     job: Job
@@ -34,6 +34,7 @@ class Shown:
     error: str
     result: str
     left_out: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def said(self) -> str:
@@ -48,7 +49,7 @@ def show(job: Job, progress: JsonObject | None) -> Shown:
     step = Step.from_json(progress or {})
     result = "" if job.result is None else json.dumps(job.result, indent=2, ensure_ascii=False)
     error, outcome = shown(job.error or "", _LONGEST_TEXT), shown(result, _LONGEST_TEXT)
-    return Shown(job, took, step.part, _far(step), typed(job), error, outcome, _left_out(job))
+    return Shown(job, took, step.part, _far(step), typed(job), error, outcome, _left_out(job), _notes(job))
 
 
 def typed(job: Job) -> str:
@@ -64,6 +65,11 @@ def _left_out(job: Job) -> tuple[str, ...]:
     rows = (job.result or {}).get("left_out")
     rows = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
     return tuple(shown(text, _LONGEST_WORDS) for text in dict.fromkeys(map(left_out_text, rows)))[:_MOST_LEFT_OUT]
+
+
+def _notes(job: Job) -> tuple[str, ...]:
+    found = (job.result or {}).get("notes")
+    return tuple(shown(str(note), _LONGEST_WORDS) for note in found[:_MOST_LEFT_OUT]) if isinstance(found, list) else ()
 
 
 def _far(step: Step) -> str:

@@ -32,7 +32,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Job, Job]:
     async def run() -> tuple[Job, Job]:
         jobs = Jobs(ServeRoot(root), ServeJobs())
         jobs.prepare()
-        told = json.dumps({"rows": 12, "left_out": [{"suite": "<b>s", "reason": "no rows"}]})
+        told = json.dumps({"rows": 12, "left_out": [{"suite": "<b>s", "reason": "no rows"}], "notes": ["2 <i>files"]})
         done = ("-c", f"import sys; sys.stderr.write('<b>begun</b>\\n'); print('{told}')")
         failed = ("-c", 'import sys; print(\'{"error": "the file <i>x</i> is not there"}\'); sys.exit(2)')
         async with jobs.at_work():
@@ -78,6 +78,7 @@ def test_a_job_shows_its_log_result_error_and_command_as_text(ended: tuple[Path,
     assert "&lt;b&gt;begun&lt;/b&gt;" in text
     assert "&#34;rows&#34;: 12" in text
     assert "Not measured" in text
+    assert "<li>2 &lt;i&gt;files" in text
     assert "<li>&lt;b&gt;s – no rows</li>" in text
     assert "python -c" in text
     assert 'id="retry"' not in text

@@ -31,7 +31,7 @@ def now_of(path: Path, *events: dict[str, object]) -> Now:
             "Step 2 of 8 · epoch 0.50 · loss 1.2500 · 10 tokens/s · 1 min 01 s left",
         ),
         ({"event": "train.step", "step": 1, "steps": 0}, None, "Step 1 of 0"),
-        ({"event": "evaluate.progress", "suite": "a", "candidate": "tuned", "done": 3, "total": 4}, 75.0, "a, tuned: 3 of 4 rows"),
+        ({"event": "evaluate.progress", "suite": "a", "candidate": "tuned", "done": 3, "total": 4}, None, "a, tuned: 3 of 4 rows"),
         ({"event": "evaluate.waiting", "suite": "a", "seconds": 5}, None, "lm-eval at work, 5.0 s"),
         ({"event": "data.progress", "step": "rows", "done": 1234}, None, "rows read"),
     ],
