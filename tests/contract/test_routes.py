@@ -21,7 +21,7 @@ from luthier.serve.state.root import ServeRoot
 HERE = Path(__file__).parent
 TOKEN = "a-token-of-some-length"
 # What every route may answer, or the list would say it in each line.
-OF_THE_DOOR = {"401", "408", "413", "421", "429"}
+OF_THE_DOOR = {"400", "401", "408", "413", "421", "429"}
 
 
 def made(root: Path) -> Any:

@@ -196,7 +196,7 @@ def test_what_is_wrong_is_told_before_anything_is_queued(server: Server) -> None
         ("/jobs/none/retry", {}, 404, "job_id", "no job"),
         ("/jobs/none/events", None, 404, "job_id", "no job"),
         ("/jobs/none/log", None, 404, "job_id", "no job"),
-        ("/jobs?before=none", None, 404, "job_id", "no job"),
+        ("/jobs?before=none", None, 404, "before", "no job"),
         ("/jobs?limit=0", None, 422, "limit", ""),
         ("/jobs?kind=dance", None, 422, "kind", ""),
     ]

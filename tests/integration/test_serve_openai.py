@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -73,6 +74,16 @@ def test_plain_completions(client: OpenAI) -> None:
         assert "".join(choice.logprobs.tokens or []) == choice.text
     pieces = client.completions.create(model="starter", prompt="ls -", max_tokens=8, temperature=0, stream=True)
     assert "".join(piece.choices[0].text for piece in pieces) == done.choices[0].text
+    # The base begins another document behind this one: what would follow is no part of the answer.
+    ended = client.completions.create(model="starter", prompt="ls", max_tokens=60, temperature=0)
+    assert (ended.choices[0].finish_reason, ended.choices[0].text) == ("stop", "")
+
+
+def test_who_names_no_model_asks_the_default_one(shop_server: Server) -> None:
+    for path, body in (("/v1/chat/completions", {"messages": TURNS}), ("/v1/completions", {"prompt": "ls -", "model": None})):
+        told = shop_server.ask(path, {**body, "max_tokens": 2})
+        assert told.status == 200, told.body
+        assert json.loads(told.body)["model"] == "starter"
 
 
 def test_what_is_wrong_is_told_with_its_field(client: OpenAI, shop_server: Server) -> None:

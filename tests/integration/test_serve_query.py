@@ -39,6 +39,7 @@ def test_an_answer_has_all_that_is_promised(server: Server) -> None:
     assert told["usage"]["total_tokens"] == told["usage"]["prompt_tokens"] + told["usage"]["completion_tokens"]
     assert 0 < told["timing"]["first_token_ms"] <= told["timing"]["total_ms"]
     assert query(server, "/query?model=base")["answer"] == told["answer"]
+    assert query(server, "/query?model=base", model="starter")["answer"] == told["answer"]
 
 
 def test_two_answers_of_one_call(server: Server) -> None:
@@ -68,7 +69,7 @@ def test_what_is_found_is_shown_and_cited(server: Server) -> None:
         ("/query", {"model": "fine-tuned"}, 404, "model"),
         ("/query", {"compare_with": "nobody"}, 404, "compare_with"),
         ("/query", {"sources": ["nothing"]}, 404, "sources"),
-        ("/query?model=base", {"model": "starter"}, 422, "model"),
+        ("/query?model=base", {"model": "fine-tuned"}, 404, "model"),
         ("/query", {"stream": True, "compare_with": "base"}, 422, "stream"),
         ("/query", {"max_tokens": 1_000_000}, 422, "max_tokens"),
         ("/query", {"top_k": -1}, 422, "top_k"),

@@ -19,6 +19,10 @@ TEMPLATE_FOLDER = "additional_chat_templates"
 NAMED_TOKENS = ("bos_token", "eos_token", "pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
 # Where the pad token is the end-of-text token, another special token pads: a model that learns to pad never learns to stop.
 _PAD_CHOICES = ("<|endoftext|>", "<pad>", "[PAD]", "<|finetune_right_pad_id|>", "<|pad|>", "<unk>", "[UNK]")
+# What stands between two documents where the end-of-text token that is named ends a turn.
+_DOCUMENT_ENDS = ("<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>")
+# A longer text takes its time, in which other threads of the process go on.
+_LONG_CHARACTERS = 20_000
 
 
 class TextTokenizer:
@@ -67,6 +71,12 @@ class TextTokenizer:
         # As in `transformers`: the older file speaks where the configuration does not list the added tokens itself.
         return TextTokenizer(folder, rust, {**more, **config} if "added_tokens_decoder" in config else {**config, **more})
 
+    @property
+    def document_end_ids(self) -> frozenset[int]:
+        """The tokens that begin or end a document."""
+        known = {self._special[text] for text in _DOCUMENT_ENDS if text in self._special}
+        return frozenset(known | {self.eos_id} | ({self.bos_id} if self.bos_id is not None else set()))
+
     def _id_of(self, name: str) -> int | None:
         text = self.special_tokens.get(name)
         return None if text is None else self._rust.token_to_id(text)
@@ -107,6 +117,9 @@ class TextTokenizer:
 
     def encode(self, text: str) -> list[int]:
         """The ids of `text`; special tokens written in the text are recognised, none is added."""
+        if len(text) > _LONG_CHARACTERS:
+            # Of the tokenizer's calls only those for several texts let other threads run.
+            return list(self._rust.encode_batch_fast([text], add_special_tokens=False)[0].ids)
         return list(self._rust.encode(text, add_special_tokens=False).ids)
 
     def encode_batch(self, texts: Sequence[str]) -> list[tuple[list[int], list[tuple[int, int]]]]:

@@ -116,7 +116,7 @@ class RunningBatch:
             row = self._lines[line]
             assert row is not None
             row.note_logprobs(token, logits[place], self._tokenizer)
-            for event in row.take(token, self._tokenizer, self._stop_ids):
+            for event in row.take(token, self._tokenizer, row.stop_ids or self._stop_ids):
                 if isinstance(event, DoneEvent):
                     self._lines[line] = None
                 yield event

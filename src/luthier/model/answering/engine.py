@@ -122,7 +122,10 @@ class AnsweringEngine:
 
     def positions(self, name: str) -> int:
         """The tokens of prompt and answer that the model `name` can hold."""
-        return min(positions_of(self._lanes[name].speaker.net.config), self._limits.positions)
+        return self._positions_of(self._lanes[name])
+
+    def _positions_of(self, lane: _Lane) -> int:
+        return min(positions_of(lane.speaker.net.config), self._limits.positions)
 
     def is_busy(self, name: str) -> bool:
         """Whether something is asked of the model `name`."""
@@ -131,15 +134,28 @@ class AnsweringEngine:
 
     def submit(self, request: GenerationRequest) -> ErrorEvent | None:
         """Takes in a request, or says why it cannot be answered."""
+        return self.take(request, self.worded(request))
+
+    def worded(self, request: GenerationRequest) -> list[int] | ErrorEvent:
+        """The ids that `request` asks with, for `take`, or why it cannot be answered. It may be called by another thread."""
         lane = self._lanes.get(request.model)
         if lane is None:
-            return ErrorEvent(request.id, f"there is no model `{request.model}` here, only {', '.join(self._lanes)}", may_pass=True)
-        longest = self.positions(request.model)
-        prompt = worded(request, {request.model: lane.speaker.voice}, longest)
+            return self._no_model(request)
+        return worded(request, {request.model: lane.speaker.voice}, self._positions_of(lane))
+
+    def take(self, request: GenerationRequest, prompt: list[int] | ErrorEvent) -> ErrorEvent | None:
+        """Takes in a request that was `worded`, or says why it cannot be answered."""
         if isinstance(prompt, ErrorEvent):
             return prompt
-        self._waiting.append(Row.of(bounded(request, prompt, longest), prompt))
+        lane = self._lanes.get(request.model)
+        if lane is None:
+            return self._no_model(request)
+        stops = lane.speaker.voice.stops_of(request.messages)
+        self._waiting.append(Row.of(bounded(request, prompt, self._positions_of(lane)), prompt, stop_ids=stops))
         return None
+
+    def _no_model(self, request: GenerationRequest) -> ErrorEvent:
+        return ErrorEvent(request.id, f"there is no model `{request.model}` here, only {', '.join(list(self._lanes))}", may_pass=True)
 
     def cancel(self, request_id: str) -> bool:
         """Stops a request without a word; whether it was here."""

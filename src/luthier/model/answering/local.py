@@ -75,7 +75,8 @@ class LocalGenerator:
                 if isinstance(prompt, ErrorEvent):
                     yield prompt
                 else:
-                    rows[request.model].append(Row.of(request, prompt))
+                    stops = self._voices[request.model].stops_of(request.messages)
+                    rows[request.model].append(Row.of(request, prompt, stop_ids=stops))
             for name, waiting in rows.items():
                 waiting.sort(key=lambda row: len(row.prompt))
                 with self._speaking_as(name):

@@ -19,12 +19,14 @@ class Row:
     """A request on its way. `told` counts the characters of the answer that were handed out.
 
     `random` draws its tokens; None takes the likeliest. `top_k` 0 bounds nothing. `came` is when it was asked, by `time.monotonic`.
+    `stop_ids` end it; empty where those of its batch do.
     """
 
     request: GenerationRequest
     prompt: list[int]
     random: torch.Generator | None = None
     top_k: int = 0
+    stop_ids: frozenset[int] = frozenset()
     ids: list[int] = field(default_factory=list)
     told: int = 0
     came: float = field(default_factory=time.monotonic)
@@ -36,13 +38,13 @@ class Row:
     _logprobs: list[TokenLogprob] = field(default_factory=list)
 
     @staticmethod
-    def of(request: GenerationRequest, prompt: list[int], top_k: int = 0) -> Row:
+    def of(request: GenerationRequest, prompt: list[int], top_k: int = 0, stop_ids: frozenset[int] = frozenset()) -> Row:
         """A row that draws with the request's own seed, so that an answer does not depend on what runs beside it."""
         if request.temperature <= 0:
-            return Row(request, prompt, None, top_k)
+            return Row(request, prompt, None, top_k, stop_ids)
         random = torch.Generator()
         random.seed() if request.seed is None else random.manual_seed(request.seed)
-        return Row(request, prompt, random, top_k)
+        return Row(request, prompt, random, top_k, stop_ids)
 
     def note_logprobs(self, token: int, logits: torch.Tensor, tokenizer: Tokenizer) -> None:
         """Keeps how likely `token` and the request's `top_logprobs` likeliest ones were, in nats, of the unscaled `logits` [V]."""

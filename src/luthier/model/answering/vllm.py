@@ -61,13 +61,13 @@ class VllmGenerator:
             else:
                 waiting[request.model].append((request, prompt))
         for model, asked in waiting.items():
-            stops = self._voices[model].stop_ids
             for start in range(0, len(asked), _LOT):
                 lot = asked[start : start + _LOT]
-                parameters = [self._parameters(request, stops) for request, _ in lot]
+                stops = [self._voices[model].stops_of(request.messages) for request, _ in lot]
+                parameters = [self._parameters(request, own) for (request, _), own in zip(lot, stops, strict=True)]
                 outputs = self._run(model, [prompt for _, prompt in lot], parameters)
-                for (request, prompt), output in zip(lot, outputs, strict=True):
-                    yield from self._events(request, len(prompt), output.outputs[0], stops)
+                for (request, prompt), output, own in zip(lot, outputs, stops, strict=True):
+                    yield from self._events(request, len(prompt), output.outputs[0], own)
 
     def score(self, rows: Iterable[tuple[tuple[Message, ...], str]], model: str) -> list[Scored]:
         """For each (messages, answer): the answer's log-probability in nats and its tokens, cut and refused as by the local engine."""

@@ -29,9 +29,13 @@ class Voice:
         """The tokens that end an answer."""
         return frozenset(self.encoder.stop_ids)
 
+    def stops_of(self, messages: Sequence[Message]) -> frozenset[int]:
+        """The same for an answer to `messages`: a plain text ends where its document does, too."""
+        return self.stop_ids | self.encoder.tokenizer.document_end_ids if _is_text(messages) else self.stop_ids
+
     def prompt(self, messages: Sequence[Message], tools: Sequence[JsonObject] = (), template: str = "") -> list[int]:
         """The ids up to where the answer starts. Plain text (role `text`) is not worded; it begins as a document of this tokenizer does."""
-        if messages and all(message.role == TEXT_ROLE for message in messages):
+        if _is_text(messages):
             tokenizer = self.encoder.tokenizer
             begin = tokenizer.eos_id if tokenizer.bos_id is None else tokenizer.bos_id
             return [begin, *tokenizer.encode("".join(message.content for message in messages))]
@@ -40,6 +44,10 @@ class Voice:
         if template and template not in self.wordings:
             raise ModelError(Problem("the row names a wording that is not known here", where="template", found=template))
         return self.encoder.prompt(tuple(messages), tuple(tools), template)
+
+
+def _is_text(messages: Sequence[Message]) -> bool:
+    return bool(messages) and all(message.role == TEXT_ROLE for message in messages)
 
 
 def worded(request: GenerationRequest, voices: Mapping[str, Voice], longest: int) -> list[int] | ErrorEvent:

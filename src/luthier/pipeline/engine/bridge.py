@@ -186,7 +186,7 @@ class Bridge:
             return
         asked = bounded(request, prompt, model.longest)
         answer = Completion(asked)
-        body = completion_body(asked, model.adapter or child.name, prompt, model.voice.stop_ids)
+        body = completion_body(asked, model.adapter or child.name, prompt, model.voice.stops_of(request.messages))
         deadline = asyncio.get_running_loop().time() + self._wait_seconds
         async with aclosing(child.complete(body)) as pieces:
             while True:

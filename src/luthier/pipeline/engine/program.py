@@ -22,7 +22,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from luthier.core.optional import missing
-from luthier.core.protocols import GenerationEvent
+from luthier.core.protocols import ErrorEvent, GenerationEvent, GenerationRequest
 from luthier.core.records import JsonObject
 from luthier.pipeline.engine.lines import BEAT_SECONDS, event_to_json, line, request_from_json
 from luthier.pipeline.engine.wanted import Wanted, facts_of
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from luthier.model.answering.loaded import LoadedModels, Net
 
 _CHUNK_BYTES = 1 << 20
+# A longer prompt is worded beside the answers that run: its tokens alone may take seconds.
+_LONG_CHARACTERS = 10_000
 # How long the loop waits for a line where nothing is to be done.
 _IDLE_SECONDS = 0.02
 
@@ -95,6 +97,9 @@ class Program:
         self._load: Future[tuple[Target, Net | None]] | None = None
         # Whether what is being loaded was closed in the meantime.
         self._is_unwanted = False
+        # One after another, and ahead of nobody who asks shortly.
+        self._wording = ThreadPoolExecutor(1, thread_name_prefix="wording")
+        self._worded: dict[str, tuple[GenerationRequest, Future[list[int] | ErrorEvent]]] = {}
         self._came_round = time.monotonic()
 
     def run(self) -> None:
@@ -111,16 +116,19 @@ class Program:
                     return
             self._came_round = time.monotonic()
             self._load_next()
+            self._take_worded()
             self._tell(self._engine.step())
 
     def _do(self, message: JsonObject) -> bool:
         """Does what one line says; False where it says to end."""
         match message["do"]:
             case "ask":
-                refused = self._engine.submit(request_from_json(message["request"]))
-                self._tell([refused] if refused else [])
+                self._ask(request_from_json(message["request"]))
             case "cancel":
-                self._engine.cancel(message["id"])
+                if (asked := self._worded.pop(message["id"], None)) is not None:
+                    asked[1].cancel()
+                else:
+                    self._engine.cancel(message["id"])
             case "open":
                 self._wanted.append(Wanted.from_json(message))
             case "close":
@@ -128,6 +136,20 @@ class Program:
             case "end":
                 return False
         return True
+
+    def _ask(self, request: GenerationRequest) -> None:
+        if _characters(request) > _LONG_CHARACTERS:
+            self._worded[request.id] = request, self._wording.submit(self._engine.worded, request)
+        elif refused := self._engine.submit(request):
+            self._tell([refused])
+
+    def _take_worded(self) -> None:
+        """Takes in the long prompts that are worded by now."""
+        for request_id, (request, prompt) in list(self._worded.items()):
+            if prompt.done():
+                del self._worded[request_id]
+                if refused := self._engine.take(request, prompt.result()):
+                    self._tell([refused])
 
     def _load_next(self) -> None:
         """Goes on with what is to be opened: weights are loaded beside the answers that run."""
@@ -171,7 +193,7 @@ class Program:
         return {
             "idle_seconds": round(time.monotonic() - self._came_round, 3),
             "running": self._engine.running,
-            "waiting": self._engine.waiting,
+            "waiting": self._engine.waiting + len(self._worded),
             "models": list(self._loaded.names),
             "loading": [wanted.name for wanted in list(self._wanted)],
         }
@@ -187,6 +209,12 @@ class Program:
     def _send_bytes(self, told: bytes) -> None:
         with self._writing:
             self._connection.sendall(told)
+
+
+def _characters(request: GenerationRequest) -> int:
+    """About how long a prompt is: what its turns and tools hold as text."""
+    said = sum(len(message.content) + sum(len(str(call.arguments)) for call in message.tool_calls) for message in request.messages)
+    return said + sum(map(len, map(str, request.tools)))
 
 
 def _drained(lines: queue.SimpleQueue[bytes | None], wait_seconds: float) -> Iterator[bytes | None]:

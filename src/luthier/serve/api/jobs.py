@@ -10,12 +10,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query, Response
 from fastapi.responses import PlainTextResponse, StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from luthier.core.errors import UserError
 from luthier.core.records import JsonObject
 from luthier.serve.door.errors import RequestError, busy, responses, unknown, wrong
 from luthier.serve.door.events import MEDIA_TYPE, SILENCE, UNBUFFERED, event_line
+from luthier.serve.door.nesting import of_some_depth
 from luthier.serve.jobs.beginning import begin
 from luthier.serve.jobs.queue import Jobs
 from luthier.serve.jobs.records import Job, Kind, NewJob, Status
@@ -43,6 +44,11 @@ class RunBody(BaseModel):
     text: str | None = Field(None, min_length=1, description="A run file itself.")
     run_name: str | None = Field(None, pattern=r"^[A-Za-z0-9._-]+$", max_length=200, description="Name of the run.")
     overrides: dict[str, Any] = Field({}, max_length=1_000, description='Values by key, dotted: `{"evaluate.shots": 2}`.')
+
+    @field_validator("overrides")
+    @classmethod
+    def _has_some_depth(cls, overrides: dict[str, Any]) -> dict[str, Any]:
+        return of_some_depth(overrides)
 
     @property
     def place(self) -> str:
@@ -159,7 +165,12 @@ def _add_reads(router: APIRouter, jobs: Jobs) -> None:
         before: Annotated[str | None, Query(max_length=64)] = None,
     ) -> JsonObject:
         """The jobs, the newest first; how far one is is told of those that have not ended, what one came to by its own route."""
-        found = await jobs.list(kind, status, limit, before)
+        try:
+            found = await jobs.list(kind, status, limit, before)
+        except RequestError as error:
+            # It is this parameter that names a job here.
+            error.param = "before" if error.param == "job_id" else error.param
+            raise
         told = [job.to_json() if job.is_over else await _told(jobs, job) for job in found]
         return {"jobs": told, "next": found[-1].id if len(found) == limit else None}
 

@@ -102,7 +102,7 @@ class ComparedAnswer(OneAnswer):
 
 
 class NoAnswer(BaseModel):
-    """Why the second model gave no answer."""
+    """Why one of two models gave no answer."""
 
     model: str
     error: ErrorDetail
@@ -116,18 +116,25 @@ class QueryAnswer(OneAnswer):
     compared: ComparedAnswer | NoAnswer | None = None
 
 
+class OtherAnswer(NoAnswer):
+    """The answer of the second model alone: `error` says why the first gave none."""
+
+    q: str
+    compared: ComparedAnswer
+
+
 def make_router(queries: Queries) -> APIRouter:
     """The route, answered by `queries`."""
     router = APIRouter(tags=["Query"])
 
-    @router.post("/query", response_model=QueryAnswer, responses={**STREAMED, **responses(404, 422, 502, 503, 504)})
+    @router.post("/query", response_model=QueryAnswer | OtherAnswer, responses={**STREAMED, **responses(404, 422, 502, 503, 504)})
     async def query(
         request: Request,
         body: Annotated[QueryBody, Body()],
         model: Annotated[str | None, Parameter(min_length=1, max_length=_MOST_NAME, description="As `model` of the body.")] = None,
     ) -> Response:
         """Answers a question by the model that is named, shown what is found for it."""
-        if model is not None and body.model is not None and model != body.model:
+        if model is not None and body.model is not None and model != body.model and not await queries.are_one(model, body.model):
             raise wrong("the address names one model and the body another", "model")
         if body.stream and body.compare_with is not None:
             raise wrong("a stream tells one answer: ask each model for its own", "stream")

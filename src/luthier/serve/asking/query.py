@@ -57,9 +57,9 @@ class Queries:
         self._answers, self._search = answers, search
 
     async def answer(self, query: Query) -> JsonObject:
-        """The whole answer; with `compare_with` another model's beside it, or why that one gave none.
+        """The whole answer; with `compare_with` another model's beside it, or why one of the two gave none.
 
-        That one's part tells its own `sources` where it was shown others, or more or less of them.
+        The second one's part tells its own `sources` where it was shown others, or more or less of them. `RequestError` where none answers.
         """
         first, second = await self._models(query)
         found, milliseconds = await self._found(query, [first] if second is None else [first, second])
@@ -67,18 +67,16 @@ class Queries:
         own = asyncio.create_task(self._whole(first, asked, found, milliseconds))
         other = None if second is None else asyncio.create_task(self._whole(second, asked, found, milliseconds))
         try:
-            told = await own
-            sources = told.pop("sources")
-            answer = {"q": query.text, **told, "sources": sources}
             if second is None or other is None:
-                return answer
-            try:
-                compared = await other
-                if compared["sources"] == sources:
-                    del compared["sources"]
-            except RequestError as error:
-                compared = {"model": second.name, **error.to_json()}
-            return {**answer, "compared": compared}
+                return {"q": query.text, **await own}
+            told = [await _or_why_not(task, named) for task, named in ((own, first), (other, second))]
+            if all("error" in one for one in told):
+                # Both are done: this says why the first one gave no answer.
+                await own
+            answer, compared = told
+            if compared.get("sources") == answer.get("sources"):
+                compared.pop("sources", None)
+            return {"q": query.text, **answer, "compared": compared}
         finally:
             await cancelled([task for task in (own, other) if task is not None])
 
@@ -90,6 +88,11 @@ class Queries:
         async with aclosing(self._told(named, asked, found, milliseconds)) as events:
             async for name, body in events:
                 yield name, {"q": query.text, **body} if name == "done" else body
+
+    async def are_one(self, name: str, other: str) -> bool:
+        """Whether two names mean one model; `RequestError` 404 where one of them means none."""
+        found = [await asyncio.to_thread(self._named, one, "model") for one in (name, other)]
+        return found[0].name == found[1].name
 
     async def _models(self, query: Query) -> tuple[Named, Named | None]:
         first = await asyncio.to_thread(self._named, query.model, "model")
@@ -174,6 +177,13 @@ class Queries:
         count = form.pieces if query.top_k is None else query.top_k
         room = None if positions is None else positions - most
         return most, fitting(found[:count], form, room, len(query.text) + len(query.system or ""))
+
+
+async def _or_why_not(answer: asyncio.Task[JsonObject], named: Named) -> JsonObject:
+    try:
+        return await answer
+    except RequestError as error:
+        return {"model": named.name, **error.to_json()}
 
 
 def _without_secrets(query: Query) -> Query:

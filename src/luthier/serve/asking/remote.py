@@ -116,7 +116,7 @@ class RemoteModels:
     async def ask(self, request: GenerationRequest) -> AsyncGenerator[GenerationEvent]:
         """The events of one request; `RequestError` says what the endpoint did in its place. Closing the iterator hangs up.
 
-        Where the endpoint's key is not set, that is what it says.
+        All tries together have `timeout_seconds`. Where the endpoint's key is not set, that is what it says.
         """
         endpoint = self._endpoints[request.model]
         try:
@@ -124,10 +124,12 @@ class RemoteModels:
         except UserError as error:
             raise RequestError(503, str(error), "server_error") from error
         attempt, put_off = 1, 0.0
+        clock = asyncio.get_running_loop().time
         async with endpoint.places:
+            deadline = clock() + endpoint.section.timeout_seconds
             while True:
                 try:
-                    async with aclosing(self._try(endpoint, key, request)) as events:
+                    async with aclosing(self._try(endpoint, key, request, deadline)) as events:
                         async for event in events:
                             yield event
                     return
@@ -136,14 +138,16 @@ class RemoteModels:
                         continue
                     wait = self._waits.before(attempt, error.asked, request.id)
                     is_too_long = error.asked is not None and error.asked > self._waits.longest_asked
-                    if attempt > endpoint.section.retries or is_too_long or put_off + wait > self._waits.longest_put_off:
+                    is_late = clock() + wait >= deadline
+                    if attempt > endpoint.section.retries or is_too_long or is_late or put_off + wait > self._waits.longest_put_off:
                         raise error.told from None
                 attempt, put_off = attempt + 1, put_off + wait
                 await asyncio.sleep(wait)
 
-    async def _try(self, endpoint: _Endpoint, key: str | None, request: GenerationRequest) -> AsyncGenerator[GenerationEvent]:
+    async def _try(
+        self, endpoint: _Endpoint, key: str | None, request: GenerationRequest, deadline: float
+    ) -> AsyncGenerator[GenerationEvent]:
         answer = Answer(request.id)
-        deadline = asyncio.get_running_loop().time() + endpoint.section.timeout_seconds
         try:
             async with self._sent(endpoint, key, endpoint.body(request), deadline) as response, aclosing(_replies(response)) as replies:
                 # The time is taken around each wait alone: between two pieces it is the client's.

@@ -20,6 +20,10 @@ from luthier.serve.door.rates import client_of
 
 # The request line and the headers, all together.
 HEAD_BYTES = 16 << 10
+# Headers of which one counts: of two of them one would be believed here, and the other by whoever stands before this server.
+_ONCE = (b"authorization", b"content-length", b"content-type", b"host", b"idempotency-key", b"origin", b"x-csrf-token")
+# Around a header's name and value stand a colon, a blank and the end of a line; around the request line's parts its version too.
+_AROUND_HEADER_BYTES, _AROUND_LINE_BYTES = 4, 14
 # Linger: on, for no second.
 _AT_ONCE = struct.pack("ii", 1, 0)
 
@@ -40,6 +44,25 @@ class Connections:
         return PatientProtocol(self, config, server_state, app_state, _loop)
 
 
+class _StrictConnection(h11.Connection):
+    """Reads requests as `h11` does, and takes none whose head is too large or can be read in two ways."""
+
+    def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+        """The next event; `h11.RemoteProtocolError` for such a request."""
+        event = super().next_event()
+        if not isinstance(event, h11.Request):
+            return event
+        # `h11` bounds a head while it waits for the rest; one that comes in one piece was never waited for.
+        sizes = [len(name) + len(value) + _AROUND_HEADER_BYTES for name, value in event.headers]
+        if len(event.method) + len(event.target) + _AROUND_LINE_BYTES + sum(sizes) > HEAD_BYTES:
+            raise h11.RemoteProtocolError("the head is too large")
+        names = Counter(name for name, _ in event.headers)
+        if any(names[name] > 1 for name in _ONCE) or (names[b"content-length"] and names[b"transfer-encoding"]):
+            # RFC 9112, section 6.3: both are what smuggles a request past a proxy.
+            raise h11.RemoteProtocolError("the head contradicts itself")
+        return event
+
+
 class PatientProtocol(H11Protocol):
     """HTTP/1.1 that waits for a client so long and no longer.
 
@@ -49,6 +72,7 @@ class PatientProtocol(H11Protocol):
 
     def __init__(self, all_of_them: Connections, *given: Any) -> None:
         super().__init__(*given)
+        self.conn = _StrictConnection(h11.SERVER, self.config.h11_max_incomplete_event_size or HEAD_BYTES)
         self._all, self._name = all_of_them, ""
         self._deadline: asyncio.TimerHandle | None = None
         self._stuck: asyncio.TimerHandle | None = None
@@ -110,7 +134,8 @@ class PatientProtocol(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         """What is no HTTP is told so, in the form of all errors."""
-        self._refuse(RequestError(400, "this is no HTTP request, or its head is too large"))
+        told = f"this is no HTTP request, or its head has more than {HEAD_BYTES:,} bytes, or two headers where one is meant"
+        self._refuse(RequestError(400, told))
 
     def _watch(self) -> None:
         """Lets the time run while a client is waited for, or for the end of a connection that is being closed."""

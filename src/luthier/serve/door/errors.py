@@ -15,6 +15,7 @@ from luthier.serve.door.redact import redacted
 _KINDS = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 409: "conflict_error", 429: "rate_limit_error"}
 _KINDS |= {500: "server_error", 502: "upstream_error", 503: "overloaded_error", 504: "timeout_error", 507: "server_error"}
 _MEANINGS = {
+    400: "No HTTP, or a head that is too large or contradicts itself.",
     401: "No token, or a wrong one.",
     403: "It may not be done from here.",
     404: "What is named is not there.",
@@ -33,7 +34,7 @@ _MEANINGS = {
     507: "There is no room for it.",
 }
 # What the door answers, whichever route is asked.
-OF_THE_DOOR = (401, 408, 413, 421, 429)
+OF_THE_DOOR = (400, 401, 408, 413, 421, 429)
 
 
 class ErrorDetail(BaseModel):

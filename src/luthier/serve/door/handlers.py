@@ -13,12 +13,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from luthier.core.errors import LuthierError
+from luthier.serve.door import csrf
 from luthier.serve.door.asgi import App, Message, Receive, Send
 from luthier.serve.door.entry import OPEN_PATHS
 from luthier.serve.door.errors import RequestError, meaning, say
 from luthier.serve.door.figures import REQUEST_ID, route_of
 
 _LOG = logging.getLogger("luthier.serve")
+_ERROR = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorBody"}}}}
 _UNEXPECTED = RequestError(500, "something went wrong in the server; its log tells more")
 
 
@@ -38,7 +40,10 @@ class DescribedApp(FastAPI):
             told["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
             told["security"] = [{"token": []}]
             for path, operations in told["paths"].items():
-                for operation in operations.values():
+                for method, operation in operations.items():
+                    if method.upper() not in csrf.SAFE_METHODS:
+                        # A browser's session changes nothing without its CSRF token.
+                        operation["responses"].setdefault("403", {"description": meaning(403), **_ERROR})
                     for declared in operation["responses"].values():
                         _in_own_form(declared)
                     if path in OPEN_PATHS:
@@ -51,7 +56,7 @@ def _in_own_form(declared: dict[str, Any]) -> None:
     """An error is told as JSON by every route, whatever its other answers are."""
     contents = list(declared.get("content", {}).values())
     if contents and any(name in str(contents[0]) for name in ("ErrorBody", "HTTPValidationError")):
-        declared["content"] = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorBody"}}}
+        declared |= _ERROR
         if declared["description"] == "Validation Error":
             declared["description"] = meaning(422)
 
@@ -112,12 +117,36 @@ async def _told(request: Request, error: Exception) -> Response:
 async def _invalid(request: Request, error: Exception) -> Response:
     """422, with the first field that is wrong; what was sent is not repeated."""
     assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
+    errors = error.errors()
+    first = errors[0]
     if first["type"] == "json_invalid":
         return answer(RequestError(422, f"the body is no JSON, from character {first['loc'][-1]} on"))
-    field = ".".join(str(part) for part in first["loc"][1:])
-    told = str(first["msg"]).removeprefix("Value error, ")
+    if first["loc"] == ("body",) and isinstance(error.body, bytes):
+        # Where the header says something else the framework reads nothing.
+        return answer(RequestError(422, "the body is not read as JSON: send it with the header `Content-Type: application/json`"))
+    places = [_sent_place(one, error.body) for one in errors]
+    # Where one of several kinds may stand, each says why it is none of it: the one that came furthest knows best.
+    number = max((n for n, place in enumerate(places) if place[: len(places[0])] == places[0]), key=lambda n: (len(places[n]), -n))
+    field = ".".join(places[number])
+    told = str(errors[number]["msg"]).removeprefix("Value error, ")
     return answer(RequestError(422, f"{field}: {told}" if field else told, param=field or None))
+
+
+def _sent_place(error: Any, body: Any) -> list[str]:
+    """Where an error lies in what was sent: without the names of the kinds that a value might have had, which are the validator's own."""
+    origin, *parts = error["loc"]
+    if origin != "body":
+        return [str(part) for part in parts]
+    place: list[str] = []
+    value = body
+    for number, part in enumerate(parts):
+        is_there = part in value if isinstance(value, dict) else isinstance(value, list) and isinstance(part, int) and part < len(value)
+        if is_there:
+            value = value[part]
+        elif not (error["type"] == "missing" and number == len(parts) - 1):
+            continue
+        place.append(str(part))
+    return place
 
 
 async def _luthier(request: Request, error: Exception) -> Response:

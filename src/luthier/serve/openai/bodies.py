@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from luthier.core.records import JsonObject, Message, ToolCall
+from luthier.serve.door.nesting import of_some_depth
 
 # More than the largest context here holds; an engine that reads a prompt answers nobody meanwhile.
 MOST_TEXT_CHARACTERS = 1_000_000
@@ -49,6 +50,7 @@ class CalledFunction(Body):
             raise ValueError("a JSON object as text is meant") from error
         if not isinstance(value, dict):
             raise ValueError("a JSON object as text is meant")
+        of_some_depth(value)
         return text
 
 
@@ -105,6 +107,11 @@ class ToolFunction(Body):
     # Answers are not held to a schema here.
     strict: Literal[False] | None = None
 
+    @field_validator("parameters")
+    @classmethod
+    def _has_some_depth(cls, schema: dict[str, Any] | None) -> dict[str, Any] | None:
+        return of_some_depth(schema)
+
 
 class Tool(Body):
     """A tool in OpenAI's form."""
@@ -139,7 +146,8 @@ class Asked(Body):
     Fields that other servers know and that would change nothing or something else here (`logit_bias`, penalties other than 0) are refused.
     """
 
-    model: str = Field(min_length=1, max_length=400)
+    # Left out, it is the server's default one.
+    model: str | None = Field(default=None, min_length=1, max_length=400)
     temperature: float | None = Field(default=None, ge=0, le=2)
     top_p: float | None = Field(default=None, gt=0, le=1)
     n: int | None = Field(default=None, ge=1, le=MOST_CHOICES)
@@ -167,11 +175,12 @@ class Asked(Body):
             raise ValueError("tokens are not weighed here: leave it out")
         return value
 
-    @model_validator(mode="after")
-    def _options_of_a_stream(self) -> Asked:
-        if self.stream_options is not None and not self.stream:
+    @field_validator("stream_options")
+    @classmethod
+    def _options_of_a_stream(cls, options: StreamOptions | None, info: ValidationInfo) -> StreamOptions | None:
+        if options is not None and not info.data.get("stream"):
             raise ValueError("`stream_options` go with `stream: true`")
-        return self
+        return options
 
     @property
     def stops(self) -> tuple[str, ...]:
@@ -201,11 +210,12 @@ class ChatBody(Asked):
     metadata: dict[str, str] | None = None
     store: Literal[False] | None = None
 
-    @model_validator(mode="after")
-    def _counts_what_is_asked(self) -> ChatBody:
-        if self.top_logprobs is not None and not self.logprobs:
+    @field_validator("top_logprobs")
+    @classmethod
+    def _counts_what_is_asked(cls, count: int | None, info: ValidationInfo) -> int | None:
+        if count is not None and not info.data.get("logprobs"):
             raise ValueError("`top_logprobs` goes with `logprobs: true`")
-        return self
+        return count
 
     @field_validator("messages")
     @classmethod

@@ -18,7 +18,7 @@ from luthier.config.keys.base import BaseSettings
 from luthier.config.keys.tokens import TokenSettings
 from luthier.core.errors import ModelError
 from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationEvent, GenerationRequest, Generator, TokenEvent
-from luthier.core.records import INPUT_ROLE, Message, Plan
+from luthier.core.records import INPUT_ROLE, TEXT_ROLE, Message, Plan
 from luthier.model.answering.local import LocalGenerator, open_local
 from luthier.model.answering.parts import ModelParts
 from luthier.model.answering.rows import draw
@@ -131,6 +131,21 @@ def test_a_character_of_several_tokens_is_told_whole(base: ModelLocation) -> Non
     generator = LocalGenerator(Script([*ids, 2]), tokenizer, {"base": Voice(Plain(tokenizer, (2,)))})  # type: ignore[arg-type]
     pieces = [event.text for event in generator.generate(requests(1)) if isinstance(event, TokenEvent)]
     assert pieces == list(text)
+
+
+def test_a_plain_text_ends_where_its_document_does(base: ModelLocation) -> None:
+    tokenizer = TextTokenizer.from_folder(base.path)
+    assert (tokenizer.eos_id, tokenizer.document_end_ids) == (2, {0, 2})
+    ids = [*tokenizer.encode("ab"), 0, *tokenizer.encode("cd")]
+    voices = {"base": Voice(Plain(tokenizer, (2,)))}  # type: ignore[arg-type]
+    for role, text, count in ((TEXT_ROLE, "ab", 3), ("user", "abcd", 6)):
+        asked = GenerationRequest("1", (Message(role, "x"),), "base", max_new_tokens=9)
+        (done,) = [
+            event
+            for event in LocalGenerator(Script([*ids, 2]), tokenizer, voices).generate([asked])
+            if isinstance(event, DoneEvent)  # type: ignore[arg-type]
+        ]
+        assert (done.text, done.finish_reason, done.completion_tokens) == (text, "stop", count)
 
 
 def test_the_adapter_is_switched(base: ModelLocation, adapter: Path) -> None:

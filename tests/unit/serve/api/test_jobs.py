@@ -16,6 +16,7 @@ from luthier.config.serve_section import ServeAllow, ServeJobs
 from luthier.core.errors import ConfigError, ModelError, Problem
 from luthier.serve.api import jobs as module
 from luthier.serve.door.errors import RequestError, unknown
+from luthier.serve.door.handlers import add_handlers
 from luthier.serve.jobs.beginning import begin
 from luthier.serve.jobs.queue import Jobs
 from luthier.serve.jobs.records import Ending, Job, NewJob
@@ -153,3 +154,16 @@ def test_a_list_leaves_out_what_each_job_came_to(tmp_path: Path) -> None:
     whole = client.get(f"/jobs/{job.id}").json()
     assert whole.pop("result") == {"scores": "many"}
     assert listed == whole
+
+
+class NoJobs:
+    async def list(self, kind: str | None, status: str | None, limit: int, before: str | None) -> list[Job]:
+        raise unknown(f"there is no job `{before}`", "job_id")
+
+
+def test_the_parameter_that_names_no_job_is_told() -> None:
+    app = FastAPI()
+    app.include_router(module.make_router(cast("Jobs", NoJobs()), cast("Submissions", None)))
+    add_handlers(app)
+    told = TestClient(app).get("/jobs", params={"before": "zzz"})
+    assert (told.status_code, told.json()["error"]["param"]) == (404, "before")

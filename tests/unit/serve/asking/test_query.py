@@ -184,13 +184,19 @@ def test_the_second_answer_tells_what_it_was_shown_where_that_differs() -> None:
         assert source["text"] in prompt(engine)
 
 
-def test_the_second_model_may_fail_and_the_first_may_not() -> None:
+def test_one_of_two_models_may_fail() -> None:
     told, _, _ = asked(Query("Where?", "m", "n"), Engine(failing=("n",)))
     assert told["answer"] == "ls -l"
     assert told["compared"]["model"] == "n"
     assert told["compared"]["error"]["message"] == "it broke"
+    told, _, _ = asked(Query("Where?", "m", "n"), Engine(failing=("m",)))
+    assert set(told) == {"q", "model", "error", "compared"}
+    assert (told["model"], told["error"]["message"]) == ("m", "it broke")
+    assert (told["compared"]["model"], told["compared"]["answer"], len(told["compared"]["sources"])) == ("n", "ls -l", 4)
     with pytest.raises(RequestError, match="it broke"):
-        asked(Query("Where?", "m", "n"), Engine(failing=("m",)))
+        asked(Query("Where?", "m", "n"), Engine(failing=("m", "n")))
+    with pytest.raises(RequestError, match="it broke"):
+        asked(Query("Where?", "m"), Engine(failing=("m",)))
 
 
 def test_base_and_fine_tuned_are_the_served_ones() -> None:
@@ -203,6 +209,15 @@ def test_base_and_fine_tuned_are_the_served_ones() -> None:
     with pytest.raises(RequestError, match="no such model") as raised:
         asked(Query("Where?", "m", "other"))
     assert (raised.value.status, raised.value.param) == (404, "compare_with")
+
+
+def test_two_names_may_mean_one_model() -> None:
+    answers = ScreenedAnswers(Models(None, {}, [Path("none")]), Engine(), None, ServeLimits(), mode="warn")
+    queries = Queries(answers, Library([]))
+    assert asyncio.run(queries.are_one("base", "starter"))
+    assert not asyncio.run(queries.are_one("base", "m"))
+    with pytest.raises(RequestError, match="no such model"):
+        asyncio.run(queries.are_one("base", "other"))
 
 
 def test_a_source_that_is_not_there_is_told() -> None:

@@ -240,6 +240,21 @@ def test_an_endpoint_that_takes_too_long_or_says_too_much() -> None:
     assert (error.status, "larger than" in error.message) == (502, True)
 
 
+def test_all_tries_have_the_time_of_one() -> None:
+    def slow(handler: Handler, body: dict[str, Any], number: int) -> None:
+        time.sleep(0.2)
+        say(handler, 500, b"{}")
+
+    began = time.monotonic()
+    error, endpoint = refusal(slow, timeout_seconds=0.5, retries=9)
+    assert error.status in (502, 504)
+    assert time.monotonic() - began < 1.5
+    assert 2 <= len(endpoint.bodies) <= 3
+    # One that says nothing is not asked once more when its time is over.
+    error, endpoint = refusal(lambda handler, body, number: time.sleep(0.6), timeout_seconds=0.3, retries=9)
+    assert (error.status, len(endpoint.bodies)) == (504, 1)
+
+
 def test_an_endpoint_that_is_not_there_and_a_key_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RequestError, match="cannot be reached"):
         asked("http://127.0.0.1:9/v1")

@@ -185,3 +185,43 @@ def test_what_is_no_http_is_told_so(sent: bytes) -> None:
         writer.close()
 
     against(work)
+
+
+ONE_PIECE = b"GET / HTTP/1.1\r\nHost: x\r\nX: "
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        # It comes in one piece, or in the one that ends it.
+        ONE_PIECE + b"x" * 60_000,
+        ONE_PIECE + b"x" * (HEAD_BYTES - len(ONE_PIECE) - 3),
+        b"GET /" + b"x" * HEAD_BYTES + b" HTTP/1.1\r\nHost: x",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked",
+        b"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer a\r\nAuthorization: Bearer b",
+        b"GET / HTTP/1.1\r\nHost: x\r\nOrigin: http://x\r\norigin: http://y",
+    ],
+    ids=["large", "a byte too large", "a long path", "two lengths", "two tokens", "two origins"],
+)
+def test_a_head_that_is_too_large_or_can_be_read_in_two_ways(head: bytes) -> None:
+    async def work(connections: Connections, port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(head + b"\r\n\r\n0\r\n\r\n" + GET)
+        status, body = await answer(reader)
+        assert (status, "16,384 bytes, or two headers" in json.loads(body)["error"]["message"]) == (400, True)
+        # What comes behind it is no request.
+        assert await reader.read() == b""
+        writer.close()
+
+    against(work)
+
+
+def test_a_head_as_large_as_may_be() -> None:
+    async def work(connections: Connections, port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for _ in range(2):
+            writer.write(ONE_PIECE + b"x" * (HEAD_BYTES - len(ONE_PIECE) - 4) + b"\r\n\r\n")
+            assert await answer(reader) == (200, b"{}")
+        writer.close()
+
+    against(work)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+from typing import Annotated, Literal
 
 import pytest
 from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.testclient import TestClient
 
 from luthier.core.errors import LuthierError
@@ -19,8 +20,13 @@ from luthier.serve.door.logs import LineFormatter
 SECRET = "the inside, with ghp_0123456789"
 
 
+class Part(BaseModel):
+    type: Literal["text"]
+
+
 class Body(BaseModel):
     number: int
+    stop: Annotated[str, Field(min_length=1)] | Annotated[list[Part], Field(max_length=2)] | None = None
 
 
 def make_app() -> FastAPI:
@@ -72,6 +78,11 @@ def client() -> TestClient:
         (b"[" * 100_000, 422, None, "cannot be read as JSON"),
         (b'{"number": ' + b"9" * 5_000 + b"}", 422, None, "cannot be read as JSON"),
         (b"[]", 422, None, "valid dictionary"),
+        (b"{}", 422, "number", "required"),
+        (b'{"number": 4, "stop": ""}', 422, "stop", "at least 1 character"),
+        (b'{"number": 4, "stop": 5}', 422, "stop", "valid string"),
+        (b'{"number": 4, "stop": [{"type": "text"}, {"type": "image"}]}', 422, "stop.1.type", "'text'"),
+        (b'{"number": 4, "stop": [{"type": "text"}, {}]}', 422, "stop.1.type", "required"),
     ],
 )
 def test_errors_are_told(client: TestClient, sent: bytes, status: int, param: str | None, words: str) -> None:
@@ -81,6 +92,13 @@ def test_errors_are_told(client: TestClient, sent: bytes, status: int, param: st
     assert (error["param"], error["code"]) == (param, None)
     assert words in error["message"]
     assert told.headers["content-type"] == "application/json"
+
+
+def test_a_body_that_is_sent_as_something_else_is_told_the_header(client: TestClient) -> None:
+    for kind in ("application/x-www-form-urlencoded", "text/plain"):
+        told = client.post("/numbers", content=b'{"number": 4}', headers={"Content-Type": kind})
+        assert (told.status_code, told.json()["error"]["param"]) == (422, None)
+        assert "`Content-Type: application/json`" in told.json()["error"]["message"]
 
 
 def test_errors_of_the_framework_are_told_in_the_same_form(client: TestClient) -> None:
@@ -116,6 +134,11 @@ def test_the_description_tells_the_form_that_errors_have() -> None:
     assert app.openapi() is app.openapi()
     declared = app.openapi()["paths"]["/numbers"]["post"]["responses"]
     assert {status: one["content"]["application/json"]["schema"]["$ref"] for status, one in declared.items() if status != "200"} == {
+        "403": "#/components/schemas/ErrorBody",
         "404": "#/components/schemas/ErrorBody",
         "422": "#/components/schemas/ErrorBody",
     }
+    # A session without its CSRF token may do what changes nothing.
+    paths = app.openapi()["paths"]
+    assert "403" in paths["/both/{name}"]["delete"]["responses"]
+    assert "403" not in paths["/both/{name}"]["get"]["responses"]

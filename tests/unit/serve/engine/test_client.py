@@ -59,6 +59,29 @@ def test_a_life_of_the_engine() -> None:
     with_engine(work, {"rows": 4}, seconds=120)
 
 
+def test_a_long_prompt_is_ahead_of_nobody() -> None:
+    long = replace(REQUEST, id="long", messages=(Message("user", "where is the cart emptied and why? " * 28_000),))
+
+    async def work(engine: EngineClient) -> None:
+        await engine.open("starter", STARTER)
+        refused = [asyncio.create_task(all_of(engine, replace(long, id=f"long {number}"))) for number in range(3)]
+        # One that is no longer waited for is answered no more.
+        left = asyncio.create_task(all_of(engine, replace(long, id="left")))
+        await asyncio.sleep(0.05)
+        left.cancel()
+        for number in range(3):
+            assert isinstance((await all_of(engine, replace(REQUEST, id=str(number), max_new_tokens=2)))[-1], DoneEvent)
+        assert not refused[2].done()
+        for task in refused:
+            (event,) = await task
+            assert isinstance(event, ErrorEvent)
+            assert (event.field, "positions" in event.message) == ("messages", True)
+        fitting = replace(REQUEST, id="fitting", messages=(Message("user", " " * 12_000),), max_new_tokens=2)
+        assert isinstance((await all_of(engine, fitting))[-1], DoneEvent)
+
+    with_engine(work, {"rows": 4}, seconds=120)
+
+
 async def _dies(engine: EngineClient) -> None:
     """A process that is killed while it answers: the answer ends with an error, and another process takes over."""
     asked = engine.ask(replace(REQUEST, id="broken", max_new_tokens=400))

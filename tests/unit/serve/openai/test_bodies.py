@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from luthier.core.records import Message, ToolCall
+from luthier.serve.door.nesting import MOST_DEPTH
 from luthier.serve.openai.bodies import MOST_PARTS, MOST_TEXT_CHARACTERS, ChatBody, CompletionBody
 
 CHAT: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
@@ -86,8 +88,8 @@ def test_a_turn_that_says_nothing_known_is_refused(turn: dict[str, Any]) -> None
 
 
 def test_options_go_with_what_they_change() -> None:
-    where({**CHAT, "top_logprobs": 2})
-    where({**CHAT, "stream_options": {"include_usage": True}})
+    assert where({**CHAT, "top_logprobs": 2}) == "top_logprobs"
+    assert where({**CHAT, "stream_options": {"include_usage": True}}) == "stream_options"
     ChatBody.model_validate({**CHAT, "stream": True, "stream_options": {"include_usage": True}, "logprobs": True, "top_logprobs": 2})
     assert ChatBody.model_validate({**CHAT, "max_tokens": 3, "max_completion_tokens": 5}).most_tokens == 5
     assert ChatBody.model_validate({**CHAT, "stop": "x"}).stops == ("x",)
@@ -109,3 +111,30 @@ def test_texts_have_a_length_together() -> None:
     assert where({**CHAT, "messages": [half, half, parts]}) == "messages"
     assert where({**CHAT, "messages": [{**parts, "content": parts["content"] * (MOST_PARTS + 1)}]}).startswith("messages.0.content")
     assert where({"model": "m", "prompt": [half["content"], half["content"], "x"]}, CompletionBody) == "prompt"
+
+
+def nested(depth: int) -> dict[str, Any]:
+    value: Any = "x"
+    for number in range(depth):
+        value = [value] if number % 2 else {"a": value}
+    return {"a": value}
+
+
+def test_lists_and_objects_lie_so_deep_in_each_other_and_no_deeper() -> None:
+    def tool(depth: int) -> dict[str, Any]:
+        return {**CHAT, "tools": [{"type": "function", "function": {"name": "f", "parameters": nested(depth - 1)}}]}
+
+    def call(depth: int) -> dict[str, Any]:
+        function = {"name": "f", "arguments": json.dumps(nested(depth - 1))}
+        return {**CHAT, "messages": [{"role": "assistant", "tool_calls": [{"id": "1", "function": function}]}]}
+
+    assert ChatBody.model_validate(tool(MOST_DEPTH)).tools
+    assert ChatBody.model_validate(call(MOST_DEPTH)).messages
+    for depth in (MOST_DEPTH + 1, 300):
+        assert where(tool(depth)) == "tools.0.function.parameters"
+        assert where(call(depth)) == "messages.0.tool_calls.0.function.arguments"
+
+
+def test_who_names_no_model_means_the_default_one() -> None:
+    assert ChatBody.model_validate({"messages": CHAT["messages"]}).model is None
+    assert CompletionBody.model_validate({"prompt": "x", "model": None}).model is None

@@ -72,7 +72,7 @@ class Playground:
             return await self._page(request, fields, error=error)
         answers = [card_of(told)]
         if "compared" in told:
-            answers.append(card_of({"sources": told["sources"], **told["compared"]}))
+            answers.append(card_of({"sources": told.get("sources", []), **told["compared"]}))
         return await self._page(request, fields, answers=answers)
 
     async def stream(self, request: Request) -> Response:
