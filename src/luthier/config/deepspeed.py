@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from luthier.config import names, yaml_file
+from luthier.config import yaml_file
 from luthier.config.keys.batches import BatchKeys
 from luthier.config.keys.optimizer import OptimizerKeys
 from luthier.config.keys.processes import ZeroSettings
 from luthier.config.yaml_file import Document, KeyPath
 from luthier.core.errors import ConfigError, Problem
+from luthier.core.nearness import nearest
 
 KEY = "deepspeed"
 AUTO = "auto"
@@ -224,7 +225,7 @@ def _check_value(document: Document, path: tuple[str, ...], value: Any, stage: A
     reason = next((_REFUSED[head] for head in heads if head in _REFUSED), "")
     entry = _KNOWN.get(name)
     if entry is None:
-        near = names.nearest(name, list(_KNOWN))
+        near = nearest(name, list(_KNOWN))
         hint = reason or (f"did you mean `{near}`?" if near else f"{_OFF}; docs/how-to/many-processes.md lists what acts")
         yield document.problem(place, f"`{name}` of DeepSpeed's file does not act here", hint=hint, found=value)
     elif not entry.fits(value):

@@ -10,6 +10,7 @@ from luthier.config import names
 from luthier.config.schema import RunConfig
 from luthier.config.yaml_file import Document, KeyPath
 from luthier.core.errors import Problem
+from luthier.core.nearness import nearest
 
 
 def problem_of(item: dict[str, Any], document: Document) -> Problem:
@@ -40,7 +41,7 @@ def problem_of(item: dict[str, Any], document: Document) -> Problem:
         item = {**item, "type": "int_or_auto"}
     if kind == "literal_error":
         known = re.findall(r"'([^']*)'", expected)
-        best = names.nearest(found, known)
+        best = nearest(found, known)
         hint = f"did you mean `{best}`?" if best else ""
     return Problem(
         f"`{names.dotted(path)}` has a wrong value: {_in_words(item)}", where=where, found=found[:120], expected=expected, hint=hint

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from luthier.config.names import nearest
 from luthier.config.schema import EvaluateSection
 from luthier.config.yaml_file import Document, KeyPath
 from luthier.core.errors import Problem
 from luthier.core.metrics import metric_facts
+from luthier.core.nearness import nearest
 
 GATE_BOUNDS = ("min", "max", "min_gain", "max_loss")
 Values = dict[str, Any]

@@ -20,6 +20,7 @@ from luthier.config.schema import RunConfig
 from luthier.config.yaml_file import Document, KeyPath, Place
 from luthier.core.errors import ConfigError, Problem
 from luthier.core.files import sha256_json
+from luthier.core.nearness import nearest
 
 MAX_EXTENDS = 32
 # What can be set for a model that belongs to no run.
@@ -222,7 +223,7 @@ def _neighbours(path: Path) -> str:
     folder = path.parent
     if not folder.is_dir():
         return f"there is no folder {folder}"
-    best = names.nearest(path.name, [file.name for file in folder.iterdir()])
+    best = nearest(path.name, [file.name for file in folder.iterdir()])
     return f"did you mean `{best}`?" if best else f"it is looked for in {folder}"
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,9 +15,8 @@ from luthier.config.keys.fields import Section, Stage, stages_of
 from luthier.config.schema import RunConfig
 from luthier.config.yaml_file import Document, KeyPath
 from luthier.core.errors import Problem
+from luthier.core.nearness import nearest
 
-# So many names are looked at for one of the same letters.
-_NEAR = 5
 TABLES = Path(__file__).parent / "tables"
 Table = dict[str, dict[str, Any]]
 # Sections whose keys are names that the user gives.
@@ -106,13 +104,6 @@ def json_schema() -> dict[str, Any]:
             properties = properties.setdefault(parent, {"type": "object", "properties": {}}).setdefault("properties", {})
         properties.setdefault(last, {"deprecated": True, "description": f"Read as `{entry['to']}`."})
     return schema
-
-
-def nearest(name: str, known: Iterable[str], ratio: float = 0.6) -> str | None:
-    """The known name most like `name`, or None where nothing is near (`difflib`'s ratio); one of the same letters before all others."""
-    wanted = name.lower()
-    found = difflib.get_close_matches(wanted, list(known), n=_NEAR, cutoff=ratio)
-    return min(found, key=lambda one: sorted(one) != sorted(wanted)) if found else None
 
 
 def dotted(path: KeyPath, generic: bool = False) -> str:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from luthier.config.adapter_folder import CONFIG, read_config
-from luthier.config.names import dotted, nearest
+from luthier.config.names import dotted
 from luthier.config.yaml_file import Document, KeyPath
 from luthier.core.candidates import PARSER
 from luthier.core.errors import Problem
+from luthier.core.nearness import nearest
 
 STARTER = "starter"
 _FOLDER, _EITHER = "a folder", "a file or folder"

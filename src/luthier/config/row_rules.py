@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from luthier.config.names import nearest
 from luthier.config.row_sections import MAKER_SOURCES, SOURCE_KINDS, AugmentSection, SourceEntry
 from luthier.config.yaml_file import Document, KeyPath
 from luthier.core.errors import Problem
+from luthier.core.nearness import nearest
 
 Values = dict[str, Any]
 

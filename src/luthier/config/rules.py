@@ -13,7 +13,7 @@ from typing import Any, get_args
 from luthier.config.engine_rules import check_engine
 from luthier.config.gate_rules import check_gate
 from luthier.config.keys.fields import Section
-from luthier.config.names import dotted, nearest, table
+from luthier.config.names import dotted, table
 from luthier.config.row_rules import check_rows
 from luthier.config.row_sections import DEFAULT_ROLES, ROLES, DatasetEntry
 from luthier.config.schema import FALLBACK_PREFIX, ChatTemplateName
@@ -22,6 +22,7 @@ from luthier.config.yaml_file import Document, KeyPath, items_of
 from luthier.core.candidates import OWN_CANDIDATES, PARSER, RESERVED
 from luthier.core.errors import Problem
 from luthier.core.issued import issued
+from luthier.core.nearness import nearest
 
 Values = dict[str, Any]
 Rule = Callable[[Document], Iterator[Problem]]

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from luthier.config.names import nearest
 from luthier.core.errors import Problem
+from luthier.core.nearness import nearest
 from luthier.guard.policy import CLASSES
 from luthier.guard.risk.effort import Effort, Unbounded, effort_of
 from luthier.guard.risk.facts import spec_of

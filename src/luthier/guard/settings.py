@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from luthier.config.names import nearest
 from luthier.config.yaml_file import Document, KeyPath, read
 from luthier.core.errors import ConfigError, Problem
+from luthier.core.nearness import nearest
 from luthier.guard.policy import ACTIONS, CLASSES, Policy, is_policy_key
 from luthier.guard.risk.context import Settings
 from luthier.guard.risk.levels import LEVELS

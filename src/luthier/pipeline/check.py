@@ -9,13 +9,13 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from luthier.config.load import LoadedRun, load, load_text
-from luthier.config.names import nearest
 from luthier.config.overrides import Overrides
 from luthier.config.paths import file_problems
 from luthier.config.rules import BUILT_IN_SUITES
 from luthier.config.schema import EvaluateSection, GuardSection, RunConfig
 from luthier.config.yaml_file import Document
 from luthier.core.errors import ConfigError, Problem
+from luthier.core.nearness import nearest
 from luthier.data.clean.codes import rule_codes
 from luthier.evaluate.figures.gate import gate_problems
 from luthier.evaluate.judging.needs import needs_of

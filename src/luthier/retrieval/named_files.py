@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from luthier.config.names import nearest
 from luthier.config.row_sections import SourceEntry
 from luthier.core.errors import DataError, Problem
+from luthier.core.nearness import nearest
 from luthier.core.state_folder import is_state_folder
 from luthier.retrieval.outline import Unreadable
 from luthier.retrieval.patterns import matches

@@ -9,11 +9,11 @@ import fnmatch
 from collections.abc import Mapping
 from pathlib import Path
 
-from luthier.config.names import nearest
 from luthier.config.paths import is_hub_id
 from luthier.config.row_sections import DatasetEntry
 from luthier.core.errors import DataError, Problem
 from luthier.core.files import HashMemory
+from luthier.core.nearness import nearest
 from luthier.core.state_folder import leads_through_state
 from luthier.retrieval.hub import Advice, HubDataset, snapshot
 

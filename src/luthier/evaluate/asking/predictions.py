@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from luthier.config.names import nearest
 from luthier.core.errors import DataError, Problem
+from luthier.core.nearness import nearest
 from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationEvent, GenerationRequest, Scored
 from luthier.core.records import JsonObject, Message
 from luthier.core.text import is_unicode

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from luthier.config.names import nearest
 from luthier.config.schema import GateRule
 from luthier.core.candidates import TUNED
 from luthier.core.counts import counted
 from luthier.core.errors import Problem
 from luthier.core.files import read_json, remove, write_json
 from luthier.core.metrics import MetricFacts, metric_facts
+from luthier.core.nearness import nearest
 from luthier.core.records import JsonObject
 from luthier.core.runs import RunFolder, summary_or_none
 from luthier.evaluate.kinds.registry import HARNESS, kind_of

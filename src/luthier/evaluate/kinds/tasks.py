@@ -7,9 +7,9 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from luthier.config.names import nearest
 from luthier.config.yaml_file import KeyPath
 from luthier.core.errors import Problem
+from luthier.core.nearness import nearest
 from luthier.core.protocols import Sandbox
 from luthier.core.records import JsonObject, JsonValue, Message
 from luthier.core.text import is_unicode

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from luthier.config.names import nearest
 from luthier.config.yaml_file import Document, KeyPath, parse_list
 from luthier.core.errors import ConfigError, DataError, Problem
+from luthier.core.nearness import nearest
 from luthier.core.records import JsonObject, JsonValue, without_nulls
 from luthier.core.visible import not_utf8
 from luthier.evaluate.kinds.kind import KindFacts, PlacingKind

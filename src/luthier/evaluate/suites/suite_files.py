@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from luthier.config.names import nearest
 from luthier.config.paths import is_hub_id
 from luthier.config.rules import BUILT_IN_SUITES, SUITES
 from luthier.config.schema import EvaluateSection
@@ -16,6 +15,7 @@ from luthier.config.yaml_file import Document, read
 from luthier.core.candidates import BASE_SHOTS
 from luthier.core.errors import ConfigError, Problem, UserError
 from luthier.core.files import sha256_json
+from luthier.core.nearness import nearest
 from luthier.core.records import JsonValue
 from luthier.core.runs import RunFolder, package_versions
 from luthier.evaluate.kinds.fields import wrong_seconds

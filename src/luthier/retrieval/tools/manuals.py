@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from luthier.config.names import nearest
 from luthier.config.row_sections import SourceEntry
 from luthier.core.errors import DataError, Problem
+from luthier.core.nearness import nearest
 from luthier.retrieval.documents import roff
 from luthier.retrieval.named_files import Progress, content_of, decoded
 from luthier.retrieval.outline import Unreadable, sections_of

@@ -20,7 +20,7 @@ from transformers import AutoModelForCausalLM
 from luthier.config.keys.base import BaseSettings
 from luthier.core.errors import MissingExtraError, ModelError
 from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationRequest, Generator
-from luthier.core.records import Message, Plan
+from luthier.core.records import TEXT_ROLE, Message, Plan
 from luthier.model.answering import vllm
 from luthier.model.answering.local import open_local
 from luthier.model.answering.parts import ModelParts
@@ -161,8 +161,16 @@ def test_sampling_is_by_the_requests_seed_and_greedy_has_none() -> None:
     assert (greedy.temperature, greedy.seed, greedy.top_p) == (0.0, None, 1.0)
     assert (drawn.temperature, drawn.seed, drawn.top_p) == (0.7, 11, 0.9)
     assert greedy.ignore_eos, "the wording's own ends of turn stop an answer"
-    assert greedy.stop_token_ids
+    assert greedy.stop_token_ids == [2]
     assert not greedy.detokenize
+
+
+def test_a_plain_text_ends_where_its_document_does() -> None:
+    with open_vllm(ModelParts(STARTER, None, SETTINGS, PLAN)) as generator:
+        text = GenerationRequest("text", (Message(TEXT_ROLE, "ls"),), "base", max_new_tokens=2)
+        ends(generator, [text, *asked(max_new_tokens=2)])
+    (_, _, parameters) = LLM.calls[0]
+    assert [one.stop_token_ids for one in parameters[:2]] == [[0, 2], [2]]
 
 
 def test_what_cannot_be_asked_is_told() -> None:

@@ -18,7 +18,7 @@ import luthier
 from answering_parts import make_adapter, make_base
 from engine_parts import all_of, with_engine
 from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationRequest, TokenEvent
-from luthier.core.records import Message
+from luthier.core.records import TEXT_ROLE, Message
 from luthier.serve.engine import client
 from luthier.serve.engine.client import EngineClient
 from luthier.serve.engine.place import NoModelError, Opening
@@ -101,6 +101,7 @@ def test_a_base_with_its_adapters_and_how_it_is_started(log: Path, models: dict[
         (refused,) = await all_of(engine, replace(REQUEST, messages=(Message("user", "x" * 300),)))
         assert isinstance(refused, ErrorEvent)
         assert (refused.field, refused.may_pass) == ("messages", False)
+        assert isinstance((await all_of(engine, replace(asked["base"], messages=(Message(TEXT_ROLE, "x"),))))[-1], DoneEvent)
         await engine.close("adapter6")
         with pytest.raises(NoModelError, match="neither a run folder nor a model"):
             await engine.open("none", Opening(str(log.parent), "base"))
@@ -118,7 +119,9 @@ def test_a_base_with_its_adapters_and_how_it_is_started(log: Path, models: dict[
     assert not {*KEYS} & {*first["env"], *second["env"]}
     assert {"PATH", "VLLM_API_KEY", "VLLM_STAND_IN_LOG"} <= {*second["env"]}
     assert not any(row["key"] in " ".join(row["argv"]) for row in (first, second))
-    body = next(row["body"] for row in noted(log) if row.get("path") == "/v1/completions")
+    bodies = [row["body"] for row in noted(log) if row.get("path") == "/v1/completions"]
+    assert bodies[-1]["stop_token_ids"] == [0, 2], "a plain text ends where its document does"
+    body = bodies[0]
     assert (body["stop_token_ids"], body["ignore_eos"], body["seed"], body["max_tokens"]) == ([2], True, 5, 12)
     assert all(isinstance(one, int) for one in body["prompt"])
     assert [row["body"]["lora_name"] for row in noted(log) if row.get("path") == "/v1/unload_lora_adapter"] == ["adapter1"]

@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from luthier.config.names import nearest
 from luthier.config.yaml_file import KeyPath
 from luthier.core.errors import MissingExtraError, Problem
+from luthier.core.nearness import nearest
 from luthier.core.records import JsonObject, JsonValue
 from luthier.evaluate.kinds.checks.bounded import check_schema
 from luthier.evaluate.kinds.checks.check import Check
