@@ -21,7 +21,7 @@ class ServeLimits(Section):
     loaded_models: Int = key(4, "none", "Models in memory at once; the one asked longest ago is closed for another.", ge=1, le=1_000)
     rows: Int = key(32, "none", "Answers that are made together.", ge=1, le=10_000)
     threads: Int | None = key(
-        None, "none", "Threads of the own engine, as many as cores where nothing is said; one is faster beside a training.", ge=1, le=1_024
+        None, "none", "Threads of the own engine; where nothing is said, one core fewer than there are is used.", ge=1, le=1_024
     )
     positions: Int = key(131_072, "none", "Tokens of prompts and answers that are held at once.", ge=16, le=MOST)
     body_bytes: Int = key(2 << 20, "none", "Largest body of a request.", ge=1_024, le=MOST)

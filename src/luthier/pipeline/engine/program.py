@@ -83,7 +83,7 @@ class Program:
     """The engine with its socket: `run` returns when the other side has gone, or asked it to end."""
 
     def __init__(self, connection: socket.socket, limits: JsonObject, threads: int | None = None) -> None:
-        """`threads` are those of a processor, the plan's where they are None."""
+        """`threads` are those of a processor; where they are None, all cores but one: see `_threads_beside`."""
         from luthier.model.answering.engine import AnsweringEngine, EngineLimits
         from luthier.model.answering.loaded import LoadedModels
 
@@ -177,7 +177,7 @@ class Program:
         if self._loaded.has_net(target.parts, wanted.voice):
             return target, None
         plan = target.parts.plan
-        apply(plan if self._threads is None else replace(plan, threads=self._threads))
+        apply(replace(plan, threads=self._threads or _threads_beside(plan.threads)))
         return target, load_net(target.parts, wanted.voice)
 
     def _close(self, name: str) -> None:
@@ -215,6 +215,15 @@ def _characters(request: GenerationRequest) -> int:
     """About how long a prompt is: what its turns and tools hold as text."""
     said = sum(len(message.content) + sum(len(str(call.arguments)) for call in message.tool_calls) for message in request.messages)
     return said + sum(map(len, map(str, request.tools)))
+
+
+def _threads_beside(cores: int) -> int:
+    """How many threads answer where `cores` may be kept busy: one core stays with the server and what it does besides.
+
+    Threads wait for each other at the end of each product, also for one whose core is another's: on two cores that had other work, two
+    threads gave a third of one's tokens a second, also for models of 500 MB (docs/measured.md).
+    """
+    return max(1, cores - 1)
 
 
 def _drained(lines: queue.SimpleQueue[bytes | None], wait_seconds: float) -> Iterator[bytes | None]:
