@@ -37,8 +37,8 @@ def serve(target: str | None, port: int | None, host: str | None, open_to_others
         pages = f"{listening.url}/ui/"
         if as_json:
             told_all = {"url": listening.url, "pages": pages, "token": listening.token_place, "default_model": listening.default_model}
-            told_all |= {"missing_folders": listening.missing_folders, "unreadable_sources": listening.unreadable_sources}
-            click.echo(json.dumps(told_all))
+            lacks = {"missing_folders": listening.missing_folders, "unreadable_sources": listening.unreadable_sources}
+            click.echo(json.dumps({**told_all, **lacks}))
             return
         click.echo(f"listening on {listening.url}, default model `{listening.default_model}`")
         click.echo(f"its pages are at {pages}")

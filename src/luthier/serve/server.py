@@ -116,9 +116,8 @@ def _serve(
     port = listener.getsockname()[1]
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     missing = tuple(folder for folder in settings.allow.folders if not _is_there(at_home(folder)))
-    on_listening(
-        Listening(f"http://{host}:{port}", place, default, not is_loopback(settings.host), missing, tuple(Library(root).unreadable()))
-    )
+    unreadable = tuple(Library(root).unreadable())
+    on_listening(Listening(f"http://{host}:{port}", place, default, not is_loopback(settings.host), missing, unreadable))
     logs = settings.logs
     with logging_to(root.logs, logs.bytes, logs.files), suppress(KeyboardInterrupt):
         asyncio.run(_Server(_listening(make_app(parts), settings.limits), jobs, settings.jobs, on_stopping).serve([listener]))

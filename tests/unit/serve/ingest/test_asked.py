@@ -8,6 +8,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from luthier.config.serve_section import ServeAllow, ServeLimits
 from luthier.serve.ingest.asked import Asking, Wanted
 from luthier.serve.ingest.records import Spec
