@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from serving import UNHURRIED, Server, run_folder, serving
@@ -78,6 +79,25 @@ def assert_it_asked(server: Server, told: str, least: int) -> None:
     assert server.process.poll() is None
     server.until_ready()
     assert [line for line in server.log() if "went wrong" in str(line["what"])] == []
+
+
+def test_an_event_of_each_stream_is_as_described(server: Server) -> None:
+    """A stream is drawn rarely: it is asked for here."""
+    described = json.loads(server.ask("/openapi.json").body)["paths"]
+    turns = [{"role": "user", "content": "list files"}]
+    asked: dict[str, dict[str, object]] = {
+        "/v1/chat/completions": {"messages": turns, "max_tokens": 2, "stream": True},
+        "/v1/completions": {"prompt": "ls", "max_tokens": 2, "stream": True},
+        "/query": {"q": "list files", "max_tokens": 2, "stream": True},
+    }
+    for path, body in asked.items():
+        told = server.ask(path, body)
+        assert told.headers["content-type"].startswith("text/event-stream"), told.body
+        schema = described[path]["post"]["responses"]["200"]["content"]["text/event-stream"]["schema"]
+        events = [dict(line.split(": ", 1) for line in event.split("\n")) for event in told.body.decode().strip().split("\n\n")]
+        assert len(events) > 1
+        for event in events:
+            jsonschema.validate(event, schema)
 
 
 HOSTILE = {

@@ -37,13 +37,16 @@ def serve(target: str | None, port: int | None, host: str | None, open_to_others
         pages = f"{listening.url}/ui/"
         if as_json:
             told_all = {"url": listening.url, "pages": pages, "token": listening.token_place, "default_model": listening.default_model}
-            click.echo(json.dumps({**told_all, "missing_folders": listening.missing_folders}))
+            lacks = {"missing_folders": listening.missing_folders, "unreadable_sources": listening.unreadable_sources}
+            click.echo(json.dumps({**told_all, **lacks}))
             return
         click.echo(f"listening on {listening.url}, default model `{listening.default_model}`")
         click.echo(f"its pages are at {pages}")
         click.echo(f"the token to sign in and ask with stands in {listening.token_place}")
         for folder in listening.missing_folders:
             click.echo(f"{folder} of `serve.allow.folders` is not there: nothing is read from it until it is")
+        for source in listening.unreadable_sources:
+            click.echo(f"the source `{source}` cannot be read, as another version of Luthier took it in: take it in again, or delete it")
         if listening.is_open:
             click.echo("others can reach it, and what is said between it and them is not encrypted: put a proxy with TLS before it")
 

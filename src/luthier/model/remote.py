@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -365,11 +366,11 @@ def asked_seconds(value: str | None) -> float | None:
     """The seconds of a `Retry-After` header, a number or a date (RFC 9110, section 10.2.3); None where it says neither."""
     if value is None:
         return None
-    if value.strip().isdigit():
+    if re.fullmatch(r"[0-9]+", value.strip()):
         return float(value.strip()[:9])
     try:
         until = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     until = until if until.tzinfo is not None else until.replace(tzinfo=UTC)
     return (until - datetime.now(UTC)).total_seconds()

@@ -28,6 +28,7 @@ from luthier.serve.door.hosts import hosts_of, is_loopback
 from luthier.serve.door.logs import logging_to
 from luthier.serve.door.token import read_token
 from luthier.serve.engine.choice import engine_of
+from luthier.serve.ingest.library import Library
 from luthier.serve.jobs.queue import Jobs
 from luthier.serve.jobs.submitted import Submissions
 from luthier.serve.state.permitted import at_home
@@ -40,13 +41,15 @@ _BACKLOG = 2_048
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """Where the server listens, and where its token lies. Of `serve.allow.folders` some may be `missing_folders`."""
+    """Where the server listens, and where its token lies. Of `serve.allow.folders` some may be `missing_folders`, and of
+    the sources some `unreadable_sources`, which another version of Luthier took in."""
 
     url: str
     token_place: str
     default_model: str
     is_open: bool
     missing_folders: tuple[str, ...] = ()
+    unreadable_sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +116,8 @@ def _serve(
     port = listener.getsockname()[1]
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     missing = tuple(folder for folder in settings.allow.folders if not _is_there(at_home(folder)))
-    on_listening(Listening(f"http://{host}:{port}", place, default, not is_loopback(settings.host), missing))
+    unreadable = tuple(Library(root).unreadable())
+    on_listening(Listening(f"http://{host}:{port}", place, default, not is_loopback(settings.host), missing, unreadable))
     logs = settings.logs
     with logging_to(root.logs, logs.bytes, logs.files), suppress(KeyboardInterrupt):
         asyncio.run(_Server(_listening(make_app(parts), settings.limits), jobs, settings.jobs, on_stopping).serve([listener]))

@@ -150,7 +150,18 @@ def test_waits_double_up_to_a_bound() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "seconds"), [("7", 7.0), (" 2 ", 2.0), (None, None), ("soon", None), ("-1", None), ("Thu, 01 Jan 1970 00:00:00 GMT", -1e9)]
+    ("value", "seconds"),
+    [
+        ("7", 7.0),
+        (" 2 ", 2.0),
+        (None, None),
+        ("soon", None),
+        ("-1", None),
+        ("²", None),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", -1e9),
+        ("Thu, 01 Jan 1970 00:00:00 +99999999999999999999", None),
+        ("Thu, 01 Jan 99999999999 00:00:00 GMT", None),
+    ],
 )
 def test_retry_after_is_a_number_or_a_date(value: str | None, seconds: float | None) -> None:
     found = remote.asked_seconds(value)

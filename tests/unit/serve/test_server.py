@@ -65,6 +65,16 @@ def test_a_folder_that_may_be_named_and_is_not_there_is_told(tmp_path: Path, mon
     assert json.loads(told.output)["missing_folders"] == [f"{tmp_path}/away"]
 
 
+def test_a_source_of_another_version_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_Server, "serve", AsyncMock())
+    index = tmp_path / "serve" / "sources" / "old" / "index.sqlite"
+    index.parent.mkdir(parents=True)
+    index.write_bytes(b"of another version")
+    words = ["--port", "0", "--set", f"serve.root={tmp_path / 'serve'}"]
+    assert "the source `old` cannot be read" in CliRunner().invoke(serve, words).output
+    assert json.loads(CliRunner().invoke(serve, [*words, "--json"]).output)["unreadable_sources"] == ["old"]
+
+
 def test_a_run_folder_is_served_with_the_keys_of_serve_that_are_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("run").mkdir()

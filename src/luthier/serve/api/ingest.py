@@ -45,9 +45,10 @@ class IngestBody(BaseModel):
 
 
 class SourcesBody(BaseModel):
-    """The sources, by name."""
+    """The sources, by name. `unreadable` names those of another version of Luthier, to be taken in again or deleted."""
 
     sources: list[Source]
+    unreadable: list[str]
 
 
 class FoundBody(BaseModel):
@@ -162,7 +163,7 @@ def _add_sources(router: APIRouter, library: Library) -> None:
     @router.get("/sources", response_model=SourcesBody)
     async def sources() -> JsonObject:
         """The sources that were taken in."""
-        return {"sources": [source.to_json() for source in await asked(library.all)]}
+        return {"sources": [source.to_json() for source in await asked(library.all)], "unreadable": await asked(library.unreadable)}
 
     @router.get("/sources/{name}", response_model=Source, responses=responses(404, 422))
     async def source(name: Name) -> JsonObject:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from luthier.core.errors import UserError
 from luthier.core.records import JsonObject
 from luthier.serve.door.errors import RequestError, busy, responses, unknown, wrong
-from luthier.serve.door.events import MEDIA_TYPE, SILENCE, UNBUFFERED, event_line
+from luthier.serve.door.events import DESCRIBED, MEDIA_TYPE, SILENCE, UNBUFFERED, event_line
 from luthier.serve.door.nesting import of_some_depth
 from luthier.serve.jobs.beginning import begin
 from luthier.serve.jobs.queue import Jobs
@@ -184,7 +184,7 @@ def _add_reads(router: APIRouter, jobs: Jobs) -> None:
         "/jobs/{job_id}/events",
         response_class=StreamingResponse,
         responses={
-            200: {"description": "Events as they come, up to the end of the job.", "content": {MEDIA_TYPE: {}}},
+            200: {"description": "Events as they come, up to the end of the job.", "content": DESCRIBED},
             204: {"description": "The job has ended, and everything was told."},
             **responses(404, 422, 503),
         },

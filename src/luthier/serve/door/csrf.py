@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Mapping
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from luthier.serve.door.asgi import Message, Receive
+from luthier.serve.door.hosts import address_of
 
 HEADER = b"x-csrf-token"
 FIELD = "csrf_token"
@@ -27,7 +28,7 @@ def is_from_here(headers: Mapping[bytes, str]) -> bool:
     if headers.get(b"sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         return False
     origin = headers.get(b"origin")
-    return origin is None or urlsplit(origin).netloc.lower() == headers.get(b"host", "").lower()
+    return origin is None or address_of(origin).netloc.lower() == headers.get(b"host", "").lower()
 
 
 async def checked(headers: Mapping[bytes, str], receive: Receive, token: str) -> Receive | None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from luthier.serve.door import csrf, session
 from luthier.serve.door.asgi import Message, Receive
 from luthier.serve.door.errors import RequestError
+from luthier.serve.door.hosts import address_of
 from luthier.serve.door.policy import PAGES, is_page
 from luthier.serve.door.session import Session, Sessions
 from luthier.serve.door.token import is_token
@@ -17,6 +18,7 @@ from luthier.serve.door.token import is_token
 OPEN_PATHS = frozenset({"/health/live", "/health/ready", session.SIGN_IN, "/"})
 STATIC = f"{PAGES}/static/"
 _SESSION = "luthier.session"
+_TOKEN_WAS_RIGHT = "luthier.token_was_right"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class Entry:
         if b"authorization" in headers:
             kind, _, given = headers[b"authorization"].partition(" ")
             if kind.lower() == "bearer" and is_token(given.strip(), self.token):
+                note_right_token(scope)
                 return receive
         elif found is not None:
             scope[_SESSION] = found
@@ -62,6 +65,16 @@ class Entry:
         return RequestError(401, "a token is asked: `Authorization: Bearer TOKEN`")
 
 
+def note_right_token(scope: Message) -> None:
+    """Writes down in a request that its token was looked at, and is the right one."""
+    scope[_TOKEN_WAS_RIGHT] = True
+
+
+def had_right_token(scope: Message) -> bool:
+    """Whether it was. An answer that is no error does not say so: at an open path no token is looked at."""
+    return scope.get(_TOKEN_WAS_RIGHT) is True
+
+
 def session_of(scope: Message) -> Session | None:
     """The session of a request that came in by one; None for a client with the token."""
     found = scope.get(_SESSION)
@@ -71,7 +84,7 @@ def session_of(scope: Message) -> Session | None:
 def _sign_in(scope: Message, method: str, headers: Mapping[bytes, str]) -> str:
     """The way to sign in, and from there back to what was asked; where that was a form, to its page, and the sign-in tells of it."""
     if method not in csrf.SAFE_METHODS:
-        origin = urlsplit(headers.get(b"referer", ""))
+        origin = address_of(headers.get(b"referer", ""))
         is_ours = origin.netloc.lower() == headers.get(b"host", "").lower() and is_page(origin.path)
         page = f"{origin.path}?{origin.query}" if origin.query else origin.path
         return f"{session.SIGN_IN}?sent=1" + (f"&next={quote(page, safe='/')}" if is_ours else "")

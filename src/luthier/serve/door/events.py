@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from luthier.core.records import JsonObject
 
@@ -11,6 +12,18 @@ MEDIA_TYPE = "text/event-stream"
 UNBUFFERED = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 # A comment, which no client shows: it tells whether somebody is still there.
 SILENCE = b": \n\n"
+# In OpenAPI 3.1 the schema of such an answer is that of each of its events.
+DESCRIBED: dict[str, Any] = {
+    MEDIA_TYPE: {
+        "schema": {
+            "title": "ServerSentEvent",
+            "type": "object",
+            "properties": {"data": {"type": "string"}, "event": {"type": "string"}, "id": {"type": "string"}},
+            "required": ["data"],
+            "additionalProperties": False,
+        }
+    }
+}
 
 
 def event_line(body: JsonObject | str, name: str = "", place: str = "") -> bytes:

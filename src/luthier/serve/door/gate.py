@@ -19,6 +19,7 @@ from luthier.serve.door.policy import refuse
 SLOWEST_BYTES_PER_SECOND = 16 << 10
 # JSON is read in one piece that nothing can come between: a megabyte of text takes milliseconds, one of empty lists a third of a second.
 MOST_OPENINGS = 50_000
+_MOST_DIGITS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,8 @@ class Gate:
             message = f"this server is not called `{host[:100]}`; names that it is to answer to stand in `serve.allow.names`"
             return RequestError(421, message)
         length = headers.get(b"content-length", "0")
-        if not length.isdecimal() or int(length) > most_bytes:
+        # Python reads no number of thousands of digits.
+        if not length.isdecimal() or len(length) > _MOST_DIGITS or int(length) > most_bytes:
             return RequestError(413, f"a body has at most {most_bytes:,} bytes here")
         return None
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
+from urllib.parse import SplitResult, urlsplit
 
 _LOCALHOST = "localhost"
+# A name or an IPv4 address, or an IPv6 address in brackets; and a port.
+_HOST = re.compile(r"(?:(?P<name>[^\[\]:@/?#\\\s]*)|\[(?P<inside>[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)\])(?::[0-9]*)?", re.ASCII)
 
 
 def is_loopback(host: str) -> bool:
@@ -43,11 +47,18 @@ def hosts_of(listening: str, names: Iterable[str]) -> Hosts:
     return Hosts(frozenset(own), not is_loopback(listening))
 
 
+def address_of(header: str) -> SplitResult:
+    """The parts of an address that a header holds (`Origin`, `Referer`); all of them empty where it is none: `http://[` cannot be read."""
+    try:
+        return urlsplit(header)
+    except ValueError:
+        return urlsplit("")
+
+
 def _name(header: str) -> str:
-    """The name in a `Host` header, without its port."""
-    if header.startswith("["):
-        return header[1:].partition("]")[0].lower()
-    return header.partition(":")[0].lower().removesuffix(".")
+    """The name in a `Host` header, without its port; empty where it is no host, for whoever reads it after this would fail at it."""
+    found = _HOST.fullmatch(header)
+    return (found["inside"] or found["name"] or "").lower().removesuffix(".") if found is not None else ""
 
 
 def _is_address(name: str) -> bool:

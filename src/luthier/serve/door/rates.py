@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
 from luthier.serve.door.asgi import App, Message, Receive, Send
+from luthier.serve.door.entry import had_right_token
 from luthier.serve.door.errors import RequestError
 from luthier.serve.door.policy import refuse
 from luthier.serve.door.session import SIGN_IN
@@ -94,7 +95,7 @@ class ClientRates:
                     is_refused = wait > 0
                     if is_refused:
                         await refuse(scope["path"], send, too_many("wrong tokens", wait))
-                elif message["status"] < 400:
+                elif had_right_token(scope):
                     self._note(client)
             if not is_refused:
                 await send(message)

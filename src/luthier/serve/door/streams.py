@@ -12,11 +12,11 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from luthier.core.records import JsonObject
 from luthier.serve.door.errors import RequestError
-from luthier.serve.door.events import MEDIA_TYPE, UNBUFFERED, event_line
+from luthier.serve.door.events import DESCRIBED, MEDIA_TYPE, UNBUFFERED, event_line
 
 GONE = 499
 # What a route declares whose answer may be a stream too, for FastAPI's `responses=`.
-STREAMED: dict[int | str, dict[str, Any]] = {200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}}}}}
+STREAMED: dict[int | str, dict[str, Any]] = {200: {"content": DESCRIBED}}
 _Result = TypeVar("_Result")
 
 

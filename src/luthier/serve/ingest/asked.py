@@ -8,7 +8,7 @@ from pathlib import Path
 
 from luthier.config.serve_section import ServeAllow, ServeLimits
 from luthier.core.errors import DataError, Problem
-from luthier.core.files import sha256_json
+from luthier.core.files import sha256_json, sync_folder
 from luthier.serve.ingest.fetching import of_the_request
 from luthier.serve.ingest.library import Library, checked_name, source_name
 from luthier.serve.ingest.receiving import Received
@@ -59,7 +59,7 @@ class Asking:
         spec = self._spec(given or source_name(_without_ending(first)), "upload", str(folder.resolve()), HEAD, received.files)
         return self._wanted(spec, folder)
 
-    def _spec(self, name: str, kind: Kind, place: str, commit: str, sent: tuple[tuple[str, str], ...] = ()) -> Spec:
+    def _spec(self, name: str, kind: Kind, place: str, commit: str, sent: tuple[tuple[str, str, int], ...] = ()) -> Spec:
         shown = place if kind != "upload" else "upload"
         may = self._permitted
         folders, without = tuple(map(str, may.folders)), str(may.root.resolve())
@@ -74,6 +74,7 @@ class Asking:
         """The job of a spec. What is asked a second time while it is under way is the same job, for its command is the same."""
         path = (folder or self._root.uploads / f"{spec.name}-{sha256_json(asdict(spec))[:16]}") / SPEC
         spec.write(path)
+        sync_folder(self._root.uploads)
         command = ("-m", PROGRAM, str(self._root.path.resolve()), str(path.resolve()))
         return Wanted(f"ingest {spec.name}", command, self._library.folder(spec.name))
 

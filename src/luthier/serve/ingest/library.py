@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -31,6 +32,10 @@ class UnknownSourceError(LuthierError):
     """No source of this name was taken in."""
 
 
+class UnreadableSourceError(UnknownSourceError):
+    """What was taken in under this name is of another version of Luthier, or damaged."""
+
+
 class SourceInUseError(LuthierError):
     """Another ingest is at work on the source."""
 
@@ -44,40 +49,55 @@ class Library:
     def folder(self, name: str) -> Path:
         """Where the source of this name lies, or would; `UnknownSourceError` where it cannot be a name."""
         if NAME.fullmatch(name) is None:
-            raise UnknownSourceError(f"there is no source `{name[:_MOST_NAME]}`")
+            raise _unknown(name)
         return self._root.sources / name
 
     def all(self) -> list[Source]:
-        """The sources that were taken in, by name."""
-        return [source for name in self._names() if (source := self._source(name)) is not None]
+        """The sources that were taken in and can be read, by name."""
+        found = (self._source(name) for name in self._names())
+        return [source for source in found if isinstance(source, Source)]
+
+    def unreadable(self) -> list[str]:
+        """The names of those that cannot be read: another version of Luthier took them in, or they are damaged."""
+        return [name for name in self._names() if isinstance(self._source(name), UnreadableSourceError)]
 
     def get(self, name: str) -> Source:
-        """The source of this name; `UnknownSourceError` where there is none."""
+        """The source of this name; `UnknownSourceError` where there is none, `UnreadableSourceError` where it cannot be read."""
         source = self._source(name)
         if source is None:
-            raise UnknownSourceError(f"there is no source `{name[:_MOST_NAME]}`")
+            raise _unknown(name)
+        if isinstance(source, UnreadableSourceError):
+            raise source
         return source
 
     def search(self, text: str, sources: Sequence[str] | None = None, limit: int = 5) -> list[Found]:
         """The `limit` pieces of `sources`, or of all, that fit the words of `text` best, best first.
 
-        `UnknownSourceError` where one of `sources` is not there.
+        `UnknownSourceError` where one of `sources` is not there, or cannot be read; of all, those that cannot be read are left out.
         """
         asked = self._names() if sources is None else list(dict.fromkeys(sources))
         with ExitStack() as stack:
             indexes: dict[str, Index] = {}
+            commits: dict[str, str | None] = {}
             for name in asked:
-                index = self._open(name)
-                if index is not None:
-                    indexes[name] = stack.enter_context(closing(index))
-                elif sources is not None:
-                    raise UnknownSourceError(f"there is no source `{name[:_MOST_NAME]}`")
-            commits = {name: Source.from_json(index.fact(FACT)).commit for name, index in indexes.items()}
+                try:
+                    opened = self._opened(name)
+                    if opened is None:
+                        raise _unknown(name)
+                except UnknownSourceError:
+                    if sources is not None:
+                        raise
+                    continue
+                indexes[name], commits[name] = stack.enter_context(closing(opened[0])), opened[1].commit
             return [_found(hit, commits[hit.source]) for hit in WordSearch(indexes).search(text, limit)]
 
     def remove(self, name: str) -> None:
-        """Deletes a source; `UnknownSourceError` where there is none, `SourceInUseError` while an ingest is at work on it."""
-        self.get(name)
+        """Deletes a source, also one that cannot be read.
+
+        `UnknownSourceError` where there is none, `SourceInUseError` while an ingest is at work on it.
+        """
+        if not (self.folder(name) / INDEX).is_file():
+            raise _unknown(name)
         with self.held(name) as folder:
             gone = temporary_name(folder)
             remove(gone)
@@ -103,20 +123,35 @@ class Library:
         folder = self._root.sources
         return sorted(path.name for path in folder.iterdir() if NAME.fullmatch(path.name)) if folder.is_dir() else []
 
-    def _open(self, name: str) -> Index | None:
-        """The index of a source; None where there is none, or one of another version of Luthier, which the next ingest replaces."""
+    def _opened(self, name: str) -> tuple[Index, Source] | None:
+        """The index of a source, and what it tells of it; None where there is none, `UnreadableSourceError` where it cannot be read."""
         path = self.folder(name) / INDEX
+        if not path.is_file():
+            return None
         try:
-            return Index.at(path)
-        except DataError:
-            return None
+            index = Index.at(path)
+            try:
+                return index, Source.from_json(index.fact(FACT))
+            except BaseException:
+                index.close()
+                raise
+        except (DataError, sqlite3.DatabaseError) as error:
+            why = f"the source `{name}` cannot be read: another version of Luthier took it in, or it is damaged"
+            raise UnreadableSourceError(f"{why}; take it in again, or delete it") from error
 
-    def _source(self, name: str) -> Source | None:
-        index = self._open(name)
-        if index is None:
+    def _source(self, name: str) -> Source | UnreadableSourceError | None:
+        try:
+            opened = self._opened(name)
+        except UnreadableSourceError as error:
+            return error
+        if opened is None:
             return None
-        with closing(index):
-            return Source.from_json(index.fact(FACT))
+        opened[0].close()
+        return opened[1]
+
+
+def _unknown(name: str) -> UnknownSourceError:
+    return UnknownSourceError(f"there is no source `{name[:_MOST_NAME]}`")
 
 
 def source_name(place: str) -> str:

@@ -55,7 +55,7 @@ def _laid_out(spec: Spec) -> Path:
     place = Path(spec.place)
     content = place / CONTENT
     remove(content)
-    lay_out([(name, place / SENT / file) for name, file in spec.sent], content, spec.limits.bytes, spec.limits.files)
+    lay_out([(name, place / SENT / file, size) for name, file, size in spec.sent], content, spec.limits.bytes, spec.limits.files)
     inner = list(content.iterdir())
     return inner[0] if len(inner) == 1 and inner[0].is_dir() else content
 

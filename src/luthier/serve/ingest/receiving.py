@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from luthier.core.errors import DataError, Problem
+from luthier.core.files import sync_folder
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -26,10 +28,11 @@ FILES = "files"
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What came: fields by name, files as (name that the client gave, file on the disk), and a hash of both that tells uploads apart."""
+    """What came: fields by name, files as (name that the client gave, file on the disk, bytes), and a hash of both: other uploads have
+    another."""
 
     fields: dict[str, str]
-    files: tuple[tuple[str, str], ...]
+    files: tuple[tuple[str, str, int], ...]
     digest: str
 
 
@@ -43,7 +46,7 @@ class Receiver:
             raise _wrong("the body is no upload", "Content-Type", "send it as `multipart/form-data`")
         self._folder, self._passed_over = folder, passed_over
         self._fields: dict[str, str] = {}
-        self._files: list[tuple[str, str]] = []
+        self._files: list[tuple[str, str, int]] = []
         self._digest = hashlib.sha256()
         self._stream: IO[bytes] | None = None
         self._field, self._value = "", bytearray()
@@ -68,13 +71,17 @@ class Receiver:
             self._parser.write(chunk)
 
     def finished(self) -> Received:
-        """All that came, once the body has ended."""
+        """All that came, once the body has ended. It is on the disk then: who is told so may lose the power."""
         with _told():
             self._parser.finalize()
         if not self._is_whole:
             raise _wrong("the body ends in the middle of a part", FILES, "send it again")
         if not self._files:
             raise _wrong("no file was sent", FILES, f"send one or more parts named `{FILES}` with a file name each")
+        # All of them at the end: the system has written most by then, where each for itself would be waited for.
+        for _, file, _ in self._files:
+            _sync(self._folder / file)
+        sync_folder(self._folder)
         return Received(self._fields, tuple(self._files), self._digest.hexdigest())
 
     def close(self) -> None:
@@ -105,7 +112,7 @@ class Receiver:
         if len(self._files) >= MOST_FILES:
             raise _wrong(f"more than {MOST_FILES:,} files were sent", FILES, "send them as an archive: zip, tar or tar.gz")
         path = self._folder / str(len(self._files))
-        self._files.append((name.decode("utf-8", "replace"), path.name))
+        self._files.append((name.decode("utf-8", "replace"), path.name, 0))
         self._digest.update(b"\0file\0" + name)
         self._stream = path.open("wb")
 
@@ -120,6 +127,7 @@ class Receiver:
 
     def _on_part_end(self) -> None:
         if self._stream is not None:
+            self._files[-1] = (*self._files[-1][:2], self._stream.tell())
             self._stream.close()
             self._stream = None
         else:
@@ -128,6 +136,11 @@ class Receiver:
 
     def _on_end(self) -> None:
         self._is_whole = True
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from luthier.core.errors import DataError, Problem
 from luthier.core.files import read_json, write_json
 from luthier.core.records import JsonObject
 
@@ -31,8 +32,8 @@ class Spec:
     """What a job takes in. `place` is a folder, a URL, or the folder that an upload lies in; `shown` is how it is told.
 
     `commit` is a commit, branch or tag of a repository. `folders` and `hosts` are those that sources may come from, as the server was told;
-    nothing is read below `without`, the server's own state. `sent` are the files of an upload: the name that the client gave, and that
-    below `SENT` in its folder.
+    nothing is read below `without`, the server's own state. `sent` are the files of an upload: the name that the client gave, that
+    below `SENT` in its folder, and its bytes.
     """
 
     name: str
@@ -44,7 +45,7 @@ class Spec:
     hosts: tuple[str, ...]
     limits: Limits
     without: str
-    sent: tuple[tuple[str, str], ...] = ()
+    sent: tuple[tuple[str, str, int], ...] = ()
 
     def write(self, path: Path) -> None:
         """Keeps it for the job."""
@@ -55,7 +56,7 @@ class Spec:
         """What `write` kept."""
         row = read_json(path)
         lists = {name: tuple(row[name]) for name in ("folders", "hosts")}
-        sent = tuple((name, file) for name, file in row["sent"])
+        sent = tuple((name, file, size) for name, file, size in row["sent"])
         return cls(**{**row, **lists, "sent": sent, "limits": Limits(**row["limits"])})
 
 
@@ -89,8 +90,13 @@ class Source:
 
     @classmethod
     def from_json(cls, row: JsonObject) -> Source:
-        """What `to_json` told."""
-        return cls(**{**row, "notes": tuple(row["notes"])})
+        """What `to_json` told; `DataError` where it was kept by a version of Luthier that knew other fields."""
+        try:
+            return cls(**{**row, "notes": tuple(row["notes"])})
+        except (TypeError, KeyError) as error:
+            raise DataError(
+                Problem("what is kept of a source has other fields than this version of Luthier knows", found=str(error))
+            ) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ is kept equals what would be made anew, so that a source looks the same however 
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
@@ -42,6 +43,9 @@ class _Before:
     passages: dict[str, tuple[Chunk, ...]]
     files: dict[str, str]
     clean: frozenset[str]
+
+
+_NOTHING_BEFORE = _Before({}, {}, frozenset())
 
 
 def take_in(spec: Spec, folder: Path, progress: Progress) -> Source:
@@ -82,7 +86,14 @@ def _before(path: Path, scanners: str) -> _Before:
     try:
         index = Index.at(path)
     except DataError:  # There is none, or it is of another version: all is made anew.
-        return _Before({}, {}, frozenset())
+        return _NOTHING_BEFORE
+    try:
+        return _kept(index, scanners)
+    except sqlite3.DatabaseError:  # It is damaged.
+        return _NOTHING_BEFORE
+
+
+def _kept(index: Index, scanners: str) -> _Before:
     with closing(index):
         passages: dict[str, list[Chunk]] = defaultdict(list)
         for chunk in index.chunks():

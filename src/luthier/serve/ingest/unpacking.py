@@ -76,11 +76,16 @@ class _Laying:
             raise _refused("the upload holds two files of one name", name) from error
 
 
-def lay_out(sent: Sequence[tuple[str, Path]], folder: Path, most_bytes: int, most_files: int) -> None:
-    """Makes `folder` of what was sent, by the names that the client gave. `DataError` for what is refused; then the folder is half made."""
+def lay_out(sent: Sequence[tuple[str, Path, int]], folder: Path, most_bytes: int, most_files: int) -> None:
+    """Makes `folder` of what was sent: names that the client gave, files, and the bytes that came of each.
+
+    `DataError` for what is refused, and for a file that no longer has its bytes; then the folder is half made.
+    """
     laying = _Laying(folder, most_bytes, most_files, most_files * _NAMES_PER_FILE)
     folder.mkdir(parents=True)
-    for name, path in sent:
+    for name, path, size in sent:
+        if not path.is_file() or path.stat().st_size != size:
+            raise DataError(Problem("what was sent is not on the disk as it came", where="files", found=_shown(name), hint="send it again"))
         with path.open("rb") as stream, _read_errors(name):
             if stream.read(len(_ZIP)) == _ZIP and PurePosixPath(name).suffix.lower() not in _ZIPS_INSIDE:
                 _unzip(stream, laying)

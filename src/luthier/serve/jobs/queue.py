@@ -240,7 +240,7 @@ class Jobs:
             return self._judged(job)
         return job
 
-    def _begin_if_it_may(self, job: Job, running: Sequence[Job]) -> bool -> None:
+    def _begin_if_it_may(self, job: Job, running: Sequence[Job]) -> bool:
         reason = blocked_by(job, running, self._settings.at_once)
         if job.id in self._begun or (reason is None and is_due(job) and not self._is_pausing(job)):
             self._begin(job)

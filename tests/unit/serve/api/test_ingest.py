@@ -75,7 +75,7 @@ def test_a_folder_from_the_request_to_the_answer(server: Server, tmp_path: Path)
     assert told.status_code == 202, told.text
     job = told.json()
     assert (job["kind"], job["status"], job["title"]) == ("ingest", "queued", "ingest shop")
-    assert server.client.get("/sources").json() == {"sources": []}
+    assert server.client.get("/sources").json() == {"sources": [], "unreadable": []}
     assert server.run(job).returncode == 0
     (source,) = server.client.get("/sources").json()["sources"]
     assert source == server.client.get("/sources/shop").json()
@@ -235,7 +235,17 @@ def test_a_hostile_archive_fails_the_job_and_leaves_no_source(server: Server, tm
     assert done.returncode == 2
     assert "leads out of its folder" in done.stderr
     assert not list(tmp_path.rglob("escaped.py"))
-    assert server.client.get("/sources").json() == {"sources": []}
+    assert server.client.get("/sources").json() == {"sources": [], "unreadable": []}
+
+
+def test_a_source_of_another_version_is_told_and_can_be_deleted(server: Server, tmp_path: Path) -> None:
+    assert server.run(server.client.post("/ingest", json={"folder": str(tmp_path / "code" / "shop")}).json()).returncode == 0
+    (server.root.sources / "shop" / "index.sqlite").write_bytes(b"of another version")
+    assert server.client.get("/sources").json() == {"sources": [], "unreadable": ["shop"]}
+    told = server.client.get("/sources/shop")
+    assert (told.status_code, "take it in again" in told.text) == (404, True)
+    assert server.client.delete("/sources/shop").json() == {"deleted": "shop"}
+    assert server.client.get("/sources").json() == {"sources": [], "unreadable": []}
 
 
 @pytest.mark.parametrize("name", ["none", "..", "a" * 64])

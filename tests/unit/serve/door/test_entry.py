@@ -72,6 +72,7 @@ def test_a_browser_without_a_session_is_shown_where_to_sign_in() -> None:
         (b"http://elsewhere.example/ui/new", b""),
         (b"http://" + HOST[1] + b"/jobs", b""),
         (b"nonsense", b""),
+        (b"http://[", b""),
     ],
 )
 def test_a_form_that_came_too_late_leads_back_to_its_page(referer: bytes, way: bytes) -> None:
@@ -117,7 +118,12 @@ def test_with_a_session_a_change_needs_its_csrf_token(method: str, path: str) ->
 def test_a_page_of_another_site_cannot_send_it_for_one() -> None:
     door = Door()
     good = f"csrf_token={door.session.csrf}".encode()
-    for header in ((b"origin", b"http://127.0.0.1:9000"), (b"origin", b"null"), (b"sec-fetch-site", b"same-site")):
+    for header in (
+        (b"origin", b"http://127.0.0.1:9000"),
+        (b"origin", b"null"),
+        (b"origin", b"http://["),
+        (b"sec-fetch-site", b"same-site"),
+    ):
         assert door.ask("POST", "/ui/sign-out", [door.signed_in, FORM, header], good)[0] == 403
         assert door.ask("POST", "/ui/sign-in", [FORM, header], b"token=x")[0] == 403
     assert not door.seen

@@ -68,7 +68,7 @@ def test_a_large_body_is_refused_by_its_length_and_as_it_comes() -> None:
     assert ask([*GOOD, (b"content-length", b"100")], body=[b"x" * 100])[0] == 200
     assert ask([*GOOD, (b"content-length", b"200")], "/upload", body=[b"x" * 200])[0] == 200
     assert ask([*GOOD, (b"content-length", b"201")], "/upload")[0] == 413
-    for length in (b"101", b"-1", b"1e3", b"x"):
+    for length in (b"101", b"-1", b"1e3", b"x", b"9" * 5_000):
         assert ask([*GOOD, (b"content-length", length)])[0] == 413
     with pytest.raises(HTTPException) as raised:
         ask(GOOD, body=[b"x" * 60, b"x" * 60])

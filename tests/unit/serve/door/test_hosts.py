@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from luthier.serve.door.hosts import hosts_of, is_loopback
+from luthier.serve.door.hosts import address_of, hosts_of, is_loopback
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.0.0.2"])
@@ -23,8 +23,20 @@ def test_on_this_machine_alone_it_answers_to_its_names(host: str) -> None:
         "[::2]:1",
         "192.0.2.1",
         "x.models.example",
+        # No address can be made of these.
+        "[::1",
+        "[::1]x",
+        "[127.0.0.1]",
+        "localhost:[",
+        "localhost:a@b",
     ):
         assert not hosts.is_one(header), header
+
+
+def test_what_is_no_address_has_no_parts() -> None:
+    assert address_of("http://models.example:80/ui").netloc == "models.example:80"
+    for nonsense in ("http://[", "http://[127.0.0.1]/", "null", ""):
+        assert address_of(nonsense).netloc == "", nonsense
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "box.example"])

@@ -8,8 +8,12 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from luthier.serve.door.asgi import Message
+from luthier.serve.door.asgi import Message, Receive, Send
+from luthier.serve.door.entry import Entry
+from luthier.serve.door.gate import Gate
+from luthier.serve.door.hosts import hosts_of
 from luthier.serve.door.rates import Buckets, ClientRates, TotalRate, client_of
+from luthier.serve.door.session import Sessions
 
 
 @dataclass
@@ -22,19 +26,23 @@ class Clock:
 
 @dataclass
 class Door:
-    """An application that knows one token, behind rates."""
+    """An application behind the gate, which knows one token, and that behind rates."""
 
     clock: Clock = field(default_factory=Clock)
     asked: int = 0
 
     def __post_init__(self) -> None:
-        self.rates = ClientRates(self._app, 5.0, 3, self.clock)
+        self.gate = Gate(self._app, Entry("right", Sessions(60)), hosts_of("127.0.0.1", []), 1_000)
+        self.rates = ClientRates(self._passed, 5.0, 3, self.clock)
 
-    async def _app(self, scope: Message, receive: object, send: object) -> None:
+    async def _passed(self, scope: Message, receive: Receive, send: Send) -> None:
         self.asked += 1
-        status = 200 if (b"authorization", b"right") in scope["headers"] or scope["path"] == "/open" else 401
-        await send({"type": "http.response.start", "status": status, "headers": []})  # type: ignore[operator]
-        await send({"type": "http.response.body", "body": b"{}"})  # type: ignore[operator]
+        await self.gate(scope, receive, send)
+
+    async def _app(self, scope: Message, receive: Receive, send: Send) -> None:
+        status = 404 if scope["path"] == "/nothing" else 200
+        await send({"type": "http.response.start", "status": status, "headers": []})
+        await send({"type": "http.response.body", "body": b"{}"})
 
     def ask(self, token: bytes | None = b"right", client: str = "192.0.2.1", path: str = "/v1/models") -> tuple[int, dict[bytes, bytes]]:
         sent: list[Message] = []
@@ -42,7 +50,7 @@ class Door:
         async def send(message: Message) -> None:
             sent.append(message)
 
-        headers = [] if token is None else [(b"authorization", token)]
+        headers = [(b"host", b"localhost"), *([] if token is None else [(b"authorization", b"Bearer " + token)])]
         scope = {"type": "http", "method": "GET", "path": path, "client": (client, 1), "headers": headers}
         asyncio.run(self.rates(scope, None, send))  # type: ignore[arg-type]
         assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
@@ -120,7 +128,22 @@ def test_asking_without_a_token_is_no_try() -> None:
     for _ in range(5):
         assert door.ask(None)[0] == 401
         door.clock.now += 1
-    assert door.ask(None, path="/open")[0] == 200
+    assert door.ask(None, path="/health/live")[0] == 200
+    assert door.ask()[0] == 200
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/ui/sign-in", "/ui/static/pages.css", "/"])
+def test_what_needs_no_token_makes_nobody_known(path: str) -> None:
+    door = Door()
+    assert door.ask(b"wrong", path=path)[0] == 200
+    assert [door.ask(b"wrong")[0] for _ in range(3)] == [401] * 3
+    assert door.ask()[0] == 429
+
+
+def test_the_right_token_makes_one_known_whatever_the_answer_is() -> None:
+    door = Door()
+    assert door.ask(path="/nothing")[0] == 404
+    assert [door.ask(b"wrong")[0] for _ in range(4)] == [401] * 3 + [429]
     assert door.ask()[0] == 200
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from answering_parts import make_adapter, make_base
 from engine_parts import all_of, with_engine
-from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationRequest
+from luthier.core.protocols import DoneEvent, ErrorEvent, GenerationEvent, GenerationRequest
 from luthier.core.records import Message
 from luthier.core.weight_files import stamp
 from luthier.serve.engine import client
@@ -47,14 +47,23 @@ def test_each_client_of_an_engine_that_dies_or_hangs_is_told_in_time(monkeypatch
     async def work(engine: EngineClient) -> None:
         starter = Opening("starter", "base", FLOAT32)
         await engine.open("m", starter)
-        asked = [asyncio.create_task(all_of(engine, replace(REQUEST, id=str(n), max_new_tokens=1_500))) for n in range(CLIENTS)]
-        await until(lambda: engine.beat.state.get("running") == CLIENTS)
+        begun: set[str] = set()
+
+        async def last_event(request: GenerationRequest) -> GenerationEvent:
+            async for event in engine.ask(request):
+                begun.add(event.id)
+            return event
+
+        # Drawn from nearly all tokens alike, an answer does not end by itself before the fault.
+        endless = [replace(REQUEST, id=str(n), max_new_tokens=1_500, temperature=50.0, seed=n) for n in range(CLIENTS)]
+        asked = [asyncio.create_task(last_event(request)) for request in endless]
+        await until(lambda: len(begun) == CLIENTS)
         assert engine.pid is not None
         os.kill(engine.pid, fault)
         started = time.monotonic()
-        for events in await asyncio.gather(*asked):
-            assert isinstance(events[-1], ErrorEvent)
-            assert (events[-1].may_pass, "has ended" in events[-1].message) == (True, True)
+        for end in await asyncio.gather(*asked):
+            assert isinstance(end, ErrorEvent)
+            assert (end.may_pass, "has ended" in end.message) == (True, True)
         assert time.monotonic() - started < 8.0 + 5.0
         await engine.open("m", starter)
         assert await text_of(engine, REQUEST)

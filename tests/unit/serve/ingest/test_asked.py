@@ -8,10 +8,21 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from luthier.config.serve_section import ServeAllow, ServeLimits
 from luthier.serve.ingest.asked import Asking, Wanted
 from luthier.serve.ingest.records import Spec
 from luthier.serve.state.root import ServeRoot
+
+
+def test_what_was_asked_has_its_name_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "shop").mkdir()
+    root = ServeRoot(tmp_path / "serve")
+    kept: set[int] = set()
+    monkeypatch.setattr(os, "fsync", lambda descriptor: kept.add(os.fstat(descriptor).st_ino))
+    Asking(root, ServeAllow(folders=[str(tmp_path)]), ServeLimits()).folder(str(tmp_path / "shop"), None, None)
+    assert root.uploads.stat().st_ino in kept
 
 
 def test_equal_requests_at_the_same_time_are_one_command_with_a_whole_file(tmp_path: Path) -> None:

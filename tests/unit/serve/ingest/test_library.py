@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,7 +15,17 @@ from hypothesis import strategies as st
 from git_repositories import write_files
 from ingest_parts import spec
 from luthier.core.errors import DataError
-from luthier.serve.ingest.library import NAME, Library, SourceInUseError, UnknownSourceError, checked_name, source_name
+from luthier.serve.ingest.library import (
+    FACT,
+    INDEX,
+    NAME,
+    Library,
+    SourceInUseError,
+    UnknownSourceError,
+    UnreadableSourceError,
+    checked_name,
+    source_name,
+)
 from luthier.serve.ingest.taking import take_in
 from luthier.serve.state.root import ServeRoot
 
@@ -64,6 +78,48 @@ def test_a_deleted_source_is_gone_whole(tmp_path: Path) -> None:
     library.remove("shop")
     assert library.all() == library.search("sell") == []
     assert list((tmp_path / "serve" / "sources").iterdir()) == []
+
+
+def other_index_format(index: Path) -> None:
+    with closing(sqlite3.connect(index)) as connection, connection:
+        connection.execute("PRAGMA user_version = 1")
+
+
+def other_fields(index: Path) -> None:
+    with closing(sqlite3.connect(index)) as connection, connection:
+        ((kept,),) = connection.execute("SELECT value FROM facts WHERE name = ?", (FACT,))
+        connection.execute("UPDATE facts SET value = ? WHERE name = ?", (json.dumps({**json.loads(kept), "stars": 5}), FACT))
+
+
+def without_its_end(index: Path) -> None:
+    index.write_bytes(index.read_bytes()[:4_096])
+
+
+def no_index(index: Path) -> None:
+    index.write_bytes(b"no index at all" * 100)
+
+
+@pytest.mark.parametrize("change", [other_index_format, other_fields, without_its_end, no_index])
+def test_a_source_that_cannot_be_read_is_told_of_and_deleted_or_taken_in_again(tmp_path: Path, change: Callable[[Path], None]) -> None:
+    library = Library(ServeRoot(tmp_path / "serve"))
+    for name in ("shop", "works"):
+        write_files(tmp_path / "code" / name, {f"{name}.py": f"def sell_{name}() -> None: ...\n"})
+        with library.held(name) as folder:
+            take_in(spec(tmp_path / "code" / name, name), folder, lambda step, done: None)
+    assert library.unreadable() == []
+    change(library.folder("shop") / INDEX)
+    assert ([source.name for source in library.all()], library.unreadable()) == (["works"], ["shop"])
+    assert [found.source for found in library.search("sell", limit=9)] == ["works"]
+    for ask in (lambda: library.get("shop"), lambda: library.search("sell", ["shop"])):
+        with pytest.raises(UnreadableSourceError, match=r"`shop` cannot be read.*take it in again, or delete it"):
+            ask()
+    with library.held("shop") as folder:
+        take_in(spec(tmp_path / "code" / "shop"), folder, lambda step, done: None)
+    assert ([source.name for source in library.all()], library.unreadable()) == (["shop", "works"], [])
+    change(library.folder("shop") / INDEX)
+    library.remove("shop")
+    assert not library.folder("shop").exists()
+    assert library.unreadable() == []
 
 
 def test_a_source_of_which_nothing_was_taken_in_yet_is_none(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_an_upload_is_deleted_when_it_is_taken_in_and_told_again_when_the_job_is
     root = tmp_path / "serve"
     place = root / "uploads" / "shop"
     write_files(place / SENT, {"0": SHOP})
-    wanted = spec(place, kind="upload", shown="upload", sent=(("shop.py", "0"),))
+    wanted = spec(place, kind="upload", shown="upload", sent=(("shop.py", "0", len(SHOP)),))
     told = take(root, wanted)
     assert told["files"] == 1
     assert sorted(path.name for path in place.iterdir()) == ["spec.json", "taken.json"]
@@ -89,13 +89,26 @@ def test_an_upload_that_cannot_be_taken_in_is_deleted_at_once(tmp_path: Path) ->
     root = tmp_path / "serve"
     place = root / "uploads" / "shop"
     write_files(place / SENT, {"0": SHOP})
-    wanted = spec(place, kind="upload", shown="upload", sent=(("shop.py", "0"),), limits=replace(LIMITS, bytes=1))
+    wanted = spec(place, kind="upload", shown="upload", sent=(("shop.py", "0", len(SHOP)),), limits=replace(LIMITS, bytes=1))
     wanted.write(place / "spec.json")
     for said in ("more bytes than a source may have", "send it again"):
         done = subprocess.run(command(root, wanted), capture_output=True, text=True, check=False)
         assert done.returncode == 2
         assert said in done.stderr
         assert [path.name for path in place.iterdir()] == ["spec.json"]
+
+
+@pytest.mark.parametrize("left", ["", SHOP[:5], None])
+def test_an_upload_that_lost_its_bytes_is_not_taken_in(tmp_path: Path, left: str | None) -> None:
+    root = tmp_path / "serve"
+    place = root / "uploads" / "shop"
+    write_files(place / SENT, {"0": left} if left is not None else {"1": SHOP})
+    wanted = spec(place, kind="upload", shown="upload", sent=(("shop.py", "0", len(SHOP)),))
+    done = subprocess.run(command(root, wanted), capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "not on the disk as it came" in done.stderr
+    assert "send it again" in done.stderr
+    assert Library(ServeRoot(root)).all() == []
 
 
 @pytest.mark.slow

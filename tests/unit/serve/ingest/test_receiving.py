@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -36,9 +37,23 @@ BODY = part("name", b"shop") + part("files", b"a = 1\r\n--cu", "src/a.py") + par
 @given(st.integers(1, len(BODY)))
 def test_files_and_the_name_whatever_the_pieces(tmp_path: Path, size: int) -> None:
     found = received(tmp_path, BODY, size)
-    assert (found.fields, found.files) == ({"name": "shop"}, (("src/a.py", "0"), ("empty", "1")))
-    assert [(tmp_path / file).read_bytes() for _, file in found.files] == [b"a = 1\r\n--cu", b""]
+    assert (found.fields, found.files) == ({"name": "shop"}, (("src/a.py", "0", 11), ("empty", "1", 0)))
+    assert [(tmp_path / file).read_bytes() for _, file, _ in found.files] == [b"a = 1\r\n--cu", b""]
     assert found.digest == received(tmp_path, BODY).digest
+
+
+def test_what_is_told_as_received_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: dict[int, int] = {}
+
+    def fsync(descriptor: int) -> None:
+        status = os.fstat(descriptor)
+        kept[status.st_ino] = status.st_size
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    found = received(tmp_path, BODY, 3)
+    assert [kept.get((tmp_path / file).stat().st_ino) for _, file, _ in found.files] == [11, 0]
+    # Their names too.
+    assert tmp_path.stat().st_ino in kept
 
 
 def test_other_uploads_have_other_digests(tmp_path: Path) -> None:

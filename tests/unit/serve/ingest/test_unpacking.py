@@ -47,7 +47,7 @@ def laid(tmp_path: Path, *sent: tuple[str, bytes], most_bytes: int = 10_000, mos
     for number, (name, content) in enumerate(sent):
         path = tmp_path / str(number)
         path.write_bytes(content)
-        paths.append((name, path))
+        paths.append((name, path, len(content)))
     content = tmp_path / "content"
     lay_out(paths, content, most_bytes, most_files)
     assert not [path for path in content.rglob("*") if path.is_symlink()]

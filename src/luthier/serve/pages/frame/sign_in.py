@@ -9,6 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from luthier.serve.door import session
+from luthier.serve.door.entry import note_right_token
 from luthier.serve.door.policy import PAGES
 from luthier.serve.door.session import Sessions
 from luthier.serve.door.token import is_token
@@ -46,6 +47,7 @@ class SignIn:
         if not is_token(fields.get("token", "").strip(), self.token):
             error = "This is not the server’s token. The command `luthier serve` says where it stands."
             return page(request, "sign_in.html", 401, onward=onward, error=error, is_late=False)
+        note_right_token(request.scope)
         self.sessions.close(_cookie(request))
         cookie, _ = self.sessions.open()
         answer = RedirectResponse(onward, 303)

@@ -116,10 +116,10 @@ class SourcePages:
         """The page of all sources; with what is wrong in the form that was sent, and what was given in it."""
         given = given or {}
         form = given.get("form", "take")
-        sources = await asked(self.library.all)
+        sources, unreadable = await asked(self.library.all), await asked(self.library.unreadable)
         field = _CONTROLS.get((error.param or "").partition(".")[0], "") if error is not None else ""
         prefix = "u-" if form == "upload" else ""
         wrong = {} if error is None else {prefix + field: error.message}
         told = [] if error is None else [(prefix + field if field else "", _LABELS.get(field, ""), error.message)]
         status = 200 if error is None else error.status
-        return page(request, "sources.html", status, sources=sources, given=given, wrong=wrong, problems=told)
+        return page(request, "sources.html", status, sources=sources, unreadable=unreadable, given=given, wrong=wrong, problems=told)

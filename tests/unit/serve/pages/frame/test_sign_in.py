@@ -61,6 +61,17 @@ def test_wrong_tokens_are_told_and_after_some_not_looked_at() -> None:
     assert "<h1>" in late.text
 
 
+def test_who_signed_in_is_not_shut_out_by_others_tries() -> None:
+    browser = pages_of()
+    assert browser.post("/ui/sign-in", data={"token": TOKEN}).status_code == 303
+    assert [browser.post("/ui/sign-in", data={"token": "wrong"}).status_code for _ in range(WRONG_TOKENS + 1)][-1] == 429
+    assert browser.post("/ui/sign-in", data={"token": TOKEN}).status_code == 303
+
+
+def test_a_form_from_an_origin_that_is_no_address_is_refused() -> None:
+    assert pages_of().post("/ui/sign-in", data={"token": TOKEN}, headers={"origin": "http://["}).status_code == 403
+
+
 def test_signing_out_ends_the_session_and_needs_its_form() -> None:
     browser = pages_of()
     browser.post("/ui/sign-in", data={"token": TOKEN})

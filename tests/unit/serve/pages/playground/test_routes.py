@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
+from luthier.serve.asking.catalogue import Named
+from luthier.serve.asking.query import Queries
+from luthier.serve.door.errors import RequestError
 from serve_pages import csrf_token, signed_in
 
 
@@ -35,6 +39,22 @@ def test_without_a_script_two_answers_come_with_their_verdicts_in_words(tmp_path
     assert re.search(r"2 tokens, after 70 of the question", text)
     assert '<option value="starter" selected>' in text
     assert ">\ndelete it</textarea>" in text
+
+
+def test_where_the_first_model_fails_the_second_ones_answer_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, calls = Queries._whole, []
+
+    async def first_breaks(self: Queries, named: Named, *given: Any) -> Any:
+        calls.append(named.name)
+        if len(calls) == 1:
+            raise RequestError(502, "it broke off")
+        return await whole(self, named, *given)
+
+    monkeypatch.setattr(Queries, "_whole", first_breaks)
+    status, text = asked(signed_in(tmp_path), q="delete it", model="base", compare_with="starter", search="yes")
+    assert (status, calls) == (200, ["starter", "starter"])
+    assert "it broke off" in text
+    assert text.count("<b>Dangerous</b>") == 1
 
 
 @pytest.mark.parametrize(

@@ -138,3 +138,16 @@ def test_a_disk_that_takes_nothing_is_told_in_the_form(tmp_path: Path, monkeypat
     assert answer.status_code == status
     assert ("no room on the disk" if status == 507 else "cannot be read or kept now") in answer.text
     assert f'value="{given["place"]}"' in answer.text
+
+
+def test_a_source_that_cannot_be_read_is_told_and_removed(tmp_path: Path) -> None:
+    index = tmp_path / "state" / "sources" / "old" / "index.sqlite"
+    index.parent.mkdir(parents=True)
+    index.write_bytes(b"of another version")
+    browser = signed_in(tmp_path, root=tmp_path / "state")
+    text = browser.get("/ui/sources").text
+    assert "Cannot be read" in text
+    assert 'aria-label="Remove old"' in text
+    answer = browser.post("/ui/sources/old/remove", data={"csrf_token": csrf_token(browser)})
+    assert (answer.status_code, index.parent.exists()) == (303, False)
+    assert "Cannot be read" not in browser.get("/ui/sources").text
