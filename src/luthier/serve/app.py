@@ -99,7 +99,8 @@ def make_app(parts: Parts) -> App:
     queries = Queries(answers, sources)
     app.include_router(query_routes.make_router(queries))
     app.include_router(model_routes.make_router(answers, engine, parts.settings))
-    app.include_router(health.make_router(Health(engine, parts.root.path, {"database": parts.jobs.check})))
+    checks = {"database": parts.jobs.check, "queue": parts.jobs.check_queue}
+    app.include_router(health.make_router(Health(engine, parts.root.path, checks)))
     figures = ServerFigures(engine, answers, parts.root.path, parts.jobs.counts)
     app.include_router(metrics.make_router(registry, figures))
     app.include_router(job_routes.make_router(parts.jobs, parts.submissions))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import signal
 import socket
@@ -20,6 +21,7 @@ from luthier.core.records import JsonObject
 from luthier.pipeline.engine.lines import LONGEST_LINE_BYTES, event_from_json, line, request_to_json
 from luthier.serve.engine.place import EngineError, NoModelError, Opened, Opening
 
+_LOG = logging.getLogger("luthier.serve")
 # A process that says nothing for so long, or whose loop does not come round, is taken for stuck.
 STALE_SECONDS = 15.0
 # Between two starts after ends that nobody asked for: doubled each time, up to the most.
@@ -207,7 +209,13 @@ class EngineClient:
         while True:
             began = time.monotonic()
             self._last_words.clear()
-            await self._live()
+            try:
+                await self._live()
+            except Exception as error:  # noqa: BLE001  Whatever it was: without a watcher nobody would be answered or told any more.
+                _LOG.exception("what watches the engine goes on after what should not happen")
+                self._fault = f"{type(error).__name__}: {error}"
+                self._last_words.append(self._fault)
+                self._give_up(self._fault)
             self.restarts += 1
             self._on_end("\n".join(self._last_words))
             pause = _FIRST_PAUSE_SECONDS if time.monotonic() - began > _STEADY_SECONDS else min(2 * pause, _MOST_PAUSE_SECONDS)
@@ -215,36 +223,15 @@ class EngineClient:
 
     async def _live(self) -> None:
         """One process from its start to its end."""
-        ours, theirs = socket.socketpair()
-        command = [
-            sys.executable,
-            "-m",
-            "luthier.pipeline.engine.program",
-            str(theirs.fileno()),
-            json.dumps(self._limits),
-            json.dumps(self._engine),
-        ]
         try:
-            self._process = await asyncio.create_subprocess_exec(
-                *command,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.DEVNULL,
-                stderr=asyncio.subprocess.PIPE,
-                pass_fds=[theirs.fileno()],
-                env=environment_for(self._needs),
-                # Signals to the server's group are the server's to pass on.
-                start_new_session=True,
-            )
-        except OSError as error:  # No room for a process now; there may be later.
-            ours.close()
-            self._fault = f"its process cannot be started: {error.strerror}"
+            process, reader = await self._begun()
+        except OSError as error:  # No room for a process, or for what it is spoken to over, now; there may be later.
+            self._fault = f"its process cannot be started: {error.strerror or error}"
             self._last_words.append(self._fault)
             self._give_up(self._fault)
+            await self._end()
             return
-        finally:
-            theirs.close()
-        reader, self._writer = await asyncio.open_connection(sock=ours, limit=LONGEST_LINE_BYTES)
-        words = asyncio.create_task(self._hear(self._process))
+        words = asyncio.create_task(self._hear(process))
         stale = asyncio.create_task(self._end_if_stuck())
         try:
             # A line that is no line of the engine's ends this process as its own end would.
@@ -262,6 +249,30 @@ class EngineClient:
                 await asyncio.wait_for(words, _WORDS_SECONDS)
             if not was_ready:
                 self._fault = self._last_words[-1] if self._last_words else "it ended without a word"
+
+    async def _begun(self) -> tuple[asyncio.subprocess.Process, asyncio.StreamReader]:
+        """A process that was just started, and what it says; `OSError` where the system has no room for all of it."""
+        ours, theirs = socket.socketpair()
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *("-m", "luthier.pipeline.engine.program", str(theirs.fileno()), json.dumps(self._limits), json.dumps(self._engine)),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.PIPE,
+                pass_fds=[theirs.fileno()],
+                env=environment_for(self._needs),
+                # Signals to the server's group are the server's to pass on.
+                start_new_session=True,
+            )
+            reader, self._writer = await asyncio.open_connection(sock=ours, limit=LONGEST_LINE_BYTES)
+        except BaseException:
+            # A process that was started all the same ends by that.
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        return self._process, reader
 
     async def _hear(self, process: asyncio.subprocess.Process) -> None:
         assert process.stderr is not None

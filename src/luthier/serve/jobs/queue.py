@@ -7,7 +7,7 @@ import logging
 import os
 import subprocess
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
@@ -42,6 +42,8 @@ _ERRORS, _MOST_OF_A_LINE = "errors", 300
 # Processes of jobs have this much time beyond `stop_seconds` to record how they ended.
 _END_SECONDS = 5.0
 _END_LOOK_SECONDS = 0.1
+# A look that takes longer than this holds everything up.
+_STUCK_SECONDS = 60.0
 # Between two times that what is over is removed, and how many jobs at most are then.
 _TIDY_SECONDS, _FORGOTTEN_AT_ONCE = 5.0, 20
 # So long an idempotency key names its job, however short jobs are kept.
@@ -67,6 +69,10 @@ class Jobs:
         self._chores: list[Callable[[Store], None]] = [self._forget_expired]
         self._tidied = 0.0
         self._is_over = False
+        self._loop: asyncio.Task[None] | None = None
+        self._came_round = 0.0
+        # What is wrong with jobs that cannot be looked at, as it was logged.
+        self._faults: dict[str, str] = {}
 
     def add_chore(self, chore: Callable[[Store], None]) -> None:
         """Has something done now and then while nothing is begun; it takes little time at once."""
@@ -107,6 +113,11 @@ class Jobs:
     async def check(self) -> None:
         """Whether jobs could be read and written now: 503 otherwise."""
         await self._ask(self._store.check)
+
+    async def check_queue(self) -> None:
+        """Whether jobs are begun and watched now: 503 otherwise."""
+        if self._loop is None or self._loop.done() or time.monotonic() - self._came_round > _STUCK_SECONDS:
+            raise busy("the queue is not looked at", _RETRY_AFTER_SECONDS)
 
     async def cancel(self, job_id: str) -> Job:
         """Ends a queued job and stops a running one; 409 where it has ended otherwise."""
@@ -159,7 +170,8 @@ class Jobs:
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[None]:
         """Begins jobs while it is open; at its end they are asked to stop and wait, but where they outlive the server."""
-        loop = asyncio.create_task(self._keep())
+        self._came_round = time.monotonic()
+        self._loop = loop = asyncio.create_task(self._keep())
         try:
             yield
         finally:
@@ -174,11 +186,15 @@ class Jobs:
     async def _keep(self) -> None:
         while not self._is_over:
             self._turn.clear()
+            self._came_round = time.monotonic()
             try:
                 await asyncio.get_running_loop().run_in_executor(self._threads, self._look)
             except (StoreError, NoSuchJobError, OSError) as error:
                 # A database that is locked, a disk that is full, no room for a process: all of them pass.
                 _LOG.warning("the queue waits: %s", words_of(error.__cause__ or error))
+                await self._until_turn(_RETRY_AFTER_SECONDS)
+            except Exception:  # noqa: BLE001  Whatever it was: without this loop no job would be begun or watched any more.
+                _LOG.exception("the queue goes on after what should not happen")
                 await self._until_turn(_RETRY_AFTER_SECONDS)
             await self._until_turn(_LOOK_SECONDS)
 
@@ -192,21 +208,46 @@ class Jobs:
         """One look at all that is under way: what was killed is put back, what may run is begun."""
         self._reap()
         active = self._store.active()
-        running = [self._judged(job) for job in active if job.status != "queued"]
-        running = [job for job in running if not job.is_over and job.status != "queued"]
+        self._faults = {job.id: self._faults[job.id] for job in active if job.id in self._faults}
+        begun = [self._judged_or_as_it_was(job) for job in active if job.status != "queued"]
+        running = [job for job in begun if not job.is_over and job.status != "queued"]
         for job in active:
-            if job.status != "queued":
-                continue
-            reason = blocked_by(job, running, self._settings.at_once)
-            if job.id in self._begun or (reason is None and is_due(job) and not self._is_pausing(job)):
-                # It counts from now on, before its process has said so.
-                running.append(job)
-                self._begin(job)
-            elif reason is not None and reason != job.waiting_for:
-                self._store.tell_waiting(job.id, reason)
+            if job.status == "queued":
+                with self._guarded(job):
+                    # It counts from now on, before its process has said so.
+                    running += [job] if self._begin_if_it_may(job, running) else []
         if time.monotonic() - self._tidied > _TIDY_SECONDS:
             self._tidied = time.monotonic()
             self._tidy()
+
+    @contextmanager
+    def _guarded(self, job: Job) -> Iterator[None]:
+        """What is wrong with one job, a folder that cannot be read for example, holds up no other; it is logged once."""
+        try:
+            yield
+            self._faults.pop(job.id, None)
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001  Whatever it was, it is this job's.
+            words = words_of(error)
+            if self._faults.get(job.id) != words:
+                self._faults[job.id] = words
+                _LOG.warning("the job %s cannot be looked at, and will be again: %s", job.id, words)
+
+    def _judged_or_as_it_was(self, job: Job) -> Job:
+        """One that cannot be judged counts as one that runs: nobody knows otherwise."""
+        with self._guarded(job):
+            return self._judged(job)
+        return job
+
+    def _begin_if_it_may(self, job: Job, running: Sequence[Job]) -> bool:
+        reason = blocked_by(job, running, self._settings.at_once)
+        if job.id in self._begun or (reason is None and is_due(job) and not self._is_pausing(job)):
+            self._begin(job)
+            return True
+        if reason is not None and reason != job.waiting_for:
+            self._store.tell_waiting(job.id, reason)
+        return False
 
     def _tidy(self) -> None:
         for chore in self._chores:

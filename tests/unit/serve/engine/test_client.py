@@ -147,17 +147,51 @@ def test_its_process_gets_no_key_of_the_servers(may_fetch: bool, monkeypatch: py
     assert {name for name, value in told.items() if value == "a-secret-value"} == ({*of_the_hub} if may_fetch else set())
 
 
-def test_where_there_is_no_room_for_a_process_that_is_told_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def refused(*command: str, **options: object) -> None:
-        raise OSError(11, "Resource temporarily unavailable")
+@pytest.mark.parametrize("place", ["asyncio.create_subprocess_exec", "socket.socketpair", "asyncio.open_connection"])
+def test_where_there_is_no_room_for_a_process_that_is_told_and_tried_again(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*words: object, **options: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    async def work(engine: EngineClient) -> None:
+        while engine.restarts < 2:
+            await asyncio.sleep(0.01)
+        with pytest.raises(EngineError, match="cannot be started: its process cannot be started: Too many open files"):
+            await engine.open("starter", STARTER)
+        # Nothing of a start that failed is left.
+        assert engine.pid is None
+        monkeypatch.undo()
+        await until_ready(engine)
+
+    async def run() -> None:
+        engine = EngineClient({"rows": 4})
+        # Not before: the loop needs a pair of sockets of its own.
+        monkeypatch.setattr(place, refused)
+        engine.start()
+        try:
+            await asyncio.wait_for(work(engine), 120)
+        finally:
+            await engine.stop()
+
+    asyncio.run(run())
+
+
+def test_what_nobody_foresaw_ends_a_process_and_not_its_watch(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    async def broken(self: EngineClient) -> None:
+        raise RuntimeError("nobody foresaw this")
 
     async def work(engine: EngineClient) -> None:
         while not engine.restarts:
             await asyncio.sleep(0.01)
-        with pytest.raises(EngineError, match="cannot be started: Resource temporarily unavailable"):
+        with pytest.raises(EngineError, match="cannot be started: RuntimeError: nobody foresaw this"):
             await engine.open("starter", STARTER)
-        while engine.restarts < 2:
-            await asyncio.sleep(0.05)
+        monkeypatch.undo()
+        await until_ready(engine)
 
-    monkeypatch.setattr(asyncio, "create_subprocess_exec", refused)
+    monkeypatch.setattr(EngineClient, "_live", broken)
     with_engine(work, {"rows": 4}, seconds=120)
+    assert "nobody foresaw this" in caplog.text
+
+
+async def until_ready(engine: EngineClient) -> None:
+    while not engine.beat.is_fresh:
+        await asyncio.sleep(0.02)

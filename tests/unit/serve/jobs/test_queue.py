@@ -18,7 +18,7 @@ from job_parts import PATIENCE_SECONDS, at_work, line, there, until
 from luthier.core.events import EventLog
 from luthier.core.records import JsonObject
 from luthier.serve.door.errors import RequestError
-from luthier.serve.jobs import locks
+from luthier.serve.jobs import locks, queue
 from luthier.serve.jobs.queue import Jobs
 from luthier.serve.jobs.records import Job, NewJob
 from luthier.serve.jobs.store import Store
@@ -337,6 +337,65 @@ def test_the_waiting_of_one_for_room_is_told_and_no_attempt(tmp_path: Path) -> N
     waiting, done = at_work(tmp_path / "root", use)
     assert (waiting.status, waiting.attempts, waiting.waiting_for) == ("queued", 0, "memory: 20.00 GB by the plan, 4.00 GB are free")
     assert (done.attempts, done.waiting_for) == (1, None)
+
+
+def test_a_job_whose_folder_cannot_be_looked_into_holds_up_no_other(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def use(jobs: Jobs) -> tuple[Job, Job]:
+        blocked = await jobs.start(steady(tmp_path / "blocked"))
+        await there(tmp_path / "blocked" / "begun")
+        folder = tmp_path / "root" / "jobs" / blocked.id
+        folder.rename(tmp_path / "aside")
+        # Neither a folder nor nothing: each look at it fails.
+        folder.touch()
+        other = await until(jobs, (await jobs.start(line("pass", tmp_path / "other"))).id, "done")
+        folder.unlink()
+        (tmp_path / "aside").rename(folder)
+        (tmp_path / "blocked" / "go").touch()
+        return other, await until(jobs, blocked.id, "done")
+
+    other, blocked = at_work(tmp_path / "root", use)
+    assert (other.attempts, blocked.attempts) == (1, 1)
+    told = [record for record in caplog.records if "cannot be looked at" in record.getMessage()]
+    assert [blocked.id in record.getMessage() for record in told] == [True]
+
+
+def test_what_nobody_foresaw_does_not_end_the_queue(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    real, failed = Store.active, list[int]()
+
+    def active(self: Store) -> list[Job]:
+        if not failed:
+            failed.append(1)
+            raise RuntimeError("nobody foresaw this")
+        return real(self)
+
+    async def use(jobs: Jobs) -> Job:
+        return await until(jobs, (await jobs.start(line("pass", tmp_path / "a"))).id, "done")
+
+    monkeypatch.setattr(Store, "active", active)
+    assert at_work(tmp_path / "root", use).exit_code == 0
+    assert "nobody foresaw this" in caplog.text
+
+
+def test_whether_the_queue_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def is_looked_at(jobs: Jobs) -> bool:
+        try:
+            await jobs.check_queue()
+        except RequestError:
+            return False
+        return True
+
+    async def use(jobs: Jobs) -> Jobs:
+        assert await is_looked_at(jobs)
+        with monkeypatch.context() as late:
+            late.setattr(queue, "_STUCK_SECONDS", -1.0)
+            assert not await is_looked_at(jobs)
+        return jobs
+
+    ended = at_work(tmp_path / "root", use)
+    # Its loop has ended with the server.
+    assert not asyncio.run(is_looked_at(ended))
 
 
 def test_the_queue_ends_though_a_job_is_told_of_in_the_same_moment(tmp_path: Path) -> None:
