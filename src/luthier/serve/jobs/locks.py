@@ -58,7 +58,7 @@ def is_in_place(path: Path, descriptor: int) -> bool:
 
 
 def end_holders(path: Path) -> None:
-    """Kills the processes that hold the lock, each with its group. Only where Linux tells who has a file open."""
+    """Kills the processes that hold the lock, each with its group. Only where Linux tells who holds one."""
     for pid in _holders(path):
         with suppress(ProcessLookupError, PermissionError):
             group = os.getpgid(pid)
@@ -67,7 +67,7 @@ def end_holders(path: Path) -> None:
 
 
 def _holders(path: Path) -> Iterator[int]:
-    """Other processes of this user that have the file open."""
+    """Other processes of this user by which the lock is held, taken or inherited; one that only has the file open, as a backup, is none."""
     wanted = path.stat()
     for process in Path("/proc").glob("[0-9]*"):
         if int(process.name) == os.getpid():
@@ -77,6 +77,11 @@ def _holders(path: Path) -> Iterator[int]:
             for link in (process / "fd").iterdir():
                 with suppress(OSError):
                     found = link.stat()
-                    if (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino):
+                    if (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino) and _is_locked(process / "fdinfo" / link.name):
                         yield int(process.name)
                         break
+
+
+def _is_locked(told: Path) -> bool:
+    """Whether a process holds a lock by an open file, of which `told` is what the system tells. Whoever inherited the file does."""
+    return any(line.startswith("lock:") and "FLOCK" in line for line in told.read_text(encoding="utf-8").splitlines())

@@ -12,13 +12,14 @@ from pathlib import Path
 from luthier.serve.jobs import locks
 
 # Starts a child that inherits the lock, in a session of its own with a child in turn, and sleeps.
+# One byte in one write: what would follow it finds nobody who reads any more, once its parent is killed.
 _CODE = """
 import os, subprocess, sys, time
 from pathlib import Path
 from luthier.serve.jobs import locks
 held = locks.take(Path(sys.argv[1]))
 sleep = "import time; time.sleep(600)"
-inner = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {sleep!r}]); print(1, flush=True); {sleep}"
+inner = f"import os, subprocess, sys; subprocess.Popen([sys.executable, '-c', {sleep!r}]); os.write(1, b'1'); {sleep}"
 child = subprocess.Popen([sys.executable, "-c", inner], pass_fds=[held], start_new_session=True, stdout=subprocess.PIPE)
 child.stdout.read(1)
 print(child.pid, flush=True)
@@ -47,6 +48,20 @@ def test_it_is_held_as_long_as_who_inherited_it_lives_and_those_can_be_ended(tmp
     assert not locks.is_free(path)
     others = [int(stat.parent.name) for stat in Path("/proc").glob("[0-9]*/stat") if group_of(stat) == child]
     assert len(others) == 2
+    # A backup, say, in a group of its own.
+    reader = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import sys; open(sys.argv[1]).read(); stay = open(sys.argv[1]); print(1, flush=True); sys.stdin.read()",
+            str(path),
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert reader.stdout is not None
+    reader.stdout.readline()
     locks.end_holders(path)
     deadline = time.monotonic() + 30
     while not locks.is_free(path) or any(is_alive(pid) for pid in others):
@@ -54,6 +69,8 @@ def test_it_is_held_as_long_as_who_inherited_it_lives_and_those_can_be_ended(tmp
         time.sleep(0.01)
     # Nobody is left, and nobody else was meant.
     locks.end_holders(path)
+    reader.communicate()
+    assert reader.returncode == 0
 
 
 def group_of(stat: Path) -> int:
