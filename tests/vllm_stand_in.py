@@ -9,7 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 # Its mode is what `set_mode` says when it starts: `ok` tells which model was asked with how many ids; `model` answers greedily with the
-# model itself; `crash` ends before it answers; `brief` as soon as it has said once that it is well; `odd` names its models by numbers; `slow` answers after two seconds; `open` asks for no key; `mute` is never well. Its log is
+# model itself; `crash` ends before it answers; `brief` as soon as it has said once that it is well;
+# `odd` names its models by numbers; `slow` answers after two seconds; `open` asks for no key; `mute` is never well. Its log is
 # what it was started and asked with.
 PROGRAM = r"""
 import argparse, json, os, sys, threading, time

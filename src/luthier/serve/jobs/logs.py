@@ -16,7 +16,8 @@ NAME = "log"
 class JobLog:
     """Writes to `folder/log`; at `most_bytes` the file becomes `log.1`, and so on up to `files` in all.
 
-    The folder is there already: one that was deleted is not made again. A disk that takes nothing stops no job: what could not be written is left out, and counted in a line as soon as there is room.
+    The folder is there already, and one that was deleted is not made again.
+    A disk that takes nothing stops no job: what could not be written is left out, and counted in a line as soon as there is room.
     """
 
     def __init__(self, folder: Path, most_bytes: int, files: int) -> None:

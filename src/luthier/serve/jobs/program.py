@@ -170,7 +170,10 @@ class Supervisor:
         return self._watch is not None and not locks.is_in_place(self._folder / "watch", self._watch)
 
     def _is_to_stop(self) -> bool:
-        """Whether the job is to stop: this process was told, the server or the folder is gone, or the job says so. Renews the heartbeat on the way."""
+        """Whether the job is to stop: this process was told, the server or the folder is gone, or the job says so.
+
+        Renews the heartbeat on the way.
+        """
         if self._is_server_gone or self._is_folder_gone:
             self._is_told_to_stop = True
         now = time.monotonic()
