@@ -43,7 +43,7 @@ class SourcePages:
         return [
             Route("/sources", self.show_all),
             Route("/sources/take", self.take, methods=["POST"]),
-            Route("/sources/upload", self.upload, methods=["POST"]),
+            Route(UPLOAD_PATH.removeprefix(PAGES), self.upload, methods=["POST"]),
             Route("/sources/{name}", self.show_one),
             Route("/sources/{name}/again", self.take_again, methods=["POST"]),
             Route("/sources/{name}/remove", self.remove, methods=["POST"]),
