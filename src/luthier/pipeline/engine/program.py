@@ -80,7 +80,7 @@ class _Beat(threading.Thread):
 
 
 class Program:
-    """The engine with its socket: `run` returns when the other side has gone, or asked it to end."""
+    """The engine with its socket: `run` returns when the other side has gone."""
 
     def __init__(self, connection: socket.socket, limits: JsonObject, threads: int | None = None) -> None:
         """`threads` are those of a processor; where they are None, all cores but one: see `_threads_beside`."""
@@ -112,15 +112,16 @@ class Program:
             for told in _drained(reader.lines, wait_seconds=_IDLE_SECONDS if self._engine.is_idle else 0.0):
                 # Once for each: several long prompts that come at once are no sign of an engine that hangs.
                 self._came_round = time.monotonic()
-                if told is None or not self._do(json.loads(told)):
+                if told is None:
                     return
+                self._do(json.loads(told))
             self._came_round = time.monotonic()
             self._load_next()
             self._take_worded()
             self._tell(self._engine.step())
 
-    def _do(self, message: JsonObject) -> bool:
-        """Does what one line says; False where it says to end."""
+    def _do(self, message: JsonObject) -> None:
+        """Does what one line says."""
         match message["do"]:
             case "ask":
                 self._ask(request_from_json(message["request"]))
@@ -133,9 +134,6 @@ class Program:
                 self._wanted.append(Wanted.from_json(message))
             case "close":
                 self._close(message["name"])
-            case "end":
-                return False
-        return True
 
     def _ask(self, request: GenerationRequest) -> None:
         if _characters(request) > _LONG_CHARACTERS:

@@ -56,11 +56,6 @@ class Worker:
         self._pipes.register(self._process.stderr, selectors.EVENT_READ, self._take_words)
 
     @property
-    def pid(self) -> int:
-        """The process."""
-        return self._process.pid
-
-    @property
     def has_ended(self) -> bool:
         """Whether the command has ended."""
         return self._process.poll() is not None
