@@ -102,7 +102,7 @@ def make_router(jobs: Jobs, asking: Asking, library: Library) -> APIRouter:
 
 def _add_ingest(router: APIRouter, jobs: Jobs, asking: Asking) -> None:
     async def told(job: Job) -> JsonObject:
-        return job.to_json(await jobs.progress(job))
+        return await asyncio.to_thread(job.to_json, await jobs.progress(job))
 
     @router.post("/ingest", status_code=202, response_model=JobBody, responses=responses(409, 422, 503, 507))
     async def ingest(body: IngestBody, idempotency_key: Key = None) -> JsonObject:

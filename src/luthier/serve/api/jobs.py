@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from luthier.core.errors import UserError
 from luthier.core.records import JsonObject
-from luthier.serve.door.errors import RequestError, busy, responses, unknown, wrong
+from luthier.serve.door.errors import RequestError, busy, responses, told_problems, unknown, wrong
 from luthier.serve.door.events import DESCRIBED, MEDIA_TYPE, SILENCE, UNBUFFERED, event_line
 from luthier.serve.door.nesting import of_some_depth
 from luthier.serve.jobs.beginning import begin
@@ -171,7 +171,7 @@ def _add_reads(router: APIRouter, jobs: Jobs) -> None:
             # It is this parameter that names a job here.
             error.param = "before" if error.param == "job_id" else error.param
             raise
-        told = [job.to_json() if job.is_over else await _told(jobs, job) for job in found]
+        told = [await _told(jobs, job) for job in found]
         return {"jobs": told, "next": found[-1].id if len(found) == limit else None}
 
     @router.get("/ingest/status/{job_id}", response_model=JobBody, responses=responses(404, 422, 503))
@@ -207,7 +207,12 @@ def _add_reads(router: APIRouter, jobs: Jobs) -> None:
 
 
 async def _told(jobs: Jobs, job: Job) -> JsonObject:
-    return job.to_json(await jobs.progress(job))
+    return await _said(job, await jobs.progress(job))
+
+
+async def _said(job: Job, progress: JsonObject | None = None) -> JsonObject:
+    """The job; its command may be long and is looked through for secrets, for which others do not wait."""
+    return await asyncio.to_thread(job.to_json, progress)
 
 
 @contextmanager
@@ -218,7 +223,7 @@ def _of_body(place: str) -> Iterator[None]:
     except UnknownRunError as error:
         raise unknown(str(error), place) from error
     except UserError as error:
-        raise wrong(str(error), _param(error.problems[0].where, place)) from error
+        raise wrong(told_problems(error.problems), _param(error.problems[0].where, place)) from error
 
 
 def _param(where: str, place: str) -> str:

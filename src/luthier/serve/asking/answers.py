@@ -40,9 +40,12 @@ class Answers:
             raise unknown(str(error), "model") from error
 
     async def positions(self, named: Named) -> int | None:
-        """The tokens of prompt and answer that a model can hold; None where nobody tells them."""
-        async with self._opened(named) as (_, opened):
-            return opened.positions
+        """The tokens of prompt and answer that a model can hold; None where nobody tells them. `RequestError` where it cannot be opened."""
+        try:
+            async with self._opened(named) as (_, opened):
+                return opened.positions
+        except EngineError as error:
+            raise _not_now(error) from error
 
     async def ask(self, named: Named, request: GenerationRequest) -> AsyncGenerator[GenerationEvent]:
         """The events of `request`, put to `named`, up to its end. `RequestError` where it cannot be answered; closing cancels it.
@@ -68,12 +71,9 @@ class Answers:
         except TimeoutError as error:
             end = "timeout"
             raise RequestError(504, f"the answer took longer than {self.limits.seconds:g} seconds", "timeout_error") from error
-        except NoModelError as error:
-            end = "failed"
-            raise busy(str(error), _OPENING_AGAIN_SECONDS) from error
         except EngineError as error:
             end = "failed"
-            raise busy(str(error)) from error
+            raise _not_now(error) from error
         except RequestError:
             end = "refused"
             raise
@@ -130,6 +130,10 @@ class Answers:
 async def _next(events: AsyncGenerator[GenerationEvent], deadline: float) -> GenerationEvent | None:
     async with asyncio.timeout_at(deadline):
         return await anext(events, None)
+
+
+def _not_now(error: EngineError) -> RequestError:
+    return busy(str(error), _OPENING_AGAIN_SECONDS) if isinstance(error, NoModelError) else busy(str(error))
 
 
 def _refusal(event: ErrorEvent, request: GenerationRequest) -> RequestError:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 from pydantic import BaseModel
 
+from luthier.core.errors import Problem
 from luthier.core.records import JsonObject
 from luthier.serve.door.asgi import Send
-from luthier.serve.door.redact import redacted
+from luthier.serve.door.redact import SETTLED_CHARACTERS, redacted
 
 # OpenAI's types of errors, and what each status means here.
 _KINDS = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 409: "conflict_error", 429: "rate_limit_error"}
@@ -35,6 +38,10 @@ _MEANINGS = {
 }
 # What the door answers, whichever route is asked.
 OF_THE_DOOR = (400, 401, 408, 413, 421, 429)
+# Longer texts are cut: looking for secrets takes a millisecond for a thousand characters, in which nobody else is served.
+_MOST_CHARACTERS = 8_000
+# A run file of a megabyte can have forty thousand.
+MOST_PROBLEMS = 20
 
 
 class ErrorDetail(BaseModel):
@@ -55,11 +62,12 @@ class ErrorBody(BaseModel):
 class RequestError(Exception):
     """An error that the client is told. `param` is the field it lies in; `retry_after` are seconds after which asking again may help.
 
-    A name that the client sent may be repeated in it, and may be a secret that was pasted into the wrong field: it becomes a mark.
+    A name that the client sent may be repeated in it, and may be a secret that was pasted into the wrong field: it becomes a mark. It
+    may be as long as a body, too: what is told of it is cut.
     """
 
     def __init__(self, status: int, message: str, kind: str = "", param: str | None = None, retry_after: int | None = None) -> None:
-        message, param = redacted(message), None if param is None else redacted(param)
+        message, param = _tellable(message), None if param is None else _tellable(param)
         super().__init__(message)
         self.kind = kind or _KINDS.get(status, "invalid_request_error")
         self.status, self.message, self.param, self.retry_after = status, message, param, retry_after
@@ -77,6 +85,20 @@ class RequestError(Exception):
         """The headers that go with it."""
         found = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
         return found | ({"WWW-Authenticate": "Bearer"} if self.status == 401 else {})
+
+
+def told_problems(problems: Sequence[Problem]) -> str:
+    """What is wrong with something that a client sent: the first problems in full, of the others how many there are."""
+    told = [problem.text() for problem in islice(problems, MOST_PROBLEMS)]
+    more = len(problems) - len(told)
+    return "\n".join([*told, f"and {more:,} more"] if more else told)
+
+
+def _tellable(text: str) -> str:
+    """`text` without secrets, cut to what is told. Of a secret at the cut enough is looked at to know it."""
+    if len(text) <= _MOST_CHARACTERS:
+        return redacted(text)
+    return f"{redacted(text[: _MOST_CHARACTERS + SETTLED_CHARACTERS])[:_MOST_CHARACTERS]}…"
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -12,7 +12,6 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from luthier.core.errors import LuthierError
 from luthier.serve.door import csrf
 from luthier.serve.door.asgi import App, Message, Receive, Send
 from luthier.serve.door.entry import OPEN_PATHS
@@ -21,6 +20,8 @@ from luthier.serve.door.figures import REQUEST_ID, route_of
 
 _LOG = logging.getLogger("luthier.serve")
 _ERROR = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorBody"}}}}
+# Of the errors of one body; one of unknown fields alone can have a hundred thousand.
+_MOST_LOOKED_AT = 200
 _UNEXPECTED = RequestError(500, "something went wrong in the server; its log tells more")
 
 
@@ -62,10 +63,12 @@ def _in_own_form(declared: dict[str, Any]) -> None:
 
 
 def add_handlers(app: FastAPI) -> None:
-    """Errors of `app` become answers in OpenAI's form."""
+    """Errors of `app` become answers in OpenAI's form.
+
+    Luthier's own errors are told where they are meant, as a `RequestError`; one that comes so far was not, and may tell a path.
+    """
     app.add_exception_handler(RequestError, _told)
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(LuthierError, _luthier)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _unexpected)
 
@@ -117,7 +120,7 @@ async def _told(request: Request, error: Exception) -> Response:
 async def _invalid(request: Request, error: Exception) -> Response:
     """422, with the first field that is wrong; what was sent is not repeated."""
     assert isinstance(error, RequestValidationError)
-    errors = error.errors()
+    errors = error.errors()[:_MOST_LOOKED_AT]
     first = errors[0]
     if first["type"] == "json_invalid":
         return answer(RequestError(422, f"the body is no JSON, from character {first['loc'][-1]} on"))
@@ -147,10 +150,6 @@ def _sent_place(error: Any, body: Any) -> list[str]:
             continue
         place.append(str(part))
     return place
-
-
-async def _luthier(request: Request, error: Exception) -> Response:
-    return answer(RequestError(503, str(error), "server_error"))
 
 
 async def _http(request: Request, error: Exception) -> Response:

@@ -55,6 +55,19 @@ def test_what_is_wrong_with_a_run_is_told_at_its_key(error: Exception, status: i
     assert (raised.value.retry_after is not None) == (status == 503)
 
 
+def test_of_a_run_file_with_forty_thousand_faults_the_first_are_told() -> None:
+    problems = [Problem(f"unknown key `k{number}`", f"run.yaml:{number}") for number in range(40_000)]
+
+    def make() -> NewJob:
+        raise ConfigError(problems)
+
+    with pytest.raises(RequestError) as raised:
+        begun(make, "text")
+    assert "unknown key `k19`" in raised.value.message
+    assert "k20" not in raised.value.message
+    assert raised.value.message.endswith("and 39,980 more")
+
+
 class Begun:
     """Jobs that only take down what is begun; none was begun before."""
 

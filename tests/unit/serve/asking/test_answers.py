@@ -145,6 +145,10 @@ def test_what_fails_has_its_status() -> None:
         assert (error.status, error.retry_after, "still being opened" in error.message) == (503, 10, True)
         assert (await refusal(answers, REQUEST, "broken")).status == 503
         assert (await refusal(answers, REQUEST, "starting")).status == 503
+        for name, retry_after in (("broken", 10), ("starting", 1)):
+            with pytest.raises(RequestError) as raised:
+                await answers.positions(named(name))
+            assert (raised.value.status, raised.value.retry_after) == (503, retry_after)
         with pytest.raises(RequestError) as raised:
             answers.find("none")
         assert raised.value.status == 404

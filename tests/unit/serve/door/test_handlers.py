@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from typing import Annotated, Literal
 
 import pytest
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 from starlette.testclient import TestClient
 
 from luthier.core.errors import LuthierError
+from luthier.serve.door import handlers
 from luthier.serve.door.errors import responses, unknown
 from luthier.serve.door.handlers import Caught, DescribedApp, add_handlers
 from luthier.serve.door.logs import LineFormatter
@@ -38,7 +41,7 @@ def make_app() -> FastAPI:
         if body.number == 1:
             raise unknown("no such number", "number")
         if body.number == 2:
-            raise LuthierError("the engine cannot be asked")
+            raise LuthierError(SECRET)
         if body.number == 3:
             raise ValueError(SECRET)
         return {"number": body.number}
@@ -70,7 +73,7 @@ def client() -> TestClient:
     ("sent", "status", "param", "words"),
     [
         (b'{"number": 1}', 404, "number", "no such number"),
-        (b'{"number": 2}', 503, None, "the engine cannot be asked"),
+        (b'{"number": 2}', 500, None, "its log tells more"),
         (b'{"number": 3}', 500, None, "its log tells more"),
         (b'{"number": "x"}', 422, "number", "valid integer"),
         (b"{broken", 422, None, "no JSON, from character 1 on"),
@@ -94,6 +97,15 @@ def test_errors_are_told(client: TestClient, sent: bytes, status: int, param: st
     assert told.headers["content-type"] == "application/json"
 
 
+def test_of_very_many_errors_few_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[object] = []
+    monkeypatch.setattr(handlers, "_sent_place", lambda error, body: looked_at.append(error) or ["k0"])
+    fields = [{"type": "extra_forbidden", "loc": ("body", f"k{number}"), "msg": "not permitted"} for number in range(100_000)]
+    told = asyncio.run(handlers._invalid(None, RequestValidationError(fields, body={})))  # type: ignore[arg-type]
+    assert b"k0: not permitted" in bytes(told.body)
+    assert 0 < len(looked_at) < 1_000
+
+
 def test_a_body_that_is_sent_as_something_else_is_told_the_header(client: TestClient) -> None:
     for kind in ("application/x-www-form-urlencoded", "text/plain"):
         told = client.post("/numbers", content=b'{"number": 4}', headers={"Content-Type": kind})
@@ -109,12 +121,15 @@ def test_errors_of_the_framework_are_told_in_the_same_form(client: TestClient) -
     assert client.put("/both/1").headers["allow"] == "DELETE, GET"
 
 
-def test_what_nobody_expected_is_logged_with_its_place_and_without_its_words(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(("number", "kind"), [(2, "luthier.core.errors.LuthierError"), (3, "builtins.ValueError")])
+def test_what_nobody_expected_is_logged_with_its_place_and_without_its_words(
+    client: TestClient, caplog: pytest.LogCaptureFixture, number: int, kind: str
+) -> None:
     with caplog.at_level(logging.ERROR, "luthier.serve"):
-        told = client.post("/numbers", json={"number": 3})
+        told = client.post("/numbers", json={"number": number})
     (line,) = map(LineFormatter().format, caplog.records)
     assert SECRET not in told.text + line
-    assert "builtins.ValueError" in line
+    assert kind in line
     assert "test_handlers.py" in line
     assert "POST /numbers went wrong" in line
 

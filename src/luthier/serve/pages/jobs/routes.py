@@ -83,7 +83,7 @@ class JobPages:
         return _shown_at(await self.jobs.retry(request.path_params["job_id"]))
 
     async def _shown(self, job: Job) -> Shown:
-        return show(job, None if job.is_over else await self.jobs.progress(job))
+        return await asyncio.to_thread(show, job, None if job.is_over else await self.jobs.progress(job))
 
 
 def _one_of(word: str, known: tuple[Word, ...]) -> Word | None:

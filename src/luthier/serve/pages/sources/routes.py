@@ -22,8 +22,7 @@ from luthier.serve.jobs.queue import Jobs
 from luthier.serve.pages.frame.page import form_fields, page
 from luthier.serve.pages.jobs.routes import job_address
 
-_UPLOAD = "/sources/upload"
-UPLOAD_PATH = PAGES + _UPLOAD
+UPLOAD_PATH = f"{PAGES}/sources/upload"
 _MOST_FOUND = 20
 _LONGEST_QUESTION, _LONGEST_PIECE = 4_000, 4_000
 # Fields of requests by the control that they are given in.
@@ -44,7 +43,7 @@ class SourcePages:
         return [
             Route("/sources", self.show_all),
             Route("/sources/take", self.take, methods=["POST"]),
-            Route(_UPLOAD, self.upload, methods=["POST"]),
+            Route(UPLOAD_PATH.removeprefix(PAGES), self.upload, methods=["POST"]),
             Route("/sources/{name}", self.show_one),
             Route("/sources/{name}/again", self.take_again, methods=["POST"]),
             Route("/sources/{name}/remove", self.remove, methods=["POST"]),

@@ -20,7 +20,7 @@ from luthier.config import yaml_file
 from luthier.core.errors import Problem, UserError
 from luthier.core.files import sha256_json
 from luthier.report.shown import shown
-from luthier.serve.door.errors import RequestError
+from luthier.serve.door.errors import MOST_PROBLEMS, RequestError
 from luthier.serve.ingest.library import Library
 from luthier.serve.ingest.records import Source
 from luthier.serve.jobs.beginning import begin
@@ -77,7 +77,8 @@ class StartPages:
                     return await self._page(request, way, fields, text=text, preview=preview)
                 return await self._begun(asked, text, str(fields.get("key", "")), do == "data")
             except UserError as error:
-                wrong = [_placed(problem, text, way) for problem in error.problems]
+                wrong = [_placed(problem, text, way) for problem in error.problems[:MOST_PROBLEMS]]
+                return await self._page(request, way, fields, wrong, text, more=len(error.problems) - len(wrong))
             except RequestError as error:
                 # What was filled in is not lost where a plan takes too long.
                 return await self._page(request, way, fields, [("", "", error.message)], text, status=error.status)
@@ -99,6 +100,7 @@ class StartPages:
         text: str = "",
         preview: Preview | None = None,
         status: int = 422,
+        more: int = 0,
     ) -> Response:
         first, others = groups()
         sources = [source for source in await asyncio.to_thread(self.library.all) if source.kind != "upload"]
@@ -122,6 +124,7 @@ class StartPages:
             chosen=given.getlist("sources"),
             wrong=said,
             problems=wrong or [],
+            more=more,
             text=text or str(given.get("text", "")) or _EXAMPLE,
             key=secrets.token_hex(12),
             preview=preview,

@@ -99,6 +99,18 @@ def test_the_form_is_shown_as_a_run_file_that_does_the_same(place: Path) -> None
     assert browser.get(job).status_code == 200
 
 
+@pytest.mark.parametrize("way", ["text", "form"])
+def test_of_very_many_problems_the_first_are_told_and_all_are_counted(place: Path, way: str) -> None:
+    browser = signed_in(place, root=place / "state")
+    wrong = {"text": "\n".join(f"k{number}: 1" for number in range(100))} if way == "text" else {"rows": "/etc/passwd\n" * 100}
+    status, _, text = sent(browser, **{**RIGHT, **wrong, "way": way, "key": "k", "do": "run"})
+    assert status == 422
+    found = re.search(r"<h2>(\d+) things are not right yet</h2>\s*<ul>(.*?)</ul>", text, re.DOTALL)
+    assert found is not None
+    assert found[2].count("<li>") == 21
+    assert f"and {int(found[1]) - 20} more" in found[2]
+
+
 def test_problems_of_a_run_file_are_told_with_their_lines(place: Path) -> None:
     browser = signed_in(place, root=place / "state")
     status, _, text = sent(browser, way="text", text="base_model: starter\nlearning_rate: 1\nnum_epochs: x\nfoo: 1\n", key="k", do="run")
