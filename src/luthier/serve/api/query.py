@@ -9,6 +9,7 @@ from fastapi import Query as Parameter
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from luthier.core.text import is_unicode
 from luthier.serve.asking.query import Queries, Query
 from luthier.serve.door.errors import ErrorDetail, responses, wrong
 from luthier.serve.door.events import event_line
@@ -41,7 +42,7 @@ class QueryBody(BaseModel):
     @field_validator("q", "system")
     @classmethod
     def _is_text(cls, text: str | None) -> str | None:
-        if text is not None and any("\ud800" <= character <= "\udfff" for character in text):
+        if text is not None and not is_unicode(text):
             raise ValueError("it holds half of a surrogate pair, which is no character")
         return text
 
