@@ -9,7 +9,6 @@ from fastapi import Query as Parameter
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from luthier.core.text import is_unicode
 from luthier.serve.asking.query import Queries, Query
 from luthier.serve.door.errors import ErrorDetail, responses, wrong
 from luthier.serve.door.events import event_line
@@ -38,13 +37,6 @@ class QueryBody(BaseModel):
     @classmethod
     def _whole_numbers_too(cls, value: Any) -> Any:
         return float(value) if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 53 else value
-
-    @field_validator("q", "system")
-    @classmethod
-    def _is_text(cls, text: str | None) -> str | None:
-        if text is not None and not is_unicode(text):
-            raise ValueError("it holds half of a surrogate pair, which is no character")
-        return text
 
 
 class CitedBody(BaseModel):

@@ -43,4 +43,4 @@ def test_half_a_character_is_refused_at_its_field() -> None:
         content = "{" + ",".join(f'"{name}": {text}' for name, text in body.items()) + "}"
         told = TestClient(app).post("/query", content=content, headers={"Content-Type": "application/json"})
         assert (told.status_code, told.json()["error"]["param"]) == (422, field)
-        assert "surrogate" in told.json()["error"]["message"]
+        assert "unicode" in told.json()["error"]["message"]
