@@ -9,7 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 # Its mode is what `set_mode` says when it starts: `ok` tells which model was asked with how many ids; `model` answers greedily with the
-# model itself; `crash` ends before it answers; `slow` answers after two seconds; `open` asks for no key; `mute` is never well. Its log is
+# model itself; `crash` ends before it answers; `brief` as soon as it has said once that it is well;
+# `odd` names its models by numbers; `slow` answers after two seconds; `open` asks for no key; `mute` is never well. Its log is
 # what it was started and asked with.
 PROGRAM = r"""
 import argparse, json, os, sys, threading, time
@@ -97,8 +98,11 @@ class Served(BaseHTTPRequestHandler):
         if self.path == "/health":
             well = MODE != "mute" and (MODE != "slow" or time.monotonic() - STARTED > 2)
             self.say(200 if well else 503, {})
+        elif MODE == "brief":
+            print("RuntimeError: it lived for one answer", flush=True)
+            os._exit(1)
         elif self.is_known():
-            self.say(200, {"data": [{"id": name} for name in (given.served_model_name, *ADAPTERS)]})
+            self.say(200, {"data": [1]} if MODE == "odd" else {"data": [{"id": name} for name in (given.served_model_name, *ADAPTERS)]})
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if not self.is_known():

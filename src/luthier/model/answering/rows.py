@@ -5,6 +5,7 @@ Shapes: V vocabulary.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -148,7 +149,8 @@ def draw(logits: torch.Tensor, temperature: float, top_p: float, random: torch.G
     """
     if 0 < top_k < len(logits):
         logits = torch.full_like(logits, -torch.inf).scatter(0, best := logits.topk(top_k).indices, logits[best])
-    probabilities = (logits.double() / temperature).softmax(-1)
+    # From the likeliest on: divided by next to nothing it stays 0, where a large number would be without bound.
+    probabilities = ((logits.double() - logits.max()) / temperature).softmax(-1)
     if top_p >= 1:
         return _at_random(probabilities, random)
     ordered, order = probabilities.sort(descending=True, stable=True)
@@ -164,6 +166,9 @@ def _at_random(weights: torch.Tensor, random: torch.Generator) -> int:
     By one random number: `torch.multinomial` takes one for each place, which is most of the work beside a small model.
     """
     sums = weights.cumsum(-1)
+    if not math.isfinite(sums[-1]):
+        # Logits that are no numbers are the model's fault, and end no answer of another.
+        return int(weights.nan_to_num(0.0).argmax())
     point = torch.rand((), generator=random, dtype=torch.float64) * sums[-1]
     # The first place whose sum is above it; rounding may lift the number to the last sum itself.
     return min(int(torch.searchsorted(sums, point, right=True)), int(torch.searchsorted(sums, sums[-1])))

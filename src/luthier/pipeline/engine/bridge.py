@@ -19,7 +19,6 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 
 from luthier.core.candidates import BASE
-from luthier.core.errors import LuthierError
 from luthier.core.protocols import ErrorEvent, GenerationEvent, GenerationRequest
 from luthier.core.records import JsonObject
 from luthier.model.answering.parts import ModelParts
@@ -99,7 +98,7 @@ class Bridge:
                 weights = await asyncio.to_thread(Weights.of, target.parts, is_tuned)
                 child = await self._holding(weights)
                 model = await self._loaded(child, target, wanted.voice)
-            except (LuthierError, OSError, ValueError, KeyError) as error:
+            except Exception as error:  # noqa: BLE001  Whatever it was: who waits for the model would wait for ever.
                 self._send({"event": "failed", "name": wanted.name, "message": str(error) or type(error).__name__})
                 return
             finally:

@@ -69,7 +69,13 @@ class VllmChild:
                     if self.ended.done():
                         raise VllmError(f"vLLM could not be started: {self.last_words}")
                     await asyncio.sleep(_POLL_SECONDS / 4)
-            await self._check()
+                await self._check()
+        except httpx2.HTTPError as error:
+            # Its last words are told where it has ended, and they come a moment later than that.
+            with suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(self.ended), 2 * _POLL_SECONDS)
+            said = self.last_words if self.ended.done() else f"it does not answer ({type(error).__name__})"
+            raise VllmError(f"vLLM could not be started: {said}") from None
         except TimeoutError:
             seconds = self._settings.opening_seconds
             raise VllmError(f"vLLM did not answer within {seconds:g} seconds (serve.limits.opening_seconds): {self.last_words}") from None

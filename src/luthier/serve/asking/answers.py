@@ -31,6 +31,7 @@ class Answers:
         self.tokens: Counter[str] = Counter()
         # Models of the engine, the one asked longest ago first, with how many requests each has.
         self._users: dict[str, int] = {}
+        self._has_left = asyncio.Event()
 
     def find(self, name: str | None) -> Named:
         """The model called `name`, the default one where it is None; `RequestError` 404 where there is none."""
@@ -102,12 +103,12 @@ class Answers:
             yield self._remote, await self._remote.open(named.name, named.endpoint)
             return
         assert named.opening is not None
-        # Last in order: asked last.
-        self._users[named.name] = self._users.pop(named.name, 0) + 1
+        idle = await self._take_place(named.name)
         try:
             try:
                 async with asyncio.timeout(self.limits.opening_seconds):
-                    await self._make_room(named.name)
+                    for other in idle:
+                        await self.engine.close(other)
                     opened = await self.engine.open(named.name, named.opening)
             except TimeoutError as error:
                 told = f"`{named.name}` was not open after {self.limits.opening_seconds:g} seconds; it is still being opened"
@@ -115,16 +116,37 @@ class Answers:
             yield self.engine, opened
         finally:
             self._users[named.name] -= 1
+            self._has_left.set()
 
-    async def _make_room(self, name: str) -> None:
-        """Closes models that nobody asks where another one, `name`, would be too many."""
-        loaded = [other for other in self._users if other in self.engine.models]
-        if name in loaded:
-            return
-        idle = [other for other in loaded if self._users[other] == 0]
-        for other in idle[: max(0, len(loaded) + 1 - self.limits.loaded_models)]:
-            await self.engine.close(other)
+    async def _take_place(self, name: str) -> list[str]:
+        """Counts one more who asks the model `name`, once it may be open beside the others: which of them must be closed for it.
+
+        While all of them are being asked, it waits as long as requests wait for their turn.
+        """
+        deadline = asyncio.get_running_loop().time() + self.limits.queue_seconds
+        while (idle := self._to_close_for(name)) is None:
+            self._has_left.clear()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await self._has_left.wait()
+            except TimeoutError as error:
+                told = f"{self.limits.loaded_models} models are open and being asked, the most at once; ask `{name}` once more in a moment"
+                raise busy(told, _OPENING_AGAIN_SECONDS) from error
+        # Both at once, with no wait in between: whoever comes next sees what is being opened and what is being closed.
+        for other in idle:
             del self._users[other]
+        # Last in order: asked last.
+        self._users[name] = self._users.pop(name, 0) + 1
+        return idle
+
+    def _to_close_for(self, name: str) -> list[str] | None:
+        """The models, asked longest ago and by nobody now, that are too many where `name` is open; None where too few are idle."""
+        if name in self.engine.models or self._users.get(name):
+            return []
+        others = [other for other, users in self._users.items() if other != name and (users or other in self.engine.models)]
+        idle = [other for other in others if not self._users[other]]
+        too_many = max(0, len(others) + 1 - self.limits.loaded_models)
+        return idle[:too_many] if too_many <= len(idle) else None
 
 
 async def _next(events: AsyncGenerator[GenerationEvent], deadline: float) -> GenerationEvent | None:

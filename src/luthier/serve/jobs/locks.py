@@ -46,6 +46,17 @@ def is_free(path: Path) -> bool:
     return True
 
 
+def is_in_place(path: Path, descriptor: int) -> bool:
+    """Whether the held lock is still the file at `path`: where it was deleted, moved or replaced, others no longer see that it is held."""
+    try:
+        there, held = path.stat(), os.fstat(descriptor)
+    except FileNotFoundError:
+        return False
+    except OSError:  # Nobody can tell now.
+        return True
+    return (there.st_dev, there.st_ino) == (held.st_dev, held.st_ino)
+
+
 def end_holders(path: Path) -> None:
     """Kills the processes that hold the lock, each with its group. Only where Linux tells who holds one."""
     for pid in _holders(path):

@@ -16,6 +16,7 @@ NAME = "log"
 class JobLog:
     """Writes to `folder/log`; at `most_bytes` the file becomes `log.1`, and so on up to `files` in all.
 
+    The folder is there already, and one that was deleted is not made again.
     A disk that takes nothing stops no job: what could not be written is left out, and counted in a line as soon as there is room.
     """
 
@@ -58,7 +59,6 @@ class JobLog:
 
     def _append(self, content: bytes) -> None:
         if self._descriptor is None:
-            self._folder.mkdir(parents=True, exist_ok=True)
             self._descriptor = os.open(self._folder / NAME, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         size = os.fstat(self._descriptor).st_size
         if size and size + len(content) > self._most_bytes:

@@ -69,12 +69,14 @@ class Supervisor:
         self._store = Store(root.database, _BUSY_SECONDS)
         self._log = JobLog(self._folder, charge.log_bytes, charge.log_files)
         self._is_told_to_stop = False
+        self._watch: int | None = None
         self._beaten = self._heard = time.monotonic()
 
     def run(self) -> int:
         """The exit code."""
         # The watch first: so a held lock without one is work that nobody watches.
-        if locks.take(self._folder / "watch") is None:
+        self._watch = locks.take(self._folder / "watch")
+        if self._watch is None:
             return EXIT_NOT_NOW
         lock = locks.take(self._folder / "lock")
         if lock is None or self._is_server_gone:
@@ -113,6 +115,8 @@ class Supervisor:
         ending = refused or (Ending(1, missing.reason) if missing is not None else self._done(command, job, lock))
         got_further, most = has_progressed(job), self._charge.attempts
         done = self._surely(lambda: self._store.finish(self._id, ending, self._is_told_to_stop, most, got_further))
+        if done is None:
+            return
         self._log.say(f"{done.status}, exit code {ending.exit_code}" + (f": {ending.error}" if ending.error else ""))
 
     def _put_off(self, reason: str) -> None:
@@ -160,9 +164,17 @@ class Supervisor:
     def _is_server_gone(self) -> bool:
         return self._charge.server != 0 and os.getppid() != self._charge.server
 
+    @property
+    def _is_folder_gone(self) -> bool:
+        """Whether the job's folder was deleted or moved: nobody can see, stop or record what is done here."""
+        return self._watch is not None and not locks.is_in_place(self._folder / "watch", self._watch)
+
     def _is_to_stop(self) -> bool:
-        """Whether the job is to stop: this process was told, the server is gone, or the job says so. Renews the heartbeat on the way."""
-        if self._is_server_gone:
+        """Whether the job is to stop: this process was told, the server or the folder is gone, or the job says so.
+
+        Renews the heartbeat on the way.
+        """
+        if self._is_server_gone or self._is_folder_gone:
             self._is_told_to_stop = True
         now = time.monotonic()
         # A database that is locked, or full, is no reason to end a job.
@@ -173,13 +185,20 @@ class Supervisor:
             return bool(self._store.get(self._id).stop) or self._is_told_to_stop
         return self._is_told_to_stop
 
-    def _surely(self, record: Callable[[], Job]) -> Job:
-        """Records, however long it takes until the database can be written: the lock is held until then, so that nobody begins again."""
+    def _surely(self, record: Callable[[], Job]) -> Job | None:
+        """Records, however long it takes until the database can be written: the lock is held until then, so that nobody begins again.
+
+        None where there is nothing left to record it in: then the lock is of no use either.
+        """
         pause = _LOOK_SECONDS
         while True:
             try:
                 return record()
+            except NoSuchJobError:
+                return None
             except StoreError as error:
+                if self._is_folder_gone:
+                    return None
                 self._log.say(f"the end of the job could not be recorded, and will be: {error}")
                 time.sleep(pause)
                 pause = min(2 * pause, _MOST_PAUSE_SECONDS)

@@ -118,3 +118,18 @@ def test_equal_seeds_draw_equally_and_no_seed_draws_otherwise_each_time() -> Non
 
     assert few(5) == few(5) != few(6)
     assert few(None) != few(None)
+
+
+@pytest.mark.parametrize("top_p", [1.0, 0.5])
+@pytest.mark.parametrize("top_k", [0, 3])
+@pytest.mark.parametrize("temperature", [5e-324, 2.2e-308, 1e-30, 1e-5])
+def test_next_to_no_temperature_takes_the_likeliest(temperature: float, top_k: int, top_p: float) -> None:
+    logits = torch.tensor([-400.0, 2.0, 900.0, 3.0, -torch.inf])
+    assert {draw(logits, temperature, top_p, torch.Generator(), top_k) for _ in range(20)} == {2}
+
+
+@pytest.mark.parametrize("broken", [torch.nan, torch.inf, -torch.inf])
+@pytest.mark.parametrize("top_p", [1.0, 0.5])
+def test_logits_that_are_no_numbers_give_some_token_of_the_vocabulary(broken: float, top_p: float) -> None:
+    for logits in (torch.full((5,), broken), torch.tensor([1.0, broken, 2.0, 0.0, 1.0])):
+        assert 0 <= draw(logits, 1.0, top_p, torch.Generator()) < len(logits)

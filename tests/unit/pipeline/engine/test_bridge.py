@@ -189,7 +189,13 @@ def test_who_leaves_hangs_up_and_the_end_of_vllm_is_the_end_of_its_answers(log: 
 
 def test_one_that_does_not_come_up_says_why(log: Path, models: dict[str, Opening]) -> None:
     """One after the other in one process: none is in the way of the next."""
-    cases = {"crash": "OutOfMemoryError: CUDA out of memory", "open": "asks for no key", "mute": "did not answer within 4 s"}
+    cases = {
+        "crash": "OutOfMemoryError: CUDA out of memory",
+        "brief": "could not be started: RuntimeError: it lived for one answer",
+        "odd": "not subscriptable",
+        "open": "asks for no key",
+        "mute": "did not answer within 4 s",
+    }
 
     async def work(engine: EngineClient) -> None:
         for number, (mode, words) in enumerate(cases.items()):

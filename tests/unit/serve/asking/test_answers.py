@@ -29,13 +29,18 @@ class FakeEngine:
         self.cancelled: list[str] = []
         self.go = asyncio.Event()
         self.fails: dict[str, Exception] = {}
+        self.opening_seconds = 0.0
+        # Of the models, open at once.
+        self.most = 0
 
     async def open(self, name: str, target: Opening) -> Opened:
         if name == "large":
             await asyncio.sleep(10)
         if name in self.fails:
             raise self.fails[name]
+        await asyncio.sleep(self.opening_seconds)
         self.models[name] = target
+        self.most = max(self.most, len(self.models))
         return Opened("b", "i", "float32", "cpu", 100)
 
     async def close(self, name: str) -> None:
@@ -129,6 +134,34 @@ def test_the_model_asked_longest_ago_makes_room_and_none_that_answers() -> None:
         engine.go.set()
         assert await slow == "a"
         assert set(engine.models) == {"a", "d"}
+
+    run(work, loaded_models=2)
+
+
+def test_no_more_models_are_open_than_may_be() -> None:
+    async def work(answers: Answers, engine: FakeEngine) -> None:
+        slow = [asyncio.create_task(text(answers, replace(REQUEST, id=f"slow {name}"), name)) for name in ("a", "b")]
+        await asyncio.sleep(0.01)
+        # All of them are being asked: another one waits its turn, and is refused where that does not come.
+        error = await refusal(answers, REQUEST, "c")
+        assert (error.status, error.retry_after, set(engine.models)) == (503, 10, {"a", "b"})
+        assert "2 models are open" in error.message
+        answers.limits = answers.limits.model_copy(update={"queue_seconds": 60.0})
+        waiting = [asyncio.create_task(text(answers, REQUEST, name)) for name in ("c", "d", "e")]
+        await asyncio.sleep(0.01)
+        assert set(engine.models) == {"a", "b"}
+        engine.go.set()
+        assert await asyncio.gather(*slow, *waiting) == ["a"] * 5
+        assert engine.most == 2
+
+    run(work, loaded_models=2, queue_seconds=0.05)
+
+
+def test_models_that_are_opened_at_once_see_each_other() -> None:
+    async def work(answers: Answers, engine: FakeEngine) -> None:
+        engine.opening_seconds = 0.01
+        assert await asyncio.gather(*(text(answers, REQUEST, name) for name in "abcabc")) == ["a"] * 6
+        assert engine.most == 2
 
     run(work, loaded_models=2)
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from job_parts import PATIENCE_SECONDS, at_work, until
+from job_parts import PATIENCE_SECONDS, at_work, there, until
 from luthier.config.serve_section import ServeAllow
 from luthier.retrieval.git.reaching import VARIABLE
+from luthier.serve.jobs.program import Charge
 from luthier.serve.jobs.queue import Jobs
 from luthier.serve.jobs.records import Job, NewJob
 from luthier.serve.jobs.rule_file import JobRule
+from luthier.serve.jobs.store import Store
 from luthier.serve.jobs.submitted import Asked, Submissions
 from luthier.serve.state.root import ServeRoot
 
@@ -138,6 +142,33 @@ def test_a_command_knows_from_where_it_may_fetch(tmp_path: Path) -> None:
     _, told = handed(root.path, ("export", "a"), tmp_path / "package")
     assert json.loads(str(told["rule"])) == {"hosts": ["github.com"], "own": ["git@10.0.0.1:a/b"]}
     assert VARIABLE == "LUTHIER_FETCH_RULE"
+
+
+@pytest.mark.parametrize("is_moved", [False, True])
+def test_the_process_of_a_job_ends_when_its_folder_is_gone(tmp_path: Path, is_moved: bool) -> None:
+    root, work = ServeRoot(tmp_path / "root"), tmp_path / "work"
+    root.path.mkdir()
+    work.mkdir()
+    store = Store(root.database, 1.0)
+    store.prepare()
+    code = "import os, time; open('begun', 'w').write(str(os.getpid())); time.sleep(600)"
+    job = store.add(NewJob("data", "t", ("-c", code), str(work), str(work)))
+    root.job(job.id).mkdir(parents=True)
+    charge = Charge(server=0, at_once=1, attempts=3, stop_seconds=5, log_bytes=100_000, log_files=2)
+    process = subprocess.Popen(charge.words(root, job.id), stderr=subprocess.DEVNULL)
+    try:
+        command = int(asyncio.run(there(work / "begun")))
+        if is_moved:
+            root.path.rename(tmp_path / "elsewhere")
+        else:
+            shutil.rmtree(root.path)
+        process.wait(60)
+    finally:
+        process.kill()
+        process.wait()
+    assert not Path(f"/proc/{command}").exists()
+    # Nothing of what was deleted is made again.
+    assert not root.path.exists()
 
 
 def test_a_job_whose_words_cannot_be_written_waits(tmp_path: Path) -> None:
