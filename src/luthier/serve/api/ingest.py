@@ -19,7 +19,7 @@ from luthier.core.records import JsonObject
 from luthier.serve.api.jobs import JobBody, Key
 from luthier.serve.door.errors import RequestError, responses, wrong
 from luthier.serve.ingest.asked import Asking, Wanted
-from luthier.serve.ingest.library import Library, SourceInUseError, UnknownSourceError
+from luthier.serve.ingest.library import MOST_NAME_CHARACTERS, Library, SourceInUseError, UnknownSourceError
 from luthier.serve.ingest.receiving import FILES, Received, Receiver
 from luthier.serve.ingest.records import SENT, Source
 from luthier.serve.ingest.uploads import discard
@@ -31,7 +31,7 @@ UPLOAD_PATH = "/ingest/upload"
 _MOST_PLACE = 4_000
 T = TypeVar("T")
 _NAME = "Name of the source; the last part of its place where none is given."
-Name = Annotated[str, Path(max_length=64, description="The source's name.")]
+Name = Annotated[str, Path(max_length=MOST_NAME_CHARACTERS, description="The source's name.")]
 
 
 class IngestBody(BaseModel):
@@ -41,7 +41,7 @@ class IngestBody(BaseModel):
     folder: str | None = Field(None, min_length=1, max_length=_MOST_PLACE, description="A folder in one of `serve.allow.folders`.")
     repo: str | None = Field(None, min_length=1, max_length=_MOST_PLACE, description="URL of a repository, of one of `serve.allow.hosts`.")
     commit: str | None = Field(None, min_length=1, max_length=200, description="Commit, branch or tag; the HEAD without one.")
-    name: str | None = Field(None, min_length=1, max_length=64, description=_NAME)
+    name: str | None = Field(None, min_length=1, max_length=MOST_NAME_CHARACTERS, description=_NAME)
 
 
 class SourcesBody(BaseModel):
@@ -217,7 +217,7 @@ _UPLOAD: dict[str, Any] = {
                             "items": {"type": "string", "format": "binary"},
                             "description": "Files, each with a file name (a path below the source's root), or archives of files.",
                         },
-                        "name": {"type": "string", "maxLength": 64, "description": _NAME},
+                        "name": {"type": "string", "maxLength": MOST_NAME_CHARACTERS, "description": _NAME},
                     },
                 }
             }

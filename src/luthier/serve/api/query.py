@@ -38,13 +38,6 @@ class QueryBody(BaseModel):
     def _whole_numbers_too(cls, value: Any) -> Any:
         return float(value) if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 53 else value
 
-    @field_validator("q", "system")
-    @classmethod
-    def _is_text(cls, text: str | None) -> str | None:
-        if text is not None and any("\ud800" <= character <= "\udfff" for character in text):
-            raise ValueError("it holds half of a surrogate pair, which is no character")
-        return text
-
 
 class CitedBody(BaseModel):
     """A piece that the model was shown: `id` is its number in the prompt, `lines` the first and the last one."""

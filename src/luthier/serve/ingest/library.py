@@ -23,9 +23,9 @@ from luthier.serve.state.root import ServeRoot
 
 INDEX, EVENTS, LOCK = "index.sqlite", "events.jsonl", "lock"
 FACT = "source"
-NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
+MOST_NAME_CHARACTERS = 64
+NAME = re.compile(rf"[a-z0-9](?:[a-z0-9._-]{{0,{MOST_NAME_CHARACTERS - 2}}}[a-z0-9])?")
 _NO_NAME = re.compile(r"[^a-z0-9._-]+")
-_MOST_NAME = 64
 
 
 class UnknownSourceError(LuthierError):
@@ -151,20 +151,20 @@ class Library:
 
 
 def _unknown(name: str) -> UnknownSourceError:
-    return UnknownSourceError(f"there is no source `{name[:_MOST_NAME]}`")
+    return UnknownSourceError(f"there is no source `{name[:MOST_NAME_CHARACTERS]}`")
 
 
 def source_name(place: str) -> str:
     """The name of a source where none is given: the last part of its place, in letters that a name may have."""
     last = place.rstrip("/").replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".git").lower()
-    found = _NO_NAME.sub("-", last).strip("-._")[:_MOST_NAME].rstrip("-._")
+    found = _NO_NAME.sub("-", last).strip("-._")[:MOST_NAME_CHARACTERS].rstrip("-._")
     return found or "source"
 
 
 def checked_name(name: str) -> str:
     """`name`; `DataError` where it cannot be that of a source."""
     if NAME.fullmatch(name) is None:
-        expected = f"at most {_MOST_NAME} small letters, digits, dots and dashes, a letter or digit at both ends"
+        expected = f"at most {MOST_NAME_CHARACTERS} small letters, digits, dots and dashes, a letter or digit at both ends"
         raise DataError(Problem("this cannot be the name of a source", where="name", found=name[:100], expected=expected))
     return name
 

@@ -15,6 +15,7 @@ from luthier.config.overrides import from_files
 from luthier.config.yaml_file import Document, Place
 from luthier.core.errors import ConfigError, LuthierError
 from luthier.serve.jobs.allowed import Allowed
+from luthier.serve.jobs.handing import parted
 from luthier.serve.jobs.rule_file import JobRule
 from luthier.serve.state.permitted import Permitted
 from luthier.serve.state.root import ServeRoot
@@ -47,7 +48,7 @@ def check(root: ServeRoot, path: Path, overrides: tuple[str, ...]) -> None:
 def main(arguments: list[str]) -> int:
     """The exit code for the arguments."""
     root, _, path, *words = arguments
-    overrides = tuple(words[number + 1] for number, word in enumerate(words[:-1]) if word == "--set")
+    _, overrides = parted(words)
     try:
         check(ServeRoot(Path(root)), Path(path), from_files(overrides))
     except LuthierError as error:

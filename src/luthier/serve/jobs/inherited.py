@@ -8,6 +8,7 @@ from pathlib import Path
 from luthier.config.load import LoadedRun, load
 from luthier.core.child_environment import Need, environment_for
 from luthier.core.errors import LuthierError
+from luthier.serve.jobs.handing import parted
 from luthier.serve.jobs.records import Job
 
 _VERBS = frozenset({"run", "data", "train", "evaluate", "export"})
@@ -37,6 +38,5 @@ def environment_of_run(run: LoadedRun) -> dict[str, str]:
 
 
 def _run_file(job: Job) -> LoadedRun:
-    words = job.command[3:]
-    overrides = tuple(words[place + 1] for place, word in enumerate(words[:-1]) if word == "--set")
+    words, overrides = parted(job.command[3:])
     return load(Path(job.directory, words[0]), overrides, for_data=job.command[2] == "data")

@@ -18,6 +18,7 @@ from luthier.core.errors import ConfigError, Problem
 from luthier.core.files import sha256_json, write_text
 from luthier.core.records import JsonValue
 from luthier.core.runs import RunFolder
+from luthier.core.text import is_unicode
 from luthier.serve.jobs.allowed import Allowed
 from luthier.serve.jobs.check_again import rule_of
 from luthier.serve.jobs.records import NewJob
@@ -214,7 +215,7 @@ def _refuse_wrong_keys(asked: Asked) -> None:
     problems = []
     if asked.run_file is not None and asked.text is not None:
         problems.append(Problem("a run file is named or sent, not both", where="text", hint="leave out `run_file` or `text`"))
-    if asked.text is not None and any("\ud800" <= character <= "\udfff" for character in asked.text):
+    if asked.text is not None and not is_unicode(asked.text):
         problems.append(Problem("the text holds half of a character, which no file can hold", where="text"))
     for name in asked.overrides:
         if not _KEY.fullmatch(name):

@@ -21,7 +21,7 @@ from luthier.core.records import JsonObject
 from luthier.serve.api import ingest
 from luthier.serve.door.handlers import DescribedApp, add_handlers
 from luthier.serve.ingest.asked import Asking
-from luthier.serve.ingest.library import Library
+from luthier.serve.ingest.library import NAME, Library
 from luthier.serve.ingest.records import Spec
 from luthier.serve.jobs.queue import Jobs
 from luthier.serve.jobs.records import Ending
@@ -253,6 +253,27 @@ def test_a_source_that_is_not_there_is_404(server: Server, name: str) -> None:
     for told in (server.client.get(f"/sources/{name}x"), server.client.get("/search", params={"q": "a", "source": name})):
         assert told.status_code in (404, 422), told.text
     assert server.client.delete("/sources/none").status_code == 404
+
+
+def test_the_length_of_a_name_is_told_as_it_is_judged(server: Server) -> None:
+    def told(part: object) -> list[int]:
+        """The longest that is told of each `name` in a part of the document."""
+        if isinstance(part, list):
+            return [size for one in part for size in told(one)]
+        if not isinstance(part, dict):
+            return []
+        own = [part["schema"]["maxLength"]] if part.get("name") == "name" and part.get("in") == "path" else []
+        field = part.get("name")
+        if isinstance(field, dict):
+            own += [kind["maxLength"] for kind in (field, *field.get("anyOf", ())) if "maxLength" in kind]
+        return own + [size for one in part.values() for size in told(one)]
+
+    sizes = told(server.client.get("/openapi.json").json())
+    # The way of a source twice, the body of a folder or repository, the parts of an upload.
+    assert len(sizes) == 4
+    (size,) = set(sizes)
+    assert NAME.fullmatch("a" * size)
+    assert not NAME.fullmatch("a" * (size + 1))
 
 
 @pytest.mark.parametrize("params", [{}, {"q": ""}, {"q": "a" * 5_000}, {"q": "a", "limit": "0"}, {"q": "a", "limit": "51"}])

@@ -32,3 +32,15 @@ def test_the_address_and_the_body_name_one_model() -> None:
         assert told.json() == {"model": expected}
     told = client.post("/query", json={"q": "x", "model": "big"}, params={"model": "small"})
     assert (told.status_code, told.json()["error"]["param"]) == (422, "model")
+
+
+def test_half_a_character_is_refused_at_its_field() -> None:
+    app = FastAPI()
+    app.include_router(make_router(cast("Queries", Named())))
+    add_handlers(app)
+    for field in ("q", "system"):
+        body = {"q": '"x"', "system": '"y"', field: '"a \\ud800 b"'}
+        content = "{" + ",".join(f'"{name}": {text}' for name, text in body.items()) + "}"
+        told = TestClient(app).post("/query", content=content, headers={"Content-Type": "application/json"})
+        assert (told.status_code, told.json()["error"]["param"]) == (422, field)
+        assert "unicode" in told.json()["error"]["message"]
