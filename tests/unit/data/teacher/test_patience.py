@@ -82,8 +82,8 @@ def test_where_the_work_stops_does_not_depend_on_how_fast_replies_come(tmp_path:
     with serve(answer) as server:
         with pytest.raises(ModelError, match="8 replies in a row to `questions`"):
             taught(server, tmp_path / "j", concurrency=4, max_unusable=8)
-        # One of use, one that may end before it or after it, then the eight, and those that were under way.
-        assert 10 <= len(server.bodies) < 10 + 4
+        # The two of use, which may be any of the four that come first, for those come at once; the eight; and those that were under way.
+        assert 10 <= len(server.bodies) <= 4 + 8 + 4
 
 
 @pytest.mark.parametrize(("task", "said"), [("answers", {"answer": " "}), ("judge", {"mark": 85, "reason": "on a scale of its own"})])
