@@ -18,7 +18,7 @@ from serving import UNHURRIED, Server, run_folder, serving
 # Checks of schemathesis; what it says of valid requests that are refused is left out, for a schema cannot say which models there are.
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance"
 CHECKS += ",unsupported_method,allow_header_conformance,use_after_free,ignored_auth,missing_required_header"
-SECONDS = 15
+SECONDS = 25
 DEEP, LONG = 100_000, 200_000
 
 

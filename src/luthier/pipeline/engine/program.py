@@ -219,7 +219,7 @@ def _threads_beside(cores: int) -> int:
     """How many threads answer where `cores` may be kept busy: one core stays with the server and what it does besides.
 
     Threads wait for each other at the end of each product, also for one whose core is another's: on two cores that had other work, two
-    threads gave a third of one's tokens a second, also for models of 500 MB (docs/measured.md).
+    threads gave 0.2 to 0.9 times one's tokens a second for weights of 24 to 537 MB (docs/measured.md).
     """
     return max(1, cores - 1)
 
